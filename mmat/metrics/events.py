@@ -1,0 +1,157 @@
+"""Sound event detection: from frame scores to events with an onset and an offset, and their score.
+
+Conventions
+-----------
+An event is `(label_index, onset_seconds, offset_seconds, score)`; a true event's score is of no
+account and may be left out. Frame t covers the time from t to t + 1 hops. Error rates are 0 for
+perfect and may pass 1; F1, precision and recall are fractions in [0, 1], 0 where they have no
+denominator. Malformed input raises InputError; empty input warns and answers 0.
+
+Metrics
+-------
+- `segment_f1`: clips cut into segments of one second; micro F1 and error rate over all
+  `(segment, class)` decisions, by sed_eval's definitions and by sed_eval itself.
+
+Reference
+---------
+A. Mesaros, T. Heittola, T. Virtanen, "Metrics for Polyphonic Sound Event Detection", Applied
+Sciences 6(6), 2016.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.errors import InputError
+from mmat.metrics import checks
+from mmat.metrics.thresholds import fire
+
+
+class Event(NamedTuple):
+    """One stretch of time in which one class sounds; score: the highest of its frames."""
+
+    label_index: int
+    onset_seconds: float
+    offset_seconds: float
+    score: float = 1.0
+
+
+class SegmentScores(NamedTuple):
+    """Micro figures over segments; the error rate counts substitutions, misses and insertions."""
+
+    error_rate: float
+    f1: float
+    precision: float
+    recall: float
+
+
+def frames_to_events(
+    frame_scores, thresholds, hop_seconds: float = 0.1, median_filter_frames: int = 1
+) -> list[Event]:
+    """Return the events of one clip, in order of onset: runs of frames that reach the threshold.
+
+    frame_scores: probabilities `(time, classes)`; thresholds: `(classes,)` or one for all, see
+    `mmat.metrics.thresholds`. median_filter_frames: an odd width; runs and gaps shorter than
+    half of it are smoothed away. Raises InputError for malformed input.
+
+    >>> frames_to_events([[0.1], [0.9], [0.8], [0.2]], [0.5])
+    [Event(label_index=0, onset_seconds=0.1, offset_seconds=0.3, score=0.9)]
+    """
+    frame_scores = np.asarray(frame_scores, np.float64)
+    if frame_scores.ndim != 2:
+        raise InputError(f"frame scores: {frame_scores.ndim} axes, where (time, classes) has two")
+    checks.as_probabilities(frame_scores, "frame scores", frame_scores.shape)
+    thresholds = np.asarray(thresholds, np.float32)
+    if thresholds.shape not in ((), (1,), frame_scores.shape[1:]):
+        raise InputError(f"thresholds: {thresholds.shape} for {frame_scores.shape[1]} classes")
+    if hop_seconds <= 0:
+        raise InputError(f"hop_seconds: {hop_seconds} is no duration; it is 0.1 for 10 Hz")
+    active = _median_filter(fire(frame_scores, thresholds), median_filter_frames)
+    still = np.zeros((1, active.shape[1]), dtype=bool)
+    steps = np.diff(np.concatenate([still, active, still]).astype(np.int8), axis=0)
+    events = []
+    for c in range(active.shape[1]):
+        starts, ends = np.flatnonzero(steps[:, c] == 1), np.flatnonzero(steps[:, c] == -1)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            # Rounded, or 30 frames would end at 3.0000000000000004 s and touch a fourth second.
+            onset, offset = round(start * hop_seconds, 6), round(end * hop_seconds, 6)
+            events.append(Event(c, onset, offset, float(frame_scores[start:end, c].max())))
+    return sorted(events, key=lambda event: (event.onset_seconds, event.label_index))
+
+
+def segment_f1(
+    truth_events: Sequence[Sequence[tuple]],
+    predicted_events: Sequence[Sequence[tuple]],
+    n_classes: int,
+    clip_seconds: float | Sequence[float],
+    segment_seconds: float = 1.0,
+) -> SegmentScores:
+    """Return error rate and micro F1 over segments, pooled over clips, as sed_eval has them.
+
+    truth_events, predicted_events: the list of events of each clip; clip_seconds: one duration
+    for all or one a clip; what lies beyond it is not counted. A segment that an event touches is
+    a segment of that class. Raises InputError for malformed events, or without sed_eval.
+
+    >>> segment_f1([[(0, 0.0, 2.0)]], [[(0, 0.0, 1.0)]], n_classes=1, clip_seconds=10.0).recall
+    0.5
+    """
+    n_clips = len(truth_events)
+    if len(predicted_events) != n_clips:
+        raise InputError(f"events: {len(predicted_events)} clips predicted, {n_clips} in the truth")
+    durations = np.broadcast_to(np.asarray(clip_seconds, np.float64), (n_clips,))
+    if segment_seconds <= 0 or (durations <= 0).any():
+        raise InputError("events: clips and segments must be longer than 0 seconds")
+    names = [str(c) for c in range(n_classes)]
+    counts = _sed_eval().sound_event.SegmentBasedMetrics(names, float(segment_seconds))
+    for true, predicted, seconds in zip(truth_events, predicted_events, durations, strict=True):
+        lists = _as_dicts(true, "truth", n_classes), _as_dicts(predicted, "prediction", n_classes)
+        counts.evaluate(*lists, evaluated_length_seconds=float(seconds))
+    if not counts.overall["Nref"]:
+        warnings.warn("the truth holds no event; every figure is 0", stacklevel=2)
+        return SegmentScores(0.0, 0.0, 0.0, 0.0)
+    figures = {**counts.overall_error_rate(), **counts.overall_f_measure()}
+    names = ("error_rate", "f_measure", "precision", "recall")
+    # sed_eval answers NaN where nothing was predicted.
+    return SegmentScores(*(float(np.nan_to_num(figures[name])) for name in names))
+
+
+def _median_filter(active: np.ndarray, width: int) -> np.ndarray:
+    """Return `(time, classes)` in which each frame is what most of `width` frames around it are."""
+    if width < 1 or width % 2 == 0:
+        raise InputError(f"median_filter_frames: {width} is no odd number of frames")
+    if width == 1 or not active.size:
+        return active
+    padded = np.pad(active, ((width // 2, width // 2), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
+    return windows.sum(axis=-1) > width // 2
+
+
+def _as_dicts(events, what: str, n_classes: int) -> list[dict]:
+    """Return events in sed_eval's form; raises InputError where one is impossible."""
+    dicts = []
+    for event in events:
+        label_index, onset, offset = event[:3]
+        if not 0 <= label_index < n_classes:
+            raise InputError(f"{what}: label {label_index} is none of the {n_classes} classes")
+        if not 0 <= onset < offset < math.inf:
+            raise InputError(f"{what}: an event from {onset} to {offset} s has no duration")
+        dicts.append(
+            {"event_label": str(label_index), "onset": float(onset), "offset": float(offset)}
+        )
+    return dicts
+
+
+def _sed_eval():
+    with warnings.catch_warnings():
+        # Its dependency dcase_util announces the end of pkg_resources at every import.
+        warnings.simplefilter("ignore")
+        try:
+            import sed_eval
+        except ImportError as error:
+            raise InputError(
+                f"segment scores: sed_eval is missing ({error}); pip install sed_eval==0.2.1"
+            ) from error
+    return sed_eval

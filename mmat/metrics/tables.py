@@ -1,0 +1,172 @@
+"""Truth and predictions as tab-separated text, from which every figure can be computed again.
+
+Predictions: `filename, label, score, fired`, a row for every clip and label, clip by clip, labels
+in the label set's order. Scores are written so that float32 comes back bit for bit.
+Truth: `filename, label`, a row for every label of a clip, and one row with an empty label for a
+clip without any: a clip that is not listed is not part of the truth.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.errors import InputError, atomic_path
+from mmat.metrics import checks
+
+TAGS_HEADER = ["filename", "label", "score", "fired"]
+TRUTH_HEADER = ["filename", "label"]
+
+
+class Tags(NamedTuple):
+    """Predictions: `fired` bool and `scores` float32, both `(clips, classes)`."""
+
+    ids: list[str]
+    labels: list[str]
+    fired: np.ndarray
+    scores: np.ndarray
+
+
+class Truth(NamedTuple):
+    """Weak truth: `truth` bool `(clips, classes)`."""
+
+    ids: list[str]
+    truth: np.ndarray
+
+
+def write_tags_tsv(
+    path: str | os.PathLike, ids: Sequence[str], labels: Sequence[str], fired, scores
+) -> None:
+    """Write predictions: one row a clip and label, whole or not at all.
+
+    ids: one name a clip; fired: bool, scores: numbers, both `(clips, classes)`. Raises
+    InputError where shapes differ, a name comes twice, or holds a tab or a line break.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "tags.tsv")
+    >>> write_tags_tsv(path, ["a.wav"], ["Dog", "Cat"], [[True, False]], [[0.75, 0.25]])
+    >>> read_tags_tsv(path).scores
+    array([[0.75, 0.25]], dtype=float32)
+    """
+    fired = checks.as_decisions(fired, "decisions")
+    scores = checks.as_scores(scores, "scores", fired.shape).astype(np.float32)
+    _check_names(ids, labels, fired.shape)
+    rows = (
+        [clip, label, str(scores[i, c]), int(fired[i, c])]
+        for i, clip in enumerate(ids)
+        for c, label in enumerate(labels)
+    )
+    _write(path, TAGS_HEADER, rows)
+
+
+def read_tags_tsv(path: str | os.PathLike) -> Tags:
+    """Read what `write_tags_tsv` wrote; raises InputError with the line where a row is wrong."""
+    rows = list(_rows(path, TAGS_HEADER))
+    ids = list(dict.fromkeys(clip for _, (clip, *_) in rows))
+    labels = list(dict.fromkeys(label for _, (_, label, *_) in rows))
+    scores = np.zeros(len(ids) * len(labels), np.float32)
+    fired = np.zeros(len(scores), dtype=bool)
+    for i, (line, (clip, label, score, decision)) in enumerate(rows):
+        clip_row, column = divmod(i, len(labels))
+        if clip_row == len(ids):
+            raise InputError(f"{path}:{line}: one row too many; {label!r} of {clip!r} was given")
+        if clip != ids[clip_row] or label != labels[column]:
+            raise InputError(
+                f"{path}:{line}: {labels[column]!r} of {ids[clip_row]!r} should stand here; every "
+                "clip needs one row for every label, in one order"
+            )
+        try:
+            scores[i], fired[i] = np.float32(score), {"0": False, "1": True}[decision]
+        except (ValueError, KeyError):
+            raise InputError(
+                f"{path}:{line}: score {score!r} must be a number and fired {decision!r} 0 or 1"
+            ) from None
+    if len(rows) != len(scores):
+        raise InputError(f"{path}: the last clip lacks rows; is the file whole?")
+    shape = (len(ids), len(labels))
+    return Tags(ids, labels, fired.reshape(shape), scores.reshape(shape))
+
+
+def write_truth_tsv(
+    path: str | os.PathLike, ids: Sequence[str], labels: Sequence[str], truth
+) -> None:
+    """Write weak truth: one row a clip and label that sounds, an empty label where none does.
+
+    ids: one name a clip; truth: bool `(clips, classes)`. Raises InputError as `write_tags_tsv`.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "truth.tsv")
+    >>> write_truth_tsv(path, ["a.wav", "b.wav"], ["Dog", "Cat"], [[True, True], [False, False]])
+    >>> read_truth_tsv(path, ["Dog", "Cat"], ids=["b.wav", "a.wav"]).truth
+    array([[False, False],
+           [ True,  True]])
+    """
+    truth = checks.as_decisions(truth, "truth")
+    _check_names(ids, labels, truth.shape)
+    rows = (
+        [clip, label]
+        for clip, row in zip(ids, truth, strict=True)
+        for label in [labels[c] for c in np.flatnonzero(row)] or [""]
+    )
+    _write(path, TRUTH_HEADER, rows)
+
+
+def read_truth_tsv(
+    path: str | os.PathLike, labels: Sequence[str], ids: Sequence[str] | None = None
+) -> Truth:
+    """Read weak truth; `ids` gives the clips and their order, else all in the file's order.
+
+    Raises InputError with the line for an unknown label, and for a clip of `ids` without a row.
+    """
+    columns = {label: c for c, label in enumerate(labels)}
+    found: dict[str, list[int]] = {}
+    for line, (clip, label) in _rows(path, TRUTH_HEADER):
+        if label and label not in columns:
+            raise InputError(f"{path}:{line}: unknown label {label!r}; it is not in the label set")
+        found.setdefault(clip, []).extend([columns[label]] if label else [])
+    ids = list(found) if ids is None else list(ids)
+    truth = np.zeros((len(ids), len(columns)), dtype=bool)
+    for i, clip in enumerate(ids):
+        if clip not in found:
+            raise InputError(f"{path}: no row for the clip {clip!r}; a clip without labels has one")
+        truth[i, found[clip]] = True
+    return Truth(ids, truth)
+
+
+def _check_names(ids: Sequence[str], labels: Sequence[str], shape: tuple[int, int]) -> None:
+    for what, names, expected in (("clip", ids, shape[0]), ("label", labels, shape[1])):
+        if len(names) != expected:
+            raise InputError(f"tables: {len(names)} {what} names for {expected} of them")
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise InputError(f"tables: the {what} {twice!r} comes twice; each needs its own name")
+        for name in names:
+            if not name or any(mark in name for mark in "\t\n\r"):
+                raise InputError(f"tables: a {what} cannot be named {name!r} in a TSV file")
+
+
+def _write(path: str | os.PathLike, header: list[str], rows: Iterable[list]) -> None:
+    with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
+        for row in (header, *rows):
+            file.write("\t".join(map(str, row)) + "\n")
+
+
+def _rows(path: str | os.PathLike, header: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Give each row with its line number; raises InputError where it has not the columns."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = file.read().split("\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the table: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a UTF-8 text file; is it the right one?") from error
+    if lines[0].split("\t") != header:
+        raise InputError(f"{path}: the first line must be the columns {', '.join(header)} (tabs)")
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) != len(header) or not fields[0]:
+            raise InputError(f"{path}:{number}: not the columns {', '.join(header)} (tabs)")
+        yield number, fields

@@ -1,0 +1,204 @@
+"""Audio tagging: which of the classes are said to sound in a clip, against which do.
+
+Conventions
+-----------
+Truth and decisions are bool `(clips, classes)`, scores any finite numbers of that shape, higher
+for surer. Every figure is a fraction in [0, 1]. A fraction without a denominator (nothing fired,
+nothing to find) is 0. Malformed input raises InputError; empty input warns and answers 0.
+
+Metrics
+-------
+- `precision_recall_f1`: over all decisions pooled (micro), the figure that ranks systems here.
+- `per_class`, `macro`: class by class, and the mean over the classes that occur in the truth.
+- `average_precision`, `mean_average_precision`: ranking quality without any threshold.
+- `best_constant`: what the same answer for every clip can reach at most.
+- `bootstrap_interval`: how far a figure may move with the choice of test clips.
+
+References
+----------
+A. Mesaros, T. Heittola, T. Virtanen, "Metrics for Polyphonic Sound Event Detection", Applied
+Sciences 6(6), 2016. B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.errors import InputError
+from mmat.metrics import checks
+
+
+class PRF(NamedTuple):
+    """Precision, recall and their harmonic mean, in [0, 1]."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+class ConstantAnswer(NamedTuple):
+    """One answer for every clip: `fired` bool `(classes,)`, and what it scores on both sets."""
+
+    fired: np.ndarray
+    validation: PRF
+    test: PRF
+
+
+class Interval(NamedTuple):
+    """A figure on the clips as they are, and the two ends of its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def precision_recall_f1(truth, fired) -> PRF:
+    """Return micro precision, recall and F1: all `(clip, class)` decisions pooled.
+
+    truth, fired: bool `(clips, classes)`. Raises InputError for other shapes or values.
+
+    >>> precision_recall_f1([[1, 0], [1, 1]], [[1, 1], [1, 0]])
+    PRF(precision=0.6666666666666666, recall=0.6666666666666666, f1=0.6666666666666666)
+    """
+    truth, fired = _validated(truth, fired)
+    return _prf((truth & fired).sum(), fired.sum(), truth.sum())
+
+
+def per_class(truth, fired) -> list[PRF]:
+    """Return precision, recall and F1 of every class, in the label set's order.
+
+    >>> [p.recall for p in per_class([[1, 0], [1, 1]], [[1, 1], [1, 0]])]
+    [1.0, 0.0]
+    """
+    truth, fired = _validated(truth, fired)
+    counts = zip((truth & fired).sum(0), fired.sum(0), truth.sum(0), strict=True)
+    return [_prf(*class_counts) for class_counts in counts]
+
+
+def macro(truth, fired) -> PRF:
+    """Return the mean over classes of precision, recall and F1; absent classes are left out.
+
+    >>> macro([[1, 0, 0], [1, 1, 0]], [[1, 1, 0], [1, 0, 0]])
+    PRF(precision=0.5, recall=0.5, f1=0.5)
+    """
+    truth, fired = _validated(truth, fired)
+    present = truth.any(axis=0)
+    if not present.any():
+        return PRF(0.0, 0.0, 0.0)
+    return PRF(*np.mean(per_class(truth[:, present], fired[:, present]), axis=0).tolist())
+
+
+def average_precision(truth, scores) -> float:
+    """Return the precision at each true clip, averaged, going down one class's ranking.
+
+    truth: bool `(clips,)`, scores: `(clips,)`. Clips of equal score enter together, so their
+    order in the list changes nothing. Raises InputError for malformed input.
+
+    >>> average_precision([1, 0, 1], [0.9, 0.8, 0.1])
+    0.8333333333333333
+    """
+    truth = checks.as_decisions(np.asarray(truth)[..., np.newaxis], "truth")[:, 0]
+    scores = checks.as_scores(scores, "scores", truth.shape)
+    checks.warn_if_empty(truth)
+    if not truth.any():
+        return 0.0
+    order = np.argsort(-scores.astype(np.float64), kind="stable")
+    hits = np.cumsum(truth[order])
+    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
+    hits, ranks = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    return float((np.diff(hits, prepend=0) * hits / ranks).sum() / hits[-1])
+
+
+def mean_average_precision(truth, scores) -> float:
+    """Return the mean of the average precision over the classes that occur in the truth.
+
+    truth: bool `(clips, classes)`, scores: `(clips, classes)`. Raises InputError if malformed.
+
+    >>> mean_average_precision([[1, 0], [0, 0]], [[0.9, 0.5], [0.1, 0.6]])
+    1.0
+    """
+    truth = checks.as_decisions(truth, "truth")
+    scores = checks.as_scores(scores, "scores", truth.shape)
+    checks.warn_if_empty(truth)
+    present = np.flatnonzero(truth.any(axis=0))
+    if not present.size:
+        return 0.0
+    return float(np.mean([average_precision(truth[:, c], scores[:, c]) for c in present]))
+
+
+def best_constant(truth_validation, truth_test) -> ConstantAnswer:
+    """Return the fixed set of labels with the best micro F1 on validation, scored on both sets.
+
+    truth_validation, truth_test: bool `(clips, classes)`. Every set of k labels fires equally
+    often, so the k most frequent labels are the best k, and trying every k is exact.
+
+    >>> best_constant([[1, 0], [1, 0], [0, 1]], [[1, 0]]).fired
+    array([ True, False])
+    """
+    truth_validation = checks.as_decisions(truth_validation, "validation truth")
+    truth_test = checks.as_decisions(truth_test, "test truth")
+    n_clips, n_classes = truth_validation.shape
+    checks.same_shape(truth_test, "test truth", (len(truth_test), n_classes))
+    checks.warn_if_empty(truth_validation)
+    fired = np.zeros(n_classes, dtype=bool)
+    if truth_validation.any():
+        positives = truth_validation.sum(axis=0)
+        by_prevalence = np.argsort(-positives, kind="stable")
+        n_labels = np.arange(1, n_classes + 1)
+        f1 = 2 * np.cumsum(positives[by_prevalence]) / (n_labels * n_clips + positives.sum())
+        fired[by_prevalence[: 1 + np.argmax(f1)]] = True
+    scored = (
+        precision_recall_f1(truth, np.tile(fired, (len(truth), 1)))
+        for truth in (truth_validation, truth_test)
+    )
+    return ConstantAnswer(fired, *scored)
+
+
+def bootstrap_interval(
+    figure: Callable[..., float], *arrays, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """Return `figure(*arrays)` with its percentile bootstrap interval over clips.
+
+    arrays: any number of arrays with the clips on the first axis. One draw of clips is used for
+    all of them, so a figure that compares two systems on the same clips is compared in pairs.
+    figure: takes the arrays, returns a float. Raises InputError where the arrays' lengths differ.
+
+    >>> truth = np.arange(40).reshape(20, 2) % 3 == 0
+    >>> f1 = lambda truth, fired: precision_recall_f1(truth, fired).f1
+    >>> bootstrap_interval(f1, truth, truth)
+    Interval(estimate=1.0, low=1.0, high=1.0)
+    >>> gain = lambda truth, a, b: f1(truth, b) - f1(truth, a)
+    >>> bootstrap_interval(gain, truth, truth, truth)
+    Interval(estimate=0.0, low=0.0, high=0.0)
+    """
+    arrays = [np.asarray(array) for array in arrays]
+    lengths = sorted({len(array) for array in arrays})
+    if len(lengths) != 1 or lengths[0] == 0:
+        raise InputError(f"bootstrap: the arrays hold {lengths} clips; give at least one of each")
+    if not 0 < level < 1:
+        raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(lengths[0], size=(resamples, lengths[0]))
+    with warnings.catch_warnings():
+        # A draw may miss every labelled clip: then 0 is its figure, and no news.
+        warnings.simplefilter("ignore", UserWarning)
+        figures = [figure(*(array[draw] for array in arrays)) for draw in draws]
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(figure(*arrays)), float(low), float(high))
+
+
+def _validated(truth, fired) -> tuple[np.ndarray, np.ndarray]:
+    truth = checks.as_decisions(truth, "truth")
+    fired = checks.as_decisions(fired, "decisions")
+    checks.same_shape(fired, "decisions", truth.shape)
+    checks.warn_if_empty(truth)
+    return truth, fired
+
+
+def _prf(hits, n_fired, n_true) -> PRF:
+    precision = hits / n_fired if n_fired else 0.0
+    recall = hits / n_true if n_true else 0.0
+    f1 = 2 * hits / (n_fired + n_true) if n_fired + n_true else 0.0
+    return PRF(float(precision), float(recall), float(f1))
