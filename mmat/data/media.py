@@ -1,0 +1,172 @@
+"""Media files in: 16 kHz mono sound and evenly spaced RGB pictures out.
+
+Audio files are read by libsndfile (soundfile), containers by FFmpeg (PyAV); the suffix decides
+which is tried first, and the other one is tried when it fails.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+
+from mmat.data import containers
+from mmat.data.containers import NotReadable, one_line
+from mmat.errors import InputError
+
+SAMPLE_RATE_HZ = 16000
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
+_BLOCK_SAMPLES = 1 << 18
+_RATES_HZ = (1000, 768_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Media:
+    """What was read from one media file.
+
+    waveform: float32 (samples,), 16 kHz mono, or None without sound. frames: uint8
+    (n_frames, height, width, 3) RGB, or None without pictures. duration_seconds: of what was read.
+    """
+
+    waveform: np.ndarray | None
+    frames: np.ndarray | None
+    duration_seconds: float
+
+
+def read_media(
+    path: str | os.PathLike,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    n_frames: int = 8,
+    max_side_px: int = 320,
+    square_px: int | None = None,
+) -> Media:
+    """Read sound and pictures of a file, or of a range of it; one of the two may be missing.
+
+    n_frames: how many pictures, 0 for none; times and sizes as in `read_frames`.
+    Raises InputError for a file that cannot be read, or that has nothing of what was asked for.
+    """
+    path, start_seconds = _checked(path), start_seconds or 0.0
+    readers = [_read_container, _read_audio_file]
+    if path.suffix.lower() in AUDIO_SUFFIXES:
+        readers.reverse()
+    reasons = []
+    for reader in readers:
+        try:
+            media = reader(path, start_seconds, end_seconds, n_frames, max_side_px, square_px)
+        except NotReadable as reason:
+            reasons.append(str(reason))
+            continue
+        if media.waveform is None and media.frames is None:
+            lacking = "no sound track and no picture track" if n_frames else "no sound track"
+            raise InputError(f"{path}: {lacking}, or nothing on it from {start_seconds:g} s on")
+        if media.waveform is not None and not np.isfinite(media.waveform).all():
+            raise InputError(f"{path}: the sound holds samples that are no finite numbers")
+        return media
+    raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
+
+
+def read_audio(
+    path: str | os.PathLike, start_seconds: float | None = None, end_seconds: float | None = None
+) -> np.ndarray:
+    """Read the sound of a file, or of a range of it, as float32 (samples,), 16 kHz, mono.
+
+    Channels are averaged. A range that goes beyond the file's end gives what there is.
+    Raises InputError for a file that cannot be read, has no sound track or no samples.
+
+    >>> import tempfile, soundfile
+    >>> path = tempfile.mkdtemp() + "/silence.wav"
+    >>> soundfile.write(path, np.zeros((44100, 2)), 44100)
+    >>> read_audio(path).shape, read_audio(path, start_seconds=0.5).shape
+    ((16000,), (8000,))
+    """
+    return read_media(path, start_seconds, end_seconds, n_frames=0).waveform
+
+
+def read_frames(
+    path: str | os.PathLike,
+    n_frames: int = 8,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    max_side_px: int = 320,
+    square_px: int | None = None,
+) -> np.ndarray:
+    """Read evenly spaced pictures as uint8 RGB (n_frames, height, width, 3).
+
+    The pictures are those shown at the centres of n equal parts of the range, upright (rotation
+    applied) and with square pixels. Larger ones are scaled down to `max_side_px` on the longer
+    side; or, with `square_px`, the central square of each picture is returned at that size.
+    Raises InputError for a file that cannot be read or that has no picture track; cover images
+    of music files are none.
+    """
+    if n_frames < 1:
+        raise InputError(f"n_frames must be 1 or more, not {n_frames}")
+    path, start_seconds = _checked(path), start_seconds or 0.0
+    size = containers.Size(max_side_px, square_px)
+    try:
+        frames, _ = containers.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+    except NotReadable:
+        read_audio(path)  # says so if it is no media file at all
+        frames = None
+    if frames is None:
+        raise InputError(f"{path}: no picture track, or nothing on it from {start_seconds:g} s on")
+    return frames
+
+
+def _checked(path: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a media file")
+    if not path.is_file():
+        raise InputError(f"{path}: is no regular file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: no permission to read it")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    return path
+
+
+def _read_audio_file(path, start_seconds, end_seconds, *_) -> Media:
+    import soundfile
+
+    blocks = []
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            first = min(round(start_seconds * rate), file.frames)
+            left = file.frames if end_seconds is None else round(end_seconds * rate)
+            left -= first
+            file.seek(first)
+            # In blocks: a damaged header may promise more samples than fit in memory.
+            while left > 0:
+                block = file.read(min(left, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                blocks.append(block.mean(axis=1))
+                left -= len(block)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise NotReadable(f"libsndfile: {one_line(error)}") from error
+    waveform = _resampled(np.concatenate(blocks), rate, path) if blocks else None
+    return Media(waveform, None, 0.0 if waveform is None else len(waveform) / SAMPLE_RATE_HZ)
+
+
+def _read_container(path, start_seconds, end_seconds, n_frames, max_side_px, square_px) -> Media:
+    sound = containers.read_sound(path, start_seconds, end_seconds)
+    waveform = None if sound is None else _resampled(*sound, path)
+    frames, seconds = None, 0.0
+    if n_frames:
+        size = containers.Size(max_side_px, square_px)
+        frames, seconds = containers.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+    if waveform is not None:
+        seconds = max(seconds, len(waveform) / SAMPLE_RATE_HZ)
+    return Media(waveform, frames, seconds)
+
+
+def _resampled(samples: np.ndarray, rate_hz: int, path: pathlib.Path) -> np.ndarray:
+    import soxr
+
+    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+        raise InputError(f"{path}: a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
+    return soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ)
