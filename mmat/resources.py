@@ -1,4 +1,4 @@
-"""Where the lists in `data_lists/` lie: inside the installed package, or beside it in a checkout."""
+"""Where the lists in `data_lists/` lie: in the installed package, or beside it in a checkout."""
 
 import importlib.resources
 import pathlib

@@ -75,9 +75,9 @@ def _block(x, name, kernel, stride, expansion, channels):
 
 def _conv(x, channels, kernel, name, stride=1):
     # "same" pads as the network was trained: the odd pixel right and below.
-    return keras.layers.Conv2D(
-        channels, kernel, stride, padding="same", use_bias=False, name=name
-    )(x)
+    return keras.layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)(
+        x
+    )
 
 
 def _normed(x, name, activate=True):

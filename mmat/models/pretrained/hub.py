@@ -1,4 +1,4 @@
-"""Image networks and text encoders in TF-Hub's form: from tfhub.dev, any http address or a folder."""
+"""Models in TF-Hub's form: from tfhub.dev, any http address or a folder."""
 
 import os
 

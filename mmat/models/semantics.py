@@ -1,0 +1,167 @@
+"""From what a picture shows to what may sound: label similarities, and ways to use them.
+
+The similarity of an image label and a sound label is the largest cosine between the text vectors
+of their names. Synonyms are embedded one by one: a string of many names lies near none of them.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from mmat.errors import atomic_path
+from mmat.labels import LabelSet
+from mmat.models.pretrained.text import TextEncoder
+from mmat.paths import cache_folder
+
+# (probabilities (…, n_image_labels), similarities (n_image_labels, classes)) -> (…, classes)
+EvidenceFunction = Callable[..., keras.KerasTensor]
+
+
+def label_similarities(
+    image_labels: Sequence[Sequence[str]],
+    sound_labels: LabelSet,
+    encoder: TextEncoder,
+) -> np.ndarray:
+    """Return the similarity of each image label and each sound label.
+
+    image_labels: the synonyms of each label. Returns float32 (n_image_labels, classes) in [-1, 1].
+    Computed once for the same labels and encoder, then read from the cache.
+    """
+    sound_names = [sound_label_names(sound_labels, index) for index in range(len(sound_labels))]
+    key = json.dumps([encoder.name, [list(names) for names in image_labels], sound_names])
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    path = cache_folder() / "similarities" / f"{digest}.npy"
+    if path.is_file():
+        return np.load(path, allow_pickle=False)
+    image_vectors = encoder([name for names in image_labels for name in names])
+    sound_vectors = encoder([name for names in sound_names for name in names])
+    cosines = image_vectors @ sound_vectors.T  # (all image names, all sound names)
+    by_image = np.maximum.reduceat(cosines, _starts(image_labels), axis=0)
+    similarities = np.maximum.reduceat(by_image, _starts(sound_names), axis=1)
+    similarities = np.clip(similarities, -1, 1).astype(np.float32)
+    with atomic_path(path) as part, open(part, "wb") as file:
+        np.save(file, similarities)
+    return similarities
+
+
+def sound_label_names(labels: LabelSet, index: int) -> tuple[str, ...]:
+    """Return the names a sound label is known by: its own, the parts of its own, its synonyms.
+
+    AudioSet joins synonyms by commas, so the parts count as names too.
+
+    >>> sound_label_names(LabelSet.of(["Air horn, truck horn"]), 0)
+    ('Air horn, truck horn', 'Air horn', 'truck horn')
+    """
+    name = labels.names[index]
+    return tuple(dict.fromkeys([name, *name.split(", "), *labels.synonyms[index]]))
+
+
+def _starts(groups: Sequence[Sequence[str]]) -> np.ndarray:
+    return np.cumsum([0] + [len(group) for group in groups[:-1]])
+
+
+def nearest_labels(
+    similarities: np.ndarray, image_labels: Sequence[Sequence[str]], k: int = 5
+) -> list[list[tuple[str, float]]]:
+    """Return, for each class, the k image labels most like it and their similarities.
+
+    >>> nearest_labels(np.float32([[0.25], [0.75]]), [("banana",), ("dog",)], k=1)
+    [[('dog', 0.75)]]
+    """
+    order = np.argsort(-similarities, axis=0, kind="stable")[:k]  # (k, classes)
+    return [
+        [(image_labels[row][0], float(similarities[row, column])) for row in rows]
+        for column, rows in enumerate(order.T)
+    ]
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+def top_label(probabilities, similarities):
+    """Evidence of the likeliest image label alone: its similarity, times its probability.
+
+    probabilities (…, n_image_labels), similarities (n_image_labels, classes); returns float32
+    (…, classes) in [0, 1].
+
+    >>> top_label(np.float32([[0.75, 0.25]]), np.float32([[0.5, 0], [0, 1]])).numpy().tolist()
+    [[0.375, 0.0]]
+    """
+    probabilities = ops.cast(probabilities, "float32")
+    top = ops.argmax(probabilities, axis=-1)
+    rows = ops.take(_positive(similarities), top, axis=0)
+    return ops.max(probabilities, axis=-1, keepdims=True) * rows
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+def similarity_weighted(probabilities, similarities):
+    """Evidence as the mean similarity under the image labels' probabilities.
+
+    probabilities (…, n_image_labels), similarities (n_image_labels, classes); returns float32
+    (…, classes) in [0, 1].
+
+    >>> probabilities, similarities = np.float32([[0.75, 0.25]]), np.float32([[0.5, 0], [0, 1]])
+    >>> similarity_weighted(probabilities, similarities).numpy().tolist()
+    [[0.375, 0.25]]
+    """
+    return ops.matmul(ops.cast(probabilities, "float32"), _positive(similarities))
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+@dataclasses.dataclass(frozen=True)
+class Sharpened:
+    """Evidence as the mean of similarity ** power: far labels fade, however many they are.
+
+    Call with probabilities (…, n_image_labels) and similarities (n_image_labels, classes); returns
+    float32 (…, classes) in [0, 1].
+
+    >>> probabilities, similarities = np.float32([[0.75, 0.25]]), np.float32([[0.5, 0], [0, 1]])
+    >>> Sharpened(power=2)(probabilities, similarities).numpy().tolist()
+    [[0.1875, 0.25]]
+    """
+
+    power: float = 6.0
+
+    def __call__(self, probabilities, similarities):
+        return similarity_weighted(probabilities, ops.power(_positive(similarities), self.power))
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+@dataclasses.dataclass(frozen=True)
+class Thresholded:
+    """Evidence as the mean similarity, where those under a threshold are 0, above it scaled to 1.
+
+    Call with probabilities (…, n_image_labels) and similarities (n_image_labels, classes); returns
+    float32 (…, classes) in [0, 1].
+
+    >>> probabilities, similarities = np.float32([[0.75, 0.25]]), np.float32([[0.5, 0], [0, 1]])
+    >>> Thresholded(threshold=0.5)(probabilities, similarities).numpy().tolist()
+    [[0.0, 0.25]]
+    """
+
+    threshold: float = 0.5
+
+    def __call__(self, probabilities, similarities):
+        above = (_positive(similarities) - self.threshold) / (1 - self.threshold)
+        return similarity_weighted(probabilities, above)
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _positive(similarities):
+    return ops.clip(ops.cast(similarities, "float32"), 0.0, 1.0)
