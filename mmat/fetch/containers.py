@@ -232,4 +232,6 @@ def _damage(name: str, kind: str) -> Iterator[None]:
         raise
     except damages as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{name}: cannot be read as {kind}: {why}; fetch it again") from error
+        raise InputError(
+            f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
+        ) from error
