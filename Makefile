@@ -1,0 +1,111 @@
+# `make help` lists what there is. Two environments: .venv holds the default stack (TensorFlow 2.17
+# with tensorflow-io), .venv-next the newest TensorFlow that Kapre admits.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Another interpreter: `make venv PYTHON=/path/to/python3.12`.
+PYTHON ?=
+BIN := .venv/bin
+NEXT_BIN := .venv-next/bin
+DEFAULT_LOCK := requirements/lock-tf2.17
+NEXT_LOCK := requirements/lock-tf2.20
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# A name on the PATH proves nothing (version managers put shims there), so each one is run.
+RUNS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+
+# uv installs in a quarter of pip's time. It knows nothing of pip's settings, so where it fails
+# pip has its turn.
+define make_environment
+@for python in $(or $(PYTHON),python3.12 python3.11 python3); do \
+	"$$python" -c '$(RUNS)' >/dev/null 2>&1 && break; python=; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "mmat: no working $(or $(PYTHON),Python 3.11 or 3.12) with venv found; install one (Debian: python3 and python3-venv) or name it: make venv PYTHON=/path/to/python3.12" >&2; \
+	exit 1; \
+fi; \
+echo "mmat: making $(@D) with $$("$$python" --version) from $<"; \
+"$$python" -m venv --clear $(@D) && \
+{ $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< uv && \
+  $(@D)/bin/uv pip install --quiet --python $(@D)/bin/python --requirement $< || \
+  $(@D)/bin/python -m pip install --disable-pip-version-check --requirement $<; }
+@touch $@
+endef
+
+define install_mmat
+@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+@touch $@
+endef
+
+.PHONY: help
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+.PHONY: venv
+venv: .venv/mmat.stamp  ## the environment for everything below, in .venv
+
+.PHONY: venv-next
+venv-next: .venv-next/mmat.stamp  ## the second environment, in .venv-next
+
+.venv/lock.stamp: $(DEFAULT_LOCK).txt
+	$(make_environment)
+
+.venv-next/lock.stamp: $(NEXT_LOCK).txt
+	$(make_environment)
+
+%/mmat.stamp: %/lock.stamp setup.py pyproject.toml
+	$(install_mmat)
+
+.PHONY: fetch
+fetch: venv  ## the embedded weights and the mini corpus, into the cache
+	$(BIN)/mmat fetch models
+	$(BIN)/mmat fetch mini
+
+.PHONY: demo
+demo: fetch  ## prepare, train, evaluate, export and tag on the mini corpus
+	$(BIN)/python experiments/mini.py
+
+.PHONY: lint
+lint: venv  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: test
+test: lint fetch  ## lint and all tests
+	$(BIN)/python -m pytest
+
+.PHONY: test-next
+test-next: venv-next  ## all tests with the newest TensorFlow
+	$(NEXT_BIN)/mmat fetch models
+	$(NEXT_BIN)/mmat fetch mini
+	$(NEXT_BIN)/python -m pytest
+
+.PHONY: format
+format: venv  ## ruff: mend rules and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Each lock is resolved twice: with the packages that it must leave room for, then, held to those
+# versions, without them. The same versions serve Python 3.11 and 3.12.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+	--no-header --no-annotate --upgrade setup.py --extra dev
+
+define resolve
+$(COMPILE) $(2) $(1).in requirements/room.in --output-file $(1).room
+$(COMPILE) $(2) $(1).in --constraint $(1).room --output-file $(1).part
+sed -i '1i # Made by `make lock` from setup.py and $(1).in; not to be edited.' $(1).part
+cmp --silent $(1).part $(1).txt || cp $(1).part $(1).txt
+rm $(1).room $(1).part
+endef
+
+.PHONY: lock
+lock: venv  ## both lock files anew, with today's versions
+	$(call resolve,$(DEFAULT_LOCK),--extra tfio)
+	$(call resolve,$(NEXT_LOCK),)
+
+.PHONY: clean
+clean:  ## remove the environments and what tools leave; runs/ and the cache stay
+	rm -rf .venv .venv-next build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

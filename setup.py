@@ -1,0 +1,68 @@
+"""What mmat is made of: `pip install -e .`, or `make venv` for the pinned environment."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mmat/__init__.py").read_text(), re.M)[1]
+
+REQUIRES = [
+    "tensorflow>=2.17.1,<2.21",  # everything that computes; Kapre admits nothing newer
+    "keras>=3.5,<3.14",  # the models; Keras 3, the versions that Kapre admits
+    "kapre>=0.4.1,<0.5",  # the mel front end inside the graph
+    "tensorflow-hub>=0.16.1,<0.17",  # frozen image networks and text encoders by handle
+    "setuptools<82",  # tensorflow-hub imports pkg_resources, which 82 drops
+    "numpy>=1.26",  # arrays at every border
+    "pandas>=2,<3",  # tables; under 3 the event metrics meet read-only arrays
+    "matplotlib",  # plots of spectrograms, scores and label maps
+    "av",  # containers: decoding and writing mp4
+    "soundfile",  # audio files: wav, flac, ogg, mp3
+    "soxr",  # resampling to 16 kHz
+    "tqdm",  # progress bars
+    "tabulate",  # printed tables
+    "platformdirs",  # where the cache lies
+    "zstandard",  # unpacks the packages that hold the mini corpus
+]
+
+EXTRAS = {
+    # Its native ops load with this TensorFlow alone, so the two are pinned together.
+    "tfio": ["tensorflow-io==0.37.1", "tensorflow==2.17.1"],
+    "dev": [
+        "build",  # the wheel
+        "hypothesis",  # tests over many inputs
+        "librosa",  # the reference for the mel features
+        "pytest",  # the tests
+        "ruff",  # lint and format
+        "scikit-learn",  # the reference for the metrics
+        "uv",  # makes the environments and the locks
+        "wheel",  # the editable install without a download
+    ],
+}
+
+setup(
+    name="mmat",
+    version=VERSION,
+    description="Light-weight multimodal audio tagging of weakly labelled video clips, in Keras",
+    long_description=(HERE / "README.md").read_text() if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "THIRD_PARTY*"],
+    python_requires=">=3.11,<3.13",
+    packages=[*find_packages(include=["mmat", "mmat.*"]), "mmat.data_lists"],
+    package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
+    package_data={"mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"]},
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["mmat = mmat.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
