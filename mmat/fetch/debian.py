@@ -91,12 +91,17 @@ def _download(missing: list[str], folder: pathlib.Path, progress: bool) -> None:
         for source in apt.sources():
             if progress:
                 print(f"asking {source.name} for {', '.join(missing)}", file=sys.stderr)
-            complaints += apt.fetch(source, missing, folder, progress)
+            answer = apt.fetch(source, missing, folder, progress)
+            if source.parent != apt.older_folder:  # these were but a try
+                complaints += answer
             missing = [name for name in missing if find_package(name, folder) is None]
             if not missing:
                 return
-    why = f" ({complaints[0]})" if complaints else ""
-    raise InputError(f"packages {', '.join(missing)}: apt-get cannot get them{why}; {remedy}")
+    why = complaints[0].rstrip(".") if complaints else "no source of this machine has them"
+    raise InputError(
+        f"packages {', '.join(missing)}: apt-get cannot get them: {why}; get them elsewhere and "
+        f"{remedy}"
+    )
 
 
 class _Apt:
@@ -105,6 +110,7 @@ class _Apt:
     def __init__(self, workplace: pathlib.Path):
         self.workplace = workplace
         self.download_folder = workplace / "download"
+        self.older_folder = workplace / "older"
         for part in ("state/lists/partial", "cache/archives/partial", "download", "older"):
             (workplace / part).mkdir(parents=True)
         (workplace / "status").touch()  # as if no package were installed
@@ -126,8 +132,8 @@ class _Apt:
             older = re.sub(r"(?im)^Suites:.*$", f"Suites: {RELEASE}", text)
             older = re.sub(r"(?m)^(deb\s+(?:\[.*?\]\s+)?\S+\s+)\S+", rf"\g<1>{RELEASE}", older)
             if older != text:
-                (self.workplace / "older" / path.name).write_text(older)
-                yield self.workplace / "older" / path.name
+                (self.older_folder / path.name).write_text(older)
+                yield self.older_folder / path.name
 
     def fetch(
         self, source: pathlib.Path, names: list[str], folder: pathlib.Path, progress: bool
@@ -139,9 +145,8 @@ class _Apt:
             file.split("_")[0]: int(size)
             for file, size in re.findall(r"(?m)^'.+?' (\S+) (\d+)", offers)
         }
-        with tqdm(
-            total=sum(n_bytes.values()), unit="B", unit_scale=True, disable=not progress
-        ) as bar:
+        shown = progress and bool(n_bytes)
+        with tqdm(total=sum(n_bytes.values()), unit="B", unit_scale=True, disable=not shown) as bar:
             for name in n_bytes:
                 bar.set_description(name)
                 complaints += _complaints(self._download_one(source, name, bar))

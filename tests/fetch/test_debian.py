@@ -148,6 +148,7 @@ def test_a_package_that_no_source_has_is_named_and_the_others_stay(machine, tmp_
         download_packages(["dog-sounds", "unicorn-sounds"], folder, progress=False)
     message = str(raised.value)
     assert "unicorn-sounds" in message and "dog-sounds" not in message.replace("unicorn", "")
+    assert "no source of this machine has them" in message
     assert f"put their .deb files into {folder}" in message and "\n" not in message
     assert [path.name for path in folder.iterdir()] == ["dog-sounds_1_all.deb"]
 
