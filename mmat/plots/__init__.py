@@ -1,0 +1,12 @@
+"""Pictures: what sounds when in a clip, which image labels speak for which event, and systems.
+
+Each function makes a figure of its own (no pyplot, so threads and notebooks are left in peace) and
+writes a PNG of 120 dots per inch, to a path (whole or not at all) or into an open binary file.
+Colours are those of Okabe and Ito and of matplotlib's perceptual maps, for colour-blind eyes too.
+"""
+
+from mmat.plots.label_map import plot_label_map
+from mmat.plots.systems import plot_systems
+from mmat.plots.tagging import plot_tagging
+
+__all__ = ["plot_label_map", "plot_systems", "plot_tagging"]

@@ -1,0 +1,40 @@
+"""What all pictures share: colours, text, panels measured in inches, and the way to a PNG."""
+
+import os
+from typing import BinaryIO
+
+from mmat.errors import atomic_path
+
+DOTS_PER_INCH = 120
+BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
+# Names come from outside: a `$` in them starts no formula.
+PLAIN = {"parse_math": False, "color": INK}
+
+
+def new_figure(width: float, height: float):
+    """Return an empty matplotlib figure of that size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+
+
+def add_panel(figure, left: float, bottom: float, width: float, height: float):
+    """Return axes at that place of the figure, in inches from its lower left corner."""
+    whole_width, whole_height = figure.get_size_inches()
+    box = (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    return figure.add_axes(box)
+
+
+def frameless(axes) -> None:
+    """Take the box around the axes away, and the tick marks with it."""
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor=INK)
+
+
+def save(figure, path_png: str | os.PathLike | BinaryIO) -> None:
+    """Write the figure as PNG to an open binary file, or to a path, whole or not at all."""
+    if hasattr(path_png, "write"):
+        figure.savefig(path_png, format="png")
+        return
+    with atomic_path(path_png) as part:
+        figure.savefig(part, format="png")

@@ -1,0 +1,187 @@
+"""A picture of one clip: its frames, its mel spectrogram and what was heard when."""
+
+import os
+import textwrap
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from mmat.errors import InputError
+from mmat.metrics.events import Event, frames_to_events
+from mmat.metrics.thresholds import fire
+from mmat.plots.style import INK, ORANGE, PLAIN, add_panel, frameless, new_figure, save
+
+LEFT, DRAWN, RIGHT = 2.0, 6.8, 1.6  # inches across
+ROW_HEIGHT, MEL_HEIGHT = 0.34, 1.9
+MEL_MAX_HZ = 8000.0
+
+
+def plot_tagging(
+    path_png: str | os.PathLike | BinaryIO,
+    log_mel,
+    frame_scores,
+    labels: Sequence[str],
+    thresholds,
+    hop_seconds: float = 0.1,
+    frames=None,
+    events: Sequence[Event] | None = None,
+    true_events: Sequence[tuple] = (),
+    clip_scores=None,
+    title: str = "",
+    n_rows: int = 5,
+) -> None:
+    """Draw a clip: its pictures, its log-mel spectrogram and the frame scores on one time axis.
+
+    log_mel: decibel `(mel_time, bands)`, 0 to 8000 Hz on Slaney's scale; frame_scores:
+    probabilities `(time, classes)`, one every `hop_seconds`, over the same stretch of time as
+    log_mel; thresholds: `(classes,)`; frames: uint8 `(n_frames, height, width, 3)`, evenly
+    spaced; events: what was detected (default: the frames that reach the threshold);
+    true_events: `(label_index, onset_seconds, offset_seconds)`; clip_scores: `(classes,)`, what
+    the decision stands on (default: each class's highest frame). Shown are the classes that fire
+    or have an event, and the best of the rest up to `n_rows`. Raises InputError for other shapes.
+
+    >>> import io
+    >>> png = io.BytesIO()
+    >>> plot_tagging(png, np.zeros((40, 64)), np.full((10, 2), 0.7), ["Dog", "Cat"], [0.5, 0.8])
+    >>> png.getvalue()[1:4]
+    b'PNG'
+    """
+    log_mel, frame_scores, thresholds = _checked(log_mel, frame_scores, labels, thresholds)
+    if clip_scores is None:
+        clip_scores = frame_scores.max(axis=0)
+    if events is None:
+        events = frames_to_events(frame_scores, thresholds, hop_seconds)
+    clip_scores = np.asarray(clip_scores, np.float32)
+    fired = fire(clip_scores, thresholds)
+    rows = _rows_to_show(clip_scores, fired, [*events, *true_events], n_rows)
+
+    seconds = len(frame_scores) * hop_seconds
+    pictures, mel, scores = _panels(frames, len(rows), seconds, title)
+    if pictures:
+        _draw_frames(pictures, frames, seconds)
+    _draw_mel(mel, log_mel, seconds)
+    image = _draw_scores(scores, frame_scores[:, rows], seconds)
+    _draw_events(scores, rows, events, true_events)
+    _write_rows(scores, [labels[c] for c in rows], clip_scores[rows], thresholds[rows], fired[rows])
+    _draw_key(scores.figure, image, bool(true_events))
+    save(scores.figure, path_png)
+
+
+def _checked(log_mel, frame_scores, labels, thresholds):
+    log_mel, frame_scores = np.asarray(log_mel), np.asarray(frame_scores, np.float32)
+    if log_mel.ndim != 2 or not log_mel.size:
+        raise InputError(f"plot: the log-mel is {log_mel.shape}, where (time, bands) has two axes")
+    if frame_scores.ndim != 2 or not frame_scores.size or frame_scores.shape[1] != len(labels):
+        raise InputError(f"plot: frame scores {frame_scores.shape} for {len(labels)} labels")
+    thresholds = np.asarray(thresholds, np.float32)
+    if thresholds.shape != (len(labels),):
+        raise InputError(f"plot: thresholds {thresholds.shape} for {len(labels)} labels")
+    return log_mel, frame_scores, thresholds
+
+
+def _rows_to_show(clip_scores, fired, events, n_rows: int) -> list[int]:
+    """Return the classes to draw, the surest first."""
+    by_score = np.argsort(-clip_scores, kind="stable")
+    wanted = set(np.flatnonzero(fired)) | {event[0] for event in events}
+    wanted |= set([c for c in by_score if c not in wanted][: max(0, n_rows - len(wanted))])
+    return [int(c) for c in by_score if c in wanted]
+
+
+def _panels(frames, n_rows: int, seconds: float, title: str) -> list:
+    """Return the axes for pictures (None without), spectrogram and scores, on one time axis."""
+    heights = [0.0, MEL_HEIGHT, ROW_HEIGHT * n_rows]
+    if frames is not None:
+        picture_height, picture_width = np.shape(frames)[1:3]
+        heights[0] = min(1.6, DRAWN / len(frames) * picture_height / picture_width)
+    bottom, gap, top = 1.05, 0.12, 0.5 if title else 0.2
+    figure = new_figure(LEFT + DRAWN + RIGHT, bottom + sum(heights) + 2 * gap + top)
+    panels, y = [], bottom
+    for height in reversed(heights):
+        panels.append(add_panel(figure, LEFT, y, DRAWN, height) if height else None)
+        y += height + (gap if height else 0)
+    for panel in filter(None, panels):
+        panel.set_xlim(0, seconds)
+        panel.tick_params(labelcolor=INK, labelsize=9)
+    if title:
+        highest = panels[2] or panels[1]
+        highest.set_title(title, loc="left", size=12, weight="bold", pad=8, **PLAIN)
+    return panels[::-1]
+
+
+def _draw_frames(axes, frames, seconds: float) -> None:
+    slot = seconds / len(frames)
+    for i, frame in enumerate(frames):
+        extent = ((i + 0.02) * slot, (i + 0.98) * slot, 0, 1)
+        axes.imshow(frame, extent=extent, aspect="auto", interpolation="antialiased")
+    axes.set(xlim=(0, seconds), ylim=(0, 1), xticks=[], yticks=[])
+    frameless(axes)
+
+
+def _draw_mel(axes, log_mel, seconds: float) -> None:
+    bands = log_mel.shape[1]
+    extent = (0, seconds, 0, bands)
+    axes.imshow(log_mel.T, origin="lower", aspect="auto", cmap="magma", extent=extent)
+    hertz = np.array([500, 1000, 2000, 4000])
+    axes.set_yticks(_mel(hertz) / _mel(MEL_MAX_HZ) * bands, ["0.5", "1", "2", "4"])
+    axes.set_ylabel("kHz", size=9, color=INK)
+    axes.tick_params(axis="x", labelbottom=False, length=0)
+
+
+def _mel(hertz):
+    """Slaney's scale: linear up to 1000 Hz, 27 steps to the next factor 6.4 above it."""
+    above = 15 + 27 * np.log(np.maximum(hertz, 1000) / 1000) / np.log(6.4)
+    return np.where(np.asarray(hertz) < 1000, np.asarray(hertz) * 15 / 1000, above)
+
+
+def _draw_scores(axes, frame_scores, seconds: float):
+    extent = (0, seconds, frame_scores.shape[1] - 0.5, -0.5)
+    image = axes.imshow(frame_scores.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, extent=extent)
+    image.set_interpolation("nearest")
+    for row in range(1, frame_scores.shape[1]):
+        axes.axhline(row - 0.5, color="white", linewidth=3)
+    axes.set_xlabel("seconds", size=9, color=INK)
+    return image
+
+
+def _draw_events(axes, rows: list[int], events, true_events) -> None:
+    """Underline what was detected, and put a box around what truly sounds."""
+    from matplotlib.patches import Rectangle
+
+    for label_index, onset, offset, *_ in events:
+        row = rows.index(label_index)
+        axes.plot([onset, offset], [row + 0.36] * 2, color=ORANGE, lw=3.5, solid_capstyle="butt")
+    for label_index, onset, offset, *_ in true_events:
+        corner = (onset, rows.index(label_index) - 0.4)
+        axes.add_patch(Rectangle(corner, offset - onset, 0.8, fill=False, ec=INK, lw=1.3))
+
+
+def _write_rows(axes, labels, clip_scores, thresholds, fired) -> None:
+    names = [textwrap.fill(textwrap.shorten(name, 44, placeholder=" …"), 23) for name in labels]
+    axes.set_yticks(range(len(names)), names, size=9.5, **PLAIN)
+    axes.tick_params(axis="y", length=0)
+    right = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+    edge = axes.get_xlim()[1]
+    for row, name in enumerate(axes.get_yticklabels()):
+        sign = "≥" if fired[row] else "<"
+        limit = f"{thresholds[row]:.2f}" if thresholds[row] <= 1 else "never"
+        text, weight = f"{clip_scores[row]:.2f} {sign} {limit}", "bold" if fired[row] else "normal"
+        axes.annotate(text, (edge, row), (8, 0), weight=weight, size=9.5, color=INK, **right)
+        name.set_weight(weight)
+    axes.annotate("score, threshold", (edge, -0.5), (8, 9), size=8, color=INK, **right)
+
+
+def _draw_key(figure, image, with_truth: bool) -> None:
+    """Draw under the time axis what colours and lines mean."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    bar = add_panel(figure, LEFT, 0.42, 1.6, 0.12)
+    figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.tick_params(labelsize=8, length=0, labelcolor=INK)
+    bar.set_title("frame score", size=8.5, color=INK, pad=3)
+    key = [Line2D([], [], color=ORANGE, lw=3.5, label="detected")]
+    if with_truth:
+        key.append(Patch(fill=False, ec=INK, lw=1.3, label="truly sounds"))
+    where = {"loc": "center left", "bbox_to_anchor": (1.15, 0.5), "ncols": 2, "frameon": False}
+    bar.legend(handles=key, fontsize=8.5, **where)
