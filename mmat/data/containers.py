@@ -39,19 +39,11 @@ class Size:
     square_px: int | None = None
 
     def scaled(self, width: float, height: float) -> tuple[int, int]:
-        """Return the size a picture of this shape is scaled to, before the square is cut out."""
+        """Return the width and height that a picture of this shape is scaled to."""
         if self.square_px:
-            scale = self.square_px / min(width, height)
-        else:
-            scale = min(1.0, self.max_side_px / max(width, height))
+            return self.square_px, self.square_px
+        scale = min(1.0, self.max_side_px / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
-
-    def cut(self, picture: np.ndarray) -> np.ndarray:
-        """Return the central square where one is asked for, else the picture."""
-        if not self.square_px:
-            return picture
-        top, left = ((side - self.square_px) // 2 for side in picture.shape[:2])
-        return picture[top : top + self.square_px, left : left + self.square_px]
 
 
 def one_line(error: Exception) -> str:
@@ -202,7 +194,7 @@ def read_pictures(
         ratio = float(track.sample_aspect_ratio or 1)
         ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # outside of this it is damage
         shape = size.scaled(frames[0].width * ratio, frames[0].height)
-        upright = {id(frame): size.cut(_upright(frame, shape)) for frame in frames}
+        upright = {id(frame): _upright(frame, shape) for frame in frames}
     return np.stack([upright[id(frame)] for frame in frames]), seconds
 
 

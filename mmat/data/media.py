@@ -95,7 +95,8 @@ def read_frames(
 
     The pictures are those shown at the centres of n equal parts of the range, upright (rotation
     applied) and with square pixels. Larger ones are scaled down to `max_side_px` on the longer
-    side; or, with `square_px`, the central square of each picture is returned at that size.
+    side; or, with `square_px`, the whole picture is squeezed to a square of that size, as the
+    image networks see it.
     Raises InputError for a file that cannot be read or that has no picture track; cover images
     of music files are none.
     """

@@ -1,0 +1,170 @@
+"""The record of one clip in a TFRecord shard: schema version 1.
+
+| feature | kind | what |
+| --- | --- | --- |
+| id | bytes | the clip's id, UTF-8 |
+| audio | bytes | int16 little endian, 16 kHz mono; empty without sound |
+| image_probabilities | bytes | float16 little endian, n_frames × n_image_labels; may be empty |
+| n_frames, n_image_labels | int64 | shape of the probabilities; 0 where there are none |
+| has_audio, has_video | int64 | 1 if the record holds sound; probabilities or pictures |
+| labels | int64 list | weak labels, as positions in the label set |
+| event_labels | int64 list | strong labels, in the order of the times |
+| event_onset_seconds, event_offset_seconds | float list | strong times within the clip |
+| frames_jpeg | bytes list | the pictures themselves, where they were kept |
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+SCHEMA_VERSION = 1
+_INT16_SCALE = 32768.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What is stored of one clip.
+
+    audio: int16 (samples,), 16 kHz mono, or None without sound. image_probabilities: (n_frames,
+    n_image_labels), or None without pictures. labels: positions in the label set. events: (label
+    position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files.
+    """
+
+    id: str
+    audio: np.ndarray | None = None
+    image_probabilities: np.ndarray | None = None
+    labels: tuple[int, ...] = ()
+    events: tuple[tuple[int, float, float], ...] = ()
+    frames_jpeg: tuple[bytes, ...] = ()
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Return a float waveform in [-1, 1] as int16; what lies outside is clipped.
+
+    >>> to_int16(np.array([-2.0, -0.5, 0.0, 2.0])).tolist()
+    [-32768, -16384, 0, 32767]
+    """
+    return np.clip(np.round(waveform * _INT16_SCALE), -32768, 32767).astype("<i2")
+
+
+def to_float32(audio: np.ndarray) -> np.ndarray:
+    """Return int16 samples as float32 in [-1, 1)."""
+    return audio.astype(np.float32) / np.float32(_INT16_SCALE)
+
+
+def encode_example(record: Record) -> bytes:
+    """Return a record as a serialized tf.train.Example.
+
+    >>> decode_example(encode_example(Record("a", labels=(1,)))).labels
+    (1,)
+    """
+    audio, probabilities = record.audio, record.image_probabilities
+    n_frames, n_image_labels = (0, 0) if probabilities is None else probabilities.shape
+    has_video = probabilities is not None or len(record.frames_jpeg) > 0
+    event_labels, onsets, offsets = zip(*record.events, strict=True) if record.events else [()] * 3
+    feature = {
+        "id": _bytes(record.id.encode()),
+        "audio": _bytes(b"" if audio is None else audio.astype("<i2").tobytes()),
+        "image_probabilities": _bytes(
+            b"" if probabilities is None else probabilities.astype("<f2").tobytes()
+        ),
+        "n_frames": _ints(n_frames),
+        "n_image_labels": _ints(n_image_labels),
+        "has_audio": _ints(audio is not None),
+        "has_video": _ints(has_video),
+        "labels": _ints(*record.labels),
+        "event_labels": _ints(*event_labels),
+        "event_onset_seconds": _floats(*onsets),
+        "event_offset_seconds": _floats(*offsets),
+        "frames_jpeg": _bytes(*record.frames_jpeg),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def decode_example(serialized: bytes) -> Record:
+    """Return the record of a serialized example, outside of any graph."""
+    feature = tf.train.Example.FromString(serialized).features.feature
+    shape = (feature["n_frames"].int64_list.value[0], feature["n_image_labels"].int64_list.value[0])
+    probabilities = np.frombuffer(feature["image_probabilities"].bytes_list.value[0], "<f2")
+    audio = np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+    return Record(
+        id=feature["id"].bytes_list.value[0].decode(),
+        audio=audio if feature["has_audio"].int64_list.value[0] else None,
+        image_probabilities=probabilities.reshape(shape) if shape[0] else None,
+        labels=tuple(feature["labels"].int64_list.value),
+        events=tuple(
+            zip(
+                feature["event_labels"].int64_list.value,
+                feature["event_onset_seconds"].float_list.value,
+                feature["event_offset_seconds"].float_list.value,
+                strict=True,
+            )
+        ),
+        frames_jpeg=tuple(feature["frames_jpeg"].bytes_list.value),
+    )
+
+
+def parse_example(
+    serialized: tf.Tensor,
+    n_classes: int,
+    n_samples: int | None,
+    n_frames: int,
+    n_image_labels: int,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Turn a serialized example into model inputs and weak labels, in the graph.
+
+    n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
+    (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
+    has_video: bool ()}, weak_labels: float32 (n_classes,)). What the clip lacks is zeros with
+    False beside it; has_video tells of the probabilities.
+
+    >>> record = Record("a", audio=np.full(16000, -32768, np.int16), labels=(1,))
+    >>> inputs, weak_labels = parse_example(encode_example(record), 3, 16000, 8, 1000)
+    >>> inputs["waveform"].shape.as_list(), weak_labels.numpy().tolist()
+    ([16000, 1], [0.0, 1.0, 0.0])
+    >>> float(inputs["waveform"][0, 0]), bool(inputs["has_video"])
+    (-1.0, False)
+    """
+    row = tf.io.parse_single_example(
+        serialized,
+        {
+            "audio": tf.io.FixedLenFeature((), tf.string),
+            "image_probabilities": tf.io.FixedLenFeature((), tf.string),
+            "n_frames": tf.io.FixedLenFeature((), tf.int64),
+            "has_audio": tf.io.FixedLenFeature((), tf.int64),
+            "labels": tf.io.RaggedFeature(tf.int64),
+        },
+    )
+    has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
+    audio = tf.cond(
+        has_audio,
+        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / _INT16_SCALE,
+        lambda: tf.zeros((n_samples or 1,)),
+    )
+    shape = (n_frames, n_image_labels)
+    probabilities = tf.cond(
+        has_video,
+        lambda: tf.reshape(tf.io.decode_raw(row["image_probabilities"], tf.float16), shape),
+        lambda: tf.zeros(shape, tf.float16),
+    )
+    inputs = {
+        "waveform": tf.reshape(audio, (n_samples or -1, 1)),
+        "image_probabilities": tf.cast(probabilities, tf.float32),
+        "has_audio": has_audio,
+        "has_video": has_video,
+    }
+    weak_labels = tf.reduce_sum(tf.one_hot(row["labels"], n_classes), axis=0)
+    return inputs, tf.minimum(weak_labels, 1.0)
+
+
+def _bytes(*values: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _ints(*values: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(v) for v in values]))
+
+
+def _floats(*values: float) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
