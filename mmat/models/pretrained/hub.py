@@ -1,6 +1,7 @@
 """Models in TF-Hub's form: from tfhub.dev, any http address or a folder."""
 
 import os
+import warnings
 
 import keras
 import tensorflow as tf
@@ -16,7 +17,9 @@ def load_hub_model(handle: str):
     Downloads are kept in mmat's cache, or in `$TFHUB_CACHE_DIR`. Raises InputError with the handle
     and the reason when it cannot be loaded, and for a model of TF-Hub's older, uncallable form.
     """
-    import tensorflow_hub as hub
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports pkg_resources, which speaks to its makers
+        import tensorflow_hub as hub
 
     resolved = resolve_handle(handle)
     os.environ.setdefault("TFHUB_CACHE_DIR", str(cache_folder() / "tfhub"))

@@ -1,0 +1,197 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from mmat.errors import InputError
+from mmat.models.pretrained.hub import HubImageClassifier, load_hub_model
+from mmat.models.pretrained.registry import efficientnet_lite0, inception_v3
+
+ANY_DOG = set(range(151, 269))  # ImageNet's breeds stand together
+ANY_CAR = {"beach wagon", "cab", "convertible", "jeep", "minivan", "racer", "sports car"}
+ANY_BUS = {"minibus", "school bus", "trolleybus"}
+# What the photographs of the mini corpus show, where ImageNet has a class for it.
+SHOWN = {
+    "dog-gc-dog-webp": ANY_DOG,
+    "dog-gc-dog3": ANY_DOG,
+    "dog-tux-dingo": {"dingo"},
+    "dog-tux-dog-png": ANY_DOG,
+    "cattle-bovinae-tux-zebu": {"ox"},
+    "cattle-bovinae-gc-calf": {"ox"},
+    "cattle-bovinae-tux-bull-png": {"ox"},
+    "cattle-bovinae-tux-cow-white-png": {"ox"},
+    "cattle-bovinae-tux-cow-png": {"ox"},
+    "cattle-bovinae-gc-cow-webp": {"ox"},
+    "cattle-bovinae-scr-cow1": {"ox"},
+    "sheep-goat-tux-ram": {"ram"},
+    "sheep-goat-tux-sheep-png": {"ram"},
+    "sheep-goat-tux-sheep-lamb-png": {"ram"},
+    "sheep-goat-gc-sheep-webp": {"ram"},
+    "horse-gc-horse-webp": {"sorrel"},
+    "horse-tux-horse": {"sorrel"},
+    "horse-gc-horse-2": {"sorrel"},
+    "chicken-rooster-tux-rooster-png": {"cock"},
+    "chicken-rooster-tux-chicken-profile": {"hen", "cock"},
+    "chicken-rooster-gc-chicken": {"hen", "cock"},
+    "chicken-rooster-tux-hen-png": {"hen"},
+    "duck-goose-tux-duck-png": {"drake"},
+    "duck-goose-gc-gosling": {"goose"},
+    "duck-goose-tux-gander-png": {"goose"},
+    "duck-goose-gc-duck-webp": {"drake"},
+    "duck-goose-tux-drake": {"drake"},
+    "bird-tux-magpie": {"magpie"},
+    "bird-gc-toucan": {"toucan"},
+    "insect-tux-fly": {"fly"},
+    "insect-tux-mantis": {"mantis"},
+    "insect-tux-grasshopper-png": {"grasshopper"},
+    "insect-scr-grasshopper2": {"grasshopper"},
+    "insect-gc-bee": {"bee"},
+    "car-tux-sedan": ANY_CAR,
+    "car-scr-car-bug": ANY_CAR,
+    "car-scr-car-blue": ANY_CAR,
+    "car-tux-sportscar2": {"sports car"},
+    "car-tux-beetle": ANY_CAR,
+    "bus-truck-tux-green-korean-bus": ANY_BUS,
+    "bus-truck-scr-bus": ANY_BUS,
+    "bus-truck-tux-garbagetruck": {"garbage truck"},
+    "bus-truck-tux-truck": {"pickup"},
+    "aircraft-scr-airplane": {"airliner"},
+    "aircraft-tux-747": {"airliner"},
+    "aircraft-tux-f22-raptor": {"warplane"},
+}
+
+
+def read_on_white(path):
+    image = Image.open(path).convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return np.asarray(white.convert("RGB"))
+
+
+def expected_probabilities(model, frames, background=1):
+    """The classes' share, from the network itself: softmax, then without the background."""
+    logits = model(frames.reshape(-1, *frames.shape[-3:]) / np.float32(255), training=False)
+    classes = tf.nn.softmax(logits).numpy()[:, background:]
+    classes /= classes.sum(axis=1, keepdims=True)
+    return classes.reshape(*frames.shape[:-3], -1)
+
+
+def test_photographs_are_recognised(models_cache, photographs):
+    layer = HubImageClassifier.of(efficientnet_lite0)
+    names = [label[0] for label in efficientnet_lite0.labels()]
+    right = {1: [], 5: []}
+    for photograph, shown in SHOWN.items():
+        probabilities = layer(read_on_white(photographs[photograph])[np.newaxis]).numpy()[0]
+        best = np.argsort(-probabilities)[:5]
+        for k in right:
+            right[k] += [any(i in shown or names[i] in shown for i in best[:k])]
+    assert np.mean(right[5]) > 0.9
+    assert np.mean(right[1]) > 0.7
+
+
+def test_frames_of_any_size_and_number(models_cache):
+    layer = HubImageClassifier.of(efficientnet_lite0)
+    for shape in [(1, 2, 90, 160, 3), (2, 1, 224, 224, 3), (3, 40, 30, 3)]:
+        probabilities = layer(np.full(shape, 200, np.uint8)).numpy()
+        assert probabilities.shape == (*shape[:-3], 1000) and probabilities.dtype == np.float32
+        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
+    frames = keras.Input((None, None, None, 3), dtype="uint8")
+    assert layer(frames).shape == (None, None, 1000)
+
+
+def test_it_has_nothing_to_train_under_any_policy(models_cache, frames):
+    layer = HubImageClassifier.of(efficientnet_lite0)
+    expected = layer(frames).numpy()
+    assert not layer.trainable_variables
+    for policy in ("mixed_bfloat16", "mixed_float16"):
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            got = HubImageClassifier.of(efficientnet_lite0)(frames)
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+        assert got.dtype == tf.float32
+        np.testing.assert_array_equal(got, expected)
+
+
+def hub_layer(handle):
+    return HubImageClassifier(
+        handle,
+        inception_v3.input_size_px,
+        n_outputs=inception_v3.n_outputs,
+        input_range=inception_v3.input_range,
+        background_offset=inception_v3.background_offset,
+        outputs_are_logits=inception_v3.outputs_are_logits,
+    )
+
+
+def test_inception_over_http_and_from_disk(inception, inception_folder, frames, serve):
+    expected = expected_probabilities(inception, frames)
+    assert expected.max() > 0.02, "the classes must differ for the test to see an offset"
+    handle = serve(inception_folder, "/google/imagenet/inception_v3/classification/5")
+    for place in (handle, str(inception_folder)):
+        probabilities = hub_layer(place)(frames).numpy()
+        assert probabilities.shape == (2, 3, 1000)
+        np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_array_equal(probabilities.argmax(-1), expected.argmax(-1))
+
+
+IN_A_FRESH_PROCESS = """
+import sys
+import numpy as np
+import tensorflow as tf
+folder = sys.argv[1]
+frames = np.load(folder + "/frames.npy")
+artefact = tf.saved_model.load(folder + "/exported")
+exported = artefact.serve(frames).numpy()
+assert "mmat" not in sys.modules
+import mmat.models.pretrained.hub
+import keras
+model = keras.saving.load_model(folder + "/model.keras", safe_mode=True)
+assert not model.trainable_variables
+np.savez(folder + "/got.npz", exported=exported, loaded=model.predict(frames, verbose=0))
+"""
+
+
+def test_saved_and_exported_it_answers_the_same_elsewhere(models_cache, frames, tmp_path):
+    inputs = keras.Input(frames.shape[1:], dtype="uint8")
+    model = keras.Model(inputs, HubImageClassifier.of(efficientnet_lite0)(inputs))
+    expected = model.predict(frames, verbose=0)
+    np.save(tmp_path / "frames.npy", frames)
+    model.save(tmp_path / "model.keras")
+    model.export(str(tmp_path / "exported"), verbose=False)
+    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path)], check=True)
+    got = np.load(tmp_path / "got.npz")
+    np.testing.assert_array_equal(got["loaded"], expected)
+    np.testing.assert_array_equal(got["exported"], expected)
+
+
+def test_the_config_is_the_whole_layer():
+    layer = HubImageClassifier.of(inception_v3, name="eyes")
+    again = HubImageClassifier.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert again.handle == inception_v3.handle and again.background_offset == 1
+
+
+@pytest.mark.parametrize("handle", ["/no/such/folder", "http://127.0.0.1:9/model", "nonsense"])
+def test_a_model_that_cannot_be_loaded_is_named(handle):
+    with pytest.raises(InputError) as caught:
+        HubImageClassifier(handle, 224)(np.zeros((1, 8, 8, 3), np.uint8))
+    assert handle in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_address_without_a_model_is_named(serve, tmp_path):
+    handle = serve(tmp_path, "/empty").replace("/empty", "/none")
+    with pytest.raises(InputError, match="/none.*404"):
+        load_hub_model(handle)
+    with pytest.raises(InputError, match="/empty"):
+        load_hub_model(serve(tmp_path, "/empty"))
+
+
+def test_a_model_that_is_no_function_is_named(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    with pytest.raises(InputError, match="not callable"):
+        load_hub_model(str(tmp_path))
