@@ -197,7 +197,7 @@ def _decompressor(suffix: bytes) -> Callable[[BinaryIO], BinaryIO]:
         b"": io.BufferedReader,
     }
     if suffix not in known:
-        raise _Damaged(f"its data are compressed in an unknown way ({suffix.decode('latin-1')})")
+        raise _Damaged(f"its data are compressed in an unknown way ({suffix!r})")
     return known[suffix]
 
 
@@ -232,6 +232,7 @@ def _damage(name: str, kind: str) -> Iterator[None]:
         raise
     except damages as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = " ".join(why.split())  # one line, whatever a library says
         raise InputError(
             f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
         ) from error

@@ -75,7 +75,7 @@ _PATTERNS = {  # what becomes a file name or an argument must be plain
     "kind": r"[a-z][a-z0-9_-]*",
     "id": r"[A-Za-z0-9][A-Za-z0-9._-]*",
     "package": r"[a-z0-9][a-z0-9.+-]+",
-    "member": r"[^/!\s][^!]*(![^!]+)?",
+    "member": r"[^/!\s][^!\r\n]*(![^!\r\n]+)?",
     "sha256": r"[0-9a-f]{64}",
 }
 

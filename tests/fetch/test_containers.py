@@ -112,3 +112,10 @@ def test_what_is_no_container_is_refused(tmp_path, content):
     for reader in (read_rcc, read_cat):
         with pytest.raises(InputError, match="x: cannot be read as"):
             reader(content, "x")
+
+
+def test_an_unknown_compression_is_named_on_one_line(tmp_path):
+    content = make_deb(FILES).replace(b"data.tar.xz", b"data.tar\nxz")
+    (tmp_path / "a_1_all.deb").write_bytes(content)
+    with pytest.raises(InputError, match=r"unknown way \(b'\\nxz'\)"):
+        list(iter_members(tmp_path / "a_1_all.deb", FILES))

@@ -83,6 +83,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path):
         ({"package": "-o=x"}, "line 3: package '-o=x'"),
         ({"member": "/etc/passwd"}, "line 3: member '/etc/passwd'"),
         ({"member": "a.rcc!b!c"}, "line 3: member 'a.rcc!b!c'"),
+        ({"member": "a\nb"}, r"line 4: member 'a\\nb'"),
         ({"sha256": "0" * 63}, "line 3: sha256 '0{63}'"),
         ({"id": "horn"}, "line 3: recording/horn.wav stands already in line 2"),
     ],
