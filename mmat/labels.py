@@ -1,0 +1,90 @@
+"""Label sets: the names of the sound events, in the order every score follows."""
+
+import csv
+import dataclasses
+import os
+
+from mmat.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSet:
+    """An ordered set of class names, with optional machine ids and synonyms.
+
+    names: display names, unique. mids: one machine id (AudioSet's `/m/…`) a name, may be empty
+    strings. synonyms: other names of each class, used by the label map of the video branch.
+
+    >>> labels = LabelSet.of(["Dog", "Train horn"])
+    >>> labels.index("Train horn"), len(labels)
+    (1, 2)
+    """
+
+    names: tuple[str, ...]
+    mids: tuple[str, ...] = ()
+    synonyms: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self):
+        if not self.names:
+            raise InputError("a label set needs at least one name")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise InputError(f"a label set names {twice[0]!r} twice; keep one of them")
+        for field in ("mids", "synonyms"):
+            if not getattr(self, field):
+                empty = "" if field == "mids" else ()
+                object.__setattr__(self, field, (empty,) * len(self.names))
+            if len(getattr(self, field)) != len(self.names):
+                raise InputError(f"a label set needs as many {field} as names")
+
+    @classmethod
+    def of(cls, names) -> "LabelSet":
+        """Make a label set of names alone."""
+        return cls(tuple(names))
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike) -> "LabelSet":
+        """Read `index,mid,display_name[,synonyms]` (AudioSet's form; synonyms separated by `;`).
+
+        Raises InputError with the line's number where a row is wrong.
+        """
+        names, mids, synonyms = [], [], []
+        try:
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                rows = csv.DictReader(file)
+                if "display_name" not in (rows.fieldnames or ()):
+                    raise InputError(f"{path}: no column 'display_name' in the first line")
+                for row in rows:
+                    name = (row["display_name"] or "").strip()
+                    if not name:
+                        raise InputError(f"{path}:{rows.line_num}: the row has no display_name")
+                    names.append(name)
+                    mids.append((row.get("mid") or "").strip())
+                    others = (row.get("synonyms") or "").split(";")
+                    synonyms.append(tuple(s.strip() for s in others if s.strip()))
+        except OSError as error:
+            raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
+        try:
+            return cls(tuple(names), tuple(mids), tuple(synonyms))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write the label set in the form that `from_csv` reads."""
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["index", "mid", "display_name", "synonyms"])
+            for i, row in enumerate(zip(self.mids, self.names, self.synonyms, strict=True)):
+                writer.writerow([i, row[0], row[1], ";".join(row[2])])
+
+    def index(self, name: str) -> int:
+        """Return the position of a name; raises InputError for a name that is not in the set."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            known = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
+            raise InputError(f"unknown label {name!r}; known: {known}") from None
+
+    def __len__(self) -> int:
+        return len(self.names)

@@ -1,0 +1,91 @@
+"""Augmentation on the normalised log-mel, in training alone: SpecAugment, filters, pitch."""
+
+import keras
+from keras import layers, ops
+
+
+class _MelAugmentation(layers.Layer):
+    """What the layers below share: `(batch, frames, bands, 1)`, changed in training alone."""
+
+    def __init__(self, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, mel, training=False):
+        return self.change(mel) if training else mel
+
+    def change(self, mel):
+        raise NotImplementedError("a mel augmentation says how it changes the mel")
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"seed": self.seed}
+
+    def uniform(self, mel, shape, low, high):
+        shape = (ops.shape(mel)[0], *shape)
+        return keras.random.uniform(shape, low, high, dtype=mel.dtype, seed=self.generator)
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class SpecAugment(_MelAugmentation):
+    """Hide one stretch of time and one of frequency by the mean (Park et al., 2019).
+
+    max_time, max_frequency: the longest stretch as a share of the whole.
+
+    >>> ones = ops.ones((1, 400, 64, 1))
+    >>> bool(ops.any(SpecAugment(0.2, 0.2, seed=0)(ones, training=True) == 0))
+    True
+    """
+
+    def __init__(self, max_time: float = 0.15, max_frequency: float = 0.2, **kwargs):
+        super().__init__(**kwargs)
+        self.max_time = max_time
+        self.max_frequency = max_frequency
+
+    def change(self, mel):
+        keep_time = self._keep(mel, ops.shape(mel)[1], self.max_time)[:, :, None, None]
+        keep_band = self._keep(mel, ops.shape(mel)[2], self.max_frequency)[:, None, :, None]
+        return mel * keep_time * keep_band
+
+    def _keep(self, mel, size, longest):
+        length = self.uniform(mel, (1,), 0.0, longest)
+        start = self.uniform(mel, (1,), 0.0, 1.0) * (1.0 - length)
+        place = (ops.arange(size, dtype=mel.dtype) + 0.5) / ops.cast(size, mel.dtype)
+        hidden = ops.logical_and(place >= start, place < start + length)
+        return 1.0 - ops.cast(hidden, mel.dtype)
+
+    def get_config(self):
+        return super().get_config() | {
+            "max_time": self.max_time,
+            "max_frequency": self.max_frequency,
+        }
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class RandomFilter(_MelAugmentation):
+    """Add a smooth random curve over the bands, and a level: another microphone, another room.
+
+    strength: the curve's greatest height, in deviations of the normalised mel.
+
+    >>> RandomFilter(0.5)(ops.ones((2, 40, 64, 1)), training=True).shape
+    TensorShape([2, 40, 64, 1])
+    """
+
+    def __init__(self, strength: float = 0.5, n_waves: int = 3, **kwargs):
+        super().__init__(**kwargs)
+        self.strength = strength
+        self.n_waves = n_waves
+
+    def change(self, mel):
+        bands = ops.shape(mel)[2]
+        place = ops.arange(bands, dtype=mel.dtype) / ops.cast(bands, mel.dtype)
+        waves = ops.arange(self.n_waves, dtype=mel.dtype)[:, None]
+        curves = ops.cos(3.14159265 * waves * place)  # wave 0 is the level
+        heights = self.uniform(mel, (self.n_waves,), -self.strength, self.strength)
+        return mel + ops.matmul(heights, curves)[:, None, :, None]
+
+    def get_config(self):
+        return super().get_config() | {"strength": self.strength, "n_waves": self.n_waves}

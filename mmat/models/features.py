@@ -1,0 +1,152 @@
+"""Log-mel features inside the graph, the authors' recipe, made of Kapre layers."""
+
+import dataclasses
+
+import kapre
+import keras
+import numpy as np
+from keras import layers, ops
+
+# Under any precision policy the decibels are float32. The transform is float64: 80 dB of magnitude
+# below a pure tone lies under the rounding noise of a float32 transform.
+FLOAT32, FLOAT64 = "float32", "float64"
+
+
+@dataclasses.dataclass(frozen=True)
+class MelParameters:
+    """How a waveform becomes a log-mel spectrogram; the defaults are the authors' (their code).
+
+    The decibels are 10·log10 of the magnitude, as in the authors' code and in Kapre.
+    """
+
+    sample_rate_hz: int = 16_000
+    fft_samples: int = 4096
+    window_samples: int = 1024
+    hop_samples: int = 400
+    mel_bands: int = 64
+    mel_min_hz: float = 0.0
+    mel_max_hz: float = 8000.0
+    amplitude_floor: float = 1e-10
+    dynamic_range_db: float = 80.0
+
+    @property
+    def hop_seconds(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.hop_samples / self.sample_rate_hz
+
+
+def log_mel(waveform, parameters: MelParameters = MelParameters()):
+    """Turn a waveform `(batch, samples, 1)` into decibels `(batch, frames, mel_bands, 1)`.
+
+    A functional piece of a graph: give it a Keras tensor, or an array to compute it at once.
+    There are `ceil(samples / hop_samples)` frames, frame i centred on sample `i·hop_samples`;
+    the values lie within `dynamic_range_db` of the clip's maximum. Equal to librosa's
+    `melspectrogram(power=1, center=True, pad_mode="constant")` in `amplitude`-decibels/2.
+
+    >>> log_mel(np.zeros((1, 16000, 1), "float32")).shape
+    TensorShape([1, 40, 64, 1])
+    """
+    p = parameters
+    half_window = p.window_samples // 2
+    x = layers.ZeroPadding1D(half_window, dtype=FLOAT64)(waveform)
+    x = kapre.STFT(
+        n_fft=p.fft_samples,
+        win_length=p.window_samples,
+        hop_length=p.hop_samples,
+        input_data_format="channels_last",
+        output_data_format="channels_last",
+        dtype=FLOAT64,
+    )(x)  # (batch, 1 + samples // hop_samples, fft_samples / 2 + 1, 1)
+    x = kapre.Magnitude(dtype=FLOAT32)(x)
+    x = kapre.ApplyFilterbank(
+        type="mel",
+        filterbank_kwargs={
+            "sample_rate": p.sample_rate_hz,
+            "n_freq": p.fft_samples // 2 + 1,
+            "n_mels": p.mel_bands,
+            "f_min": p.mel_min_hz,
+            "f_max": p.mel_max_hz,
+            "htk": False,
+            "norm": "slaney",
+        },
+        data_format="channels_last",
+        dtype=FLOAT32,
+    )(x)  # (batch, frames, mel_bands, 1)
+    x = kapre.MagnitudeToDecibel(
+        amin=p.amplitude_floor, dynamic_range=p.dynamic_range_db, dtype=FLOAT32
+    )(x)
+    return KeepFrames(p.hop_samples, dtype=FLOAT32)([x, waveform])
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class KeepFrames(layers.Layer):
+    """Cut a padded spectrogram to the frames that start inside the waveform.
+
+    Inputs: `[(batch, more_frames, …), (batch, samples, 1)]`; output `(batch,
+    ceil(samples / hop_samples), …)`, so that frames follow from the length alone.
+
+    >>> KeepFrames(400)([np.zeros((1, 50, 3)), np.zeros((1, 16000, 1))]).shape
+    TensorShape([1, 40, 3])
+    """
+
+    def __init__(self, hop_samples: int, **kwargs):
+        super().__init__(**kwargs)
+        self.hop_samples = hop_samples
+
+    def call(self, inputs):
+        spectrogram, waveform = inputs
+        return spectrogram[:, : -(-ops.shape(waveform)[1] // self.hop_samples)]
+
+    def compute_output_shape(self, input_shapes):
+        (batch, _, *rest), (_, samples, _) = input_shapes
+        return (batch, samples and -(-samples // self.hop_samples), *rest)
+
+    def get_config(self):
+        return super().get_config() | {"hop_samples": self.hop_samples}
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class BandNormalization(layers.Layer):
+    """Subtract each mel band's mean and divide by its deviation over the training set.
+
+    `(batch, frames, mel_bands, 1)` to the same shape. `adapt` learns both from batches of
+    decibels; they are weights that training leaves alone.
+
+    >>> layer = BandNormalization()
+    >>> layer.adapt([np.random.default_rng(0).normal(5, 2, (8, 100, 4, 1))])
+    >>> bool(abs(float(layer(np.full((1, 1, 4, 1), 5.0, "float32"))[0, 0, 0, 0])) < 0.3)
+    True
+    """
+
+    def build(self, input_shape):
+        shape = (input_shape[-2], 1)
+        kwargs = {"shape": shape, "trainable": False, "dtype": FLOAT32}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **kwargs)
+        self.deviation = self.add_weight(name="deviation", initializer="ones", **kwargs)
+
+    def call(self, decibels):
+        normalized = (ops.cast(decibels, FLOAT32) - self.mean) / self.deviation
+        return ops.cast(normalized, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def adapt(self, batches) -> None:
+        """Learn mean and deviation from an iterable of arrays `(batch, frames, mel_bands, 1)`.
+
+        Raises ValueError when there is no batch.
+        """
+        count, total, squares = 0, 0.0, 0.0
+        for batch in batches:
+            values = np.asarray(batch, np.float64)[..., 0].reshape(-1, batch.shape[-2])
+            count += len(values)
+            total = total + values.sum(axis=0)
+            squares = squares + np.square(values).sum(axis=0)
+        if not count:
+            raise ValueError("adapt needs at least one batch of decibels")
+        if not self.built:
+            self.build((None, None, len(total), 1))
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-6))
+        self.mean.assign(mean[:, None])
+        self.deviation.assign(deviation[:, None])
