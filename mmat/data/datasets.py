@@ -1,9 +1,8 @@
 """Shards in: tf.data batches for training, NumPy arrays for evaluation, balanced batches."""
 
-import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,13 +12,18 @@ from mmat.data.records import decode_example, parse_example, to_float32
 from mmat.data.shards import read_index, shard_files
 from mmat.errors import InputError
 
+MODEL_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 
-def load_split(shards_folder: str | os.PathLike, split: str) -> tf.data.Dataset:
+
+def load_split(
+    shards_folder: str | os.PathLike, split: str, inputs: Sequence[str] = MODEL_INPUTS
+) -> tf.data.Dataset:
     """Return the clips of a split, one by one, as model inputs and weak labels.
 
     Elements: ({waveform: float32 (samples, 1), image_probabilities: float32 (n_frames,
     n_image_labels), has_audio: bool (), has_video: bool ()}, weak_labels: float32 (classes,)).
-    What a clip lacks is zeros with False beside it. The order is the same every time.
+    What a clip lacks is zeros with False beside it. The order is the same every time. inputs:
+    those of them that the model has, since Keras wants exactly these.
     Raises InputError for a missing or damaged folder and for a split that it does not hold.
     """
     index = read_index(shards_folder)
@@ -27,9 +31,21 @@ def load_split(shards_folder: str | os.PathLike, split: str) -> tf.data.Dataset:
     serialized = tf.data.Dataset.from_tensor_slices(files).interleave(
         tf.data.TFRecordDataset, cycle_length=len(files), num_parallel_calls=tf.data.AUTOTUNE
     )
-    return serialized.map(
-        functools.partial(parse_example, **_shape(index)), num_parallel_calls=tf.data.AUTOTUNE
-    )
+    dataset = serialized.map(_parser(index, inputs), num_parallel_calls=tf.data.AUTOTUNE)
+    n_clips = index["splits"][split]["clips"]  # told to Keras, for its progress bar
+    return dataset.apply(tf.data.experimental.assert_cardinality(n_clips))
+
+
+def _parser(index: dict, names: Sequence[str]) -> Callable:
+    unknown = set(names) - set(MODEL_INPUTS)
+    if unknown:
+        raise InputError(f"unknown input {unknown.pop()!r}; there are {', '.join(MODEL_INPUTS)}")
+
+    def parse(serialized):
+        inputs, weak_labels = parse_example(serialized, **_shape(index))
+        return {name: inputs[name] for name in names}, weak_labels
+
+    return parse
 
 
 def _shape(index: dict) -> dict[str, int | None]:
@@ -60,12 +76,10 @@ def batches(
         dataset = dataset.shuffle(shuffle_buffer, seed=shuffle_seed)
     if repeat:
         dataset = dataset.repeat()
-    batch = dataset.batch if _same_length(dataset) else dataset.padded_batch
+    shapes = [spec.shape for spec in dataset.element_spec[0].values()]
+    same = all(shape.is_fully_defined() for shape in shapes)
+    batch = dataset.batch if same else dataset.padded_batch
     return batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
-
-
-def _same_length(dataset: tf.data.Dataset) -> bool:
-    return dataset.element_spec[0]["waveform"].shape[0] is not None
 
 
 def _read_serialized(shards_folder: str | os.PathLike, split: str) -> list[bytes]:
@@ -138,7 +152,11 @@ def balanced_order(weak_labels: np.ndarray, seed: int) -> Iterator[int]:
 
 
 def balanced_batches(
-    shards_folder: str | os.PathLike, split: str, batch_size: int, seed: int
+    shards_folder: str | os.PathLike,
+    split: str,
+    batch_size: int,
+    seed: int,
+    inputs: Sequence[str] = MODEL_INPUTS,
 ) -> tf.data.Dataset:
     """Return class-balanced batches of a split without end, in `balanced_order`.
 
@@ -146,15 +164,14 @@ def balanced_batches(
     it is stored: 0.34 MB a clip of 10 s. Raises InputError as `read_arrays` does.
     """
     serialized = _read_serialized(shards_folder, split)
-    shape = _shape(read_index(shards_folder))
-    weak_labels = np.zeros((len(serialized), shape["n_classes"]), bool)
+    index = read_index(shards_folder)
+    weak_labels = np.zeros((len(serialized), len(index["labels"])), bool)
     for i, example in enumerate(serialized):
         weak_labels[i, list(decode_example(example).labels)] = True
     examples = tf.constant(serialized)
     order = tf.data.Dataset.from_generator(
         lambda: balanced_order(weak_labels, seed), output_signature=tf.TensorSpec((), tf.int64)
     )
-    clips = order.map(
-        lambda i: parse_example(examples[i], **shape), num_parallel_calls=tf.data.AUTOTUNE
-    )
+    clips = order.map(lambda i: examples[i])
+    clips = clips.map(_parser(index, inputs), num_parallel_calls=tf.data.AUTOTUNE)
     return batches(clips, batch_size)

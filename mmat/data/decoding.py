@@ -35,9 +35,11 @@ def decode(jobs: Iterable[dict], workers: int = 2) -> Iterator[Media | str]:
         for job in jobs:
             waiting.append((job, pool.submit(_decode_one, job)))
             if len(waiting) == workers * _AHEAD_A_WORKER:
-                yield waiting.popleft()[1].result()
+                yield waiting[0][1].result()
+                waiting.popleft()
         while waiting:
-            yield waiting.popleft()[1].result()
+            yield waiting[0][1].result()
+            waiting.popleft()
     except BrokenProcessPool:
         near = f", perhaps at {waiting[0][0]['path']}" if waiting else ""
         raise InputError(

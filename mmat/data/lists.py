@@ -129,7 +129,7 @@ def _rows(
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
     except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not a table: {error}") from error
+        raise InputError(f"{path}:{reader.reader.line_num}: not a table: {error}") from error
 
 
 def _clip(where: str, row: dict[str, str], labels: LabelSet) -> Clip:
