@@ -123,7 +123,7 @@ class Sharpened:
     [[0.1875, 0.25]]
     """
 
-    power: float = 6.0
+    power: float = 12.0
 
     def __call__(self, probabilities, similarities):
         return similarity_weighted(probabilities, ops.power(_positive(similarities), self.power))
@@ -149,7 +149,7 @@ class Thresholded:
     [[0.0, 0.25]]
     """
 
-    threshold: float = 0.5
+    threshold: float = 0.6
 
     def __call__(self, probabilities, similarities):
         above = (_positive(similarities) - self.threshold) / (1 - self.threshold)
