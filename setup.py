@@ -18,6 +18,7 @@ REQUIRES = [
     "pandas>=2,<3",  # tables; under 3 the event metrics meet read-only arrays
     "matplotlib",  # plots of spectrograms, scores and label maps
     "av",  # containers: decoding and writing mp4
+    "pillow",  # photographs: decoding, scaling, pasting
     "soundfile",  # audio files: wav, flac, ogg, mp3
     "soxr",  # resampling to 16 kHz
     "tqdm",  # progress bars
