@@ -1,13 +1,19 @@
 """Many media files decoded at once, by worker processes, with bounded memory.
 
-No TensorFlow here: the workers import this module, and start in a fraction of a second.
+A worker is a fresh Python process that imports this module and neither TensorFlow nor the calling
+script, so it starts in a fraction of a second, and a codec that crashes costs one file.
 """
 
 import collections
 import concurrent.futures
-import multiprocessing
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 
 from mmat.data.media import Media, read_media
 from mmat.errors import InputError
@@ -19,7 +25,6 @@ def decode(jobs: Iterable[dict], workers: int = 2) -> Iterator[Media | str]:
     """Yield for every job, in order, its media, or in a line why they cannot be read.
 
     jobs: arguments of `mmat.data.media.read_media`. workers: processes; 0 decodes in this one.
-    Raises InputError when a process dies.
 
     >>> list(decode([{"path": "no such.wav"}], workers=0))
     ['no such.wav: no such file']
@@ -27,27 +32,86 @@ def decode(jobs: Iterable[dict], workers: int = 2) -> Iterator[Media | str]:
     if workers == 0:
         yield from map(_decode_one, jobs)
         return
-    # Spawned, because a forked child of a process with TensorFlow's threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=context)
+    processes = [DecodingProcess() for _ in range(workers)]
+    idle: queue.SimpleQueue = queue.SimpleQueue()
+    for process in processes:
+        idle.put(process)
+
+    def run(job):
+        process = idle.get()
+        try:
+            return process.decode(job)
+        finally:
+            idle.put(process)
+
+    threads = concurrent.futures.ThreadPoolExecutor(workers)  # each waits for one process
     waiting: collections.deque = collections.deque()
     try:
         for job in jobs:
-            waiting.append((job, pool.submit(_decode_one, job)))
+            waiting.append(threads.submit(run, job))
             if len(waiting) == workers * _AHEAD_A_WORKER:
-                yield waiting[0][1].result()
-                waiting.popleft()
+                yield waiting.popleft().result()
         while waiting:
-            yield waiting[0][1].result()
-            waiting.popleft()
-    except BrokenProcessPool:
-        near = f", perhaps at {waiting[0][0]['path']}" if waiting else ""
-        raise InputError(
-            f"prepare: a decoding process died{near}; take that file out, and in a script call "
-            'prepare under `if __name__ == "__main__":`'
-        ) from None
+            yield waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        threads.shutdown(cancel_futures=True)
+        for process in processes:
+            process.close()
+
+
+class DecodingProcess:
+    """One worker process; it is started when it is first needed, and again after it died."""
+
+    def __init__(self):
+        self._process: subprocess.Popen | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None before the first job."""
+        return self._process and self._process.pid
+
+    def decode(self, job: dict) -> Media | str:
+        """Return the job's media, or in a line why they cannot be read."""
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", "from mmat.data.decoding import serve; serve()"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        try:
+            pickle.dump(job, self._process.stdin)
+            self._process.stdin.flush()
+            return pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            status = self.close()
+            return f"{job['path']}: the decoding process died of it (exit status {status})"
+
+    def close(self) -> int | None:
+        """End the process, if there is one, and return its exit status."""
+        if self._process is None:
+            return None
+        process, self._process = self._process, None
+        process.kill()
+        process.stdout.close()
+        with contextlib.suppress(OSError):  # what was left to write has no reader any more
+            process.stdin.close()
+        return process.wait()
+
+
+def serve() -> None:
+    """Answer pickled jobs from standard input until it ends: the worker's side."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a codec library prints must not fall among the answers
+    while True:
+        try:
+            job = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        pickle.dump(_decode_one(job), answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
 
 
 def _decode_one(job: dict) -> Media | str:

@@ -63,10 +63,8 @@ def prepare(
     image_classifier: uint8 RGB (n, image_size_px, image_size_px, 3) to probabilities (n,
     n_image_labels); without it the shards hold none. image_network: its name, for the index.
     clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
-    workers: decoding processes; 0 decodes in this one. As always with processes, a script calls
-    this under `if __name__ == "__main__":`. keep_frames: store the pictures too, as JPEG.
-    Clips that cannot be read stand in `failures.csv` with the reason. Where `out_folder` already
-    holds what these arguments would make, it is reused.
+    workers: decoding processes; 0 decodes in this one. keep_frames: store the pictures as JPEG.
+    Clips that cannot be read stand in `failures.csv`. An `out_folder` that holds this is reused.
     Raises InputError for an empty list, a missing media folder, an `out_folder` that holds
     something else, and a list none of whose clips can be read.
 

@@ -3,10 +3,6 @@
 import csv
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -212,29 +208,3 @@ def test_wrong_folders_and_empty_lists_are_refused(corpus, tmp_path):
         run((tmp_path / "absent", corpus[1]), tmp_path / "shards")
     with pytest.raises(InputError, match="no clips"):
         run((corpus[0], []), tmp_path / "shards")
-
-
-def test_the_workers_do_not_import_tensorflow():
-    code = "import sys, mmat.data.decoding; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_process_that_dies_is_told(corpus, tmp_path):
-    """A script without the usual guard kills its own workers: one line says so."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent(f"""
-        import pathlib
-        from mmat.data.decoding import decode
-        from mmat.errors import InputError
-        try:
-            list(decode([{{"path": pathlib.Path({str(corpus[0] / "1.mp4")!r})}}], workers=1))
-        except InputError as error:
-            print(error)
-        """)
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=60, env=environment
-    )
-    assert "a decoding process died" in done.stdout and "1.mp4" in done.stdout
