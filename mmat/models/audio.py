@@ -35,7 +35,7 @@ def audio_branch(
     Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017.
 
     >>> model = audio_branch(n_classes=17)
-    >>> {name: shape[1:] for name, shape in model.output_shape.items()}
+    >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
     {'clip': (17,), 'frame': (None, 17)}
     """
     waveform = keras.Input((None, 1), name="waveform")

@@ -123,7 +123,7 @@ class Sharpened:
     [[0.1875, 0.25]]
     """
 
-    power: float = 12.0
+    power: float = 16.0
 
     def __call__(self, probabilities, similarities):
         return similarity_weighted(probabilities, ops.power(_positive(similarities), self.power))

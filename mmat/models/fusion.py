@@ -1,0 +1,113 @@
+"""Fusion of the branches: late by weights a class, or in the middle on joined embeddings."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from mmat.models.joining import Corrected, Fallback, LateFusion, ModalityDropout, WherePresent
+from mmat.models.video import HoldFrames
+
+
+def fused_model(
+    audio: keras.Model,
+    video: keras.Model,
+    fusion: Callable | None = None,
+    label_rates: np.ndarray | None = None,
+    modality_dropout: float = 0.2,
+) -> keras.Model:
+    """Join an audio and a video branch into one model that also works with one of them missing.
+
+    Inputs: `waveform` `(batch, samples, 1)`, `image_probabilities` `(batch, n_frames,
+    n_image_labels)`, `has_audio` and `has_video` bool `(batch,)`. Output: a dict of float32
+    probabilities, `clip` `(batch, classes)`, `frame` `(batch, time, classes)` at 10 Hz, and what
+    each branch said, `audio` and `video` `(batch, classes)`, 0 where it was absent.
+
+    A clip without video gets exactly what the audio branch says, a clip without audio exactly
+    what the video branch says, a clip with neither gets 0. The branches are frozen, so that their
+    answers alone stay what they were.
+
+    fusion: `late_fusion` (default) or `middle_fusion`. label_rates: how often each class occurs,
+    `(classes,)`; both branches know it, and it is counted once. modality_dropout: how often a
+    branch is silenced in training. All of it is ours, the paper's public text names no formula.
+
+    >>> from mmat.models.audio import audio_branch
+    >>> from mmat.models.video import video_branch
+    >>> model = fused_model(audio_branch(3), video_branch(np.eye(5, 3)))
+    >>> sorted(model.output)
+    ['audio', 'clip', 'frame', 'video']
+    """
+    audio.trainable = video.trainable = False
+    n_classes = audio.output["clip"].shape[-1]
+    waveform = keras.Input((None, 1), name="waveform")
+    probabilities = keras.Input(
+        video.input["image_probabilities"].shape[1:], name="image_probabilities"
+    )
+    has_audio = keras.Input((), dtype="bool", name="has_audio")
+    has_video = keras.Input((), dtype="bool", name="has_video")
+
+    embedding = audio.get_layer("embedding").output
+    evidence, shots = video.get_layer("label_map").output, video.get_layer("clip").input
+    heard = _also(audio, embedding=embedding)({"waveform": waveform})
+    seen = _also(video, evidence=evidence, shots=shots)({"image_probabilities": probabilities})
+    seen["frame"] = HoldFrames(name="held_frames")([seen["shots"], heard["frame"]])
+    keep = ModalityDropout(modality_dropout, name="modality_dropout")([heard["clip"], seen["clip"]])
+    rates = np.full(n_classes, 0.5) if label_rates is None else np.asarray(label_rates)
+    joined = (fusion or late_fusion)(heard, seen, keep, rates)
+
+    clip = Fallback(name="clip")(
+        [joined["clip"], heard["clip"], seen["clip"], has_audio, has_video]
+    )
+    frame = Fallback(name="frame")(
+        [joined["frame"], heard["frame"], seen["frame"], has_audio, has_video]
+    )
+    outputs = {
+        "clip": clip,
+        "frame": frame,
+        "audio": WherePresent(name="audio_clip")([heard["clip"], has_audio]),
+        "video": WherePresent(name="video_clip")([seen["clip"], has_video]),
+    }
+    inputs = [waveform, probabilities, has_audio, has_video]
+    return keras.Model({x.name: x for x in inputs}, outputs, name="fused")
+
+
+def late_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray) -> dict:
+    """Weigh the branches' log-odds, two weights a class, for the clip and for each frame alike."""
+    weigh = LateFusion(label_rates, name="late_fusion")
+    return {
+        "clip": weigh([heard["clip"], seen["clip"], keep]),
+        "frame": weigh([heard["frame"], seen["frame"], keep]),
+    }
+
+
+def middle_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray, units: int = 64) -> dict:
+    """Correct the late fusion by a small network on the joined embeddings of both branches.
+
+    The audio embedding is the recurrent layer's mean and maximum over time, the video embedding
+    the logarithm of the evidence's mean and maximum over frames.
+    """
+    late = late_fusion(heard, seen, keep, label_rates)
+    heard_keep, seen_keep = keep[:, :1], keep[:, 1:]
+    sound = _mean_and_max(ops.cast(heard["embedding"], "float32")) * heard_keep
+    sight = ops.log(_mean_and_max(seen["evidence"]) + 1e-3) * seen_keep
+    x = layers.Concatenate(dtype="float32")([sound, sight])
+    x = layers.Dropout(0.5, dtype="float32")(x)
+    x = layers.Dense(units, activation="relu", dtype="float32", name="middle_hidden")(x)
+    x = layers.Dropout(0.5, dtype="float32")(x)
+    correction = layers.Dense(
+        len(label_rates), kernel_initializer="zeros", dtype="float32", name="middle_correction"
+    )(x)  # (batch, classes), 0 before training
+    return {
+        "clip": Corrected(name="corrected_clip")([late["clip"], correction]),
+        "frame": Corrected(name="corrected_frame")([late["frame"], correction]),
+    }
+
+
+def _mean_and_max(x):
+    return ops.concatenate([ops.mean(x, axis=1), ops.max(x, axis=1)], axis=-1)
+
+
+def _also(branch: keras.Model, **outputs) -> keras.Model:
+    """The same branch with more of its tensors among the outputs."""
+    return keras.Model(branch.input, branch.output | outputs, name=branch.name)
