@@ -21,6 +21,7 @@ REQUIRES = [
     "pillow",  # photographs: decoding, scaling, pasting
     "soundfile",  # audio files: wav, flac, ogg, mp3
     "soxr",  # resampling to 16 kHz
+    "sed_eval==0.2.1",  # the field's own segment scores of sound events, in metrics/events.py
     "tqdm",  # progress bars
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies

@@ -1,11 +1,13 @@
-"""What several tests need: the real embedded weights, and the photographs of the mini corpus."""
+"""What several tests need: the real embedded weights, and the sources of the mini corpus."""
 
 import pathlib
 
 import pytest
 
+from mmat.fetch.sources import fetch_mini, read_sources
 from mmat.fetch.weights import fetch_models
 from mmat.paths import cache_folder
+from mmat.resources import data_list
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +18,13 @@ def models_cache() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def photographs() -> dict[str, pathlib.Path]:
+def mini_sources() -> pathlib.Path:
+    """The folder of the mini corpus's recordings and pictures, fetched where they are absent."""
+    return fetch_mini()
+
+
+@pytest.fixture(scope="session")
+def photographs(mini_sources) -> dict[str, pathlib.Path]:
     """The photographs of the mini corpus, by their id in `data_lists/mini/sources.csv`."""
-    folder = cache_folder() / "mini" / "photographs"
-    return {path.stem: path for path in sorted(folder.iterdir())}
+    listed = read_sources(data_list("mini", "sources.csv"))
+    return {each.id: mini_sources / each.file for each in listed if each.kind == "photograph"}
