@@ -1,0 +1,220 @@
+"""Audio, video and fusion on the mini corpus: prepare, train, evaluate, export, tag.
+
+Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680; the audio recipe is its authors', except
+for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Command and result:
+
+    python experiments/mini.py              one seed, about 10 minutes on 2 cores, runs/mini/
+    python experiments/mini.py --seeds 3    README's table, about 25 minutes, runs/mini-3/
+
+Real recordings and photographs, composed clips: a demonstration, no benchmark of the field.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+from reporting import SHARED_THRESHOLD, Report, Scores
+
+from mmat.data.datasets import read_arrays
+from mmat.data.mixing import MixedMels
+from mmat.data.prepare import prepare
+from mmat.fetch.mini import fetch_and_compose, mini_labels, read_mini
+from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.bundle import Bundle, save_bundle
+from mmat.models.fusion import fused_model
+from mmat.models.pretrained.hub import HubImageClassifier
+from mmat.models.pretrained.registry import image_network
+from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.models.semantics import label_similarities
+from mmat.models.video import video_branch
+from mmat.paths import cache_folder
+from mmat.serving.export import export_saved_model
+from mmat.training import (
+    TaggingFigures,
+    TaggingPictures,
+    back_end,
+    exchanged,
+    fastest_dtype,
+    front_end,
+    late_head,
+    predict,
+    tensorboard,
+    warm_cosine,
+)
+
+IMAGE_NETWORK = "efficientnet_lite0"
+AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
+VIDEO_EPOCHS, LATE_EPOCHS = 60, 60
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    folder = pathlib.Path(
+        arguments.out or f"runs/mini{f'-{arguments.seeds}' * (arguments.seeds > 1)}"
+    )
+    report, labels = Report(folder), mini_labels()
+    with report.stage("prepare"):
+        shards = prepare_shards(labels)
+        data = {split: read_arrays(shards, split) for split in ("train", "validation", "test")}
+        network = image_network(IMAGE_NETWORK)
+        similarities = label_similarities(network.labels(), labels, embedded_text_encoder())
+    dtype = fastest_dtype()
+    print(f"training the audio branch in {dtype}")
+    for seed in range(arguments.seeds):
+        keras.utils.set_random_seed(seed)
+        logs = folder / "tensorboard" / f"seed-{seed}"
+        with report.stage("train audio"):
+            audio = train_audio(data, labels, seed, dtype, arguments.epochs, logs / "audio")
+        with report.stage("train video"):
+            video = train_video(data, similarities, logs / "video")
+        with report.stage("train fusion"):
+            fused = train_fusion(data, audio, video, logs / "fusion")
+        with report.stage("evaluate"):
+            models = {"audio": audio, "video": video, "fused": fused}
+            scores = {name: evaluate(model, data, seed) for name, model in models.items()}
+            moved = exchanged(data["test"], seed)
+            scores[Report.EXCHANGED] = scores["fused"].on_test(predict(fused, moved)["clip"])
+            report.add_seed(seed, scores, models, data, labels)
+        if seed == 0:
+            save_models(folder, models, scores, labels)
+    report.write(labels)
+    tag_a_clip(folder, data, labels)
+    report.show()
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=1, help="trainings to average over")
+    parser.add_argument("--epochs", type=int, default=AUDIO_EPOCHS, help="of the audio branch")
+    parser.add_argument("--out", help="folder of the results (default: runs/mini or runs/mini-N)")
+    return parser.parse_args()
+
+
+def prepare_shards(labels) -> pathlib.Path:
+    """Composed clips to shards: sound at 16 kHz, and what the image network sees in 8 frames."""
+    media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
+    network = image_network(IMAGE_NETWORK)
+    classifier = HubImageClassifier.of(network)
+    prepare(read_mini(), media, shards, labels, classifier, network.name, network.input_size_px)
+    return shards
+
+
+def train_audio(data, labels, seed, dtype, epochs, logs) -> keras.Model:
+    """The authors' CRNN on log-mel that is shifted, filtered, hidden in parts, and mixed."""
+    heard = {split: np.flatnonzero(data[split]["has_audio"]) for split in ("train", "validation")}
+    augmentation = (RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed))
+    audio = audio_branch(len(labels), augmentation=augmentation, dropout=0.3, dtype=dtype)
+    waveform = data["train"]["waveform"][heard["train"]]
+    adapt_normalization(audio, (waveform[i : i + 32] for i in range(0, len(waveform), 32)))
+    mels = {
+        split: front_end(audio).predict(data[split]["waveform"][clips], batch_size=16)
+        for split, clips in heard.items()
+    }
+    truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
+    batches = MixedMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
+    rate = warm_cosine(AUDIO_RATE, epochs * len(batches), 3 * len(batches))
+    trained = back_end(audio)
+    trained.compile(
+        keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
+        loss={"clip": "binary_crossentropy"},
+    )
+    callbacks = [
+        TaggingFigures(mels["validation"], truth["validation"]),
+        TaggingPictures(logs, mels["validation"][:8], labels.names),
+        tensorboard(logs),
+        keras.callbacks.EarlyStopping(
+            "val_map", mode="max", patience=epochs, restore_best_weights=True
+        ),
+    ]
+    trained.fit(batches, epochs=epochs, callbacks=callbacks)
+    # The same weights in float32: what is evaluated is what is exported, to the last digit.
+    plain = audio_branch(len(labels), augmentation=augmentation, dropout=0.3)
+    plain.set_weights(audio.get_weights())
+    return plain
+
+
+def train_video(data, similarities, logs) -> keras.Model:
+    """Slope and offset of each class over the constant label map, from the training labels."""
+    video = video_branch(similarities)
+    train, validation = data["train"], data["validation"]
+    seen = train["has_video"]
+    video.compile(keras.optimizers.Adam(0.05), loss={"clip": "binary_crossentropy"})
+    video.fit(
+        {"image_probabilities": train["image_probabilities"][seen]},
+        {"clip": train["weak_labels"][seen]},
+        batch_size=64,
+        epochs=VIDEO_EPOCHS,
+        verbose=0,
+        callbacks=[
+            TaggingFigures(
+                {"image_probabilities": validation["image_probabilities"]},
+                validation["weak_labels"],
+            ),
+            tensorboard(logs),
+        ],
+    )
+    return video
+
+
+def train_fusion(data, audio, video, logs) -> keras.Model:
+    """Two weights a class, learnt on validation clips.
+
+    The audio branch knows the training recordings by heart, so on them it seems better than it
+    is, and the fusion would learn to trust it too far.
+    """
+    validation = data["validation"]
+    fused = fused_model(audio, video, label_rates=data["train"]["weak_labels"].mean(axis=0))
+    both = validation["has_audio"] & validation["has_video"]
+    scores = [predict(branch, validation)["clip"][both] for branch in (audio, video)]
+    head = late_head(fused)
+    head.compile(keras.optimizers.Adam(0.02), loss="binary_crossentropy")
+    head.fit(
+        scores,
+        validation["weak_labels"][both],
+        batch_size=32,
+        epochs=LATE_EPOCHS,
+        verbose=0,
+        callbacks=[tensorboard(logs)],
+    )
+    return fused
+
+
+def evaluate(model, data, seed) -> Scores:
+    """Validation and test scores of a system, and its threshold, tuned on validation alone."""
+    validation, test = (predict(model, data[split]) for split in ("validation", "test"))
+    truth = data["validation"]["weak_labels"] > 0
+    return Scores.tuned(truth, validation["clip"], test["clip"], SHARED_THRESHOLD)
+
+
+def save_models(folder, models, scores, labels) -> None:
+    """A folder a system, and the fused one as a SavedModel that needs TensorFlow alone."""
+    for name, model in models.items():
+        pictures = "" if name == "audio" else IMAGE_NETWORK
+        figures = scores[name].figures()
+        bundle = Bundle(model, labels, scores[name].thresholds, pictures, figures=figures)
+        save_bundle(folder / name, bundle)
+    print(f"exporting {folder / 'export'}")
+    export_saved_model(bundle, folder / "export")
+
+
+def tag_a_clip(folder, data, labels) -> None:
+    """Tag a held-out clip by the command line, with nothing but the export."""
+    test = data["test"]
+    both = test["has_audio"] & test["has_video"]
+    position = int(np.flatnonzero(both)[0])
+    clip = next(clip for clip in read_mini() if clip.id == test["ids"][position])
+    path = fetch_and_compose(progress=False) / clip.file
+    print(f"\ntagging {clip.file}, in which sounds: {', '.join(clip.labels)}", flush=True)
+    command = [sys.executable, "-m", "mmat", "tag", str(path), "--model", str(folder / "export")]
+    subprocess.run([*command, "--plot", str(folder / "tagged.png")], check=True)
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    main()
+    print(f"all in {time.perf_counter() - began:.0f} s")

@@ -1,0 +1,163 @@
+"""What an experiment leaves: report.json, truth and predictions as TSV, a table, a figure."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import statistics
+import time
+
+import numpy as np
+import tabulate
+
+from mmat.errors import atomic_path
+from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
+from mmat.metrics.tagging import (
+    best_constant,
+    bootstrap_interval,
+    mean_average_precision,
+    precision_recall_f1,
+)
+from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
+from mmat.plots import plot_systems
+
+SHARED_THRESHOLD, CLASS_THRESHOLDS = "shared", "class"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """A system's test scores `(clips, classes)` and the thresholds that validation gave it."""
+
+    test: np.ndarray
+    thresholds: np.ndarray
+    validation_f1: float
+
+    @classmethod
+    def tuned(cls, truth, validation, test, how: str) -> "Scores":
+        """Tune on validation alone: one threshold for all classes, or one a class.
+
+        With a single recording a class in validation, a threshold a class fits that recording.
+        """
+        if how == CLASS_THRESHOLDS:
+            thresholds = tune_thresholds(truth, validation)
+        else:
+            shared = best_single_threshold(truth, validation)
+            thresholds = np.full(truth.shape[1], shared, np.float32)
+        f1 = precision_recall_f1(truth, fire(validation, thresholds)).f1
+        return cls(test, thresholds, float(f1))
+
+    def on_test(self, test: np.ndarray) -> "Scores":
+        """The same thresholds with other test scores."""
+        return dataclasses.replace(self, test=test)
+
+    def figures(self) -> dict:
+        return {"validation_f1": self.validation_f1}
+
+
+class Report:
+    """Collects figures over seeds and writes them into a folder."""
+
+    EXCHANGED = "fused, pictures exchanged"
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.seconds: dict[str, float] = {}
+        self.figures: dict[str, list[dict]] = {}
+        self.parameters: dict[str, int] = {}
+        self.gains: list = []
+        self.constant: dict = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str):
+        """Print a stage and count its seconds, over all seeds."""
+        print(f"== {name}", flush=True)
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def add_seed(self, seed: int, scores: dict, models: dict, data: dict, labels) -> None:
+        """Compute one seed's figures and write its predictions."""
+        test = data["test"]
+        truth = test["weak_labels"] > 0
+        constant = best_constant(data["validation"]["weak_labels"] > 0, truth)
+        self.constant = constant.test._asdict()
+        write_truth_tsv(self.folder / "truth.tsv", test["ids"], labels.names, truth)
+        predictions = self.folder / "predictions"
+        predictions.mkdir(exist_ok=True)
+        for name, system in scores.items():
+            fired = fire(system.test, system.thresholds)
+            figures = {
+                key: float(x) for key, x in precision_recall_f1(truth, fired)._asdict().items()
+            }
+            figures["mean_average_precision"] = float(mean_average_precision(truth, system.test))
+            figures["validation_f1"] = system.validation_f1
+            self.figures.setdefault(name, []).append(figures)
+            path = predictions / f"{name.replace(', ', '-').replace(' ', '-')}-seed{seed}.tsv"
+            write_tags_tsv(path, test["ids"], labels.names, fired, system.test)
+        self.parameters |= {
+            name: sum(int(np.prod(w.shape)) for w in model.weights)
+            for name, model in models.items()
+        }
+        self.gains.append(self._gain(truth, scores))
+
+    @staticmethod
+    def _gain(truth, scores: dict) -> dict:
+        """How much F1 the fusion adds to audio, with a 95 % interval over clips, paired."""
+        fired = [fire(scores[name].test, scores[name].thresholds) for name in ("audio", "fused")]
+        interval = bootstrap_interval(
+            lambda t, a, f: precision_recall_f1(t, f).f1 - precision_recall_f1(t, a).f1,
+            truth,
+            *fired,
+        )
+        return {key: float(value) for key, value in interval._asdict().items()}
+
+    def as_dict(self) -> dict:
+        systems = {
+            name: {key: _summary([one[key] for one in seeds]) for key in seeds[0]}
+            | {"parameters": self.parameters.get(name, self.parameters["fused"])}
+            for name, seeds in self.figures.items()
+        }
+        constant = {key: _summary([float(value)]) for key, value in self.constant.items()}
+        systems["best_constant"] = constant | {"parameters": 0}
+        seconds = {name: round(value, 1) for name, value in self.seconds.items()}
+        return {"systems": systems, "fused_over_audio": self.gains, "seconds": seconds}
+
+    def write(self, labels) -> None:
+        """Write `report.json` and the figure `systems.png`."""
+        with atomic_path(self.folder / "report.json") as part:
+            part.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
+        plot_systems(self.folder / "systems.png", self.as_dict())
+
+    def show(self) -> None:
+        """Print the table and where everything lies."""
+        rows = [
+            [name, *(_percent(system.get(key)) for key in ("f1", "precision", "recall"))]
+            + [_percent(system.get("mean_average_precision"))]
+            for name, system in self.as_dict()["systems"].items()
+        ]
+        head = ["test, %", "F1", "precision", "recall", "mAP"]
+        print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
+        gain = self.gains[0]
+        print(
+            f"fused over audio, seed 0: {100 * gain['estimate']:+.1f} points of F1, "
+            f"95 % interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} over clips"
+        )
+        print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in self.seconds.items()))
+        folder = self.folder
+        print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
+        print(f"{folder}/export/         the SavedModel: mmat tag FILE --model {folder}/export")
+        print(f"{folder}/tagged.png      the tagged clip")
+        print(f"{folder}/tensorboard/    tensorboard --logdir {folder}/tensorboard")
+
+
+def _summary(values: list[float]) -> dict:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "sd": spread, "seeds": values}
+
+
+def _percent(figure: dict | None) -> str:
+    if figure is None:
+        return ""
+    spread = f" ± {100 * figure['sd']:.1f}" if len(figure["seeds"]) > 1 else ""
+    return f"{100 * figure['mean']:.1f}{spread}"
