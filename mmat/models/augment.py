@@ -1,4 +1,4 @@
-"""Augmentation on the normalised log-mel, in training alone: SpecAugment, filters, pitch."""
+"""Augmentation on the normalised log-mel, in training alone: SpecAugment and filters."""
 
 import keras
 from keras import layers, ops

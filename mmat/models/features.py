@@ -109,7 +109,7 @@ class KeepFrames(layers.Layer):
 class BandNormalization(layers.Layer):
     """Subtract each mel band's mean and divide by its deviation over the training set.
 
-    `(batch, frames, mel_bands, 1)` to the same shape. `adapt` learns both from batches of
+    `(batch, frames, mel_bands, 1)` to the same shape, float32. `adapt` learns both from batches of
     decibels; they are weights that training leaves alone.
 
     >>> layer = BandNormalization()
@@ -118,15 +118,17 @@ class BandNormalization(layers.Layer):
     True
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": FLOAT32})
+
     def build(self, input_shape):
         shape = (input_shape[-2], 1)
-        kwargs = {"shape": shape, "trainable": False, "dtype": FLOAT32}
+        kwargs = {"shape": shape, "trainable": False}
         self.mean = self.add_weight(name="mean", initializer="zeros", **kwargs)
         self.deviation = self.add_weight(name="deviation", initializer="ones", **kwargs)
 
     def call(self, decibels):
-        normalized = (ops.cast(decibels, FLOAT32) - self.mean) / self.deviation
-        return ops.cast(normalized, self.compute_dtype)
+        return (decibels - self.mean) / self.deviation
 
     def compute_output_shape(self, input_shape):
         return input_shape

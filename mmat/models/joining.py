@@ -72,6 +72,9 @@ class Corrected(layers.Layer):
     [[[0.5], [0.5]]]
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+
     def call(self, inputs):
         scores, correction = inputs
         shape = (-1, *[1] * (len(scores.shape) - 2), scores.shape[-1])
@@ -139,6 +142,9 @@ class Fallback(layers.Layer):
     [[0.5, 0.5]]
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+
     def call(self, inputs):
         fused, audio, video, has_audio, has_video = inputs
         shape = (-1, *[1] * (len(fused.shape) - 1))
@@ -157,6 +163,9 @@ class WherePresent(layers.Layer):
     >>> WherePresent()([np.ones((1, 2), "float32"), np.array([False])]).numpy().tolist()
     [[0.0, 0.0]]
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
 
     def call(self, inputs):
         scores, present = inputs

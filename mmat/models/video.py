@@ -85,9 +85,9 @@ class LabelMap(layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        config["similarities"] = np.zeros(config["similarities"]["shape"], np.float32)
-        config["evidence"] = keras.saving.deserialize_keras_object(config["evidence"])
-        return cls(**config)
+        similarities = np.zeros(config["similarities"]["shape"], np.float32)
+        evidence = keras.saving.deserialize_keras_object(config["evidence"])
+        return cls(**config | {"similarities": similarities, "evidence": evidence})
 
 
 @keras.saving.register_keras_serializable(package="mmat")

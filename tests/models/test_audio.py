@@ -1,0 +1,156 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.pooling import POOLINGS, attention, linear_softmax
+from tests.models.test_features import reference
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    model = audio_branch(n_classes=4)
+    adapt_normalization(model, [noise(2, 8000)])
+    return model
+
+
+def noise(n_clips, n_samples, seed=0, level=0.1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, level, (n_clips, n_samples, 1)).astype("float32")
+
+
+def scores_of(model, waveforms):
+    return {k: v.numpy() for k, v in model({"waveform": waveforms}, training=False).items()}
+
+
+def count_trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def test_as_many_parameters_as_the_authors_network():
+    assert count_trainable(audio_branch(17)) == 936_041
+    assert count_trainable(audio_branch(17, pooling=attention)) == 939_458
+
+
+def test_convolutions_and_gru_start_as_the_authors_do():
+    for layer in audio_branch(3).layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+            assert isinstance(layer.kernel_initializer, keras.initializers.GlorotUniform)
+            assert not layer.bias.numpy().any()
+        if isinstance(layer, keras.layers.Bidirectional):
+            assert isinstance(
+                layer.forward_layer.recurrent_initializer, keras.initializers.Orthogonal
+            )
+
+
+def test_ten_seconds_give_a_hundred_frames(model):
+    scores = scores_of(model, noise(1, 160_000))
+    assert scores["clip"].shape == (1, 4) and scores["frame"].shape == (1, 100, 4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(n_samples=st.integers(1, 9000))
+def test_any_length_gives_ten_frames_a_second(model, n_samples):
+    scores = scores_of(model, noise(1, n_samples))
+    assert scores["frame"].shape == (1, -(-n_samples // 1600), 4)
+    assert scores["clip"].shape == (1, 4)
+    for value in scores.values():
+        assert value.dtype == np.float32 and (value >= 0).all() and (value <= 1).all()
+
+
+@pytest.mark.parametrize("waveforms", [noise(1, 1), np.zeros((1, 4000, 1), "float32")])
+def test_one_sample_and_silence_have_scores(model, waveforms):
+    scores = scores_of(model, waveforms)
+    assert all(np.isfinite(value).all() for value in scores.values())
+
+
+def test_a_clips_scores_are_its_own(model):
+    clip = noise(1, 6000, seed=1)
+    alone = scores_of(model, clip)
+    for level in (0.0, 1e-3, 1.0):
+        others = noise(3, 6000, seed=2, level=level)
+        together = scores_of(model, np.concatenate([others[:2], clip, others[2:]]))
+        for name in alone:
+            np.testing.assert_allclose(together[name][2:3], alone[name], atol=1e-5)
+
+
+def test_level_is_of_no_account_beyond_a_shift_in_decibels():
+    """Half the amplitude is the same mel, 3.01 dB lower, in every band: what is normalised."""
+    model = audio_branch(2)
+    mel = keras.Model(model.input, model.get_layer("band_normalization").input)
+    loud, soft = (mel({"waveform": noise(1, 4000) * gain}).numpy() for gain in (1, 0.5))
+    np.testing.assert_allclose(loud - soft, 10 * np.log10(2), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_clip_scores_are_the_pooled_frames(name):
+    model = audio_branch(3, pooling=POOLINGS[name])
+    scores = scores_of(model, noise(2, 5000))
+    low, high = scores["frame"].min(axis=1), scores["frame"].max(axis=1)
+    assert (scores["clip"] >= low - 1e-6).all() and (scores["clip"] <= high + 1e-6).all()
+    if name == "linear_softmax":
+        frame = scores["frame"].astype(np.float64)
+        expected = np.square(frame).sum(axis=1) / frame.sum(axis=1)
+        np.testing.assert_allclose(scores["clip"], expected, rtol=1e-5)
+
+
+def test_normalization_is_that_of_the_training_set():
+    batches = [noise(2, 4000, seed=0), noise(1, 4000, seed=1, level=0.01)]
+    model = audio_branch(2)
+    adapt_normalization(model, iter(batches))
+    frames = np.concatenate([reference(clip[:, 0]) for batch in batches for clip in batch])
+    layer = model.get_layer("band_normalization")
+    np.testing.assert_allclose(layer.mean[:, 0], frames.mean(axis=0), atol=1e-2)
+    np.testing.assert_allclose(layer.deviation[:, 0], frames.std(axis=0), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("mixed_bfloat16", 0.03), ("mixed_float16", 0.01)]
+)
+def test_low_precision_answers_alike_in_float32(model, dtype, tolerance):
+    twin = audio_branch(4, dtype=dtype)
+    twin.set_weights(model.get_weights())
+    waveforms = noise(2, 3200)
+    expected, got = scores_of(model, waveforms), scores_of(twin, waveforms)
+    for name in expected:
+        assert got[name].dtype == np.float32
+        np.testing.assert_allclose(got[name], expected[name], atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_two_steps_in_low_precision(dtype):
+    model = audio_branch(2, dtype=dtype, dropout=0.1)
+    adapt_normalization(model, [noise(4, 3200)])
+    optimizer = keras.optimizers.Adam(1e-3)
+    if dtype == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
+    model.compile(optimizer, {"clip": "binary_crossentropy"})
+    before = [variable.numpy() for variable in model.trainable_variables]
+    for _ in range(2):
+        model.train_on_batch({"waveform": noise(4, 3200)}, {"clip": np.float32([[0, 1]] * 4)})
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        assert np.isfinite(variable.numpy()).all() and variable.dtype == "float32"
+        assert (variable.numpy() != old).any(), variable.path
+
+
+def test_learns_to_tell_a_low_tone_from_a_high_one():
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    hz = np.r_[rng.uniform(300, 500, 16), rng.uniform(2000, 3000, 16)]
+    time = np.arange(4800) / 16000
+    waveforms = (0.3 * np.sin(2 * np.pi * hz[:, None] * time))[..., None] + noise(32, 4800) / 10
+    truth = np.float32([[1, 0]] * 16 + [[0, 1]] * 16)
+    augmentation = [SpecAugment(0.1, 0.1, seed=0), RandomFilter(0.2, seed=0)]
+    model = audio_branch(2, pooling=linear_softmax, augmentation=augmentation)
+    train, held_out = np.arange(32) % 4 != 0, np.arange(32) % 4 == 0
+    adapt_normalization(model, [waveforms[train]])
+    model.compile(keras.optimizers.Adam(1e-3), {"clip": "binary_crossentropy"})
+    model.fit(
+        {"waveform": waveforms[train]}, {"clip": truth[train]}, batch_size=8, epochs=8, verbose=0
+    )
+    clip = scores_of(model, np.float32(waveforms[held_out]))["clip"]
+    assert ((clip > 0.5) == truth[held_out]).all()
