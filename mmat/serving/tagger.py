@@ -145,6 +145,12 @@ class Tagger:
             [(start, media.duration_seconds, answers["frame"]) for start, media, answers in parts]
         )
         seconds = parts[-1][0] + parts[-1][1].duration_seconds
+        has = {
+            "audio": any(media.waveform is not None for _, media, _ in parts),
+            "video": any(media.frames is not None for _, media, _ in parts),
+        }
+        # A branch that had nothing to go by said nothing, which is not the same as 0.
+        said = {sense: best[sense] for sense in has if has[sense] and sense in best}
         fired = best["fired"]
         order = np.lexsort((-best["clip"], ~fired))
         return Tagging(
@@ -153,15 +159,15 @@ class Tagger:
             clip_scores=best["clip"],
             frame_scores=frame_scores,
             fired=fired,
-            tags=tuple(self._tag(c, best) for c in order),
+            tags=tuple(self._tag(c, best["clip"][c], fired[c], said) for c in order),
             events=self._events(frame_scores, fired, seconds),
-            has_audio=any(media.waveform is not None for _, media, _ in parts),
-            has_video=any(media.frames is not None for _, media, _ in parts),
+            has_audio=has["audio"],
+            has_video=has["video"],
         )
 
-    def _tag(self, c: int, best: dict[str, np.ndarray]) -> Tag:
-        said = [float(best[branch][c]) if branch in best else None for branch in ("audio", "video")]
-        return Tag(self.labels[c], float(best["clip"][c]), bool(best["fired"][c]), *said)
+    def _tag(self, c: int, score, fired, said: dict[str, np.ndarray]) -> Tag:
+        branches = {f"{sense}_score": float(scores[c]) for sense, scores in said.items()}
+        return Tag(self.labels[c], float(score), bool(fired), **branches)
 
     def _events(self, frame_scores, fired, seconds: float) -> tuple[TimedTag, ...]:
         found = frames_to_events(frame_scores, self.thresholds, 1 / FRAME_HZ)
