@@ -25,8 +25,8 @@ def fused_model(
     each branch said, `audio` and `video` `(batch, classes)`, 0 where it was absent.
 
     A clip without video gets exactly what the audio branch says, a clip without audio exactly
-    what the video branch says, a clip with neither gets 0. The branches are frozen, so that their
-    answers alone stay what they were.
+    what the video branch says, a clip with neither gets 0. The two models that are passed in are
+    frozen (`trainable = False`), so that their answers alone stay what they were.
 
     fusion: `late_fusion` (default) or `middle_fusion`. label_rates: how often each class occurs,
     `(classes,)`; both branches know it, and it is counted once. modality_dropout: how often a
