@@ -139,8 +139,8 @@ def _plan_clip(
 ) -> ClipPlan:
     first = next(material.turns)
     labels = [first]
-    if rng.random() < composition.two_classes:
-        others = [label for label in material.labels if label != first]
+    others = [label for label in material.labels if label != first]
+    if rng.random() < composition.two_classes and others:
         labels.append(material.one_of(others))
     n_events = rng.integers(len(labels), composition.max_events + 1)
     labels += [material.one_of(labels) for _ in range(n_events - len(labels))]
@@ -190,7 +190,7 @@ def _plan_picture(labels, material, rng, composition) -> Picture:
     elif kind == "silent":
         # Half of the silent things are of a class that another clip hears: a dog that is mute.
         mute = [label for label in material.labels if label not in labels]
-        photographs = material.photographs[material.one_of(mute)]
+        photographs = material.photographs[material.one_of(mute)] if mute else material.distractors
         subject = material.one_of(photographs if rng.random() < 0.5 else material.distractors)
     else:
         subject = ""

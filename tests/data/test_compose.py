@@ -1,0 +1,164 @@
+"""The plans of composed clips: what they are made of, how often, and that a seed decides it all."""
+
+import dataclasses
+import hashlib
+import json
+import math
+
+import pytest
+
+from mmat.data.compose import Composition, plan_clips
+from mmat.fetch.sources import SourceFile, read_sources
+from mmat.resources import data_list
+
+SPLITS = ("train", "validation", "test")
+N_PLANS = 2000
+# What the list and the rules make of seed 0. Where one of the two changes on purpose, this is
+# remade by `python -c "from tests.data.test_compose import *; print(digest(real_plans()))"`.
+GOLDEN_SHA256 = "3819ea795972dd1a92886ea25a22a419752a0d873107e705d1d116f49349ef1b"
+
+
+def real_plans():
+    """The 850 plans of the mini corpus."""
+    sources = read_sources(data_list("mini", "sources.csv"))
+    return [
+        plan
+        for split, n_clips in zip(SPLITS, (400, 150, 300), strict=True)
+        for plan in plan_clips(sources, split, n_clips)
+    ]
+
+
+def digest(plans) -> str:
+    """A sha256 of plans, whose numbers are rounded to what every machine agrees on."""
+
+    def rounded(value):
+        if isinstance(value, dict):
+            return {key: rounded(each) for key, each in value.items()}
+        if isinstance(value, tuple | list):
+            return [rounded(each) for each in value]
+        return f"{value:.6f}" if isinstance(value, float) else value
+
+    text = json.dumps([rounded(dataclasses.asdict(plan)) for plan in plans], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return read_sources(data_list("mini", "sources.csv"))
+
+
+@pytest.fixture(scope="module", params=SPLITS)
+def plans(request, sources):
+    return plan_clips(sources, request.param, N_PLANS, seed=1)
+
+
+def assert_share(count, expected, n=N_PLANS):
+    """A count within four deviations of a binomial's mean."""
+    assert abs(count - n * expected) <= 4 * math.sqrt(n * expected * (1 - expected))
+
+
+def test_the_real_list_gives_the_known_plans():
+    assert digest(real_plans()) == GOLDEN_SHA256
+
+
+def test_a_seed_decides(sources):
+    first, again = (plan_clips(sources, "train", 50, seed=7) for _ in range(2))
+    assert first == again
+    assert first != plan_clips(sources, "train", 50, seed=8)
+    assert first[:20] == plan_clips(sources, "train", 20, seed=7), "more clips change none before"
+
+
+def test_the_splits_have_plans_of_their_own(sources):
+    firsts = [plan_clips(sources, split, 1)[0].noise_excerpt for split in SPLITS]
+    assert len(set(firsts)) == 3
+
+
+def test_ids_name_the_split_and_are_unique(plans):
+    assert len({plan.id for plan in plans}) == N_PLANS
+    assert all(plan.id.startswith(f"{plan.split}-") for plan in plans)
+
+
+def test_a_plan_takes_from_its_own_split_and_of_the_right_kind(plans, sources):
+    by_id = {(source.kind, source.id): source for source in sources}
+    for plan in plans:
+        used = [("recording", sound.recording) for sound in plan.sounds]
+        used += [("noise", plan.noise), ("scenery", plan.picture.scene)]
+        assert all(by_id[key].split == plan.split for key in used)
+        for sound in plan.sounds:
+            assert by_id["recording", sound.recording].label == sound.label
+        subject = plan.picture.subject
+        if plan.picture.kind == "scenery":
+            assert not subject
+            continue
+        found = by_id.get(("photograph", subject)) or by_id["distractor", subject]
+        assert found.split == plan.split
+        assert (found.label in plan.labels) == (plan.picture.kind == "sounding")
+
+
+def test_one_to_three_events_of_one_or_two_classes(plans):
+    for plan in plans:
+        assert 1 <= len(plan.labels) <= 2 and len(plan.labels) <= len(plan.sounds) <= 3
+    assert_share(sum(len(plan.labels) == 2 for plan in plans), Composition().two_classes)
+    for n_events in (1, 2, 3):
+        assert sum(len(plan.sounds) == n_events for plan in plans) > 0.1 * N_PLANS
+
+
+def test_pictures_and_missing_tracks_are_as_frequent_as_said(plans):
+    kinds = [plan.picture.kind for plan in plans]
+    for kind, share in {"sounding": 0.6, "silent": 0.2, "scenery": 0.2}.items():
+        assert_share(kinds.count(kind), share)
+    assert_share(sum(not plan.has_video for plan in plans), 0.1)
+    assert_share(sum(not plan.has_audio for plan in plans), 0.03)
+    assert all(plan.has_audio or plan.has_video for plan in plans)
+
+
+def test_every_class_comes_first_equally_often_and_every_source_is_used(plans, sources):
+    firsts = [plan.sounds[0].label for plan in plans]
+    counts = {label: firsts.count(label) for label in firsts}
+    assert max(counts.values()) - min(counts.values()) <= 1
+    mine = [source for source in sources if source.split == plans[0].split]
+    assert set(counts) == {source.label for source in mine if source.kind == "recording"}
+    assert {sound.recording for plan in plans for sound in plan.sounds} == {
+        source.id for source in mine if source.kind == "recording"
+    }
+    pictures = {plan.picture.subject for plan in plans} | {plan.picture.scene for plan in plans}
+    kinds = ("photograph", "distractor", "scenery")
+    assert pictures - {""} == {source.id for source in mine if source.kind in kinds}
+
+
+def test_half_of_the_silent_subjects_are_of_a_class_heard_elsewhere(plans, sources):
+    photographs = {source.id for source in sources if source.kind == "photograph"}
+    silent = [plan.picture.subject for plan in plans if plan.picture.kind == "silent"]
+    assert_share(sum(subject in photographs for subject in silent), 0.5, len(silent))
+
+
+def test_levels_and_changes_keep_to_their_ranges(plans):
+    composition = Composition()
+    for plan in plans:
+        low, high = composition.noise_level_db
+        assert low <= plan.noise_db <= high and 0 <= plan.noise_excerpt < 1
+        for sound in plan.sounds:
+            low, high = composition.event_level_db
+            assert low <= sound.level_db <= high
+            assert 0 <= sound.excerpt < 1 and 0 <= sound.onset < 1
+            low, high = composition.train_speed
+            assert low <= sound.speed <= high and abs(sound.tilt_db) <= composition.train_tilt_db
+    changed = any(sound.speed != 1 or sound.tilt_db for plan in plans for sound in plan.sounds)
+    assert changed == (plans[0].split == "train"), "only training clips are changed"
+
+
+def test_shares_follow_the_composition():
+    kinds = {"noise": 1, "scenery": 1, "distractor": 1}
+    sources = [make_source(kind, f"{kind}-{i}") for kind, n in kinds.items() for i in range(n)]
+    for label in ("Cat", "Cow"):
+        sources += [make_source("recording", f"{label}-r", label)]
+        sources += [make_source("photograph", f"{label}-p", label)]
+    always = Composition(two_classes=1.0, sounding_picture=0.0, silent_picture=1.0, no_video=0.0)
+    for plan in plan_clips(sources, "train", 100, composition=always):
+        # Both classes sound, so nothing but the distractor is silent.
+        assert set(plan.labels) == {"Cat", "Cow"} and plan.picture.kind == "silent"
+        assert plan.picture.subject == "distractor-0" and plan.has_video
+
+
+def make_source(kind, source_id, label=""):
+    return SourceFile(kind, source_id, label, "train", "g", "p", "1", f"usr/{kind}.x", "0", "", "")

@@ -1,0 +1,211 @@
+"""The fused model, late and middle; and every model in a fresh process."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.fusion import fused_model, late_fusion, middle_fusion
+from mmat.models.pooling import attention
+from mmat.models.semantics import Thresholded
+from mmat.models.video import video_branch
+
+N_CLASSES, N_LABELS, N_FRAMES = 3, 6, 4
+RATES = np.array([0.1, 0.25, 0.4])
+SCORES = ("clip", "frame")
+BOTH_FUSIONS = pytest.mark.parametrize("fusion", [late_fusion, middle_fusion])
+
+
+def some_inputs(n_clips, n_samples=4800, seed=0, has_audio=True, has_video=True):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(N_LABELS, 0.3), (n_clips, N_FRAMES))
+    return {
+        "waveform": rng.normal(0, 0.1, (n_clips, n_samples, 1)).astype("float32"),
+        "image_probabilities": probabilities.astype("float32"),
+        "has_audio": np.full(n_clips, has_audio),
+        "has_video": np.full(n_clips, has_video),
+    }
+
+
+def scores_of(model, inputs):
+    inputs = {name: inputs[name] for name in model.input}
+    return {k: v.numpy() for k, v in model(inputs, training=False).items()}
+
+
+def make_branches():
+    keras.utils.set_random_seed(0)
+    audio = audio_branch(N_CLASSES)
+    adapt_normalization(audio, [some_inputs(2)["waveform"]])
+    similarities = np.random.default_rng(1).uniform(0, 1, (N_LABELS, N_CLASSES))
+    return audio, video_branch(similarities)
+
+
+def make_fused(fusion):
+    audio, video = make_branches()
+    fused = fused_model(audio, video, fusion, RATES)
+    if fusion is middle_fusion:  # its correction starts at 0; here it shall say something
+        layer = fused.get_layer("middle_correction")
+        kernel = np.random.default_rng(2).normal(0, 0.5, layer.kernel.shape)
+        layer.set_weights([kernel, np.float32([0.5, -0.5, 1.0])])
+    return audio, video, fused
+
+
+@pytest.fixture(scope="module", params=[late_fusion, middle_fusion])
+def models(request):
+    return make_fused(request.param)
+
+
+@pytest.mark.parametrize("n_samples", [1, 1600, 4801])
+def test_shapes_follow_from_the_sound(models, n_samples):
+    scores = scores_of(models[2], some_inputs(2, n_samples))
+    assert scores["frame"].shape == (2, -(-n_samples // 1600), N_CLASSES)
+    for name in ("clip", "audio", "video"):
+        assert scores[name].shape == (2, N_CLASSES)
+    for value in scores.values():
+        assert value.dtype == np.float32 and (value >= 0).all() and (value <= 1).all()
+
+
+def test_both_present_is_more_than_either(models):
+    audio, video, fused = models
+    inputs = some_inputs(5)
+    scores = scores_of(fused, inputs)
+    np.testing.assert_array_equal(scores["audio"], scores_of(audio, inputs)["clip"])
+    np.testing.assert_array_equal(scores["video"], scores_of(video, inputs)["clip"])
+    assert (scores["clip"] != scores["audio"]).all() and (scores["clip"] != scores["video"]).all()
+
+
+def test_without_video_it_is_the_audio_branch_bit_for_bit(models):
+    audio, _, fused = models
+    inputs = some_inputs(3, has_video=False)
+    scores, alone = scores_of(fused, inputs), scores_of(audio, inputs)
+    for name in SCORES:
+        np.testing.assert_array_equal(scores[name], alone[name])
+    np.testing.assert_array_equal(scores["audio"], alone["clip"])
+    assert not scores["video"].any()
+
+
+def test_without_audio_it_is_the_video_branch_bit_for_bit(models):
+    _, video, fused = models
+    inputs = some_inputs(3, has_audio=False)
+    scores, alone = scores_of(fused, inputs), scores_of(video, inputs)
+    np.testing.assert_array_equal(scores["clip"], alone["clip"])
+    np.testing.assert_array_equal(scores["video"], alone["clip"])
+    assert not scores["audio"].any()
+    # Each picture is held for its share of the three frames of sound: pictures 0, 1 and 2 of 4.
+    shots = keras.Model(video.input, video.get_layer("clip").input)
+    shots = shots({"image_probabilities": inputs["image_probabilities"]}).numpy()
+    np.testing.assert_array_equal(scores["frame"], shots[:, [0, 1, 2]])
+
+
+def test_with_neither_it_is_zero(models):
+    scores = scores_of(models[2], some_inputs(3, has_audio=False, has_video=False))
+    assert not any(value.any() for value in scores.values())
+
+
+def test_a_mixed_batch_is_told_clip_by_clip(models):
+    inputs = some_inputs(4)
+    inputs["has_audio"] = np.array([True, True, False, False])
+    inputs["has_video"] = np.array([True, False, True, False])
+    together = scores_of(models[2], inputs)
+    for i in range(4):
+        alone = scores_of(models[2], {name: value[i : i + 1] for name, value in inputs.items()})
+        for name in alone:
+            np.testing.assert_allclose(together[name][i : i + 1], alone[name], atol=1e-5)
+
+
+def test_what_lies_in_an_absent_track_is_of_no_account(models):
+    _, _, fused = models
+    inputs = some_inputs(2, has_audio=False)
+    other = inputs | {"waveform": np.full_like(inputs["waveform"], np.nan)}
+    for first, second in zip(
+        scores_of(fused, inputs).values(), scores_of(fused, other).values(), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_middle_fusion_starts_as_the_late_one():
+    audio, video = make_branches()
+    inputs = some_inputs(3)
+    late, middle = (
+        scores_of(fused_model(audio, video, fusion, RATES), inputs)
+        for fusion in (late_fusion, middle_fusion)
+    )
+    for name in late:
+        np.testing.assert_allclose(middle[name], late[name], atol=1e-5)
+
+
+@BOTH_FUSIONS
+def test_training_moves_the_fusion_and_leaves_the_branches(fusion):
+    audio, video, fused = make_fused(fusion)
+    inputs = some_inputs(12)
+    inputs["has_audio"][:2] = False
+    inputs["has_video"][2:4] = False
+    truth = (np.random.default_rng(3).uniform(size=(12, N_CLASSES)) < 0.3).astype("float32")
+    before = scores_of(fused, inputs)
+    old = [variable.numpy() for variable in fused.trainable_variables]
+    frozen = [variable.numpy() for variable in (*audio.variables, *video.variables)]
+    fused.compile(keras.optimizers.Adam(0.01), {"clip": "binary_crossentropy"})
+    fused.fit(inputs, {"clip": truth}, batch_size=4, epochs=3, verbose=0)
+    after = scores_of(fused, inputs)
+    for name in ("audio", "video"):
+        np.testing.assert_array_equal(after[name], before[name])
+    for variable, value in zip((*audio.variables, *video.variables), frozen, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert len(old) == (2 if fusion is late_fusion else 6)
+    for variable, value in zip(fused.trainable_variables, old, strict=True):
+        assert np.isfinite(variable.numpy()).all() and (variable.numpy() != value).any()
+    assert (after["clip"][4:] != before["clip"][4:]).any()
+    np.testing.assert_array_equal(after["clip"][:4], before["clip"][:4])
+
+
+LOAD_ALL = """
+import pathlib, sys
+import keras
+import numpy as np
+import mmat.models.all_layers
+
+folder = pathlib.Path(sys.argv[1])
+inputs = dict(np.load(folder / "inputs.npz"))
+for path in sorted(folder.glob("*.keras")):
+    model = keras.models.load_model(path, safe_mode=True)
+    scores = model({name: inputs[name] for name in model.input}, training=False)
+    expected = np.load(path.with_suffix(".npz"))
+    assert set(scores) == set(expected), path
+    for name in expected:
+        np.testing.assert_array_equal(scores[name], expected[name], err_msg=f"{path} {name}")
+    for layer in model.layers:
+        if layer.name == "label_map":
+            assert not layer.trainable_variables
+            np.testing.assert_array_equal(layer.map, np.load(folder / "map.npy"))
+    print(path.stem)
+"""
+
+
+def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
+    keras.utils.set_random_seed(0)
+    similarities = np.random.default_rng(5).uniform(0, 1, (N_LABELS, N_CLASSES)).astype("float32")
+    models = {
+        "audio": audio_branch(N_CLASSES, dtype="mixed_bfloat16"),
+        "audio_attention": audio_branch(N_CLASSES, attention),
+        "video": video_branch(similarities, Thresholded(0.4)),
+        "video_untrained": video_branch(similarities, calibrated=False),
+    }
+    adapt_normalization(models["audio_attention"], [some_inputs(2)["waveform"]])
+    branches = models["audio_attention"], models["video"]
+    models["late"] = fused_model(*branches, label_rates=RATES)
+    models["middle"] = fused_model(*branches, middle_fusion, RATES)
+    inputs = some_inputs(4) | {"has_video": np.array([True, True, False, False])}
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    np.save(tmp_path / "map.npy", similarities)
+    for name, model in models.items():
+        for variable in model.trainable_variables:
+            variable.assign_add(0.01 * keras.random.normal(variable.shape))
+        np.savez(tmp_path / f"{name}.npz", **scores_of(model, inputs))
+        model.save(tmp_path / f"{name}.keras")
+    command = [sys.executable, "-c", LOAD_ALL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == sorted(models)
