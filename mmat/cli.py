@@ -7,6 +7,7 @@ that needs it, so that help and errors come at once.
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from mmat import __version__
@@ -27,21 +28,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
             stream.reconfigure(errors="backslashreplace")
-    try:
-        arguments = _parser().parse_args(argv)
-        return arguments.run(arguments)
-    except InputError as error:
-        _complain(str(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _say("warning", message)
+        try:
+            arguments = _parser().parse_args(argv)
+            return arguments.run(arguments)
+        except InputError as error:
+            _say("error", error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _say("error", f"{where}{error.strerror or error}")
+        except KeyboardInterrupt:
+            return INTERRUPTED
     return BAD_INPUT
 
 
-def _complain(message: str) -> None:
-    print(f"mmat: error: {' '.join(message.splitlines())}", file=sys.stderr)
+def _say(kind: str, message: object) -> None:
+    print(f"mmat: {kind}: {' '.join(str(message).splitlines())}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -210,7 +213,7 @@ def _tag(arguments: argparse.Namespace) -> int:
         try:
             taggings.append(tagger.tag(file))
         except InputError as error:
-            _complain(str(error))
+            _say("error", error)
             status = BAD_INPUT
     if arguments.plot and taggings:
         plot(tagger, taggings[0], arguments.plot)
