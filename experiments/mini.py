@@ -127,9 +127,6 @@ def train_audio(data, labels, seed, dtype, epochs, logs) -> keras.Model:
         TaggingFigures(mels["validation"], truth["validation"]),
         TaggingPictures(logs, mels["validation"][:8], labels.names),
         tensorboard(logs),
-        keras.callbacks.EarlyStopping(
-            "val_map", mode="max", patience=epochs, restore_best_weights=True
-        ),
     ]
     trained.fit(batches, epochs=epochs, callbacks=callbacks)
     # The same weights in float32: what is evaluated is what is exported, to the last digit.

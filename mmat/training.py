@@ -41,7 +41,7 @@ def warm_cosine(learning_rate: float, steps: int, warm_steps: int):
     return keras.optimizers.schedules.CosineDecay(
         learning_rate / 100,
         max(1, steps - warm_steps),
-        alpha=1.0,
+        alpha=0.01,
         warmup_target=learning_rate,
         warmup_steps=warm_steps,
     )
@@ -71,7 +71,7 @@ def fastest_dtype(seconds: float = 0.5) -> str:
 class TaggingFigures(keras.callbacks.Callback):
     """Add validation F1 and mean average precision to the logs of every epoch.
 
-    Put it before TensorBoard and EarlyStopping, which then see `val_f1` (micro, at the best single
+    Put it before TensorBoard, which then sees `val_f1` (micro, at the best single
     threshold) and `val_map`. inputs, weak_labels: the validation split.
     """
 

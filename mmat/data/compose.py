@@ -17,7 +17,8 @@ class Sound:
 
     excerpt: where in a long recording the excerpt is taken, in [0, 1]. onset: where in the room
     that the clip leaves for it the event starts, in [0, 1]. speed: 1.1 is a tenth faster and
-    higher. tilt_db: a filter's gain at the highest frequency against the lowest.
+    higher. tilt_db: a filter's gain at the highest frequency against the lowest. cutoff_hz: a
+    low-pass filter's edge, 0 for none.
     """
 
     recording: str
@@ -27,6 +28,7 @@ class Sound:
     level_db: float
     speed: float = 1.0
     tilt_db: float = 0.0
+    cutoff_hz: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,9 @@ class Composition:
     no_audio: float = 0.03
     train_speed: tuple[float, float] = (0.85, 1.18)
     train_tilt_db: float = 9.0
+    # Old recordings end at 4 or 5.5 kHz; without this, bandwidth would give the package away.
+    train_low_pass: float = 0.5
+    train_cutoff_hz: tuple[float, float] = (2000.0, 8000.0)
 
 
 class _Material:
@@ -120,7 +125,7 @@ def plan_clips(
     """Plan `n_clips` clips of one split from that split's sources alone.
 
     sources: records with `kind`, `id`, `label` and `split` (`mmat.fetch.sources.SourceFile`).
-    Every class comes first in equally many clips (±1); speed and filter change in the training
+    Every class comes first in equally many clips (±1); speed and filters change in the training
     split alone. The same seed gives the same plans everywhere.
     """
     rng = np.random.default_rng([seed, sum(split.encode())])
@@ -160,11 +165,12 @@ def _plan_clip(
 
 
 def _plan_sound(label, split, material, rng, composition) -> Sound:
-    speed, tilt_db = 1.0, 0.0
+    speed, tilt_db, cutoff_hz = 1.0, 0.0, 0.0
     if split == "train":
-        low, high = np.log(composition.train_speed)
-        speed = float(np.exp(rng.uniform(low, high)))
+        speed = float(np.exp(rng.uniform(*np.log(composition.train_speed))))
         tilt_db = float(rng.uniform(-composition.train_tilt_db, composition.train_tilt_db))
+        if rng.random() < composition.train_low_pass:
+            cutoff_hz = float(np.exp(rng.uniform(*np.log(composition.train_cutoff_hz))))
     return Sound(
         recording=material.one_of(material.recordings[label]),
         label=label,
@@ -173,6 +179,7 @@ def _plan_sound(label, split, material, rng, composition) -> Sound:
         level_db=float(rng.uniform(*composition.event_level_db)),
         speed=speed,
         tilt_db=tilt_db,
+        cutoff_hz=cutoff_hz,
     )
 
 

@@ -77,15 +77,22 @@ def _event(sound: Sound, path: str) -> np.ndarray:
     samples = samples[first : first + longest]
     if sound.speed != 1.0:
         samples = soxr.resample(samples, RATE_HZ * sound.speed, RATE_HZ)
-    if sound.tilt_db:
-        spectrum = np.fft.rfft(samples)
-        gain_db = np.linspace(-0.5, 0.5, len(spectrum)) * sound.tilt_db
-        samples = np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples))
+    if sound.tilt_db or sound.cutoff_hz:
+        samples = _filtered(samples, sound.tilt_db, sound.cutoff_hz)
     fade = min(len(samples) // 4, RATE_HZ // 100)
     samples = samples.copy()
     samples[:fade] *= np.linspace(0, 1, fade)
     samples[len(samples) - fade :] *= np.linspace(1, 0, fade)
     return _levelled(samples, sound.level_db)
+
+
+def _filtered(samples: np.ndarray, tilt_db: float, cutoff_hz: float) -> np.ndarray:
+    """Tilt the spectrum, and cut it off above a frequency as a Butterworth filter would."""
+    frequency_hz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    gain = 10 ** (tilt_db * (frequency_hz / (RATE_HZ / 2) - 0.5) / 20)
+    if cutoff_hz:
+        gain = gain / np.sqrt(1 + (frequency_hz / cutoff_hz) ** 12)
+    return np.fft.irfft(np.fft.rfft(samples) * gain, len(samples))
 
 
 def _levelled(samples: np.ndarray, level_db: float) -> np.ndarray:

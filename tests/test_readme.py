@@ -1,0 +1,31 @@
+"""README's own example is run as it stands, on a few made clips and for one epoch."""
+
+import pathlib
+import re
+
+import numpy as np
+import soundfile
+
+from mmat.cli import main
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def test_training_on_an_own_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    pathlib.Path("clips").mkdir()
+    rows = ["file,labels,split"]
+    for i, labels in enumerate(["Dog", "Train horn", "Dog;Train horn", ""]):
+        soundfile.write(f"clips/{i}.wav", rng.uniform(-0.1, 0.1, 16000), 16000)
+        rows.append(f"{i}.wav,{labels},train")
+    pathlib.Path("list.csv").write_text("\n".join(rows) + "\n")
+    pathlib.Path("labels.csv").write_text("index,mid,display_name\n0,,Dog\n1,,Train horn\n")
+    text = README.read_text(encoding="utf-8")
+    command = re.search(r"\.venv/bin/mmat (prepare .*)", text).group(1)
+    assert main([*command.split(), "--image-model", "none"]) == 0
+    example = text.split("## Train on your own list")[1].split("```python")[1].split("```")[0]
+    names = {}
+    exec(example.replace("epochs=20", "epochs=1"), names)
+    scores = names["model"].predict(np.zeros((1, 16000, 1), np.float32), verbose=0)
+    assert scores["clip"].shape == (1, 2)
