@@ -93,6 +93,14 @@ def loudest_hz(samples, rate=RATE_HZ):
     return spectrum.argmax() * rate / len(samples)
 
 
+def band_power(samples):
+    """The power from 8 to 10 kHz, and from 0.5 to 2.5 kHz."""
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    bands = ((hz > 8000) & (hz < 10000), (hz > 500) & (hz < 2500))
+    return np.array([power[band].sum() for band in bands])
+
+
 @pytest.mark.parametrize("onset", [0.0, 0.37, 0.999])
 @pytest.mark.parametrize("level_db", [-6.0, 0.0, 6.0])
 def test_the_event_sounds_at_its_time_and_level_and_nowhere_else(media, onset, level_db):
@@ -122,13 +130,22 @@ def test_a_tilt_raises_the_high_against_the_low(media):
     for tilt_db in (-9.0, 0.0, 9.0):
         plan = make_plan(make_sound("hiss", tilt_db=tilt_db), noise_db=-60.0)
         samples, (event,) = render_sound(plan, media)
-        power = np.abs(np.fft.rfft(part(samples, event.onset_seconds, event.offset_seconds))) ** 2
-        hz = np.fft.rfftfreq(2 * len(power) - 1, 1 / RATE_HZ)
-        high, low = power[(hz > 8000) & (hz < 10000)].sum(), power[(hz > 500) & (hz < 2500)].sum()
+        high, low = band_power(part(samples, event.onset_seconds, event.offset_seconds))
         shares[tilt_db] = 10 * np.log10(high / low)
     expected = 9.0 * (9000 - 1500) / (RATE_HZ / 2)
     assert shares[9.0] - shares[0.0] == pytest.approx(expected, abs=0.3)
     assert shares[0.0] - shares[-9.0] == pytest.approx(expected, abs=0.3)
+
+
+def test_a_cutoff_takes_the_high_and_leaves_the_low(media):
+    power = {}
+    for cutoff_hz in (0.0, 3000.0):
+        sound = make_sound("hiss", cutoff_hz=cutoff_hz, level_db=0.0)
+        samples, (event,) = render_sound(make_plan(sound, noise_db=-90.0), media)
+        power[cutoff_hz] = band_power(part(samples, event.onset_seconds, event.offset_seconds))
+    high, low = power[3000.0] / power[0.0]
+    assert low > 1, "the event keeps its level"
+    assert 10 * np.log10(high / low) < -50
 
 
 @pytest.mark.parametrize("speed", [1.0, 0.85, 1.18])
