@@ -18,6 +18,8 @@ from mmat.fetch.weights import fetch_models
 from mmat.metrics.tables import read_tags_tsv, read_truth_tsv
 from mmat.metrics.tagging import precision_recall_f1
 
+pytest_plugins = ["tests.serving.tiny"]
+
 LIST = """\
 file,labels,split
 both.mp4,Dog;Train,test

@@ -26,9 +26,9 @@ def as_table(taggings: Sequence[Tagging]) -> str:
     >>> empty = np.zeros((1, 1))
     >>> print(as_table([Tagging("a.mp4", 1, empty[0], empty, empty[0], tags, (), True, True)]))
     a.mp4: 1.0 s, sound and pictures
-    tag    score  fired      audio    video
+    tag    score    fired    audio    video
     -----  -------  -------  -------  -------
-    Dog    0.750  *        0.500    0.900
+    Dog    0.750    *        0.500    0.900
     """
     return "\n\n".join(map(_table, taggings))
 

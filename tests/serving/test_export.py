@@ -15,6 +15,8 @@ from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
 from mmat.serving.export import export_saved_model
 
+pytest_plugins = ["tests.serving.tiny"]
+
 # Nothing of mmat, Kapre or TF-Hub can be imported there.
 ASK = """
 import sys

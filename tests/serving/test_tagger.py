@@ -13,6 +13,8 @@ from mmat.errors import InputError
 from mmat.serving.tagger import Tagger
 from tests.data.conftest import make_sine, write_media_file
 
+pytest_plugins = ["tests.serving.tiny"]
+
 
 @pytest.fixture(scope="module")
 def taggers(exports) -> dict[str, Tagger]:
