@@ -105,7 +105,9 @@ class Calibration(layers.Layer):
 
     def build(self, input_shape):
         shape = (input_shape[-1],)
-        self.slope = self.add_weight(name="slope", shape=shape, initializer="ones")
+        self.slope = self.add_weight(
+            name="slope", shape=shape, initializer="ones", constraint=keras.constraints.NonNeg()
+        )
         self.offset = self.add_weight(name="offset", shape=shape, initializer="zeros")
 
     def call(self, evidence):
