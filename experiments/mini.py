@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from reporting import SHARED_THRESHOLD, Report, Scores
 
+from mmat import __version__
 from mmat.data.datasets import read_arrays
 from mmat.data.mixing import MixedMels
 from mmat.data.prepare import prepare
@@ -57,7 +58,11 @@ def main() -> None:
     folder = pathlib.Path(
         arguments.out or f"runs/mini{f'-{arguments.seeds}' * (arguments.seeds > 1)}"
     )
-    report, labels = Report(folder), mini_labels()
+    settings = {"mmat": __version__, "seeds": arguments.seeds, "epochs": arguments.epochs}
+    report, labels = Report(folder, settings), mini_labels()
+    if report.finished() and not arguments.again:
+        print(f"{folder}: trained already; --again trains anew")
+        return report.show(report.finished())
     with report.stage("prepare"):
         shards = prepare_shards(labels)
         data = {split: read_arrays(shards, split) for split in ("train", "validation", "test")}
@@ -81,16 +86,17 @@ def main() -> None:
             scores[Report.EXCHANGED] = scores["fused"].on_test(predict(fused, moved)["clip"])
             report.add_seed(seed, scores, models, data, labels)
         if seed == 0:
-            save_models(folder, models, scores, labels)
-    report.write(labels)
-    tag_a_clip(folder, data, labels)
-    report.show()
+            save_models(folder, models, scores, labels, report)
+    tag_a_clip(folder, data)
+    report.write()
+    report.show(report.as_dict())
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1, help="trainings to average over")
     parser.add_argument("--epochs", type=int, default=AUDIO_EPOCHS, help="of the audio branch")
+    parser.add_argument("--again", action="store_true", help="train even if that was done before")
     parser.add_argument("--out", help="folder of the results (default: runs/mini or runs/mini-N)")
     return parser.parse_args()
 
@@ -188,18 +194,18 @@ def evaluate(model, data, seed) -> Scores:
     return Scores.tuned(truth, validation["clip"], test["clip"], SHARED_THRESHOLD)
 
 
-def save_models(folder, models, scores, labels) -> None:
+def save_models(folder, models, scores, labels, report) -> None:
     """A folder a system, and the fused one as a SavedModel that needs TensorFlow alone."""
     for name, model in models.items():
         pictures = "" if name == "audio" else IMAGE_NETWORK
-        figures = scores[name].figures()
+        figures = report.figures[name][0]
         bundle = Bundle(model, labels, scores[name].thresholds, pictures, figures=figures)
         save_bundle(folder / name, bundle)
     print(f"exporting {folder / 'export'}")
     export_saved_model(bundle, folder / "export")
 
 
-def tag_a_clip(folder, data, labels) -> None:
+def tag_a_clip(folder, data) -> None:
     """Tag a held-out clip by the command line, with nothing but the export."""
     test = data["test"]
     both = test["has_audio"] & test["has_video"]

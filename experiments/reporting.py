@@ -50,17 +50,14 @@ class Scores:
         """The same thresholds with other test scores."""
         return dataclasses.replace(self, test=test)
 
-    def figures(self) -> dict:
-        return {"validation_f1": self.validation_f1}
-
 
 class Report:
     """Collects figures over seeds and writes them into a folder."""
 
-    EXCHANGED = "fused, pictures exchanged"
+    EXCHANGED = "fused, pictures exchanged between clips"
 
-    def __init__(self, folder: pathlib.Path):
-        self.folder = folder
+    def __init__(self, folder: pathlib.Path, settings: dict):
+        self.folder, self.settings = folder, settings
         self.folder.mkdir(parents=True, exist_ok=True)
         self.seconds: dict[str, float] = {}
         self.figures: dict[str, list[dict]] = {}
@@ -121,29 +118,42 @@ class Report:
         constant = {key: _summary([float(value)]) for key, value in self.constant.items()}
         systems["best_constant"] = constant | {"parameters": 0}
         seconds = {name: round(value, 1) for name, value in self.seconds.items()}
-        return {"systems": systems, "fused_over_audio": self.gains, "seconds": seconds}
+        return {
+            "systems": systems,
+            "fused_over_audio": self.gains,
+            "seconds": seconds,
+            "settings": self.settings,
+        }
 
-    def write(self, labels) -> None:
-        """Write `report.json` and the figure `systems.png`."""
+    def write(self) -> None:
+        """Write the figure `systems.png`, and last `report.json`: with it the run is finished."""
+        plot_systems(self.folder / "systems.png", self.as_dict())
         with atomic_path(self.folder / "report.json") as part:
             part.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
-        plot_systems(self.folder / "systems.png", self.as_dict())
 
-    def show(self) -> None:
+    def finished(self) -> dict | None:
+        """Return the report of an earlier run with the same settings, if it came to its end."""
+        try:
+            report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return report if report.get("settings") == self.settings else None
+
+    def show(self, report: dict) -> None:
         """Print the table and where everything lies."""
         rows = [
             [name, *(_percent(system.get(key)) for key in ("f1", "precision", "recall"))]
             + [_percent(system.get("mean_average_precision"))]
-            for name, system in self.as_dict()["systems"].items()
+            for name, system in report["systems"].items()
         ]
         head = ["test, %", "F1", "precision", "recall", "mAP"]
         print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
-        gain = self.gains[0]
+        gain = report["fused_over_audio"][0]
         print(
             f"fused over audio, seed 0: {100 * gain['estimate']:+.1f} points of F1, "
             f"95 % interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} over clips"
         )
-        print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in self.seconds.items()))
+        print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
         folder = self.folder
         print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
         print(f"{folder}/export/         the SavedModel: mmat tag FILE --model {folder}/export")

@@ -161,8 +161,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.out and os.path.exists(arguments.out) and not os.path.isdir(arguments.out):
         raise InputError(f"{arguments.out}: is a file; name a folder for the report")
     from mmat.evaluation import as_table, evaluate, write_evaluation
+    from mmat.models.bundle import load_bundle
 
-    bundle = _load_bundle(arguments.model)
+    bundle = load_bundle(arguments.model)
     evaluation = evaluate(bundle, arguments.data, arguments.split, progress=_on_terminal())
     if arguments.out:
         write_evaluation(arguments.out, evaluation)
@@ -179,9 +180,10 @@ def _add_export(commands) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from mmat.models.bundle import load_bundle
     from mmat.serving.export import export_saved_model
 
-    print(export_saved_model(_load_bundle(arguments.model), arguments.out))
+    print(export_saved_model(load_bundle(arguments.model), arguments.out))
     return 0
 
 
@@ -218,18 +220,6 @@ def _tag(arguments: argparse.Namespace) -> int:
     if taggings:
         print(FORMATS[arguments.format](taggings))
     return status
-
-
-def _load_bundle(folder: str):
-    import zipfile
-    import zlib
-
-    from mmat.models.bundle import load_bundle
-
-    try:
-        return load_bundle(folder)
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{folder}: not a readable model: {error}; train it again") from error
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:

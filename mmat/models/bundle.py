@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -63,7 +65,7 @@ def load_bundle(folder: str | os.PathLike) -> Bundle:
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
         record["thresholds"] = np.float32(record["thresholds"])
         bundle = Bundle(model=model, labels=LabelSet.from_csv(folder / LABELS_FILE), **record)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{folder}: not a readable model: {reason}; train it again") from error
     if len(bundle.labels) != len(bundle.thresholds):
