@@ -1,6 +1,6 @@
 """Ways from image labels to sound events, compared without any training on the mini corpus.
 
-    python experiments/label_map.py     half a minute; prints docs/label_map.md's table and
+    python experiments/label_map.py     a minute; prints docs/label_map.md's table and
                                         writes docs/label_map.png
 
 The way and its parameter are chosen on validation; the test column is there to be honest.
@@ -50,7 +50,8 @@ def main() -> None:
             rows.append([name, title, *figures(model, data)])
     head = ["way", "label names", "validation mAP", "validation F1", "test mAP", "test F1"]
     print(tabulate.tabulate(rows, head, floatfmt=".1f", tablefmt="github"))
-    plot_label_map("docs/label_map.png", similarities, image_labels, labels.names)
+    first_names = [names[0] for names in image_labels]
+    plot_label_map("docs/label_map.png", similarities, first_names, labels.names)
 
 
 def figures(model, data) -> list[float]:
