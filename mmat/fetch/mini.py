@@ -64,7 +64,7 @@ def fetch_and_compose(
     """
     folder = mini_folder(cache)
     plans = _plans(clips_a_split)
-    if not dry_run and _is_complete(folder, plans):
+    if _is_complete(folder, plans):
         if progress:
             print(f"{folder}: the {len(plans)} clips are there")
         return folder
