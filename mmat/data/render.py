@@ -1,6 +1,5 @@
 """Render planned clips as real `.mp4` files: H.264 pictures, AAC sound, strong times kept."""
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from mmat.data.compose import CLIP_SECONDS, ClipPlan, Picture, Sound
+from mmat.data.lists import Event
 from mmat.errors import InputError, atomic_path
 
 RATE_HZ = 44_100
@@ -17,16 +17,7 @@ NOMINAL_RMS = 0.1
 LONGEST_EVENT_SECONDS = 6.0
 
 
-@dataclasses.dataclass(frozen=True)
-class PlacedEvent:
-    """Where an event ended up in its clip, in seconds."""
-
-    label: str
-    onset_seconds: float
-    offset_seconds: float
-
-
-def render_clip(plan: ClipPlan, media: Mapping[str, str], path: pathlib.Path) -> list[PlacedEvent]:
+def render_clip(plan: ClipPlan, media: Mapping[str, str], path: pathlib.Path) -> list[Event]:
     """Write the clip of a plan and return its strong times.
 
     media: a file for each source id. An existing file is kept, its times are computed again.
@@ -40,7 +31,7 @@ def render_clip(plan: ClipPlan, media: Mapping[str, str], path: pathlib.Path) ->
     return events
 
 
-def render_sound(plan: ClipPlan, media: Mapping[str, str]) -> tuple[np.ndarray, list[PlacedEvent]]:
+def render_sound(plan: ClipPlan, media: Mapping[str, str]) -> tuple[np.ndarray, list[Event]]:
     """Mix a plan's events over its noise: float32 `(samples,)` at 44.1 kHz, and the times."""
     n_samples = int(CLIP_SECONDS * RATE_HZ)
     noise = _loop(_recording(media[plan.noise]), n_samples, plan.noise_excerpt)
@@ -51,7 +42,7 @@ def render_sound(plan: ClipPlan, media: Mapping[str, str]) -> tuple[np.ndarray, 
         start = int(sound.onset * (n_samples - len(event)))
         mix[start : start + len(event)] += event
         onset, offset = start / RATE_HZ, (start + len(event)) / RATE_HZ
-        events.append(PlacedEvent(sound.label, round(onset, 3), round(offset, 3)))
+        events.append(Event(sound.label, round(onset, 3), round(offset, 3)))
     peak = np.abs(mix).max()
     return (mix / max(1.0, peak / 0.98)).astype(np.float32), events
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from tqdm import tqdm
 
 from mmat.data.compose import ClipPlan, Composition, plan_clips
-from mmat.data.lists import Clip, Event, read_clip_list, write_clip_list
+from mmat.data.lists import Clip, read_clip_list, write_clip_list
 from mmat.data.render import render_clip
 from mmat.errors import InputError, atomic_path
 from mmat.fetch.sources import fetch_mini, read_sources
@@ -105,7 +105,8 @@ def _compose(
     plans: Sequence[ClipPlan], media: Mapping[str, str], folder: pathlib.Path, progress: bool
 ) -> None:
     # The name of the folder in progress holds the plans' sum: other plans start from nothing.
-    part = folder.with_name(f"clips-{_fingerprint(plans)[:12]}")
+    fingerprint = _fingerprint(plans)
+    part = folder.with_name(f"clips-{fingerprint[:12]}")
     for split in {plan.split for plan in plans}:
         (part / split).mkdir(parents=True, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as threads:
@@ -118,14 +119,14 @@ def _compose(
             file=_file(plan),
             labels=plan.labels,
             split=plan.split,
-            events=tuple(Event(**dataclasses.asdict(event)) for event in placed),
+            events=tuple(placed),
         )
         for plan, placed in zip(plans, events, strict=True)
     ]
     write_clip_list(part / "clips.csv", clips, part / "events.tsv")
     mini_labels().to_csv(part / "labels.csv")
     (part / "plans.json").write_text(json.dumps([dataclasses.asdict(plan) for plan in plans]))
-    (part / "plans.sha256").write_text(_fingerprint(plans))
+    (part / "plans.sha256").write_text(fingerprint)
     with atomic_path(folder) as place:
         os.replace(part, place)
 
