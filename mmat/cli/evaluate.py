@@ -1,0 +1,33 @@
+"""`mmat evaluate`: a trained model against prepared clips."""
+
+import argparse
+import os
+
+from mmat.cli.common import on_terminal
+from mmat.errors import InputError
+
+
+def add(commands) -> None:
+    """Add the command to the parser's."""
+    what = "measure a trained model on prepared clips"
+    command = commands.add_parser("evaluate", help=what, description=what.capitalize() + ".")
+    command.add_argument("--model", metavar="DIR", required=True, help="a trained model's folder")
+    command.add_argument("--data", metavar="DIR", required=True, help="a folder of shards")
+    command.add_argument("--split", default="test", help="which of its splits (default test)")
+    command.add_argument("--out", metavar="DIR", help="for report.json and the TSV tables")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    if arguments.out and os.path.exists(arguments.out) and not os.path.isdir(arguments.out):
+        raise InputError(f"{arguments.out}: is a file; name a folder for the report")
+    from mmat.evaluation import as_table, evaluate, write_evaluation
+    from mmat.models.bundle import load_bundle
+
+    bundle = load_bundle(arguments.model)
+    evaluation = evaluate(bundle, arguments.data, arguments.split, progress=on_terminal())
+    if arguments.out:
+        write_evaluation(arguments.out, evaluation)
+    print(as_table(evaluation))
+    return 0
