@@ -90,7 +90,7 @@ format: venv  ## ruff: mend rules and format
 # Each lock is resolved twice: with the packages that it must leave room for, then, held to those
 # versions, without them. The same versions serve Python 3.11 and 3.12.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-	--no-header --no-annotate --upgrade setup.py --extra dev
+	--no-header --no-annotate --upgrade setup.py --extra dev --extra beam
 
 define resolve
 $(COMPILE) $(2) $(1).in requirements/room.in --output-file $(1).room

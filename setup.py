@@ -25,10 +25,13 @@ REQUIRES = [
     "tqdm",  # progress bars
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies
+    "requests",  # downloads of the public lists, resumed where they broke off
     "zstandard",  # unpacks the packages that hold the mini corpus
 ]
 
 EXTRAS = {
+    # `mmat prepare --runner`: for lists that one machine is too small for.
+    "beam": ["apache-beam"],
     # Its native ops load with this TensorFlow alone, so the two are pinned together.
     "tfio": ["tensorflow-io==0.37.1", "tensorflow==2.17.1"],
     "dev": [
