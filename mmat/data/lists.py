@@ -29,7 +29,8 @@ class Clip:
     """One clip: a media file (a path inside the media folder) or a range of it, and its labels.
 
     start_seconds, end_seconds: the range inside the file; None is the file's own end.
-    labels: names, each once. events: strong times where they are known.
+    labels: names, each once. events: strong times where they are known. video_id: the web video
+    that a public list cuts the clip from (the range is then in that video), else empty.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Clip:
     split: str = "train"
     source_group: str = ""
     events: tuple[Event, ...] = ()
+    video_id: str = ""
 
 
 def read_clip_list(
