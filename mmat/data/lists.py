@@ -1,214 +1,201 @@
-"""Clip lists: which files, with which weak labels, and (optionally) when each event sounds."""
+"""Clip lists of every kind as one table: which clips, with which labels, and when each sounds.
 
-import csv
+Read are the lists of DCASE 2017 task 4, AudioSet's segment lists, weak and strong truth, and a
+user's own CSV; which of them a file is, its content tells. `COLUMNS` are the table's columns.
+"""
+
 import dataclasses
-import math
 import os
 import pathlib
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
+
+from mmat.data.clips import COLUMNS, Clip, Event, clips_of, table_of
+from mmat.data.list_formats import AUDIOSET, DCASE, OWN, SEGMENT_CELLS, WEAK, Form, detect
+from mmat.data.list_labels import named_label_set, public_label_set
+from mmat.data.list_rows import Dropped, ListFile, opened
+from mmat.data.own_lists import SPLIT_NAME, read_own, write_clip_list
+from mmat.data.segment_lists import read_segments
+from mmat.data.truth_lists import attach_events, read_truth
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 
-EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9_]+")  # it becomes the beginning of a file name
+__all__ = [
+    "COLUMNS",
+    "Clip",
+    "Dropped",
+    "Event",
+    "ReadList",
+    "clips_of",
+    "named_label_set",
+    "read_clip_list",
+    "read_list",
+    "read_lists",
+    "table_of",
+    "write_clip_list",
+]
+
+# What a public file's name says of its split; the first that it holds.
+_SPLITS = (
+    ("evaluation", "evaluation"),
+    ("testing", "test"),
+    ("eval_segments", "test"),
+    ("train", "train"),
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """One sounding event; the times are seconds from the beginning of the clip."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReadList:
+    """A list as it was read: its clips as a table, its label set, and its wrong rows."""
 
-    label: str
-    onset_seconds: float
-    offset_seconds: float
+    table: pd.DataFrame
+    labels: LabelSet
+    dropped: tuple[Dropped, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """One clip: a media file (a path inside the media folder) or a range of it, and its labels.
+def read_list(
+    path: str | os.PathLike,
+    labels: LabelSet | None = None,
+    events: str | os.PathLike | None = None,
+    split: str | None = None,
+    strict: bool = False,
+) -> ReadList:
+    """Read a clip list of any known form; see `docs/data.md` for the forms.
 
-    start_seconds, end_seconds: the range inside the file; None is the file's own end.
-    labels: names, each once. events: strong times where they are known. video_id: the web video
-    that a public list cuts the clip from (the range is then in that video), else empty.
+    labels: default DCASE's 17 or AudioSet's 527 for their lists, else the names that occur, sorted.
+    events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of
+    every clip, default what the list or its name says. strict: the first wrong row is an error;
+    else wrong rows are left out and listed in `dropped`.
+    Raises InputError with file, line and reason; also where no row at all can be used.
+
+    >>> import tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
+    >>> _ = path.write_text("file,labels\\na/rex.mp4,Dog;Train horn\\n../b.mp4,Dog\\n")
+    >>> found = read_list(path)
+    >>> found.table[["id", "labels", "split"]].values.tolist()
+    [['a/rex', ('Dog', 'Train horn'), 'train']]
+    >>> found.labels.names, found.dropped[0].line
+    (('Dog', 'Train horn'), 3)
     """
+    return read_lists([path], labels, events, split, strict)
 
-    id: str
-    file: str
-    labels: tuple[str, ...] = ()
-    start_seconds: float | None = None
-    end_seconds: float | None = None
-    split: str = "train"
-    source_group: str = ""
-    events: tuple[Event, ...] = ()
-    video_id: str = ""
+
+def read_lists(
+    paths: Sequence[str | os.PathLike],
+    labels: LabelSet | None = None,
+    events: str | os.PathLike | None = None,
+    split: str | None = None,
+    strict: bool = False,
+) -> ReadList:
+    """Read several lists as one, as `read_list` does; a clip of an earlier list is a duplicate.
+
+    Raises InputError also where the lists' own label sets differ.
+    """
+    if split is not None and not SPLIT_NAME.fullmatch(split):
+        raise InputError(f"split {split!r}: it may hold letters, digits and _ only")
+    parts = [_read_part(path, labels, split) for path in paths]
+    labels = labels or _common_labels(parts)
+    dropped = [each for part in parts for each in part.dropped]
+    table = _joined(parts, dropped)
+    if events is not None:
+        with opened(events) as source:
+            attach_events(source, detect(source), table)
+        dropped += sorted(source.dropped, key=lambda each: each.line)
+    if strict and dropped:
+        raise InputError(_said(dropped[0]))
+    return ReadList(table, labels, tuple(dropped))
 
 
 def read_clip_list(
     path: str | os.PathLike, labels: LabelSet, events: str | os.PathLike | None = None
 ) -> list[Clip]:
-    """Read a clip list (CSV), and the strong times of its events (TSV) if there are any.
-
-    path: UTF-8 CSV with a header; `file,labels` are required (labels separated by `;`); `id`
-    (default: the file without its suffix), `start_seconds,end_seconds` (blank: the file's ends),
-    `split` (default: train) and `source_group` are optional, other columns are not read.
-    events: UTF-8 TSV with the header `filename, onset, offset, event_label`; `filename` is the
-    clip's `file`, the times are seconds from the beginning of the clip.
-    Raises InputError with file, line and reason.
-
-    >>> import tempfile
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
-    >>> _ = path.write_text("file,labels,split\\na/rex.mp4,Dog;Train horn,test\\n")
-    >>> clip, = read_clip_list(path, LabelSet.of(["Dog", "Train horn"]))
-    >>> clip.id, clip.labels, clip.split
-    ('a/rex', ('Dog', 'Train horn'), 'test')
-    """
-    clips: dict[str, Clip] = {}
-    for where, row in _rows(path, ("file", "labels"), delimiter=","):
-        clip = _clip(where, row, labels)
-        if clip.id in clips:
-            raise InputError(f"{where}: the id {clip.id!r} is there twice; give every row its own")
-        clips[clip.id] = clip
-    if not clips:
-        raise InputError(f"{path}: the list is empty; it needs a row for each clip")
-    if events is None:
-        return list(clips.values())
-    return _with_events(list(clips.values()), events, labels)
+    """Return the clips of a list in which no row may be wrong; see `read_list`."""
+    return clips_of(read_list(path, labels, events, strict=True).table)
 
 
-def write_clip_list(
-    path: str | os.PathLike, clips: Iterable[Clip], events: str | os.PathLike | None = None
-) -> None:
-    """Write clips (and to `events` their strong times) in the form `read_clip_list` reads.
+class _Part(NamedTuple):
+    """One file's good rows with their lines; of_its_own: the label set is what its rows name."""
 
-    Raises InputError for a label that holds `;`, which separates labels in the list.
-    """
-    clips = list(clips)
-    for clip in clips:
-        if any(";" in label for label in clip.labels):
-            raise InputError(f"clip {clip.id!r}: a label holds ';', which separates labels")
-    fields = ("id", "file", "start_seconds", "end_seconds", "split", "source_group")
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*fields, "labels"))
-        for clip in clips:
-            writer.writerow([*(getattr(clip, f) for f in fields), ";".join(clip.labels)])
-    if events is None:
-        return
-    with open(events, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(EVENT_COLUMNS)
-        for clip in clips:
-            for e in clip.events:
-                writer.writerow([clip.file, e.onset_seconds, e.offset_seconds, e.label])
+    path: str | os.PathLike
+    table: pd.DataFrame
+    lines: np.ndarray
+    labels: LabelSet
+    of_its_own: bool
+    dropped: list[Dropped]
 
 
-def _rows(
-    path: str | os.PathLike, required: tuple[str, ...], delimiter: str
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield ("path:line", {column: text without outer spaces}) for every row that isn't blank."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            columns = reader.fieldnames or ()
-            for column in required:
-                if column not in columns:
-                    raise InputError(
-                        f"{path}:1: no column {column!r}; the first line must name "
-                        + ", ".join(required)
-                    )
-            for row in reader:
-                where = f"{path}:{reader.line_num}"
-                if None in row:
-                    raise InputError(
-                        f"{where}: more cells than columns; quote a cell that holds {delimiter!r}"
-                    )
-                if None in row.values():
-                    raise InputError(f"{where}: fewer cells than columns")
-                yield where, {key: text.strip() for key, text in row.items()}
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.reader.line_num}: not a table: {error}") from error
-
-
-def _clip(where: str, row: dict[str, str], labels: LabelSet) -> Clip:
-    file = _inner_path(where, row["file"])
-    names = dict.fromkeys(name.strip() for name in row["labels"].split(";") if name.strip())
-    for name in names:
-        _known(where, name, labels)
-    start, end = (_seconds(where, row, column) for column in ("start_seconds", "end_seconds"))
-    if end is not None and end <= (start or 0.0):
-        raise InputError(f"{where}: end_seconds {end:g} is not after start_seconds {start or 0:g}")
-    split = row.get("split") or "train"
-    if not _SPLIT_NAME.fullmatch(split):
-        raise InputError(f"{where}: split {split!r} may hold letters, digits and _ only")
-    return Clip(
-        id=row.get("id") or str(pathlib.PurePosixPath(file).with_suffix("")),
-        file=file,
-        labels=tuple(names),
-        start_seconds=start,
-        end_seconds=end,
-        split=split,
-        source_group=row.get("source_group", ""),
+def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | None) -> _Part:
+    with opened(path) as source:
+        form = detect(source)
+        public = form.kind in (DCASE, AUDIOSET, WEAK) or form.of_segments
+        if labels is None and public:
+            labels = public_label_set(path, form.kind)
+        table, lines = _read(source, form, labels, split)
+    dropped = sorted(source.dropped, key=lambda each: each.line)
+    if not len(table):
+        if not dropped:
+            raise InputError(f"{path}: the list is empty; it needs a row for each clip")
+        rest = f" (nor can the other {len(dropped) - 1} rows be used)" if dropped[1:] else ""
+        raise InputError(_said(dropped[0]) + rest)
+    of_its_own = labels is None
+    return _Part(
+        path, table, np.asarray(lines), labels or _names_in(path, table), of_its_own, dropped
     )
 
 
-def _inner_path(where: str, file: str) -> str:
-    """Return `file` if it is a path that stays inside the media folder."""
-    if not file or "\0" in file:
-        raise InputError(f"{where}: no file is named")
-    posix, windows = pathlib.PurePosixPath(file), pathlib.PureWindowsPath(file)
-    if posix.is_absolute() or windows.anchor:
-        raise InputError(f"{where}: {file!r} is an absolute path; write it from the media folder")
-    if ".." in posix.parts or ".." in windows.parts:
-        raise InputError(f"{where}: {file!r} leaves the media folder by '..'")
-    if not posix.name:
-        raise InputError(f"{where}: {file!r} names no file")
-    return file
+def _read(source: ListFile, form: Form, labels: LabelSet | None, split: str | None):
+    """Return the table of a list of that form, and the line in which each clip first stands."""
+    if form.kind in SEGMENT_CELLS:
+        return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
+    known = None if labels is None else frozenset(labels.names)
+    if form.kind == OWN:
+        clips, lines = read_own(source, form, known, split)
+    else:
+        clips, lines = read_truth(source, form, known, split or _split_of(source))
+    return table_of(clips), lines
 
 
-def _seconds(where: str, row: dict[str, str], column: str) -> float | None:
-    text = row.get(column, "")
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise InputError(f"{where}: {column} {text!r} is not a number of seconds from 0 up")
-    return seconds
+def _split_of(source: ListFile) -> str:
+    name = pathlib.PurePath(source.path).name
+    return next((split for part, split in _SPLITS if part in name), "train")
 
 
-def _known(where: str, name: str, labels: LabelSet) -> None:
-    try:
-        labels.index(name)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+def _names_in(path: str | os.PathLike, table: pd.DataFrame) -> LabelSet:
+    names = sorted({name for names in table["labels"] for name in names})
+    if not names:
+        raise InputError(f"{path}: no row names a label; give a label set")
+    return LabelSet.of(names)
 
 
-def _with_events(clips: list[Clip], path: str | os.PathLike, labels: LabelSet) -> list[Clip]:
-    by_file: dict[str, list[int]] = {}
-    for i, clip in enumerate(clips):
-        by_file.setdefault(clip.file, []).append(i)
-    events: list[list[Event]] = [[] for _ in clips]
-    for where, row in _rows(path, EVENT_COLUMNS, delimiter="\t"):
-        found = by_file.get(row["filename"], [])
-        if len(found) != 1:
-            why = "is in no clip" if not found else "is in several clips"
-            raise InputError(f"{where}: the file {row['filename']!r} {why} of the list")
-        name = row["event_label"]
-        _known(where, name, labels)
-        if name not in clips[found[0]].labels:
-            raise InputError(f"{where}: {name!r} is not among the clip's labels in the list")
-        onset, offset = (_seconds(where, row, column) for column in ("onset", "offset"))
-        if onset is None or offset is None or offset <= onset:
-            raise InputError(f"{where}: an event needs an onset, and an offset after it")
-        events[found[0]].append(Event(name, onset, offset))
-    return [
-        dataclasses.replace(clip, events=tuple(sorted(found, key=lambda e: e.onset_seconds)))
-        for clip, found in zip(clips, events, strict=True)
-    ]
+def _common_labels(parts: list[_Part]) -> LabelSet:
+    if all(part.of_its_own for part in parts):
+        return LabelSet.of(sorted({name for part in parts for name in part.labels.names}))
+    for part in parts[1:]:
+        if part.labels != parts[0].labels:
+            raise InputError(
+                f"{part.path}: its labels are not those of {parts[0].path}; give one label set for "
+                "both"
+            )
+    return parts[0].labels
+
+
+def _joined(parts: list[_Part], dropped: list[Dropped]) -> pd.DataFrame:
+    """Return the tables as one; what an earlier one has already is dropped from the later."""
+    if len(parts) == 1:
+        return parts[0].table
+    seen, tables = set(), []
+    for part in parts:
+        again = part.table["id"].isin(seen).to_numpy()
+        for clip_id, line in zip(part.table["id"][again], part.lines[again], strict=True):
+            reason = f"duplicate clip {clip_id!r}, an earlier list has it"
+            dropped.append(Dropped(os.fspath(part.path), int(line), reason))
+        tables.append(part.table[~again])
+        seen.update(part.table["id"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _said(wrong: Dropped) -> str:
+    return f"{wrong.file}:{wrong.line}: {wrong.reason}"

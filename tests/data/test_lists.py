@@ -27,7 +27,7 @@ def clips(draw, number):
     labels = tuple(draw(st.lists(st.sampled_from(NAMES), unique=True)))
     start = draw(st.none() | times)
     length = draw(st.none() | st.floats(0.1, 100))
-    onsets = sorted(draw(st.lists(times, max_size=3))) if labels else []
+    onsets = sorted(draw(st.lists(times, max_size=3, unique=True))) if labels else []
     return Clip(
         id=f"{number} {draw(text)}".strip(),
         file=f"{number}/" + "/".join(draw(st.lists(parts, min_size=1, max_size=3))) + ".mp4",
@@ -65,11 +65,14 @@ def test_the_short_form_of_a_users_own_list(tmp_path):
 
 WRONG = [
     ("file,label\na.wav,Dog\n", 1, "no column 'labels'"),
-    ("", 1, "no column 'file'"),
+    ("", None, "the list is empty"),
+    ("\n \n", None, "the list is empty"),
+    ("a.wav,Dog\n", 1, "no column 'file'"),
+    ("file,labels,file\na.wav,Dog,a.wav\n", 1, "two columns 'file'"),
     ("file,labels\n", None, "the list is empty"),
     ("file,labels\na.wav,Dog\nb.wav,Unicorn\n", 3, "unknown label 'Unicorn'"),
-    ("file,labels\na.wav,Dog\n\n\na.wav,Dog\n", 5, "'a' is there twice"),
-    ("id,file,labels\nx,a.wav,Dog\nx,b.wav,Dog\n", 3, "'x' is there twice"),
+    ("file,labels\na.wav,Dog\n\n\na.wav,Dog\n", 5, "duplicate clip 'a', it stands in line 2"),
+    ("id,file,labels\nx,a.wav,Dog\nx,b.wav,Dog\n", 3, "the id 'x' is another clip's, see line 2"),
     ("file,labels,start_seconds,end_seconds\na.wav,Dog,5,5\n", 2, "not after"),
     ("file,labels,end_seconds\na.wav,Dog,0\n", 2, "not after"),
     ("file,labels,start_seconds\na.wav,Dog,-1\n", 2, "start_seconds '-1'"),
@@ -79,11 +82,11 @@ WRONG = [
     ("file,labels\nC:\\a.wav,Dog\n", 2, "absolute path"),
     ("file,labels\nb/../../a.wav,Dog\n", 2, "'..'"),
     ("file,labels\nb\\..\\..\\a.wav,Dog\n", 2, "'..'"),
-    ("file,labels\n,Dog\n", 2, "no file"),
+    ("file,labels\n,Dog\n", 2, "names no file"),
     ("file,labels\n.,Dog\n", 2, "no file"),
     ("file,labels\na.wav\n", 2, "fewer cells"),
     ("file,labels\na.wav,Dog,Cat\n", 2, "more cells"),
-    ('file,labels\na.wav,"Dog\n', 2, "not a table"),
+    ('file,labels\na.wav,"Dog\n', 2, "a quote that is not closed"),
     ("file,labels,split\na.wav,Dog,../x\n", 2, "split"),
 ]
 
@@ -101,7 +104,7 @@ def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, r
 
 def test_a_list_that_is_no_text_or_no_file(tmp_path):
     (tmp_path / "list.csv").write_bytes("file,labels\nä.wav,Dog\n".encode("latin-1"))
-    with pytest.raises(InputError, match="not a UTF-8 text file"):
+    with pytest.raises(InputError, match="list.csv:2: not UTF-8"):
         read_clip_list(tmp_path / "list.csv", LABELS)
     with pytest.raises(InputError, match="No such file"):
         read_clip_list(tmp_path / "absent.csv", LABELS)
@@ -114,16 +117,17 @@ def test_a_list_that_is_no_text_or_no_file(tmp_path):
     [
         ("b.wav\t0\t1\tDog", "in no clip"),
         ("twice.wav\t0\t1\tDog", "in several clips"),
-        ("a.wav\t0\t1\tUnicorn", "unknown label"),
+        ("a.wav\t0\t1\tUnicorn", "not among the clip's labels"),
         ("a.wav\t0\t1\tÄhre", "not among the clip's labels"),
-        ("a.wav\t2\t1\tDog", "an offset after it"),
-        ("a.wav\t\t1\tDog", "an offset after it"),
+        ("a.wav\t2\t1\tDog", "offset 1 is not after onset 2"),
+        ("a.wav\t\t1\tDog", "onset '' is not a number"),
         ("a.wav\tx\t1\tDog", "onset 'x'"),
+        ("a.wav\t0\t1\tDog", "duplicate event"),
     ],
 )
 def test_a_wrong_event_is_named_by_file_line_and_reason(tmp_path, row, reason):
     path, events = tmp_path / "list.csv", tmp_path / "events.tsv"
-    path.write_text("id,file,labels\n1,a.wav,Dog\n2,twice.wav,Dog\n3,twice.wav,Dog\n")
+    path.write_text("file,labels,end_seconds\na.wav,Dog,\ntwice.wav,Dog,1\ntwice.wav,Dog,2\n")
     events.write_text("filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\n" + row + "\n")
     with pytest.raises(InputError) as caught:
         read_clip_list(path, LABELS, events)

@@ -1,0 +1,146 @@
+"""Lines of a list into cells: what is no row is noted by its line number and left out."""
+
+import contextlib
+import csv
+import itertools
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from mmat.errors import InputError
+
+MAX_LINE_BYTES = 1 << 20
+HEAD_LINES = 1000  # to tell the format by
+LATEST_SECONDS = 1e9
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Dropped(NamedTuple):
+    """A wrong row: the list it stands in, its line (from 1) and why it cannot be used."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class WrongRow(ValueError):
+    """Why one row cannot be used."""
+
+
+class ListFile:
+    """An open list, read once from its beginning, line by line, so that a pipe will do as well.
+
+    head: its first lines as (line number, bytes); dropped: the wrong rows so far.
+    Raises InputError for what is no list of lines.
+    """
+
+    def __init__(self, path: str | os.PathLike, file: BinaryIO):
+        self.path = path
+        self.dropped: list[Dropped] = []
+        self._lines = self._numbered(file)
+        self.head = list(itertools.islice(self._lines, HEAD_LINES))
+        if not self.head:
+            raise InputError(f"{path}: the list is empty; it needs a row for each clip")
+        if self.head[0][1].startswith(_UTF_16):
+            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8")
+
+    def _numbered(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
+        for number, line in enumerate(lines, start=1):
+            if len(line) == MAX_LINE_BYTES:
+                raise InputError(f"{self.path}:{number}: a line of a megabyte; is this a list?")
+            yield number, line.removeprefix(_BOM) if number == 1 else line
+
+    def drop(self, line: int, reason: object) -> None:
+        """Note a wrong row."""
+        self.dropped.append(Dropped(os.fspath(self.path), line, str(reason)))
+
+    def rows(
+        self, delimiter: str, after: int = 0, comments: bool = False
+    ) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line number, cells) of each row after that line; blank lines are none.
+
+        comments: lines that begin with `#` are no rows either.
+        """
+        for line, content in itertools.chain(self.head, self._lines):
+            if line <= after or content.isspace() or (comments and content.startswith(b"#")):
+                continue
+            try:
+                found = cells(content, delimiter)
+            except WrongRow as wrong:
+                self.drop(line, wrong)
+                continue
+            yield line, found
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike) -> Iterator[ListFile]:
+    """Open a list; raises InputError where it cannot be read, and where it is empty."""
+    try:
+        with open(path, "rb") as file:
+            yield ListFile(path, file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
+
+
+def cells(line: bytes, delimiter: str) -> list[str]:
+    """Return the cells of one line without outer spaces; raises WrongRow where it is no row.
+
+    >>> cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
+    ['-5Q', '0.0', '10.0', '/m/a,/m/b']
+    """
+    if b"\0" in line:
+        raise WrongRow("the row holds a NUL byte")
+    try:
+        text = line.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise WrongRow("not UTF-8; save the list as UTF-8") from None
+    if '"' not in text:
+        found = text.split(delimiter)
+    else:
+        try:
+            reader = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
+            found = next(reader)
+        except csv.Error:
+            raise WrongRow("a quote that is not closed, or a stray quote or line break") from None
+    return [cell.strip() for cell in found]
+
+
+def seconds(text: str, what: str) -> float:
+    """Return a number of seconds from 0 up; raises WrongRow."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= LATEST_SECONDS or "_" in text:
+        raise WrongRow(f"{what} {text!r} is not a number of seconds from 0 up")
+    return number
+
+
+def time_range(
+    start: str, end: str, names: tuple[str, str] = ("start", "end")
+) -> tuple[float, float]:
+    """Return a start and an end after it, in seconds; raises WrongRow."""
+    start_seconds, end_seconds = seconds(start, names[0]), seconds(end, names[1])
+    if end_seconds <= start_seconds:
+        raise WrongRow(f"{names[1]} {end} is not after {names[0]} {start}")
+    return start_seconds, end_seconds
+
+
+def inner_path(file: str) -> str:
+    """Return a path that stays inside the media folder, without idle parts; raises WrongRow.
+
+    >>> inner_path("./a//rex.mp4")
+    'a/rex.mp4'
+    """
+    posix, windows = pathlib.PurePosixPath(file), pathlib.PureWindowsPath(file)
+    if posix.is_absolute() or windows.anchor:
+        raise WrongRow(f"{file!r} is an absolute path; write it from the media folder")
+    if ".." in posix.parts or ".." in windows.parts:
+        raise WrongRow(f"{file!r} leaves the media folder by '..'")
+    if not posix.name:
+        raise WrongRow(f"{file!r} names no file")
+    return str(posix)
