@@ -2,7 +2,24 @@
 
 import argparse
 
+from mmat.cli.common import on_terminal
 from mmat.errors import InputError
+
+WHAT = {
+    "models": "the pretrained weights",
+    "mini": "the mini corpus",
+    "dcase2017": "the lists of DCASE 2017 task 4",
+    "audioset": "the lists of AudioSet",
+}
+LISTS = ("dcase2017", "audioset")
+# Which of them an option is about; it would be silently without effect for the others.
+OPTIONS = {
+    "debs": ("mini",),
+    "out": LISTS,
+    "mirror": LISTS,
+    "sha256": LISTS,
+    "unbalanced": ("audioset",),
+}
 
 
 def add(commands) -> None:
@@ -10,24 +27,72 @@ def add(commands) -> None:
     what = "download what mmat works with, once, into its cache"
     command = commands.add_parser("fetch", help=what, description=what.capitalize() + ".")
     command.add_argument(
-        "what", choices=["models", "mini"], help="the pretrained weights, or the mini corpus"
+        "what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items())
     )
     command.add_argument("--dry-run", action="store_true", help="say what would be done")
     command.add_argument("--debs", metavar="FOLDER", help="where the Debian packages lie (mini)")
+    command.add_argument(
+        "--out", metavar="DIR", help="folder for the lists (default: CACHE/lists/NAME)"
+    )
+    command.add_argument(
+        "--mirror", metavar="URL", help="fetch the lists from below this address instead"
+    )
+    command.add_argument(
+        "--sha256",
+        metavar="FILE=HEX",
+        action="append",
+        help="the sha256 that you expect of a list that has none on record; repeatable",
+    )
+    command.add_argument(
+        "--unbalanced",
+        action="store_true",
+        help="also the unbalanced training list, two million rows, about 100 MB (audioset)",
+    )
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    if arguments.what == "mini":
+    for option, subjects in OPTIONS.items():
+        if getattr(arguments, option) and arguments.what not in subjects:
+            raise InputError(
+                f"--{option}: is about {' and '.join(subjects)}, not {arguments.what}; leave it out"
+            )
+    if arguments.what in LISTS:
+        _fetch_lists(arguments)
+    elif arguments.what == "mini":
         from mmat.fetch.mini import fetch_and_compose
 
         fetch_and_compose(dry_run=arguments.dry_run, deb_folder=arguments.debs)
-        return 0
-    if arguments.debs:
-        raise InputError("--debs: packages hold the mini corpus, not the models; leave it out")
-    from mmat.fetch.weights import fetch_models
+    else:
+        from mmat.fetch.weights import fetch_models
 
-    for name, folder in fetch_models(dry_run=arguments.dry_run).items():
-        print(f"would fetch {name} into {folder}" if arguments.dry_run else f"{name}: {folder}")
+        for name, folder in fetch_models(dry_run=arguments.dry_run).items():
+            print(f"would fetch {name} into {folder}" if arguments.dry_run else f"{name}: {folder}")
     return 0
+
+
+def _fetch_lists(arguments: argparse.Namespace) -> None:
+    from mmat.fetch.public_lists import fetch_lists, plan_lists
+
+    planned = plan_lists(
+        arguments.what,
+        arguments.out,
+        arguments.mirror,
+        dict(_expectation(text) for text in arguments.sha256 or ()),
+        arguments.unbalanced,
+    )
+    if arguments.dry_run:
+        for each in planned:
+            without = "" if each.sha256 else " (its sha256 is not on record: needs --sha256)"
+            print(f"would fetch {each.url} into {each.path.parent}{without}")
+        return
+    for path, rows in fetch_lists(planned, progress=on_terminal()):
+        print(f"{path}: {rows} rows", flush=True)
+
+
+def _expectation(text: str) -> tuple[str, str]:
+    file, equals, sha256 = text.rpartition("=")
+    if not (file and equals):
+        raise InputError(f"--sha256 {text!r}: write it as FILE=HEX")
+    return file, sha256
