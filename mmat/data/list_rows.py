@@ -58,16 +58,18 @@ class ListFile:
         """Note a wrong row."""
         self.dropped.append(Dropped(os.fspath(self.path), line, str(reason)))
 
-    def rows(
-        self, delimiter: str, after: int = 0, comments: bool = False
-    ) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line number, cells) of each row after that line; blank lines are none.
+    def lines(self, after: int = 0, comments: bool = False) -> Iterator[tuple[int, bytes]]:
+        """Yield (line number, bytes) of each line after that one; blank lines are left out.
 
-        comments: lines that begin with `#` are no rows either.
+        comments: so are lines that begin with `#`.
         """
         for line, content in itertools.chain(self.head, self._lines):
-            if line <= after or content.isspace() or (comments and content.startswith(b"#")):
-                continue
+            if line > after and not (content.isspace() or (comments and content.startswith(b"#"))):
+                yield line, content
+
+    def rows(self, delimiter: str, after: int = 0) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line number, cells) of each row after that line."""
+        for line, content in self.lines(after):
             try:
                 found = cells(content, delimiter)
             except WrongRow as wrong:

@@ -21,7 +21,7 @@ def read_own(
     """Return the clips of a list, and the line in which each one first stands.
 
     known: the labels, or None for any; split: that of every clip, whatever the list says. Rows of
-    one clip (a file and range) bring their labels together.
+    one clip bring their labels together: those of one id, or without ids of one file and range.
     """
     clips = _Clips()
     for line, cells in source.rows(form.delimiter, after=form.header):
@@ -50,23 +50,30 @@ class _Clips:
 
     def add(self, clip: Clip, row: dict[str, str], line: int) -> None:
         place = (clip.file, clip.start_seconds, clip.end_seconds)
-        if place in self._by_range:
-            self._add_labels(self._by_range[place], clip, row)
+        there = self._by_id.get(clip.id) if clip.id else self._by_range.get(place)
+        if there is not None:
+            self._add_labels(there, clip, row)
             return
         if not clip.id:
             stem = _with_range(posixpath.splitext(clip.file)[0], clip)
             taken = stem in self._by_id
             clip = dataclasses.replace(clip, id=_with_range(clip.file, clip) if taken else stem)
         if clip.id in self._by_id:
-            there = self.lines[self._by_id[clip.id]]
-            raise WrongRow(f"the id {clip.id!r} is another clip's, see line {there}")
-        self._by_range[place] = self._by_id[clip.id] = len(self.clips)
+            raise self._not_another(self._by_id[clip.id])
+        self._by_id[clip.id] = len(self.clips)
+        self._by_range.setdefault(place, len(self.clips))
         self.clips.append(clip)
         self.lines.append(line)
 
+    def _not_another(self, i: int) -> WrongRow:
+        return WrongRow(f"the id {self.clips[i].id!r} is another clip's, see line {self.lines[i]}")
+
     def _add_labels(self, i: int, clip: Clip, row: dict[str, str]) -> None:
         there = self.clips[i]
-        for field in ("id", "split", "source_group", "video_id"):
+        for field in ("file", "start_seconds", "end_seconds"):
+            if getattr(clip, field) != getattr(there, field):
+                raise self._not_another(i)
+        for field in ("split", "source_group", "video_id"):
             if row.get(field) and row[field] != getattr(there, field):
                 raise WrongRow(
                     f"duplicate clip {there.id!r} with another {field}, see line {self.lines[i]}"

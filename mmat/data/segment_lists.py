@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmat.data.clips import table_from
-from mmat.data.list_rows import ListFile, WrongRow, time_range
+from mmat.data.list_rows import ListFile, WrongRow, cells, time_range
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 
@@ -20,6 +20,13 @@ VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _TIME = r"(\d{1,9}(?:\.\d+)?)"
 # Downloaders put a `Y` before a video's id.
 _SEGMENT_NAME = re.compile(rf"Y?({VIDEO_ID.pattern})_{_TIME}_{_TIME}(?:\.[A-Za-z]\w*)?", re.ASCII)
+
+# A row as nearly all rows are, by its number of cells: found at once, not cell by cell.
+_CELL, _MIDS = r'(?:"[^"\0\ufffd]*"|[^",\0\ufffd]*)', r'(?:"([^"\s]+)"|([^",\s]+))'
+_PLAIN_ROWS = {
+    4: re.compile(rf"({VIDEO_ID.pattern}), *{_TIME}, *{_TIME}, *{_MIDS}\s*", re.ASCII),
+    5: re.compile(rf"({VIDEO_ID.pattern}), *{_TIME}, *{_TIME}, *{_CELL}, *{_MIDS}\s*", re.ASCII),
+}
 
 
 class Segment(NamedTuple):
@@ -53,18 +60,14 @@ def read_segments(
     n_columns: cells a row, the last of them the machine ids. Raises InputError where the label
     set has no machine ids.
     """
-    names_of = _Names(labels, source)
+    names_of, plain = _Names(labels, source), _PLAIN_ROWS[n_columns]
     ids, videos, names = [], [], []
     starts, ends, lines = array("d"), array("d"), array("q")
-    for line, cells in source.rows(",", comments=True):
+    for line, content in source.lines(comments=True):
         try:
-            if len(cells) != n_columns:
-                raise WrongRow(f"{len(cells)} cells in the row, not {n_columns}")
-            video = cells[0]
-            if not VIDEO_ID.fullmatch(video):
-                raise WrongRow(f"{video!r} is no id of a web video (11 letters, digits, - and _)")
-            start, end = time_range(cells[1], cells[2])
-            names.append(names_of[cells[-1]])
+            found = plain.fullmatch(content.decode(errors="replace"))
+            video, start, end, mids = _read(found) if found else _read_slowly(content, n_columns)
+            names.append(names_of[mids])
         except WrongRow as wrong:
             source.drop(line, wrong)
             continue
@@ -85,6 +88,25 @@ def read_segments(
         "events": [()] * len(ids),
     }
     return _without_duplicates(source, table_from(columns), np.frombuffer(lines, np.int64))
+
+
+def _read(found: re.Match) -> tuple[str, float, float, str]:
+    """Return video, start, end and machine ids of a row that `_PLAIN_ROWS` found."""
+    video, start, end, quoted, mids = found.groups()
+    start_seconds, end_seconds = float(start), float(end)
+    if end_seconds <= start_seconds:
+        time_range(start, end)
+    return video, start_seconds, end_seconds, quoted or mids
+
+
+def _read_slowly(content: bytes, n_columns: int) -> tuple[str, float, float, str]:
+    """Return the same of any row; raises WrongRow with the reason where it is wrong."""
+    row = cells(content, ",")
+    if len(row) != n_columns:
+        raise WrongRow(f"{len(row)} cells in the row, not {n_columns}")
+    if not VIDEO_ID.fullmatch(row[0]):
+        raise WrongRow(f"{row[0]!r} is no id of a web video (11 letters, digits, - and _)")
+    return row[0], *time_range(row[1], row[2]), row[-1]
 
 
 def segment_id(video_id: str, start_seconds: float, end_seconds: float) -> str:

@@ -127,7 +127,7 @@ def test_a_list_that_is_no_text_or_no_file(tmp_path):
 )
 def test_a_wrong_event_is_named_by_file_line_and_reason(tmp_path, row, reason):
     path, events = tmp_path / "list.csv", tmp_path / "events.tsv"
-    path.write_text("file,labels,end_seconds\na.wav,Dog,\ntwice.wav,Dog,1\ntwice.wav,Dog,2\n")
+    path.write_text("id,file,labels\n1,a.wav,Dog\n2,twice.wav,Dog\n3,twice.wav,Dog\n")
     events.write_text("filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\n" + row + "\n")
     with pytest.raises(InputError) as caught:
         read_clip_list(path, LABELS, events)
