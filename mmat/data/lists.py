@@ -1,7 +1,16 @@
 """Clip lists of every kind as one table: which clips, with which labels, and when each sounds.
 
-Read are the lists of DCASE 2017 task 4, AudioSet's segment lists, weak and strong truth, and a
-user's own CSV; which of them a file is, its content tells. `COLUMNS` are the table's columns.
+Which kind a file is, its content tells:
+- DCASE 2017 task 4: `video,start,end,"names","machine ids"`; the names are not read;
+- AudioSet: `#` lines, then `video, start, end, "machine ids"`;
+- weak truth (tabs): `VIDEO_START_END.wav, start, end, label`, a row a label;
+- strong truth, and lists as sed_eval reads them (tabs or commas, with the header `filename onset
+  offset event_label` or without): times from the beginning of the clip, `0 0` for not audible;
+- a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
+  several labels by `;` or in several rows.
+
+The table has a row a clip, and the columns of `COLUMNS`; see `Clip` for what each one holds.
+A row is a line: no cell holds a line break.
 """
 
 import dataclasses
@@ -63,7 +72,7 @@ def read_list(
     split: str | None = None,
     strict: bool = False,
 ) -> ReadList:
-    """Read a clip list of any known form; see `docs/data.md` for the forms.
+    """Read a clip list of any known kind.
 
     labels: default DCASE's 17 or AudioSet's 527 for their lists, else the names that occur, sorted.
     events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of

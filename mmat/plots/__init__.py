@@ -6,7 +6,8 @@ Colours are those of Okabe and Ito and of matplotlib's perceptual maps, for colo
 """
 
 from mmat.plots.label_map import plot_label_map
+from mmat.plots.lists import plot_list
 from mmat.plots.systems import plot_systems
 from mmat.plots.tagging import plot_tagging
 
-__all__ = ["plot_label_map", "plot_systems", "plot_tagging"]
+__all__ = ["plot_label_map", "plot_list", "plot_systems", "plot_tagging"]

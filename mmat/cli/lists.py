@@ -1,0 +1,128 @@
+"""`mmat lists`: what clip lists hold, and which of their media are there."""
+
+import argparse
+import dataclasses
+import json
+import os
+
+from mmat.cli.common import say
+from mmat.errors import InputError
+
+SHOWN_ROWS = 20  # of those dropped
+
+
+def add(commands) -> None:
+    """Add the command to the parser's."""
+    what = "say what clip lists hold: clips, hours, labels"
+    command = commands.add_parser("lists", help=what, description=what.capitalize() + ".")
+    command.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a list of DCASE 2017 task 4 or AudioSet, weak or strong truth, or your own CSV; "
+        "several are read as one",
+    )
+    command.add_argument(
+        "--labels", metavar="SET", help="dcase2017, audioset, or a CSV (index,mid,display_name)"
+    )
+    command.add_argument("--events", metavar="TSV", help="strong times of the clips' events")
+    command.add_argument("--split", metavar="NAME", help="the split of every clip")
+    command.add_argument("--media", metavar="DIR", help="count what is found here and what is not")
+    command.add_argument("--strict", action="store_true", help="stop at the first wrong row")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    command.add_argument("--plot", metavar="FILE", help="draw clips a class (.png, .pdf, .svg)")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    if arguments.plot:
+        _check_plot(arguments.plot)
+    from mmat.data.finding import MediaFolder
+    from mmat.data.lists import named_label_set, read_lists
+    from mmat.data.summary import summarise
+
+    media = MediaFolder(arguments.media) if arguments.media else None
+    labels = named_label_set(arguments.labels) if arguments.labels else None
+    read = read_lists(arguments.files, labels, arguments.events, arguments.split, arguments.strict)
+    for row in read.dropped[:SHOWN_ROWS]:
+        say("dropped", f"{row.file}:{row.line}: {row.reason}")
+    if read.dropped[SHOWN_ROWS:]:
+        say("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
+    summary = summarise(read, media)
+    if arguments.plot:
+        _plot(arguments.plot, summary, arguments.files)
+    if arguments.json:
+        print(json.dumps(_as_json(summary, read.dropped), ensure_ascii=False, allow_nan=False))
+    else:
+        print(_as_text(summary, len(read.dropped)))
+    return 0
+
+
+def _check_plot(path: str) -> None:
+    from mmat.plots.lists import plot_format
+
+    plot_format(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder; name a file for the plot")
+
+
+def _plot(path: str, summary, files: list[str]) -> None:
+    from mmat.plots import plot_list
+
+    title = ", ".join(os.path.basename(file) for file in files)
+    plot_list(path, summary.labels, summary.media and summary.media.found_by_label, title)
+
+
+def _as_json(summary, dropped) -> dict:
+    report = {
+        "clips": summary.clips,
+        "hours": round(summary.hours, 6),
+        "labels": summary.labels,
+        "labels_per_clip": {str(n): clips for n, clips in summary.labels_per_clip.items()},
+        "dropped": len(dropped),
+        "splits": summary.splits,
+        "clips_without_length": summary.without_length,
+        "dropped_rows": [row._asdict() for row in dropped],
+    }
+    if summary.media:
+        count = dataclasses.asdict(summary.media)
+        found, missing = count.pop("found_by_label"), count.pop("missing_by_label")
+        count["labels"] = {
+            name: {"found": found[name], "missing": missing[name]} for name in summary.labels
+        }
+        report["media"] = count
+    return report
+
+
+def _as_text(summary, n_dropped: int) -> str:
+    import tabulate
+
+    media = summary.media
+    unknown = summary.without_length
+    facts = [("clips", f"{summary.clips:,}"), ("hours", f"{summary.hours:,.2f}")]
+    if unknown:
+        facts.append(("of unknown length", f"{unknown:,} (not in the hours)"))
+    facts += [(f"split {split}", f"{clips:,}") for split, clips in summary.splits.items()]
+    facts.append(("rows dropped", f"{n_dropped:,}"))
+    head = ["label", "clips"]
+    rows = [[name, f"{clips:,}"] for name, clips in summary.labels.items()]
+    if media:
+        facts += [("media found", f"{media.found:,}"), ("media missing", f"{media.missing:,}")]
+        head += ["found", "missing"]
+        for row in rows:
+            row += [f"{media.found_by_label[row[0]]:,}", f"{media.missing_by_label[row[0]]:,}"]
+    per_clip = [(n, f"{clips:,}") for n, clips in summary.labels_per_clip.items()]
+    right = {"disable_numparse": True, "colalign": ("left", *["right"] * (len(head) - 1))}
+    return "\n\n".join(
+        [
+            tabulate.tabulate(facts, tablefmt="plain", disable_numparse=True),
+            tabulate.tabulate(rows, head, **right),
+            tabulate.tabulate(
+                per_clip,
+                ["labels a clip", "clips"],
+                disable_numparse=True,
+                colalign=("right", "right"),
+            ),
+        ]
+    )
