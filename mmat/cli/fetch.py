@@ -18,6 +18,7 @@ OPTIONS = {
     "out": LISTS,
     "mirror": LISTS,
     "sha256": LISTS,
+    "trust_server": LISTS,
     "unbalanced": ("audioset",),
 }
 
@@ -44,6 +45,11 @@ def add(commands) -> None:
         help="the sha256 that you expect of a list that has none on record; repeatable",
     )
     command.add_argument(
+        "--trust-server",
+        action="store_true",
+        help="take lists that have no sha256 on record as they come, and record theirs",
+    )
+    command.add_argument(
         "--unbalanced",
         action="store_true",
         help="also the unbalanced training list, two million rows, about 100 MB (audioset)",
@@ -55,8 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     for option, subjects in OPTIONS.items():
         if getattr(arguments, option) and arguments.what not in subjects:
+            name = option.replace("_", "-")
             raise InputError(
-                f"--{option}: is about {' and '.join(subjects)}, not {arguments.what}; leave it out"
+                f"--{name}: is about {' and '.join(subjects)}, not {arguments.what}; leave it out"
             )
     if arguments.what in LISTS:
         _fetch_lists(arguments)
@@ -84,10 +91,11 @@ def _fetch_lists(arguments: argparse.Namespace) -> None:
     )
     if arguments.dry_run:
         for each in planned:
-            without = "" if each.sha256 else " (its sha256 is not on record: needs --sha256)"
+            without = "" if each.sha256 else " (no sha256 on record: --sha256 or --trust-server)"
             print(f"would fetch {each.url} into {each.path.parent}{without}")
         return
-    for path, rows in fetch_lists(planned, progress=on_terminal()):
+    trust = arguments.trust_server
+    for path, rows in fetch_lists(planned, progress=on_terminal(), trust_server=trust):
         print(f"{path}: {rows} rows", flush=True)
 
 

@@ -1,7 +1,7 @@
 """Download one URL to a file: continued where it broke off, checked by sha256, put in place whole.
 
-Until a file is whole and right it is `NAME.part`, beside its place, and `NAME.part.etag` says
-which version the server had. Nothing else is ever written or removed.
+Until then it is `NAME.part`, beside its place, and `NAME.part.etag` says which version the server
+had. Nothing else is ever written or removed.
 """
 
 import contextlib
@@ -43,18 +43,18 @@ PATIENCE = Patience()
 def download(
     url: str,
     path: str | os.PathLike,
-    sha256: str,
+    sha256: str | None,
     check: Callable[[pathlib.Path], None] | None = None,
     progress: bool = True,
     patience: Patience = PATIENCE,
 ) -> pathlib.Path:
     """Download `url` to `path`, unless the right file is there; return the path.
 
-    sha256: the expected one, in hexadecimal. `check` is called with the whole file before it goes
-    into place, and raises InputError to refuse it. Raises InputError where the server cannot be
-    reached or lacks the file, where the content is another one, where another content is at `path`
-    already (it stays as it is), and where the folder cannot be written to. What came of a download
-    that broke off stays in `NAME.part`, and the next call goes on from there.
+    sha256: the expected one, in hexadecimal; None takes what comes. `check` is called with the
+    whole file before it goes into place, and raises InputError to refuse it. Raises InputError
+    where the server cannot be reached or lacks the file, where the content is another one, where
+    another content is at `path` already (it stays), and where the folder cannot be written to. What
+    came of a download that broke off stays in `NAME.part`, and the next call goes on from there.
 
     >>> import tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
@@ -97,11 +97,10 @@ def file_sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_there(path: pathlib.Path, sha256: str, check) -> bool:
+def _is_there(path: pathlib.Path, sha256: str | None, check) -> bool:
     if not path.exists():
         return False
-    found = file_sha256(path)
-    if found != sha256:
+    if sha256 is not None and (found := file_sha256(path)) != sha256:
         raise InputError(
             f"{path}: another file is there already: its sha256 is {found}, expected {sha256}; "
             "move it away and fetch again"
@@ -131,9 +130,14 @@ def _checked(check: Callable[[pathlib.Path], None], part: pathlib.Path, file: Bi
 
 
 def _complete(
-    url: str, file: BinaryIO, note: pathlib.Path, sha256: str, progress: bool, patience: Patience
+    url: str,
+    file: BinaryIO,
+    note: pathlib.Path,
+    sha256: str | None,
+    progress: bool,
+    patience: Patience,
 ) -> None:
-    """Fill a part until it has the expected sha256."""
+    """Fill a part until it has the expected sha256, or until it is whole if none is expected."""
     if file_sha256(file.name) == sha256:  # killed when all had come
         return
     failures, furthest, renewed = 0, _size(file), False
@@ -149,7 +153,7 @@ def _complete(
             time.sleep(patience.backoff_seconds * 2 ** (failures - 1))
             continue
         found = file_sha256(file.name)
-        if found == sha256:
+        if sha256 in (None, found):
             return
         file.truncate(0)
         # What stood before `start` may be of another version, or damaged by a crash of the machine.

@@ -12,6 +12,7 @@ from mmat.cli import main
 from mmat.errors import InputError
 from mmat.fetch.public_lists import (
     CORPORA,
+    RECORD,
     UNBALANCED,
     fetch_lists,
     plan_lists,
@@ -131,6 +132,29 @@ def test_without_a_sha256_a_file_is_not_fetched(server, small, tmp_path):
     assert [path for path, _ in server.requests] == ["/official/class_labels_indices.csv"]
 
 
+def test_a_trusted_server_is_held_to_what_it_gave(server, small, tmp_path):
+    folder = tmp_path / "lists"
+    planned = plan_lists("audioset", folder, sources=small)
+    found = list(fetch_lists(planned, progress=False, patience=QUICK, trust_server=True))
+    assert [path.name for path, _ in found] == [pathlib.Path(n).name for n in list(SMALL)[:3]]
+    sums = dict(line.split("  ")[::-1] for line in (folder / RECORD).read_text().splitlines())
+    assert sums == sha256s(*UNKNOWN[:2])
+    assert fetch("audioset", folder, sources=small) == found  # without being told to trust
+    (folder / UNKNOWN[0]).unlink()
+    server.files[f"official/{UNKNOWN[0]}"] = Served(BALANCED.replace(b"--PJ", b"--PK"))
+    with pytest.raises(InputError, match=r"balanced_.*: its sha256 is .*, expected"):
+        fetch("audioset", folder, sources=small)
+    server.files[f"official/{UNKNOWN[0]}"] = Served(BALANCED + BALANCED[-40:])
+    (folder / RECORD).unlink()
+    planned = plan_lists("audioset", folder, sources=small)
+    with pytest.raises(InputError, match="rows, expected 1"):
+        list(fetch_lists(planned, progress=False, patience=QUICK, trust_server=True))
+    assert not (folder / UNKNOWN[0]).exists()
+    (folder / RECORD).write_text("damaged")
+    with pytest.raises(InputError, match="not in the form of sha256sum"):
+        fetch("audioset", folder, sources=small)
+
+
 def test_the_rows_must_be_right_where_the_user_vouches(server, small, tmp_path):
     name = UNKNOWN[0]
     wrong = BALANCED + b'b, 0.000, 10.000, "/m/09x0r"\n'
@@ -199,7 +223,7 @@ def test_a_dry_run_names_addresses_and_folder(corpus, tmp_path, capsys):
     assert len(lines) == {"dcase2017": 7, "audioset": 3}[corpus]
     for line, file in zip(lines, read_list_files(data_list(corpus, "sources.csv")), strict=False):
         assert line.startswith(f"would fetch {file.url} into {tmp_path}/cache/lists/{corpus}")
-        assert ("needs --sha256" in line) == (not file.sha256)
+        assert ("no sha256 on record" in line) == (not file.sha256)
     assert not (tmp_path / "cache").exists()
 
 
