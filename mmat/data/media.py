@@ -7,17 +7,17 @@ which is tried first, and the other one is tried when it fails.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from mmat.data import containers
+from mmat.data import containers, pictures
 from mmat.data.containers import NotReadable, one_line
+from mmat.data.resampling import SAMPLE_RATE_HZ, resampled
 from mmat.errors import InputError
 
-SAMPLE_RATE_HZ = 16000
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
-_BLOCK_SAMPLES = 1 << 18
-_RATES_HZ = (1000, 768_000)
+_BLOCK_SAMPLES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,8 @@ def read_media(
         except NotReadable as reason:
             reasons.append(str(reason))
             continue
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         if media.waveform is None and media.frames is None:
             lacking = "no sound track and no picture track" if n_frames else "no sound track"
             raise InputError(f"{path}: {lacking}, or nothing on it from {start_seconds:g} s on")
@@ -93,8 +95,10 @@ def read_frames(
 ) -> np.ndarray:
     """Read evenly spaced pictures as uint8 RGB (n_frames, height, width, 3).
 
-    The pictures are those shown at the centres of n equal parts of the range, upright (rotation
-    applied) and with square pixels. Larger ones are scaled down to `max_side_px` on the longer
+    The asked times are the centres of n equal parts of the range. Where the keyframes are at most
+    two such parts apart, a picture is the nearest keyframe, or at least begins within half a
+    keyframe interval; elsewhere it is the one shown at the very time. Pictures are upright
+    (rotation applied) and have square pixels. Larger ones are scaled down to `max_side_px` on the longer
     side; or, with `square_px`, the whole picture is squeezed to a square of that size, as the
     image networks see it.
     Raises InputError for a file that cannot be read or that has no picture track; cover images
@@ -103,9 +107,9 @@ def read_frames(
     if n_frames < 1:
         raise InputError(f"n_frames must be 1 or more, not {n_frames}")
     path, start_seconds = _checked(path), start_seconds or 0.0
-    size = containers.Size(max_side_px, square_px)
+    size = pictures.Size(max_side_px, square_px)
     try:
-        frames, _ = containers.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+        frames, _ = pictures.read_pictures(path, start_seconds, end_seconds, n_frames, size)
     except NotReadable:
         read_audio(path)  # says so if it is no media file at all
         frames = None
@@ -132,42 +136,36 @@ def _checked(path: str | os.PathLike) -> pathlib.Path:
 def _read_audio_file(path, start_seconds, end_seconds, *_) -> Media:
     import soundfile
 
-    blocks = []
     try:
         with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            first = min(round(start_seconds * rate), file.frames)
-            left = file.frames if end_seconds is None else round(end_seconds * rate)
-            left -= first
-            file.seek(first)
-            # In blocks: a damaged header may promise more samples than fit in memory.
-            while left > 0:
-                block = file.read(min(left, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                blocks.append(block.mean(axis=1))
-                left -= len(block)
+            waveform = resampled(_blocks(file, start_seconds, end_seconds), file.samplerate)
     except (soundfile.SoundFileError, TypeError) as error:
         raise NotReadable(f"libsndfile: {one_line(error)}") from error
-    waveform = _resampled(np.concatenate(blocks), rate, path) if blocks else None
-    return Media(waveform, None, 0.0 if waveform is None else len(waveform) / SAMPLE_RATE_HZ)
+    return Media(waveform if len(waveform) else None, None, len(waveform) / SAMPLE_RATE_HZ)
+
+
+def _blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[np.ndarray]:
+    first = min(round(start_seconds * file.samplerate), file.frames)
+    last = file.frames if end_seconds is None else round(end_seconds * file.samplerate)
+    file.seek(first)
+    # In blocks: a damaged header may promise more samples than fit in memory.
+    while first < last:
+        block = file.read(min(last - first, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        yield block.mean(axis=1)
+        first += len(block)
 
 
 def _read_container(path, start_seconds, end_seconds, n_frames, max_side_px, square_px) -> Media:
-    sound = containers.read_sound(path, start_seconds, end_seconds)
-    waveform = None if sound is None else _resampled(*sound, path)
+    with containers.sound_from(path, start_seconds, end_seconds) as sound:
+        waveform = None if sound is None else resampled(*sound)
+    if waveform is not None and not len(waveform):
+        waveform = None
     frames, seconds = None, 0.0
     if n_frames:
-        size = containers.Size(max_side_px, square_px)
-        frames, seconds = containers.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+        size = pictures.Size(max_side_px, square_px)
+        frames, seconds = pictures.read_pictures(path, start_seconds, end_seconds, n_frames, size)
     if waveform is not None:
         seconds = max(seconds, len(waveform) / SAMPLE_RATE_HZ)
     return Media(waveform, frames, seconds)
-
-
-def _resampled(samples: np.ndarray, rate_hz: int, path: pathlib.Path) -> np.ndarray:
-    import soxr
-
-    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-        raise InputError(f"{path}: a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
-    return soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ)

@@ -1,0 +1,189 @@
+"""Pictures out of containers at asked times, with as little decoding as keyframes allow.
+
+The packets' times are read first, without decoding; then only those packets are decoded that the
+asked pictures need. Files whose packets don't tell enough are decoded from the front instead.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmat.data.containers import first_track, frames_from, opened
+from mmat.data.keyframes import Need, Packet, chosen, needed
+
+_SAME_INSTANT_SECONDS = 0.001
+_SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
+_PREROLL_SECONDS = 0.2  # seeking goes by decoding times, a little before the shown ones
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large pictures come out: see `mmat.data.media.read_frames`."""
+
+    max_side_px: int = 320
+    square_px: int | None = None
+
+    def scaled(self, width: float, height: float) -> tuple[int, int]:
+        """Return the width and height that a picture of this shape is scaled to."""
+        if self.square_px:
+            return self.square_px, self.square_px
+        scale = min(1.0, self.max_side_px / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+class _Unclear(Exception):
+    """The packets don't tell where the asked pictures are, or decoding doesn't give them."""
+
+
+def read_pictures(
+    path: pathlib.Path, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
+) -> tuple[np.ndarray | None, float]:
+    """Return pictures near the centres of n equal parts of the range, and the range's seconds.
+
+    uint8 RGB (n_frames, height, width, 3), or None without a picture track or pictures in the
+    range; which pictures, `mmat.data.keyframes.chosen` says. Raises NotReadable for what FFmpeg
+    cannot decode.
+    """
+    with opened(path) as (container, origin):
+        track = first_track(container, "video")
+        if track is None:
+            return None, 0.0
+        seconds = _duration_seconds(path, container, origin) - start_seconds
+        if end_seconds is not None:
+            seconds = min(seconds, end_seconds - start_seconds)
+        if seconds <= 0:
+            return None, 0.0
+        times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
+        upright = _Upright(size, track)
+        try:
+            pictures = _planned(container, track, origin, times, start_seconds + seconds, upright)
+        except _Unclear:
+            pictures = None
+    if pictures is None:
+        with frames_from(path, "video", start_seconds) as (origin, track, frames):
+            upright = _Upright(size, track)
+            pictures = _shown_at(times + _SAME_INSTANT_SECONDS, frames, origin, upright)
+    return (np.stack(pictures), seconds) if pictures else (None, 0.0)
+
+
+def _planned(container, track, origin, times, range_end, upright) -> list[np.ndarray]:
+    packets = _packets(container, track, origin, times, range_end)
+    choice = chosen(packets, times, range_end)
+    found = {}
+    for need in needed(packets, choice):
+        found |= _decoded(container, track, packets, need, upright)
+    return [found[n] for n in choice]
+
+
+def _packets(container, track, origin: float, times, range_end: float) -> list[Packet]:
+    """Return the video packets from a keyframe before the first time to the range's end."""
+    import av
+
+    early = times[0] - _PREROLL_SECONDS
+    for seek in (True, False) if early > 0 else (False,):
+        if early > 0:
+            with contextlib.suppress(av.error.FFmpegError):
+                container.seek(int((early * seek + origin) / track.time_base), stream=track)
+        packets: list[Packet] = []
+        with contextlib.suppress(av.error.FFmpegError):  # a file that is cut off
+            for packet in container.demux(track):
+                if not packet.size or not (packets or packet.is_keyframe):
+                    continue
+                if packet.pts is None:
+                    raise _Unclear
+                stamps = (packet.pts, packet.dts)
+                seconds = float(packet.pts * track.time_base) - origin
+                packets.append(Packet(seconds, packet.is_keyframe, not packet.is_discard, stamps))
+                last = packet.pts if packet.dts is None else packet.dts
+                if float(last * track.time_base) - origin > range_end:
+                    break
+        if packets and packets[0].seconds <= times[0]:
+            break
+    if not any(packet.is_shown for packet in packets):
+        raise _Unclear
+    return packets
+
+
+def _decoded(container, track, packets, need: Need, upright) -> dict[int, np.ndarray]:
+    """Decode what is needed and return the wanted pictures by their packets' numbers."""
+    import av
+
+    context = track.codec_context
+    numbers = {packets[n].stamps[0]: n for n in need.wanted}
+    found = {}
+
+    def keep(frames):
+        for frame in frames:
+            if frame.pts in numbers:
+                found.setdefault(numbers[frame.pts], upright(frame))
+
+    try:
+        pts, dts = packets[need.begin].stamps
+        container.seek(pts if dts is None else dts, stream=track)
+        ahead = (p for p in container.demux(track) if p.size)
+        ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
+        for packet in itertools.islice(ahead, need.end - need.begin + 1):
+            if context.name in _SKIPPING_DECODERS:
+                # What no other picture is predicted from is decoded only where it is asked for.
+                context.skip_frame = "DEFAULT" if packet.pts in numbers else "NONREF"
+            with contextlib.suppress(av.error.FFmpegError):
+                keep(context.decode(packet))
+        keep(context.decode(None))
+        context.flush_buffers()
+    except av.error.FFmpegError as error:
+        raise _Unclear from error
+    if len(found) < len(need.wanted):
+        raise _Unclear
+    return found
+
+
+def _duration_seconds(path: pathlib.Path, container, origin: float) -> float:
+    """Return when the last track ends, from the header, else from all packets' times."""
+    import av
+
+    if container.duration is not None:
+        return ((container.start_time or 0) + container.duration) / av.time_base - origin
+    ends = [0.0]
+    with opened(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
+        for packet in again.demux():
+            if packet.pts is not None:
+                ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return max(ends) - origin
+
+
+def _shown_at(targets, frames: Iterator, origin: float, upright) -> list[np.ndarray]:
+    """Return for each target time the last picture that begins before it (or the very first)."""
+    found, last, rate = [], None, float(upright.track.average_rate or 25)
+    for number, frame in enumerate(frames):
+        begins = number / rate if frame.time is None else frame.time - origin
+        n_passed = int(np.searchsorted(targets, begins, "left")) - len(found)
+        if n_passed > 0:
+            found += [upright(frame if last is None else last)] * n_passed
+        if len(found) == len(targets):
+            return found
+        last = frame
+    left = len(targets) - len(found)
+    return [] if last is None else found + [upright(last)] * left
+
+
+class _Upright:
+    """Makes frames RGB with square pixels, turned as metadata say, all of the first one's size."""
+
+    def __init__(self, size: Size, track):
+        self.size, self.track = size, track
+        self.shape: tuple[int, int] | None = None
+        self.quarter_turns = 0
+
+    def __call__(self, frame) -> np.ndarray:
+        if self.shape is None:
+            ratio = float(self.track.sample_aspect_ratio or 1)
+            ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # outside of this it is damage
+            self.shape = self.size.scaled(frame.width * ratio, frame.height)
+            self.quarter_turns = round(frame.rotation / 90)
+        width, height = self.shape
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.rot90(picture, k=self.quarter_turns)
