@@ -45,7 +45,7 @@ class Summary:
 def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
     """Count what a list holds; `media` is searched for its clips, and tells lengths not listed.
 
-    >>> from mmat.data.lists import clips_of, table_of
+    >>> from mmat.data.lists import Clip, table_of
     >>> from mmat.labels import LabelSet
     >>> table = table_of([Clip("rex", "rex.wav", ("Dog",), 0.0, 9.0)])
     >>> summary = summarise(ReadList(table, LabelSet.of(["Cat", "Dog"]), ()))

@@ -70,8 +70,17 @@ def read_truth(
             names[row.label] = None
         if row.event:
             heard[row.event] = None
-    clips = [_clip(row, tuple(labels[file]), events[file], split) for file, row in first.items()]
-    return clips, [row.line for row in first.values()]
+    clips: dict[str, Clip] = {}
+    lines = []
+    for file, row in first.items():
+        stem = posixpath.splitext(file)[0]
+        clip_id = file if stem in clips else stem
+        if clip_id in clips:
+            source.drop(row.line, f"the id {clip_id!r} is another clip's, {clips[clip_id].file!r}")
+            continue
+        clips[clip_id] = _clip(clip_id, row, tuple(labels[file]), events[file], split)
+        lines.append(row.line)
+    return list(clips.values()), lines
 
 
 def attach_events(source: ListFile, form: Form, table: pd.DataFrame) -> None:
@@ -119,9 +128,8 @@ def _event(label: str, onset: str, offset: str) -> Event | None:
     return Event(label, *time_range(onset, offset, ("onset", "offset")))
 
 
-def _clip(row: TruthRow, labels: tuple[str, ...], events: Collection[Event], split: str) -> Clip:
-    clip_id, video = posixpath.splitext(row.file)[0], ""
-    start, end = None, None
-    if row.segment:
-        video, start, end = row.segment
+def _clip(
+    clip_id: str, row: TruthRow, labels: tuple[str, ...], events: Collection[Event], split: str
+) -> Clip:
+    video, start, end = row.segment or ("", None, None)
     return Clip(clip_id, row.file, labels, start, end, split, video, _in_order(events), video)
