@@ -1,42 +1,22 @@
 """Datasets: the same clips as the arrays, in batches, in a seeded or in a balanced order."""
 
 import collections
-import itertools
 import json
 
-import hypothesis.extra.numpy as hnp
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
 
 from mmat.data.datasets import (
-    balanced_batches,
-    balanced_order,
+    FIXED_INPUTS,
+    MODEL_INPUTS,
     batches,
+    damage_told,
     load_split,
     read_arrays,
 )
 from mmat.data.records import Record
-from mmat.data.shards import SplitWriter, write_index
 from mmat.errors import InputError
-
-N_CLIPS, N_SAMPLES = 23, 1600
-
-
-def write_shards(folder, clip_seconds=N_SAMPLES / 16000):
-    """23 clips of three classes: class 0 in most, class 2 in two; clip i sounds at level i."""
-    writer = SplitWriter(folder, "train", 4)
-    for i in range(N_CLIPS):
-        n_samples = N_SAMPLES if clip_seconds else N_SAMPLES - 10 * i
-        audio = None if i == 5 else np.full(n_samples, i, np.int16)
-        pictures = None if i == 6 else np.full((2, 4), i / 32, np.float16)
-        labels = (0, 2) if i < 2 else (0,) if i < 18 else (1,) if i < 22 else ()
-        writer.write(Record(str(i), audio, pictures, labels))
-    index = {"schema_version": 1, "labels": ["a", "b", "c"], "clip_seconds": clip_seconds}
-    index |= {"n_frames": 2, "n_image_labels": 4, "splits": {"train": writer.close()}}
-    write_index(folder, index)
-    return folder
+from tests.data.tiny_shards import N_CLIPS, N_SAMPLES, clip_numbers, write_shards
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +24,9 @@ def shards(tmp_path_factory):
     return write_shards(tmp_path_factory.mktemp("shards"))
 
 
-def clip_numbers(dataset):
-    """The clips' numbers, told from the pictures or, where there are none, from the sound."""
-    numbers = []
-    for inputs, _ in dataset:
-        seen = np.where(inputs["has_video"], inputs["image_probabilities"][..., 0, 0] * 32, -1)
-        heard = np.asarray(inputs["waveform"])[..., 0, 0] * 32768
-        numbers.extend(np.where(seen >= 0, seen, heard).round().astype(int).ravel().tolist())
-    return numbers
-
-
 def test_the_dataset_holds_what_the_arrays_hold(shards):
     arrays = read_arrays(shards, "train")
-    dataset = load_split(shards, "train")
+    dataset = load_split(shards, "train", MODEL_INPUTS)
     assert arrays["ids"] == [str(i) for i in range(N_CLIPS)]
     inputs, weak_labels = dataset.batch(N_CLIPS).get_single_element()
     for key, values in inputs.items():
@@ -68,7 +38,9 @@ def test_the_dataset_holds_what_the_arrays_hold(shards):
     shapes = {key: tuple(spec.shape) for key, spec in dataset.element_spec[0].items()}
     assert shapes == {
         "waveform": (N_SAMPLES, 1), "image_probabilities": (2, 4), "has_audio": (), "has_video": (),
+        "n_samples": (),
     }  # fmt: skip
+    assert list(load_split(shards, "train").element_spec[0]) == list(FIXED_INPUTS)
 
 
 def test_batches_hold_every_clip_once_an_epoch_in_an_order_of_the_seed(shards):
@@ -94,7 +66,51 @@ def test_clips_of_every_length_are_padded(tmp_path):
     ]
     inputs, _ = next(iter(dataset))
     assert np.count_nonzero(inputs["waveform"][3]) == N_SAMPLES - 30
-    assert read_arrays(tmp_path, "train")["waveform"].shape == (N_CLIPS, N_SAMPLES, 1)
+    arrays = read_arrays(tmp_path, "train")
+    assert arrays["waveform"].shape == (N_CLIPS, N_SAMPLES, 1)
+    lengths = [0 if i == 5 else N_SAMPLES - 10 * i for i in range(N_CLIPS)]
+    assert arrays["n_samples"].tolist() == lengths and arrays["n_samples"].dtype == np.int32
+    told = batches(load_split(tmp_path, "train", MODEL_INPUTS), 4)
+    assert np.concatenate([inputs["n_samples"] for inputs, _ in told]).tolist() == lengths
+
+
+def test_a_clip_that_lacks_what_a_model_needs_and_is_not_told_of_is_left_out(shards):
+    for inputs, absent in {
+        ("waveform",): {5},
+        ("image_probabilities",): {6},
+        ("waveform", "image_probabilities"): {5, 6},
+        ("waveform", "image_probabilities", "has_audio"): {6},
+        ("has_video",): set(),
+    }.items():
+        dataset = load_split(shards, "train", inputs)
+        assert list(dataset.element_spec[0]) == list(inputs)
+        truth = np.delete(read_arrays(shards, "train")["weak_labels"], list(absent), axis=0)
+        assert np.array_equal([labels for _, labels in dataset], truth)
+    assert len(load_split(shards, "train", ["waveform"])) == N_CLIPS - 1
+
+
+@pytest.mark.parametrize("n_shards", [1, 3, 70])
+def test_without_a_seed_the_order_is_that_of_the_arrays_however_many_shards(tmp_path, n_shards):
+    records = [Record(str(i), np.full(8, i, np.int16), labels=(i % 3,)) for i in range(150)]
+    write_shards(tmp_path, 8 / 16000, n_shards, records)
+    dataset = load_split(tmp_path, "train", ["waveform", "has_audio"])
+    order = [round(float(inputs["waveform"][0, 0]) * 32768) for inputs, _ in dataset]
+    assert order == [int(i) for i in read_arrays(tmp_path, "train")["ids"]]
+    assert sorted(order) == list(range(150))
+    if n_shards <= 64:
+        assert order == list(range(150))
+
+
+def test_the_shards_come_in_an_order_of_the_seed(shards):
+    def epochs(seed):
+        dataset = load_split(shards, "train", shuffle_seed=seed)
+        return [clip_numbers(dataset.batch(N_CLIPS)) for _ in range(6)]
+
+    orders = epochs(1)
+    assert orders == epochs(1) != epochs(2)
+    assert len({tuple(order) for order in orders}) > 2
+    assert all(sorted(order) == list(range(N_CLIPS)) for order in orders)
+    assert {order[0] for order in orders} <= set(range(4))  # a shard's own order is kept
 
 
 def test_a_dataset_feeds_keras_fit(shards):
@@ -107,45 +123,6 @@ def test_a_dataset_feeds_keras_fit(shards):
     # Keras reads exactly the inputs that the model has.
     history = model.fit(batches(load_split(shards, "train", ["waveform"]), 8, 0), verbose=0)
     assert np.isfinite(history.history["loss"][0])
-
-
-truths = hnp.arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 6)))
-
-
-@settings(max_examples=80, deadline=None)
-@given(truths, st.integers(0, 2**32 - 1))
-def test_balanced_order_takes_each_class_equally_and_its_clips_evenly(weak_labels, seed):
-    assume(weak_labels.any())
-    present = np.flatnonzero(weak_labels.any(axis=0))
-    members = weak_labels.sum(axis=0)
-    n_rounds = 3 * int(members.max())
-    drawn = list(itertools.islice(balanced_order(weak_labels, seed), n_rounds * len(present)))
-    again = itertools.islice(balanced_order(weak_labels, seed), len(drawn))
-    assert drawn == list(again)
-    assert all(weak_labels[i].any() for i in drawn)
-    for start in range(0, len(drawn), len(present)):  # a round can be matched clip to class
-        taken = weak_labels[drawn[start : start + len(present)]][:, present]
-        assert taken.any(axis=0).all()
-    times = np.bincount(drawn, minlength=len(weak_labels))
-    floor = np.array([n_rounds // members[label] for label in range(weak_labels.shape[1])
-                      if members[label]])  # fmt: skip
-    least = (weak_labels[:, present] * floor).sum(axis=1)
-    assert (times >= least).all() and (times <= least + weak_labels.sum(axis=1)).all()
-
-
-def test_balanced_order_without_any_label_is_refused():
-    with pytest.raises(InputError, match="no clip has a label"):
-        next(balanced_order(np.zeros((3, 2)), 0))
-
-
-def test_balanced_batches_follow_the_balanced_order(shards):
-    arrays = read_arrays(shards, "train")
-    dataset = balanced_batches(shards, "train", batch_size=6, seed=3).take(10)
-    expected = list(itertools.islice(balanced_order(arrays["weak_labels"], 3), 60))
-    assert clip_numbers(dataset) == expected == clip_numbers(dataset)
-    assert dataset.element_spec[0]["waveform"].shape == (None, N_SAMPLES, 1)
-    truth = np.concatenate([labels for _, labels in dataset])
-    assert (truth.sum(axis=0) >= 20).all()
 
 
 def test_an_input_that_is_not_there_is_refused(shards):
@@ -167,6 +144,9 @@ def test_missing_and_damaged_shards_are_named(shards, tmp_path):
     shard.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
     with pytest.raises(InputError, match=f"{shard.name}: the shard is damaged"):
         read_arrays(folder, "train")
+    told = pytest.raises(InputError, match="a shard is damaged; mmat prepare --verify")
+    with told, damage_told(folder):
+        list(load_split(folder, "train"))
     shard.write_bytes(whole[:-1])
     with pytest.raises(InputError, match=f"{shard.name}: not as long as"):
         load_split(folder, "train")
