@@ -301,6 +301,106 @@ def prepare_into_a_folder_of_other_things(bench):
     return bench.prepare(out=bench.folder)
 
 
+# --- lists
+
+
+@case
+def lists_no_such_file(bench):
+    """none.csv: cannot read the list: No such file"""
+    return ["lists", bench.folder / "none.csv"]
+
+
+@case
+def lists_a_folder(bench):
+    """: cannot read the list: Is a directory"""
+    return ["lists", bench.folder]
+
+
+@case
+def lists_an_empty_file(bench):
+    """list.csv: the list is empty"""
+    return ["lists", bench.file("list.csv")]
+
+
+@case
+def lists_a_film(bench):
+    """both.mp4: |is it a list?"""
+    return ["lists", bench.clips / "both.mp4"]
+
+
+@case
+def lists_in_utf_16(bench):
+    """list.csv: |save the list as UTF-8"""
+    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n".encode("utf-16"))]
+
+
+@case
+def lists_some_prose(bench):
+    """notes.txt:1: no column 'file'"""
+    return ["lists", bench.file("notes.txt", "Dear diary,\nno list today.\n")]
+
+
+@case
+def lists_without_a_good_row(bench):
+    """list.csv:2: 'C:\\\\a.wav' is an absolute path|nor can the other 1"""
+    return ["lists", bench.file("list.csv", "file,labels\nC:\\a.wav,Dog\n../b.wav,Dog\n")]
+
+
+@case
+def lists_strictly(bench):
+    """list.csv:3: not UTF-8"""
+    text = b"file,labels\na.wav,Dog\nb\xff.wav,Dog\n../c.wav,Dog\n"
+    return ["lists", bench.file("list.csv", text), "--strict"]
+
+
+@case
+def lists_by_machine_id_with_labels_that_have_none(bench):
+    """eval_segments.csv: |the label set has no column 'mid'"""
+    segments = bench.file("eval_segments.csv", '--4gqARaEJE, 0.000, 10.000, "/m/068hy"\n')
+    labels = bench.file("labels.csv", "index,display_name\n0,Dog\n")
+    return ["lists", segments, "--labels", labels]
+
+
+@case
+def lists_with_an_unknown_label_set(bench):
+    """dcase2016: cannot read the label set"""
+    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n"), "--labels", "dcase2016"]
+
+
+@case
+def lists_with_weak_truth_for_events(bench):
+    """weak.tsv: its times are whole clips, not events"""
+    name = "-5QrBL6MzLg_60.000_70.000.wav"
+    weak = bench.file("weak.tsv", f"{name}\t60.000\t70.000\tTrain\n")
+    return ["lists", weak, "--events", weak]
+
+
+@case
+def lists_into_a_split_that_is_none(bench):
+    """split '../x': |letters, digits"""
+    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n"), "--split", "../x"]
+
+
+@case
+def lists_without_media_folder(bench):
+    """none: no such media folder"""
+    text = bench.file("list.csv", "file,labels\na.wav,Dog\n")
+    return ["lists", text, "--media", bench.folder / "none"]
+
+
+@case
+def lists_drawn_as_something_else(bench):
+    """bars.jpg: a plot ends in .png, .pdf or .svg"""
+    return ["lists", bench.folder / "none.csv", "--plot", bench.folder / "bars.jpg"]
+
+
+@case
+def lists_drawn_into_a_folder(bench):
+    """bars.png: is a folder"""
+    (bench.folder / "bars.png").mkdir()
+    return ["lists", bench.folder / "none.csv", "--plot", bench.folder / "bars.png"]
+
+
 # --- trained models and shards
 
 

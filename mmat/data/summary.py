@@ -94,7 +94,8 @@ def _length_seconds(place: Found) -> float:
     end = place.end_seconds
     if end is None:
         end = _file_seconds(place.path)
-    return max(0.0, end - (place.start_seconds or 0.0))
+    start = place.start_seconds or 0.0
+    return 0.0 if end < start else end - start
 
 
 def _file_seconds(path: str | os.PathLike) -> float:

@@ -12,7 +12,6 @@ from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, frameless, new_f
 
 FORMATS = ("png", "pdf", "svg")
 ROW_HEIGHT = 0.24  # inches
-MOST_ROWS = 1000  # of a picture; a PNG of more is too tall to be made
 LOG_FROM = 100  # the largest count over the smallest, from which bars would vanish
 
 
@@ -21,10 +20,12 @@ def plot_list(
     labels: Mapping[str, int],
     found: Mapping[str, int] | None = None,
     title: str = "",
+    most_rows: int = 600,
 ) -> None:
     """Draw the clips of each class as bars, the most frequent class first.
 
     labels: clips a class; found: of how many the media are there, drawn as a part of each bar.
+    most_rows: of more classes the largest are drawn, for a picture of thousands is too tall.
     The axis is logarithmic where the counts span two orders. Writes a PNG, or by a path's suffix
     a PDF or SVG. Raises InputError where there is no class, and for another suffix.
 
@@ -35,7 +36,7 @@ def plot_list(
         raise InputError("list plot: there is no class to draw")
     suffix = "png" if hasattr(path, "write") else plot_format(path)
     names = sorted(labels, key=lambda name: -labels[name])
-    shown = names[:MOST_ROWS]
+    shown = names[:most_rows]
     height = ROW_HEIGHT * len(shown)
     figure = new_figure(8.4, height + 1.3)
     axes = add_panel(figure, 2.7, 0.65, 5.0, height)
@@ -46,6 +47,7 @@ def plot_list(
     scale = " (logarithmic)" if axes.get_xscale() == "log" else ""
     of_all = "" if len(shown) == len(names) else f" (the {len(shown)} largest classes)"
     axes.set_xlabel(f"clips{scale}{of_all}", size=10, color=INK)
+    title = textwrap.shorten(title, 80, placeholder=" …")
     axes.set_title(title, loc="left", size=11, pad=24 if found else 8, **PLAIN)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)

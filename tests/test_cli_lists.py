@@ -1,0 +1,122 @@
+"""`mmat lists` as it is run: tables or JSON on standard output, wrong rows on standard error."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import soundfile
+
+from mmat.cli import main
+
+VIDEO = "-5QrBL6MzLg"
+LIST = f"""{VIDEO},60.000,70.000,"Train horn,Train","/m/0284vy3,/m/07jdr"
+{VIDEO},80.000,85.000,Car,/m/0k4j
+{VIDEO},80.000,85.000,Car,/m/0k4j
+{VIDEO},90.000,90.000,Car,/m/0k4j
+{VIDEO},90.000,95.000,Dog,/m/0bt9lr
+"""
+
+
+@pytest.fixture
+def public(tmp_path):
+    path = tmp_path / "training_set.csv"
+    path.write_text(LIST)
+    return path
+
+
+def run(capsys, *words) -> tuple[str, str]:
+    assert main(["lists", *map(str, words)]) == 0
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_json_holds_the_counts_and_the_wrong_rows(public, capsys):
+    out, err = run(capsys, public, "--json")
+    report = json.loads(out)
+    assert out.count("\n") == 1
+    assert report["clips"] == 2 and report["hours"] == pytest.approx(15 / 3600, abs=1e-6)
+    assert len(report["labels"]) == 17 and next(iter(report["labels"])) == "Train horn"
+    occurring = {name: n for name, n in report["labels"].items() if n}
+    assert occurring == {"Train horn": 1, "Car": 1, "Train": 1}
+    assert report["labels_per_clip"] == {"1": 1, "2": 1} and report["dropped"] == 3
+    assert [row["line"] for row in report["dropped_rows"]] == [3, 4, 5]
+    assert report["dropped_rows"][1] == {
+        "file": str(public),
+        "line": 4,
+        "reason": "end 90.000 is not after start 90.000",
+    }
+    assert "media" not in report
+    assert err.splitlines()[1] == f"mmat: dropped: {public}:4: end 90.000 is not after start 90.000"
+
+
+def test_tables_say_the_same(public, capsys):
+    out, _ = run(capsys, public)
+    assert re.search(r"^clips +2$", out, re.M) and re.search(r"^rows dropped +3$", out, re.M)
+    assert re.search(r"^Train +1$", out, re.M) and re.search(r"^Bus +0$", out, re.M)
+    assert re.search(r"labels a clip +clips\n.*\n +1 +1\n +2 +1\n", out)
+    assert "unknown length" not in out
+
+
+def test_media_are_counted_a_class_and_drawn(public, tmp_path, capsys):
+    media = tmp_path / "media"
+    media.mkdir()
+    soundfile.write(media / f"Y{VIDEO}_80.000_85.000.wav", [0.0] * 160, 16000)
+    out, _ = run(capsys, public, "--media", media, "--json", "--plot", tmp_path / "bars.svg")
+    found = json.loads(out)["media"]
+    assert (found["found"], found["missing"]) == (1, 1)
+    assert found["labels"]["Car"] == {"found": 1, "missing": 0}
+    assert found["labels"]["Train"] == {"found": 0, "missing": 1}
+    assert b"<svg" in (tmp_path / "bars.svg").read_bytes()
+    out, _ = run(capsys, public, "--media", media)
+    assert re.search(r"^media missing +1$", out, re.M)
+    assert re.search(r"^label +clips +found +missing$", out, re.M)
+    assert re.search(r"^Train +1 +0 +1$", out, re.M)
+
+
+def test_a_users_own_list_with_a_label_set_and_events(tmp_path, capsys):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("index,mid,display_name\n0,,Ähre\n1,,Dog\n")
+    first, second, events = (tmp_path / name for name in ("1.csv", "2.csv", "events.tsv"))
+    first.write_text("file,labels\na.wav,Dog;Ähre\nb.wav,Dog\n")
+    second.write_text("file,labels,end_seconds\nc.wav,,3600\n")
+    events.write_text("filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\nc.wav\t0\t1\tDog\n")
+    words = [first, second, "--labels", labels, "--events", events, "--split", "test"]
+    out, err = run(capsys, *words)
+    assert re.search(r"^of unknown length +2 \(not in the hours\)$", out, re.M)
+    assert re.search(r"^hours +1.00$", out, re.M) and re.search(r"^split test +3$", out, re.M)
+    assert err.count("\n") == 1 and "events.tsv:3" in err
+    report = json.loads(run(capsys, *words, "--json")[0])
+    assert report["labels"] == {"Ähre": 1, "Dog": 2}
+    assert report["labels_per_clip"] == {"0": 1, "1": 1, "2": 1}
+    assert report["clips_without_length"] == 2
+
+
+def test_only_the_first_wrong_rows_are_said(tmp_path, capsys):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels\n" + "a.wav,Dog\n" * 51)
+    _, err = run(capsys, path)
+    assert len(err.splitlines()) == 21
+    assert err.splitlines()[-1] == "mmat: dropped: and 30 more rows"
+
+
+def test_names_that_the_terminal_cannot_show_are_no_crash(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels\na.wav,Ähre\n../b.wav,Ähre\n")
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "mmat", "lists", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0 and "\\xc4hre" in done.stdout
+
+
+def test_it_is_said_without_tensorflow(public):
+    code = f"""
+import sys
+from mmat.cli import main
+assert main(["lists", {str(public)!r}, "--json"]) == 0
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+assert "matplotlib" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
