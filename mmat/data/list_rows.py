@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -14,6 +15,8 @@ from mmat.errors import InputError
 MAX_LINE_BYTES = 1 << 20
 HEAD_LINES = 1000  # to tell the format by
 LATEST_SECONDS = 1e9
+# A path that is surely inner and without idle parts, as nearly all are.
+_PLAIN_PATH = re.compile(r"[^./\\:]+(?:[./][^./\\:]+)*")
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -138,6 +141,8 @@ def inner_path(file: str) -> str:
     >>> inner_path("./a//rex.mp4")
     'a/rex.mp4'
     """
+    if _PLAIN_PATH.fullmatch(file):
+        return file
     posix, windows = pathlib.PurePosixPath(file), pathlib.PureWindowsPath(file)
     if posix.is_absolute() or windows.anchor:
         raise WrongRow(f"{file!r} is an absolute path; write it from the media folder")
