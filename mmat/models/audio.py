@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
-from mmat.models.features import BandNormalization, MelParameters, log_mel
+from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
 from mmat.models.pooling import MILPooling, attention, linear_softmax
+from mmat.models.ragged import OwnSteps, zero_beyond
 
 # (filters, pool over time and frequency): the authors' three blocks of 5×5 convolutions.
 BLOCKS = ((32, (1, 2)), (64, (2, 2)), (128, (2, 2)))
@@ -21,6 +22,7 @@ def audio_branch(
     augmentation: Sequence[layers.Layer] = (),
     dropout: float = 0.0,
     dtype: str = "float32",
+    ragged: bool = False,
 ) -> keras.Model:
     """Build the authors' CRNN: waveform in, clip and frame probabilities out.
 
@@ -32,36 +34,67 @@ def audio_branch(
     about twice as fast on a CPU that has it). Call `adapt_normalization` before training.
     936,041 trainable parameters with 17 classes, 939,458 with attention pooling.
 
+    ragged: clips of different length in one batch, padded at their ends. A further input
+    `n_samples`, int32 `(batch,)`, says how long each is. A clip gets what it gets alone from the
+    same weights without padding, `frame` is 0 beyond its end, and all is 0 for a clip of length 0.
+
     Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017.
 
     >>> model = audio_branch(n_classes=17)
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
     {'clip': (17,), 'frame': (None, 17)}
     """
-    waveform = keras.Input((None, 1), name="waveform")
-    x = log_mel(waveform, mel)  # (batch, 400, 64, 1) for 10 s
+    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
+    if ragged:
+        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
+    n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
+
+    x = log_mel(inputs["waveform"], mel, n_samples)  # (batch, 400, 64, 1) for 10 s
     x = BandNormalization(name="band_normalization")(x)
     for layer in augmentation:
         x = layer(x)
+    x = zero_beyond(x, n_samples, samples_per_step)
     for filters, pool in BLOCKS:
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", dtype=dtype)(x)
+        x = zero_beyond(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
+        samples_per_step *= pool[0]
     # (batch, 400, 32, 32), then (batch, 200, 16, 64), then (batch, 100, 8, 128)
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), dtype=dtype)(x)  # (batch, 100, 1024)
     x = layers.Dropout(dropout, dtype=dtype)(x)
+    mask = {}
+    if ragged:  # one step at least, since cuDNN takes no empty sequence
+        mask["mask"] = OwnSteps(samples_per_step, at_least=1)([x, n_samples])
     gru = layers.GRU(GRU_UNITS, return_sequences=True, dtype=dtype)
-    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x)  # (batch, 100, 200)
+    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)  # (batch, 100, 200)
+    x = zero_beyond(x, n_samples, samples_per_step, dtype)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     frame = layers.Dense(n_classes, activation="sigmoid", dtype="float32", name="frame")(x)
-    pooled = frame
+    frame = zero_beyond(frame, n_samples, samples_per_step)
+    pooled = [frame]
     if pooling is attention:
-        pooled = [frame, layers.Dense(n_classes, dtype="float32", name="attention")(x)]
-    clip = MILPooling(pooling, name="clip")(pooled)  # (batch, classes)
-    return keras.Model({"waveform": waveform}, {"clip": clip, "frame": frame}, name="audio")
+        pooled.append(layers.Dense(n_classes, dtype="float32", name="attention")(x))
+    if ragged:
+        pooled.append(OwnSteps(samples_per_step, name="own_frames")([x, n_samples]))
+    clip = MILPooling(pooling, name="clip")(pooled if len(pooled) > 1 else frame)
+    return keras.Model(inputs, {"clip": clip, "frame": frame}, name="audio")
 
 
 def adapt_normalization(model: keras.Model, waveforms) -> None:
-    """Learn the mel bands' mean and deviation from an iterable of waveform batches."""
+    """Learn the mel bands' mean and deviation from an iterable of waveform batches.
+
+    A ragged model takes batches of its inputs, `{"waveform": …, "n_samples": …}`; the padding does
+    not count.
+    """
     normalization = model.get_layer("band_normalization")
-    decibels = keras.Model(model.get_layer("waveform").output, normalization.input)
-    normalization.adapt(decibels.predict_on_batch(batch) for batch in waveforms)
+    decibels = keras.Model(model.input, normalization.input)
+    hops = [layer.hop_samples for layer in model.layers if isinstance(layer, KeepFrames)]
+
+    def own_decibels(batch):
+        inputs = batch if isinstance(batch, dict) else {"waveform": batch}
+        frames = decibels.predict_on_batch(inputs)  # (batch, frames, bands, 1)
+        if "n_samples" not in model.input:
+            return frames
+        return frames[OwnSteps(*hops)([frames, inputs["n_samples"]]).numpy()][None]
+
+    normalization.adapt(own_decibels(batch) for batch in waveforms)

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmat.models.ragged import zero_beyond
+
 # Under any precision policy the decibels are float32. The transform is float64: 80 dB of magnitude
 # below a pure tone lies under the rounding noise of a float32 transform.
 FLOAT32, FLOAT64 = "float32", "float64"
@@ -35,7 +37,7 @@ class MelParameters:
         return self.hop_samples / self.sample_rate_hz
 
 
-def log_mel(waveform, parameters: MelParameters = MelParameters()):
+def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=None):
     """Turn a waveform `(batch, samples, 1)` into decibels `(batch, frames, mel_bands, 1)`.
 
     A functional piece of a graph: give it a Keras tensor, or an array to compute it at once.
@@ -43,12 +45,16 @@ def log_mel(waveform, parameters: MelParameters = MelParameters()):
     the values lie within `dynamic_range_db` of the clip's maximum. Equal to librosa's
     `melspectrogram(power=1, center=True, pad_mode="constant")` in `amplitude`-decibels/2.
 
+    n_samples: int32 `(batch,)`, the clips' own lengths where they are padded to a common one. A
+    clip's own frames are then what they are without the padding; those beyond mean nothing.
+
     >>> log_mel(np.zeros((1, 16000, 1), "float32")).shape
     TensorShape([1, 40, 64, 1])
     """
     p = parameters
     half_window = p.window_samples // 2
-    x = layers.ZeroPadding1D(half_window, dtype=FLOAT64)(waveform)
+    x = zero_beyond(waveform, n_samples, samples_per_step=1)
+    x = layers.ZeroPadding1D(half_window, dtype=FLOAT64)(x)
     x = kapre.STFT(
         n_fft=p.fft_samples,
         win_length=p.window_samples,
@@ -72,6 +78,9 @@ def log_mel(waveform, parameters: MelParameters = MelParameters()):
         data_format="channels_last",
         dtype=FLOAT32,
     )(x)  # (batch, frames, mel_bands, 1)
+    if n_samples is not None:
+        # The range hangs on the clip's maximum, for which one frame more counts if it fits.
+        x = zero_beyond(x, n_samples + 1, p.hop_samples)
     x = kapre.MagnitudeToDecibel(
         amin=p.amplitude_floor, dynamic_range=p.dynamic_range_db, dtype=FLOAT32
     )(x)

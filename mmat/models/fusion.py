@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from mmat.models.joining import Corrected, Fallback, LateFusion, ModalityDropout, WherePresent
+from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, zero_beyond
 from mmat.models.video import HoldFrames
 
 
@@ -20,7 +21,8 @@ def fused_model(
     """Join an audio and a video branch into one model that also works with one of them missing.
 
     Inputs: `waveform` `(batch, samples, 1)`, `image_probabilities` `(batch, n_frames,
-    n_image_labels)`, `has_audio` and `has_video` bool `(batch,)`. Output: a dict of float32
+    n_image_labels)`, `has_audio` and `has_video` bool `(batch,)`, and with a ragged audio branch
+    `n_samples` int32 `(batch,)`, 0 for a clip without sound. Output: a dict of float32
     probabilities, `clip` `(batch, classes)`, `frame` `(batch, time, classes)` at 10 Hz, and what
     each branch said, `audio` and `video` `(batch, classes)`, 0 where it was absent.
 
@@ -40,21 +42,30 @@ def fused_model(
     """
     audio.trainable = video.trainable = False
     n_classes = audio.output["clip"].shape[-1]
-    waveform = keras.Input((None, 1), name="waveform")
+    ragged = "n_samples" in audio.input
+    sound = {"waveform": keras.Input((None, 1), name="waveform")}
+    if ragged:
+        sound["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
     probabilities = keras.Input(
         video.input["image_probabilities"].shape[1:], name="image_probabilities"
     )
     has_audio = keras.Input((), dtype="bool", name="has_audio")
     has_video = keras.Input((), dtype="bool", name="has_video")
 
-    embedding = audio.get_layer("embedding").output
+    more = {"embedding": audio.get_layer("embedding").output}
+    if ragged:
+        more["own"] = audio.get_layer("own_frames").output  # bool (batch, time)
+    heard = _also(audio, **more)(sound)
     evidence, shots = video.get_layer("label_map").output, video.get_layer("clip").input
-    heard = _also(audio, embedding=embedding)({"waveform": waveform})
     seen = _also(video, evidence=evidence, shots=shots)({"image_probabilities": probabilities})
-    seen["frame"] = HoldFrames(name="held_frames")([seen["shots"], heard["frame"]])
+    hold, time = (HoldOwnFrames, heard["own"]) if ragged else (HoldFrames, heard["frame"])
+    seen["frame"] = hold(name="held_frames")([seen["shots"], time])
     keep = ModalityDropout(modality_dropout, name="modality_dropout")([heard["clip"], seen["clip"]])
     rates = np.full(n_classes, 0.5) if label_rates is None else np.asarray(label_rates)
     joined = (fusion or late_fusion)(heard, seen, keep, rates)
+    if ragged:
+        samples_per_step = audio.get_layer("own_frames").samples_per_step
+        joined["frame"] = zero_beyond(joined["frame"], sound["n_samples"], samples_per_step)
 
     clip = Fallback(name="clip")(
         [joined["clip"], heard["clip"], seen["clip"], has_audio, has_video]
@@ -68,8 +79,8 @@ def fused_model(
         "audio": WherePresent(name="audio_clip")([heard["clip"], has_audio]),
         "video": WherePresent(name="video_clip")([seen["clip"], has_video]),
     }
-    inputs = [waveform, probabilities, has_audio, has_video]
-    return keras.Model({x.name: x for x in inputs}, outputs, name="fused")
+    inputs = sound | {x.name: x for x in (probabilities, has_audio, has_video)}
+    return keras.Model(inputs, outputs, name="fused")
 
 
 def late_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray) -> dict:
@@ -89,7 +100,10 @@ def middle_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray, units:
     """
     late = late_fusion(heard, seen, keep, label_rates)
     heard_keep, seen_keep = keep[:, :1], keep[:, 1:]
-    sound = _mean_and_max(ops.cast(heard["embedding"], "float32")) * heard_keep
+    embedding = ops.cast(heard["embedding"], "float32")
+    own = [embedding, heard["own"]] if "own" in heard else None
+    sound = OwnMeanAndMax()(own) if own else _mean_and_max(embedding)
+    sound = sound * heard_keep
     sight = ops.log(_mean_and_max(seen["evidence"]) + 1e-3) * seen_keep
     x = layers.Concatenate(dtype="float32")([sound, sight])
     x = layers.Dropout(0.5, dtype="float32")(x)

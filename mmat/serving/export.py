@@ -43,7 +43,8 @@ def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Pat
 
     An audio-only model has the input `waveform` alone, a video-only model `frames` alone. The
     folder appears whole or not at all; an earlier export there is replaced. Raises InputError for
-    a folder that holds something else, and for an image network that cannot be loaded.
+    a folder that holds something else, for an image network that cannot be loaded, and for a model
+    built with `ragged=True`.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -53,6 +54,11 @@ def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Pat
     ['README.md', 'fingerprint.pb', 'saved_model.pb']
     """
     folder = pathlib.Path(folder)
+    if "n_samples" in bundle.model.input:
+        raise InputError(
+            "export: a model of ragged batches (input n_samples) cannot be exported; build it with "
+            "ragged=False and give it these weights by set_weights"
+        )
     _check_target(folder)
     with atomic_path(folder) as part, tempfile.TemporaryDirectory() as workplace:
         labels_csv = pathlib.Path(workplace) / LABELS_FILE

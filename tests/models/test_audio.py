@@ -1,12 +1,17 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmat.data.datasets import batches, load_split
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import POOLINGS, attention, linear_softmax
+from tests.data.tiny_shards import write_shards
 from tests.models.test_features import reference
 
 
@@ -154,3 +159,134 @@ def test_learns_to_tell_a_low_tone_from_a_high_one():
     )
     clip = scores_of(model, np.float32(waveforms[held_out]))["clip"]
     assert ((clip > 0.5) == truth[held_out]).all()
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """For each pooling a plain model and a ragged one of the same weights, made when asked for."""
+    made = {}
+
+    def pair(name):
+        if name not in made:
+            keras.utils.set_random_seed(1)
+            plain = audio_branch(3, POOLINGS[name])
+            for variable in plain.trainable_variables:  # biases too, so that padding would show
+                variable.assign_add(0.03 * keras.random.normal(variable.shape))
+            adapt_normalization(plain, [noise(2, 8000)])
+            ragged = audio_branch(3, POOLINGS[name], ragged=True)
+            ragged.set_weights(plain.get_weights())
+            made[name] = plain, ragged
+        return made[name]
+
+    return pair
+
+
+def padded(clips, n_samples, filling=0.0):
+    waveform = np.full((len(clips), n_samples, 1), filling, np.float32)
+    for row, clip in zip(waveform, clips, strict=True):
+        row[: len(clip)] = clip
+    return {"waveform": waveform, "n_samples": np.int32([len(clip) for clip in clips])}
+
+
+def assert_as_alone(plain, ragged, clips, n_samples, filling=0.0):
+    inputs = padded(clips, n_samples, filling)
+    together = {k: v.numpy() for k, v in ragged(inputs, training=False).items()}
+    for i, clip in enumerate(clips):
+        alone = scores_of(plain, clip[None])
+        n_frames = alone["frame"].shape[1]
+        np.testing.assert_allclose(together["clip"][i], alone["clip"][0], atol=1e-5, rtol=0)
+        np.testing.assert_allclose(
+            together["frame"][i, :n_frames], alone["frame"][0], atol=1e-5, rtol=0
+        )
+        assert not together["frame"][i, n_frames:].any()
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+@settings(max_examples=4, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 6000), min_size=1, max_size=3),
+    padding=st.integers(0, 5000),
+    filling=st.sampled_from([0.0, 0.7, np.nan]),
+    level=st.sampled_from([1e-3, 1.0]),
+)
+def test_in_any_batch_a_clip_gets_what_it_gets_alone(pairs, name, lengths, padding, filling, level):
+    clips = [noise(1, n, seed=n, level=level)[0] for n in lengths]
+    assert_as_alone(*pairs(name), clips, max(lengths) + padding, filling)
+
+
+def test_at_the_seams_of_hops_and_pools_too(pairs):
+    lengths = [1, 399, 400, 401, 799, 800, 801, 1199, 1200, 1201, 1600, 1601, 3199, 3200, 3201]
+    clips = [noise(1, n, seed=n)[0] for n in lengths]
+    for clip in clips[::2]:
+        clip[-1] = 5.0  # loud at the very end: what decides the range of the decibels
+    assert_as_alone(*pairs("linear_softmax"), clips, 4850)
+
+
+def test_the_range_of_the_decibels_is_that_of_the_clips_own_frames(pairs):
+    """A click at the very end is loudest in the frame after the last; silence lies at the floor."""
+    click = np.zeros((1199, 1), np.float32)
+    click[-1] = 1.0
+    assert_as_alone(*pairs("max_pooling"), [click, click[800:]], 3000)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_a_clip_of_no_length_is_zero_and_learning_stays_finite(pairs, name):
+    inputs = padded([noise(1, n)[0] for n in (0, 1, 2500)], 4000, np.nan)
+    _, ragged = pairs(name)
+    scores = ragged(inputs, training=False)
+    assert not scores["clip"][0].numpy().any() and not scores["frame"][0].numpy().any()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(ragged(inputs, training=True)["clip"]))
+    for gradient in tape.gradient(loss, ragged.trainable_variables):
+        assert np.isfinite(gradient).all()
+
+
+def test_ragged_is_a_choice_that_leaves_the_weights_as_they_are():
+    plain, ragged = (audio_branch(17, ragged=choice) for choice in (False, True))
+    assert list(plain.input) == ["waveform"] and list(ragged.input) == ["waveform", "n_samples"]
+    assert count_trainable(ragged) == count_trainable(plain) == 936_041
+    assert [x.path.split("/")[-1] for x in ragged.weights] == [
+        x.path.split("/")[-1] for x in plain.weights
+    ]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("mixed_bfloat16", 0.03)])
+def test_ragged_in_low_precision(pairs, dtype, tolerance):
+    plain, _ = pairs("linear_softmax")
+    ragged = audio_branch(3, ragged=True, dtype=dtype)
+    ragged.set_weights(plain.get_weights())
+    clips = [noise(1, n)[0] for n in (700, 3300)]
+    scores = ragged(padded(clips, 4000), training=False)
+    for i, clip in enumerate(clips):
+        alone = scores_of(plain, clip[None])
+        n_frames = alone["frame"].shape[1]
+        np.testing.assert_allclose(scores["clip"][i], alone["clip"][0], atol=tolerance)
+        np.testing.assert_allclose(scores["frame"][i, :n_frames], alone["frame"][0], atol=tolerance)
+        assert not scores["frame"][i, n_frames:].numpy().any()
+
+
+def test_ragged_normalization_takes_no_padding(pairs):
+    clips = [noise(1, n, seed=n)[0] for n in (500, 4000, 2900)]
+    plain, ragged = audio_branch(2), audio_branch(2, ragged=True)
+    adapt_normalization(ragged, [padded(clips[:2], 4300, np.nan), padded(clips[2:], 2900)])
+    adapt_normalization(plain, [clip[None] for clip in clips])
+    for name in ("mean", "deviation"):
+        learnt, expected = (
+            getattr(model.get_layer("band_normalization"), name) for model in (ragged, plain)
+        )
+        np.testing.assert_allclose(learnt, expected, rtol=1e-4)
+
+
+def test_ragged_learns_by_fit_on_batches_of_any_length(tmp_path):
+    clips = load_split(
+        write_shards(tmp_path, clip_seconds=None), "train", ["waveform", "n_samples"]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras warns where it loses a mask
+        model = audio_branch(3, ragged=True, augmentation=[SpecAugment(seed=0)], dropout=0.1)
+        model.compile("adam", {"clip": "binary_crossentropy"})
+        before = model.get_layer("frame").kernel.numpy()
+        history = model.fit(batches(clips, 8, shuffle_seed=0), epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert all(np.isfinite(variable).all() for variable in model.get_weights())
+    assert (model.get_layer("frame").kernel.numpy() != before).any()

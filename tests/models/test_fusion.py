@@ -161,6 +161,46 @@ def test_training_moves_the_fusion_and_leaves_the_branches(fusion):
     np.testing.assert_array_equal(after["clip"][:4], before["clip"][:4])
 
 
+@pytest.fixture(scope="module", params=[late_fusion, middle_fusion])
+def ragged_and_plain(request):
+    """A fused model of clips of any length, and one of the same weights without padding."""
+    audio, video, plain = make_fused(request.param)
+    twin = audio_branch(N_CLASSES, ragged=True)
+    twin.set_weights(audio.get_weights())
+    ragged = fused_model(twin, video, request.param, RATES)
+    ragged.set_weights(plain.get_weights())
+    return ragged, plain, video
+
+
+def test_fused_of_any_length_each_clip_gets_what_it_gets_alone(ragged_and_plain):
+    ragged, plain, _ = ragged_and_plain
+    lengths = [1, 1600, 1601, 3300, 4800]
+    for has_audio, has_video in ((True, True), (True, False), (False, True), (False, False)):
+        inputs = some_inputs(5, 6500, has_audio=has_audio, has_video=has_video)
+        inputs["n_samples"] = np.int32(lengths)
+        for waveform, n_samples in zip(inputs["waveform"], lengths, strict=True):
+            waveform[n_samples:] = np.nan
+        together = scores_of(ragged, inputs)
+        for i, n_samples in enumerate(lengths):
+            alone = {name: value[i : i + 1] for name, value in inputs.items()}
+            alone["waveform"] = alone["waveform"][:, :n_samples]
+            for name, scores in scores_of(plain, alone).items():
+                got = together[name][i]
+                if name == "frame":
+                    n_frames = scores.shape[1]
+                    assert not got[n_frames:].any()
+                    got = got[:n_frames]
+                np.testing.assert_allclose(got, scores[0], atol=1e-5, rtol=0)
+
+
+def test_without_sound_the_pictures_have_the_whole_time(ragged_and_plain):
+    ragged, plain, video = ragged_and_plain
+    inputs = some_inputs(2, 4800, has_audio=False)
+    silent = scores_of(ragged, inputs | {"n_samples": np.int32([0, 0])})
+    np.testing.assert_array_equal(silent["clip"], scores_of(video, inputs)["clip"])
+    np.testing.assert_array_equal(silent["frame"], scores_of(plain, inputs)["frame"])
+
+
 LOAD_ALL = """
 import pathlib, sys
 import keras
@@ -190,6 +230,7 @@ def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
     models = {
         "audio": audio_branch(N_CLASSES, dtype="mixed_bfloat16"),
         "audio_attention": audio_branch(N_CLASSES, attention),
+        "audio_ragged": audio_branch(N_CLASSES, ragged=True),
         "video": video_branch(similarities, Thresholded(0.4)),
         "video_untrained": video_branch(similarities, calibrated=False),
     }
@@ -197,7 +238,10 @@ def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
     branches = models["audio_attention"], models["video"]
     models["late"] = fused_model(*branches, label_rates=RATES)
     models["middle"] = fused_model(*branches, middle_fusion, RATES)
-    inputs = some_inputs(4) | {"has_video": np.array([True, True, False, False])}
+    ragged = audio_branch(N_CLASSES, attention, ragged=True)
+    models["middle_ragged"] = fused_model(ragged, models["video"], middle_fusion, RATES)
+    inputs = some_inputs(4) | {"n_samples": np.int32([4800, 1700, 0, 1])}
+    inputs |= {"has_video": np.array([True, True, False, False])}
     np.savez(tmp_path / "inputs.npz", **inputs)
     np.save(tmp_path / "map.npy", similarities)
     for name, model in models.items():

@@ -107,3 +107,43 @@ def test_layer(name):
     y = rng.uniform(size=(2, 6, 3)).astype("float32")
     logits = rng.normal(size=(2, 6, 3)).astype("float32")
     check_layer(MILPooling, {"pooling": name}, [y, logits] if name == "attention" else y)
+
+
+@EVERY
+@settings(max_examples=15, deadline=None)
+@given(inputs=PROBABILITIES, n_own=st.integers(0, 5), padding=st.integers(0, 3))
+def test_padding_is_of_no_account(name, inputs, n_own, padding):
+    """Frames that are not the clip's own change nothing, whatever stands there."""
+    y, logits = (np.pad(x, ((0, 0), (0, padding), (0, 0)), constant_values=0.9) for x in inputs)
+    own = np.broadcast_to(np.arange(y.shape[1]) < n_own, y.shape[:2])
+    masked = MILPooling(name)([y, logits, own] if name == "attention" else [y, own]).numpy()
+    if n_own == 0:
+        assert not masked.any()
+    else:
+        alone = pool(name, y[:, :n_own], logits[:, :n_own])
+        np.testing.assert_allclose(masked, alone, rtol=1e-5, atol=1e-6)
+
+
+@EVERY
+@pytest.mark.parametrize("n_own", [0, 1, 4])
+@pytest.mark.parametrize("logit", [0.0, 1e4, -1e4])
+def test_finite_under_a_mask(name, n_own, logit):
+    y, logits, own = tf.zeros((2, 4, 3)), tf.fill((2, 4, 3), logit), tf.range(4)[None] < n_own
+    own = tf.repeat(own, 2, axis=0)
+    with tf.GradientTape() as tape:
+        tape.watch([y, logits])
+        pooled = MILPooling(name)([y, logits, own] if name == "attention" else [y, own])
+    assert np.isfinite(pooled).all()
+    for gradient in tape.gradient(pooled, [y, logits]):
+        assert gradient is None or np.isfinite(gradient).all()
+
+
+@EVERY
+def test_layer_with_a_mask(name):
+    rng = np.random.default_rng(0)
+    y = rng.uniform(size=(2, 6, 3)).astype("float32")
+    logits = rng.normal(size=(2, 6, 3)).astype("float32")
+    own = np.arange(6)[None] < np.array([[2], [0]])
+    check_layer(
+        MILPooling, {"pooling": name}, [y, logits, own] if name == "attention" else [y, own]
+    )
