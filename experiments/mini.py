@@ -106,7 +106,8 @@ def prepare_shards(labels) -> pathlib.Path:
     media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
     network = image_network(IMAGE_NETWORK)
     classifier = HubImageClassifier.of(network)
-    prepare(read_mini(), media, shards, labels, classifier, network.name, network.input_size_px)
+    size_px = network.input_size_px
+    prepare(read_mini(), media, shards, labels, classifier, network.name, size_px, overwrite=True)
     return shards
 
 

@@ -1,62 +1,207 @@
-"""`mmat prepare`: a list of clips into shards."""
+"""`mmat prepare`: lists of clips into shards."""
 
 import argparse
+import os
+import pathlib
 
-from mmat.cli.common import at_least, on_terminal
+from mmat.cli.common import SOME_FAILED, at_least, say
+from mmat.errors import InputError
+
+_DROPPED_SHOWN = 20
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "decode a list of clips into shards for training"
-    command = commands.add_parser("prepare", help=what, description=what.capitalize() + ".")
-    command.add_argument("list", metavar="LIST", help="CSV with the columns file,labels[,split,…]")
-    command.add_argument("--media", metavar="DIR", required=True, help="where the files lie")
-    command.add_argument("--labels", metavar="CSV", required=True, help="index,mid,display_name")
-    command.add_argument("--out", metavar="DIR", required=True, help="the folder of shards")
+    what = "decode lists of clips into shards for training"
+    command = commands.add_parser(
+        "prepare",
+        help=what,
+        description=f"{what.capitalize()}. A run that was stopped goes on where it was; shards "
+        "that are there already are reused.",
+    )
+    command.add_argument("lists", metavar="LIST", nargs="*", help="of any form in docs/data.md")
+    command.add_argument("--media", metavar="DIR", help="where the media lie")
+    command.add_argument(
+        "--labels",
+        metavar="SET",
+        help="index,mid,display_name (CSV), or dcase2017 or audioset (default: the lists' own)",
+    )
+    command.add_argument("--out", metavar="DIR", help="the folder of shards")
     command.add_argument("--events", metavar="TSV", help="strong times of the events")
+    command.add_argument("--split", metavar="NAME", help="of all clips (default: the lists' own)")
+    command.add_argument("--strict", action="store_true", help="a wrong row is an error")
     command.add_argument(
         "--image-model",
         metavar="NAME",
         default="efficientnet_lite0",
-        help="what looks at pictures, or none",
+        help="what looks at pictures, or none (default efficientnet_lite0)",
     )
     command.add_argument("--frames", type=at_least(1), default=8, help="a clip (default 8)")
-    command.add_argument("--workers", type=at_least(0), default=2, help="to decode (default 2)")
+    command.add_argument("--keep-frames", action="store_true", help="store pictures as JPEG")
+    command.add_argument(
+        "--clip-seconds",
+        metavar="S",
+        type=_clip_seconds,
+        default=10.0,
+        help="sound is cut or padded to this, or left whole (default 10)",
+    )
+    command.add_argument(
+        "--clips-per-shard", metavar="N", type=at_least(1), default=512, help="(default 512)"
+    )
+    command.add_argument(
+        "--workers",
+        metavar="N",
+        type=at_least(0),
+        default=len(os.sched_getaffinity(0)),
+        help="decoding processes (default: one a core)",
+    )
+    command.add_argument(
+        "--limit-seconds",
+        metavar="S",
+        type=_seconds,
+        default=60.0,
+        help="a clip that takes longer to decode has failed (default 60)",
+    )
+    command.add_argument(
+        "--max-failures",
+        metavar="N",
+        type=at_least(0),
+        help=f"with more clips that cannot be used, end with status {SOME_FAILED}",
+    )
+    command.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace shards of another list, other settings or changed media",
+    )
+    command.add_argument("--dry-run", action="store_true", help="estimate disk and time")
+    command.add_argument("--verify", action="store_true", help="read a folder of shards again")
+    command.add_argument(
+        "--runner",
+        metavar="NAME",
+        nargs=argparse.REMAINDER,
+        help="run as an Apache Beam pipeline; what follows are Beam's options, so this comes last",
+    )
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from mmat.data.lists import read_clip_list
-    from mmat.labels import LabelSet
+    if arguments.verify:
+        return _verify(arguments)
+    for name, value in {"LIST": arguments.lists, "--media": arguments.media}.items():
+        if not value:
+            raise InputError(f"{name} is missing; see `mmat prepare --help`")
+    if not arguments.out and not arguments.dry_run:
+        raise InputError("--out is missing; see `mmat prepare --help`")
+    clips, labels = _read_lists(arguments)
+    return (_estimate if arguments.dry_run else _prepare)(arguments, clips, labels)
 
-    labels = LabelSet.from_csv(arguments.labels)
-    clips = read_clip_list(arguments.list, labels, arguments.events)
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
+
+
+def _clip_seconds(text: str) -> float | None:
+    return None if text == "whole" else _seconds(text)
+
+
+def _read_lists(arguments: argparse.Namespace):
+    from mmat.data.lists import clips_of, named_label_set, read_lists
+
+    labels = named_label_set(arguments.labels) if arguments.labels else None
+    read = read_lists(arguments.lists, labels, arguments.events, arguments.split, arguments.strict)
+    for row in read.dropped[:_DROPPED_SHOWN]:
+        say("dropped", f"{row.file}:{row.line}: {row.reason}")
+    if read.dropped:
+        say("dropped", f"{len(read.dropped)} rows in all")
+    return clips_of(read.table), read.labels
+
+
+def _images(arguments: argparse.Namespace) -> dict:
+    """Return `prepare`'s arguments about pictures."""
+    if arguments.image_model == "none":
+        return {}
+    from mmat.models.pretrained.hub import HubImageClassifier
+    from mmat.models.pretrained.registry import image_network
+
+    network = image_network(arguments.image_model)
+    return {
+        "image_classifier": HubImageClassifier.of(network),
+        "image_network": network.name,
+        "image_size_px": network.input_size_px,
+    }
+
+
+def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
     from mmat.data.prepare import prepare
 
-    images = {}
-    if arguments.image_model != "none":
-        from mmat.models.pretrained.hub import HubImageClassifier
-        from mmat.models.pretrained.registry import image_network
-
-        network = image_network(arguments.image_model)
-        images = {
-            "image_classifier": HubImageClassifier.of(network),
-            "image_network": network.name,
-            "image_size_px": network.input_size_px,
-        }
+    beam_options = None
+    if arguments.runner is not None:
+        name, *options = [word for word in arguments.runner if word != "--"] or [""]
+        beam_options = [f"--runner={name}", *options]
     index = prepare(
         clips,
         arguments.media,
         arguments.out,
         labels,
+        **_images(arguments),
         n_frames=arguments.frames,
+        clip_seconds=arguments.clip_seconds,
+        clips_per_shard=arguments.clips_per_shard,
         workers=arguments.workers,
-        progress=on_terminal(),
-        **images,
+        limit_seconds=arguments.limit_seconds,
+        keep_frames=arguments.keep_frames,
+        overwrite=arguments.overwrite,
+        beam_options=beam_options,
     )
     for split, entry in index["splits"].items():
         print(f"{split}: {entry['clips']} clips")
     if index["failures"]:
-        print(f"{index['failures']} clips cannot be read, see {arguments.out}/failures.csv")
+        table = pathlib.Path(arguments.out, "failures.csv")
+        print(f"{index['failures']} clips cannot be used, see {table}")
+    limit = arguments.max_failures
+    return SOME_FAILED if limit is not None and index["failures"] > limit else 0
+
+
+def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
+    from mmat.data.clip_records import Settings
+    from mmat.data.estimate import estimate
+
+    images = _images(arguments)
+    classifier = images.pop("image_classifier", None)
+    settings = Settings(
+        arguments.clip_seconds, arguments.frames, keep_frames=arguments.keep_frames, **images
+    )
+    found = estimate(clips, arguments.media, labels, settings, classifier, arguments.limit_seconds)
+    hours = found.seconds(arguments.workers) / 3600
+    print(f"clips: {found.clips:,} ({found.found:,} found, {found.clips - found.found:,} missing)")
+    print(f"tried: {found.sampled} ({found.unreadable} cannot be read)")
+    print(f"on disk: {found.n_bytes / 1e9:.3g} GB, {found.bytes_a_clip / 1e6:.3g} MB a clip")
+    print(f"time: {hours:.3g} hours with {arguments.workers} workers on this machine")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from mmat.data.verify import verify
+
+    folders = [*arguments.lists, *([arguments.out] if arguments.out else [])]
+    if len(folders) != 1:
+        raise InputError(f"--verify reads one folder of shards, not {len(folders)}")
+    found = verify(folders[0])
+    print(f"shards: {found.shards} of {found.shards_planned}, {found.n_bytes / 1e6:,.1f} MB")
+    print(f"clips: {found.clips} of {found.listed}, {found.failures} cannot be used")
+    print(f"with sound: {found.with_audio}, with pictures: {found.with_video}")
+    if found.complete:
+        print("complete, and as it was written")
+    else:
+        print(
+            f"unfinished, with {found.begun} clips in shards that are not whole; what is there is "
+            "as it was written: run the same mmat prepare command again"
+        )
     return 0
