@@ -37,9 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.task == "tagging":
         scores = score_tagging(*files, strict=arguments.strict, labels=labels)
     elif arguments.strict:
-        raise InputError(
-            "--strict: subtask B counts every clip of the truth as it is; leave it out"
-        )
+        raise InputError("--strict: subtask B always counts every clip of the truth; leave it out")
     else:
         scores = score_events(*files, labels=labels)
     print(json.dumps(scores, indent=1, ensure_ascii=False))
