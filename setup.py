@@ -22,6 +22,8 @@ REQUIRES = [
     "soundfile",  # audio files: wav, flac, ogg, mp3
     "soxr",  # resampling to 16 kHz
     "sed_eval==0.2.1",  # the field's own segment scores of sound events, in metrics/events.py
+    "sed_scores_eval==0.0.4",  # PSDS and curves without a threshold, in metrics/curves.py
+    "jinja2>=3.1,<4",  # the page of an evaluation, with strangers' names escaped
     "tqdm",  # progress bars
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies
@@ -57,7 +59,10 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=[*find_packages(include=["mmat", "mmat.*"]), "mmat.data_lists"],
     package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
-    package_data={"mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"]},
+    package_data={
+        "mmat.report": ["page.html"],
+        "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["mmat = mmat.cli:main"]},
