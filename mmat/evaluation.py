@@ -105,6 +105,7 @@ def evaluate(
             name: figures.branch(truth, scores, answers.clip, group_names, resamples)
             for name, scores in answers.branches.items()
         },
+        "detection": None,
     }
     if any(arrays["events"]):
         times = arrays["events"], answers.events, answers.frames, seconds

@@ -8,11 +8,19 @@ from typing import BinaryIO
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.plots.style import BLUE, GREY, INK, ORANGE, PLAIN, add_panel, frameless, new_figure, save
+from mmat.plots.style import (
+    INK,
+    ORANGE,
+    PLAIN,
+    SYSTEM_COLOURS,
+    add_panel,
+    frameless,
+    new_figure,
+    save,
+)
 
 LEFT, DRAWN, RIGHT = 2.3, 5.6, 0.6  # inches across
-BAR = 0.2
-COLOURS = (ORANGE, GREY, BLUE)
+BAR = 0.15
 FOUND, MISSED, MADE_UP = "#3A7D44", "#BBBBBB", ORANGE
 
 
@@ -34,14 +42,14 @@ def plot_class_bars(
         raise InputError("class bars: there is no class to draw")
     row = BAR * len(systems) + 0.16
     axes = _rows(figures, row, what)
-    colours = COLOURS[-len(systems) :]
+    colours = SYSTEM_COLOURS[-len(systems) :]
     for i, system in enumerate(systems):
         values = [100 * of_class[system] for of_class in figures.values()]
         offset = (i - (len(systems) - 1) / 2) * BAR / row
         at = np.arange(len(values)) + offset
         axes.barh(at, values, height=0.9 * BAR / row, color=colours[i], label=system)
         for y, value in zip(at, values, strict=True):
-            _note(axes, value, y, f"{value:.0f}")
+            _note(axes, value, y, f"{value:.0f}", size=7.5)
     axes.set_xlim(0, 100)
     if len(systems) > 1:
         _legend(axes, len(systems))
@@ -123,8 +131,8 @@ def _rows(classes: Mapping, row_height: float, what: str):
     return axes
 
 
-def _note(axes, x: float, y: float, text: str, side: int = 1) -> None:
-    at = {"textcoords": "offset points", "va": "center", "size": 8, "color": INK}
+def _note(axes, x: float, y: float, text: str, side: int = 1, size: float = 8) -> None:
+    at = {"textcoords": "offset points", "va": "center", "size": size, "color": INK}
     axes.annotate(text, (x, y), (4 * side, 0), ha="left" if side > 0 else "right", **at)
 
 

@@ -8,10 +8,9 @@ from typing import BinaryIO
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.plots.style import BLUE, GREY, INK, ORANGE, PLAIN, add_panel, new_figure, save
+from mmat.plots.style import INK, PLAIN, SYSTEM_COLOURS, add_panel, new_figure, save
 
 COLUMNS, SIDE, GAP, TOP = 4, 1.85, 0.62, 0.62  # inches
-COLOURS = (BLUE, ORANGE, GREY)
 
 
 def plot_precision_recall(
@@ -35,8 +34,8 @@ def plot_precision_recall(
         row, column = divmod(i, COLUMNS)
         bottom = height - (row + 1) * (SIDE + TOP)
         axes = add_panel(figure, GAP + column * (SIDE + GAP), bottom, SIDE, SIDE)
-        for system, (precision, recall) in of_class.items():
-            colour = COLOURS[list(of_class).index(system) % len(COLOURS)]
+        colours = SYSTEM_COLOURS[-len(of_class) :]
+        for colour, (system, (precision, recall)) in zip(colours, of_class.items(), strict=True):
             systems[system] = _draw(axes, np.asarray(precision), np.asarray(recall), colour)
         axes.set_title("\n".join(textwrap.wrap(textwrap.shorten(name, 50), 26)), size=9, **PLAIN)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
