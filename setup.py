@@ -15,6 +15,7 @@ REQUIRES = [
     "tensorflow-hub>=0.16.1,<0.17",  # frozen image networks and text encoders by handle
     "setuptools<82",  # tensorflow-hub imports pkg_resources, which 82 drops
     "numpy>=1.26",  # arrays at every border
+    "scipy",  # sums over bootstrap draws as sparse products
     "pandas>=2,<3",  # tables; under 3 the event metrics meet read-only arrays
     "matplotlib",  # plots of spectrograms, scores and label maps
     "av",  # containers: decoding and writing mp4
@@ -22,6 +23,8 @@ REQUIRES = [
     "soundfile",  # audio files: wav, flac, ogg, mp3
     "soxr",  # resampling to 16 kHz
     "sed_eval==0.2.1",  # the field's own segment scores of sound events, in metrics/events.py
+    "sed_scores_eval==0.0.4",  # PSDS and curves without a threshold, in metrics/curves.py
+    "jinja2>=3.1,<4",  # the page of an evaluation, with strangers' names escaped
     "tqdm",  # progress bars
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies
@@ -57,7 +60,10 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=[*find_packages(include=["mmat", "mmat.*"]), "mmat.data_lists"],
     package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
-    package_data={"mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"]},
+    package_data={
+        "mmat.report": ["page.html"],
+        "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["mmat = mmat.cli:main"]},

@@ -11,13 +11,9 @@ import numpy as np
 import tabulate
 
 from mmat.errors import atomic_path
+from mmat.metrics.bootstrap import bootstrap_interval
 from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
-from mmat.metrics.tagging import (
-    best_constant,
-    bootstrap_interval,
-    mean_average_precision,
-    precision_recall_f1,
-)
+from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
 from mmat.plots import plot_systems
 

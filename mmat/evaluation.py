@@ -1,38 +1,59 @@
-"""A trained model against the truth of a split: figures, and the tables they can be redone from."""
+"""A trained model against the truth of a split: its answers, and the figures they come to."""
 
 import dataclasses
-import json
 import os
-import pathlib
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import tabulate
 import tqdm
 
 from mmat.data.datasets import MODEL_INPUTS, load_split, read_arrays
+from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.shards import read_index
-from mmat.errors import InputError, atomic_path
-from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
-from mmat.metrics.tagging import (
-    best_constant,
-    mean_average_precision,
-    per_class,
-    precision_recall_f1,
-)
+from mmat.errors import InputError
+from mmat.metrics.bootstrap import RESAMPLES
+from mmat.metrics.events import Event, frames_to_events
+from mmat.metrics.tagging import best_constant
 from mmat.metrics.thresholds import fire
 from mmat.models.bundle import Bundle
+from mmat.report import figures
+from mmat.report.clips import Clip, choose_clips
+from mmat.serving.windows import FRAME_HZ
 from mmat.training import predict
 
 CLIPS_A_STEP = 32
+HOP_SECONDS = 1 / FRAME_HZ
+# Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
+MOST_FRAME_SCORES = 100_000_000
+BRANCHES = ("audio", "video")
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a model says of clips.
+
+    clip: float32 `(clips, classes)`; branches: the same by branch, where the model is fused;
+    frames: float32 `(time, classes)` of each clip at 10 Hz, or None where they are too many;
+    events: what it detects in each clip, of the classes that fire.
+    """
+
+    clip: np.ndarray
+    branches: dict[str, np.ndarray]
+    frames: list[np.ndarray] | None
+    events: list[list[Event]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """A model's answers to the clips of a split, and its figures.
 
-    ids: one a clip; truth, fired: bool, scores: float32, all `(clips, classes)`. report: micro
-    `precision`, `recall` and `f1`, `mean_average_precision`, `per_class` figures by label and
-    `best_constant`, what the best fixed answer reaches (None without a validation split).
+    ids: one a clip; truth, fired: bool, scores: float32, all `(clips, classes)`; truth_events: of
+    each clip, empty lists without strong labels; clip_seconds: `(clips,)`. shown: the best and
+    the worst clips. report: micro `precision`, `recall` and `f1` and the other figures of
+    `mmat.report.figures`, `per_class` by label and `best_constant`, what the best fixed answer
+    reaches (None without a validation split).
     """
 
     ids: list[str]
@@ -40,54 +61,133 @@ class Evaluation:
     truth: np.ndarray
     fired: np.ndarray
     scores: np.ndarray
+    thresholds: np.ndarray
+    answers: Answers
+    truth_events: list[list[tuple]]
+    clip_seconds: np.ndarray
+    shown: list[Clip]
     report: dict
 
 
 def evaluate(
-    bundle: Bundle, shards_folder: str | os.PathLike, split: str = "test", progress: bool = True
+    bundle: Bundle,
+    shards_folder: str | os.PathLike,
+    split: str = "test",
+    progress: bool = True,
+    groups: dict[str, str] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Evaluation:
     """Let a model answer a split of prepared clips, and measure its decisions.
 
     A clip without what the model needs scores 0. The best constant answer is chosen on the split
-    `validation` if there is one. Raises InputError for shards with other labels, without the
-    probabilities that the model looks at, or damaged.
+    `validation` if there is one. groups: the source group of each clip by its id, for intervals
+    over groups too. Raises InputError for shards with other labels, without the probabilities
+    that the model looks at, or damaged, and for a clip without a group.
     """
     index = read_index(shards_folder)
     _check_fit(bundle, shards_folder, index)
     arrays = read_arrays(shards_folder, split)
+    group_names = None if groups is None else _groups_of(arrays["ids"], groups)
+    seconds = _seconds(arrays)
+    answers = _ask(bundle, arrays, seconds, progress)
     truth = arrays["weak_labels"] > 0
-    scores = _clip_scores(bundle, arrays, progress)
-    fired = fire(scores, bundle.thresholds)
-    classes = zip(bundle.labels.names, per_class(truth, fired), truth.sum(axis=0), strict=True)
+    fired = fire(answers.clip, bundle.thresholds)
+    measured = truth, fired, answers.clip
+    names = bundle.labels.names
     report = {
         "split": split,
         "clips": len(truth),
-        **precision_recall_f1(truth, fired)._asdict(),
-        "mean_average_precision": mean_average_precision(truth, scores),
+        "resamples": resamples,
+        **figures.headline(*measured, group_names, resamples),
         "best_constant": _best_constant(shards_folder, index, truth),
-        "per_class": {name: prf._asdict() | {"clips": int(n)} for name, prf, n in classes},
+        "per_class": figures.classes(*measured, bundle.thresholds, names),
+        "branches": {
+            name: figures.branch(truth, scores, answers.clip, group_names, resamples)
+            for name, scores in answers.branches.items()
+        },
+        "detection": None,
     }
-    return Evaluation(arrays["ids"], bundle.labels.names, truth, fired, scores, report)
+    if any(arrays["events"]):
+        times = arrays["events"], answers.events, answers.frames, seconds
+        report["detection"] = figures.detection(*times, HOP_SECONDS, len(names))
+    return Evaluation(
+        ids=arrays["ids"],
+        labels=names,
+        truth=truth,
+        fired=fired,
+        scores=answers.clip,
+        thresholds=bundle.thresholds,
+        answers=answers,
+        truth_events=arrays["events"],
+        clip_seconds=seconds,
+        shown=_shown(bundle, arrays, seconds, truth, answers),
+        report=report,
+    )
 
 
-def _clip_scores(bundle: Bundle, arrays: dict, progress: bool) -> np.ndarray:
-    inputs = {name: arrays[name] for name in MODEL_INPUTS}
-    starts = range(0, len(arrays["ids"]), CLIPS_A_STEP)
-    scores = []
+def _ask(bundle: Bundle, arrays: dict, seconds: np.ndarray, progress: bool) -> Answers:
+    """Let the model answer clips, some at a time."""
+    n_clips = len(arrays["ids"])
+    clip, branches, frames, events = [], {}, [], []
+    starts = range(0, n_clips, CLIPS_A_STEP)
     for start in tqdm.tqdm(starts, "evaluate", unit=" steps", disable=not progress):
-        step = {name: values[start : start + CLIPS_A_STEP] for name, values in inputs.items()}
-        scores.append(predict(bundle.model, step)["clip"])
-    return np.concatenate(scores)
+        step = slice(start, start + CLIPS_A_STEP)
+        inputs = {name: arrays[name][step] for name in MODEL_INPUTS}
+        said = predict(bundle.model, inputs)
+        clip.append(said["clip"])
+        for name in BRANCHES:
+            if name in said:
+                branches.setdefault(name, []).append(said[name])
+        fired = fire(said["clip"], bundle.thresholds)
+        for scores, fires, lasts in zip(said["frame"], fired, seconds[step], strict=True):
+            own = scores[: max(1, round(lasts / HOP_SECONDS))]
+            found = frames_to_events(own, bundle.thresholds, HOP_SECONDS)
+            events.append([event for event in found if fires[event.label_index]])
+            if frames is not None:
+                frames.append(own)
+        if frames and len(frames[0]) * n_clips * len(bundle.labels) > MOST_FRAME_SCORES:
+            warnings.warn("frame scores: too many to keep, so there is no PSDS", stacklevel=3)
+            frames = None
+    joined = {name: np.concatenate(parts) for name, parts in branches.items()}
+    return Answers(np.concatenate(clip), joined, frames, events)
 
 
-def write_evaluation(folder: str | os.PathLike, evaluation: Evaluation) -> None:
-    """Write `report.json`, `predictions.tsv` and `truth.tsv` into a folder, each of them whole."""
-    folder, e = pathlib.Path(folder), evaluation
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tags_tsv(folder / "predictions.tsv", e.ids, e.labels, e.fired, e.scores)
-    write_truth_tsv(folder / "truth.tsv", e.ids, e.labels, e.truth)
-    with atomic_path(folder / "report.json") as part:
-        part.write_text(json.dumps(e.report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def _shown(bundle: Bundle, arrays: dict, seconds, truth, answers: Answers) -> list[Clip]:
+    """Return the best and the worst clips with what is needed to draw them."""
+    chosen = choose_clips(truth, answers.clip)
+    rows = [i for _, i in chosen]
+    if answers.frames is None:
+        parts = {name: arrays[name][rows] for name in MODEL_INPUTS} | {"ids": rows}
+        frames = _ask(bundle, parts, seconds[rows], progress=False).frames or []
+    else:
+        frames = [answers.frames[i] for i in rows]
+    return [
+        Clip(
+            row=i,
+            place=place,
+            id=arrays["ids"][i],
+            waveform=arrays["waveform"][i, : round(seconds[i] * SAMPLE_RATE_HZ), 0],
+            frame_scores=of_clip,
+            true_events=tuple(arrays["events"][i]),
+            events=tuple(answers.events[i]),
+        )
+        for (place, i), of_clip in zip(chosen, frames, strict=True)
+    ]
+
+
+def _seconds(arrays: dict) -> np.ndarray:
+    """Return how long each clip is; the padding at its end is no part of it where that is known."""
+    n_samples = np.full(len(arrays["ids"]), arrays["waveform"].shape[1])
+    known = np.asarray(arrays.get("n_samples", n_samples))
+    # A clip without sound has pictures for as long as the others.
+    return np.where(known > 0, known, n_samples) / SAMPLE_RATE_HZ
+
+
+def _groups_of(ids: Sequence[str], groups: dict[str, str]) -> list[str]:
+    for clip in ids:
+        if clip not in groups:
+            raise InputError(f"source groups: the list has no row for the clip {clip!r}")
+    return [groups[clip] for clip in ids]
 
 
 def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) -> None:
@@ -121,9 +221,13 @@ def as_table(evaluation: Evaluation) -> str:
     rows = [["all, micro", *(report[name] for name in names), report["clips"]]]
     if report["best_constant"]:
         rows.append(["best constant", *(report["best_constant"][name] for name in names), ""])
-    for label, figures in report["per_class"].items():
-        rows.append([label, *(figures[name] for name in names), figures["clips"]])
+    for label, of_class in report["per_class"].items():
+        rows.append([label, *(of_class[name] for name in names), of_class["clips"]])
     shown = [[label, *(f"{100 * x:.1f}" for x in xs), n] for label, *xs, n in rows]
     head = [f"{report['split']}, %", "F1", "precision", "recall", "clips"]
     table = tabulate.tabulate(shown, head, disable_numparse=True)
-    return f"{table}\n\nmean average precision: {100 * report['mean_average_precision']:.1f} %"
+    ends = report["intervals"]["clips"]["f1"]
+    return (
+        f"{table}\n\nmean average precision: {100 * report['mean_average_precision']:.1f} %\n"
+        f"95 % interval of micro F1 over clips: {100 * ends['low']:.1f} to {100 * ends['high']:.1f}"
+    )

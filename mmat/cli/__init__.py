@@ -1,4 +1,4 @@
-"""The command `mmat`: fetch, lists, prepare, evaluate, export, tag.
+"""The command `mmat`: fetch, lists, prepare, evaluate, score, export, tag.
 
 Bad input is one line on standard error and exit status 2. What computes is imported by the command
 that needs it, so that help and errors come at once.
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 
 from mmat import __version__
-from mmat.cli import evaluate, export, fetch, lists, prepare, tag
+from mmat.cli import evaluate, export, fetch, lists, prepare, score, tag
 from mmat.cli.common import BAD_INPUT, INTERRUPTED, say
 from mmat.errors import InputError
 
@@ -54,6 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser("mmat", description="Tag environmental sounds in clips by sound and picture.")
     parser.add_argument("--version", action="version", version=f"mmat {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (fetch, lists, prepare, evaluate, export, tag):
+    for command in (fetch, lists, prepare, evaluate, score, export, tag):
         command.add(commands)
     return parser

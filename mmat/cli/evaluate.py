@@ -14,7 +14,10 @@ def add(commands) -> None:
     command.add_argument("--model", metavar="DIR", required=True, help="a trained model's folder")
     command.add_argument("--data", metavar="DIR", required=True, help="a folder of shards")
     command.add_argument("--split", default="test", help="which of its splits (default test)")
-    command.add_argument("--out", metavar="DIR", help="for report.json and the TSV tables")
+    command.add_argument("--out", metavar="DIR", help="the report's folder: page, figures, tables")
+    command.add_argument(
+        "--groups", metavar="CSV", help="id,source_group: intervals over these groups too"
+    )
     command.set_defaults(run=run)
 
 
@@ -22,12 +25,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.out and os.path.exists(arguments.out) and not os.path.isdir(arguments.out):
         raise InputError(f"{arguments.out}: is a file; name a folder for the report")
-    from mmat.evaluation import as_table, evaluate, write_evaluation
+    from mmat.metrics.tables import read_groups
+
+    groups = read_groups(arguments.groups) if arguments.groups else None
+    from mmat.evaluation import as_table, evaluate
     from mmat.models.bundle import load_bundle
+    from mmat.report.folder import write_evaluation
 
     bundle = load_bundle(arguments.model)
-    evaluation = evaluate(bundle, arguments.data, arguments.split, progress=on_terminal())
+    evaluation = evaluate(
+        bundle, arguments.data, arguments.split, progress=on_terminal(), groups=groups
+    )
     if arguments.out:
-        write_evaluation(arguments.out, evaluation)
+        name = os.path.basename(os.path.abspath(arguments.model))
+        write_evaluation(arguments.out, evaluation, title=f"{name} on {arguments.split}")
     print(as_table(evaluation))
     return 0

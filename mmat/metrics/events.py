@@ -11,6 +11,7 @@ Metrics
 -------
 - `segment_f1`: clips cut into segments of one second; micro F1 and error rate over all
   `(segment, class)` decisions, by sed_eval's definitions and by sed_eval itself.
+- `segment_counts` with `micro_segments` and `class_segments`: the same, and class by class.
 
 Reference
 ---------
@@ -86,33 +87,73 @@ def segment_f1(
     truth_events: Sequence[Sequence[tuple]],
     predicted_events: Sequence[Sequence[tuple]],
     n_classes: int,
-    clip_seconds: float | Sequence[float],
+    clip_seconds: float | Sequence[float] | None,
     segment_seconds: float = 1.0,
 ) -> SegmentScores:
     """Return error rate and micro F1 over segments, pooled over clips, as sed_eval has them.
 
-    truth_events, predicted_events: the list of events of each clip; clip_seconds: one duration
-    for all or one a clip; what lies beyond it is not counted. A segment that an event touches is
-    a segment of that class. Raises InputError for malformed events, or without sed_eval.
+    The arguments are those of `segment_counts`. Raises InputError as it does.
 
     >>> segment_f1([[(0, 0.0, 2.0)]], [[(0, 0.0, 1.0)]], n_classes=1, clip_seconds=10.0).recall
     0.5
     """
+    return micro_segments(
+        segment_counts(truth_events, predicted_events, n_classes, clip_seconds, segment_seconds)
+    )
+
+
+def segment_counts(
+    truth_events: Sequence[Sequence[tuple]],
+    predicted_events: Sequence[Sequence[tuple]],
+    n_classes: int,
+    clip_seconds: float | Sequence[float] | None,
+    segment_seconds: float = 1.0,
+):
+    """Return sed_eval's `SegmentBasedMetrics` after it has seen every clip.
+
+    truth_events, predicted_events: the list of events of each clip; clip_seconds: one duration
+    for all or one a clip, what lies beyond it is not counted; None: each clip lasts to its last
+    event. A segment that an event touches is a segment of that class. Raises InputError for
+    malformed events, or without sed_eval; warns where the truth holds no event.
+    """
     n_clips = len(truth_events)
     if len(predicted_events) != n_clips:
         raise InputError(f"events: {len(predicted_events)} clips predicted, {n_clips} in the truth")
-    durations = np.broadcast_to(np.asarray(clip_seconds, np.float64), (n_clips,))
-    if segment_seconds <= 0 or (durations <= 0).any():
-        raise InputError("events: clips and segments must be longer than 0 seconds")
+    durations = [None] * n_clips
+    if clip_seconds is not None:
+        durations = np.broadcast_to(np.asarray(clip_seconds, np.float64), (n_clips,)).tolist()
+        if min(durations, default=1.0) <= 0:
+            raise InputError("events: clips must be longer than 0 seconds")
+    if segment_seconds <= 0:
+        raise InputError("events: segments must be longer than 0 seconds")
     names = [str(c) for c in range(n_classes)]
     counts = _sed_eval().sound_event.SegmentBasedMetrics(names, float(segment_seconds))
     for true, predicted, seconds in zip(truth_events, predicted_events, durations, strict=True):
         lists = _as_dicts(true, "truth", n_classes), _as_dicts(predicted, "prediction", n_classes)
-        counts.evaluate(*lists, evaluated_length_seconds=float(seconds))
+        counts.evaluate(*lists, evaluated_length_seconds=seconds)
     if not counts.overall["Nref"]:
         warnings.warn("the truth holds no event; every figure is 0", stacklevel=2)
+    return counts
+
+
+def micro_segments(counts) -> SegmentScores:
+    """Return the figures of all classes pooled, from what `segment_counts` gave."""
+    if not counts.overall["Nref"]:
         return SegmentScores(0.0, 0.0, 0.0, 0.0)
-    figures = {**counts.overall_error_rate(), **counts.overall_f_measure()}
+    return _segment_scores({**counts.overall_error_rate(), **counts.overall_f_measure()})
+
+
+def class_segments(counts) -> list[SegmentScores]:
+    """Return the figures of every class, from what `segment_counts` gave; 0 for absent ones."""
+    return [
+        _segment_scores({**counts.class_wise_error_rate(name), **counts.class_wise_f_measure(name)})
+        if counts.class_wise[name]["Nref"]
+        else SegmentScores(0.0, 0.0, 0.0, 0.0)
+        for name in counts.event_label_list
+    ]
+
+
+def _segment_scores(figures: dict) -> SegmentScores:
     names = ("error_rate", "f_measure", "precision", "recall")
     # sed_eval answers NaN where nothing was predicted.
     return SegmentScores(*(float(np.nan_to_num(figures[name])) for name in names))

@@ -6,6 +6,7 @@ Truth: `filename, label`, a row for every label of a clip, and one row with an e
 clip without any: a clip that is not listed is not part of the truth.
 """
 
+import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -132,6 +133,37 @@ def read_truth_tsv(
             raise InputError(f"{path}: no row for the clip {clip!r}; a clip without labels has one")
         truth[i, found[clip]] = True
     return Truth(ids, truth)
+
+
+def read_groups(path: str | os.PathLike) -> dict[str, str]:
+    """Read the source group of each clip from a CSV with the columns `id` and `source_group`.
+
+    A clip list may be given: other columns are left out. Raises InputError with the line for a
+    row without an id and for an id that comes twice.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "list.csv")
+    >>> _ = open(path, "w").write("id,file,source_group\\n0,a.wav,dog 1\\n")
+    >>> read_groups(path)
+    {'0': 'dog 1'}
+    """
+    groups: dict[str, str] = {}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {"id", "source_group"} <= set(rows.fieldnames or ()):
+                raise InputError(f"{path}: the first line must name the columns id, source_group")
+            for row in rows:
+                if not row["id"] or row["id"] in groups:
+                    raise InputError(
+                        f"{path}:{rows.line_num}: the id {row['id']!r} is empty or comes twice"
+                    )
+                groups[row["id"]] = row["source_group"] or ""
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a UTF-8 CSV file ({error})") from error
+    return groups
 
 
 def _check_names(ids: Sequence[str], labels: Sequence[str], shape: tuple[int, int]) -> None:

@@ -12,21 +12,17 @@ Metrics
 - `per_class`, `macro`: class by class, and the mean over the classes that occur in the truth.
 - `average_precision`, `mean_average_precision`: ranking quality without any threshold.
 - `best_constant`: what the same answer for every clip can reach at most.
-- `bootstrap_interval`: how far a figure may move with the choice of test clips.
 
-References
-----------
+Reference
+---------
 A. Mesaros, T. Heittola, T. Virtanen, "Metrics for Polyphonic Sound Event Detection", Applied
-Sciences 6(6), 2016. B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+Sciences 6(6), 2016.
 """
 
-import warnings
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from mmat.errors import InputError
 from mmat.metrics import checks
 
 
@@ -44,14 +40,6 @@ class ConstantAnswer(NamedTuple):
     fired: np.ndarray
     validation: PRF
     test: PRF
-
-
-class Interval(NamedTuple):
-    """A figure on the clips as they are, and the two ends of its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def precision_recall_f1(truth, fired) -> PRF:
@@ -154,39 +142,6 @@ def best_constant(truth_validation, truth_test) -> ConstantAnswer:
         for truth in (truth_validation, truth_test)
     )
     return ConstantAnswer(fired, *scored)
-
-
-def bootstrap_interval(
-    figure: Callable[..., float], *arrays, level: float = 0.95, resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """Return `figure(*arrays)` with its percentile bootstrap interval over clips.
-
-    arrays: any number of arrays with the clips on the first axis. One draw of clips is used for
-    all of them, so a figure that compares two systems on the same clips is compared in pairs.
-    figure: takes the arrays, returns a float. Raises InputError where the arrays' lengths differ.
-
-    >>> truth = np.arange(40).reshape(20, 2) % 3 == 0
-    >>> f1 = lambda truth, fired: precision_recall_f1(truth, fired).f1
-    >>> bootstrap_interval(f1, truth, truth)
-    Interval(estimate=1.0, low=1.0, high=1.0)
-    >>> gain = lambda truth, a, b: f1(truth, b) - f1(truth, a)
-    >>> bootstrap_interval(gain, truth, truth, truth)
-    Interval(estimate=0.0, low=0.0, high=0.0)
-    """
-    arrays = [np.asarray(array) for array in arrays]
-    lengths = sorted({len(array) for array in arrays})
-    if len(lengths) != 1 or lengths[0] == 0:
-        raise InputError(f"bootstrap: the arrays hold {lengths} clips; give at least one of each")
-    if not 0 < level < 1:
-        raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(lengths[0], size=(resamples, lengths[0]))
-    with warnings.catch_warnings():
-        # A draw may miss every labelled clip: then 0 is its figure, and no news.
-        warnings.simplefilter("ignore", UserWarning)
-        figures = [figure(*(array[draw] for array in arrays)) for draw in draws]
-    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(figure(*arrays)), float(low), float(high))
 
 
 def _validated(truth, fired) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,44 @@
+"""`mmat score`: the challenge's official figures, from its own files."""
+
+import argparse
+import json
+
+from mmat.errors import InputError
+
+
+def add(commands) -> None:
+    """Add the command to the parser's."""
+    what = "score a prediction file as DCASE 2017 task 4 does"
+    command = commands.add_parser(
+        "score",
+        help=what,
+        description=what.capitalize() + ". Prints JSON, in per cent.",
+    )
+    command.add_argument(
+        "--task", choices=["tagging", "events"], required=True, help="subtask A or subtask B"
+    )
+    rows = "rows of file, start, end, label (tabs, no header)"
+    command.add_argument("--truth", metavar="FILE", required=True, help=rows)
+    command.add_argument("--prediction", metavar="FILE", required=True, help=rows)
+    command.add_argument(
+        "--strict", action="store_true", help="count clips that the prediction leaves out (tagging)"
+    )
+    command.add_argument("--labels", metavar="CSV", help="refuse labels outside index,mid,…")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    from mmat.labels import LabelSet
+    from mmat.metrics.official import score_events, score_tagging
+
+    labels = LabelSet.from_csv(arguments.labels) if arguments.labels else None
+    files = arguments.truth, arguments.prediction
+    if arguments.task == "tagging":
+        scores = score_tagging(*files, strict=arguments.strict, labels=labels)
+    elif arguments.strict:
+        raise InputError("--strict: subtask B always counts every clip of the truth; leave it out")
+    else:
+        scores = score_events(*files, labels=labels)
+    print(json.dumps(scores, indent=1, ensure_ascii=False))
+    return 0

@@ -1,0 +1,205 @@
+"""How far figures may move with the choice of test clips: percentile bootstrap intervals.
+
+Conventions
+-----------
+Clips are drawn with replacement, as many as there are. With `groups`, one name a clip, whole
+groups are drawn with all their clips, for clips that share a source are no independent evidence; a
+clip with an empty name is a group of its own. A draw is held as how often it has each clip, so all
+draws of a figure are computed at once. The same seed gives the same draws: figures of two systems
+on the same clips are compared in pairs.
+
+Metrics
+-------
+- `headline_intervals`: the headline figures of one system, each with its interval.
+- `paired_difference`: how much more one system reaches than another, with its interval and the
+  share of draws in which it is more.
+- `bootstrap_interval`: the interval of any figure of any arrays; a loop, for what has no formula.
+
+Reference
+---------
+B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.errors import InputError
+from mmat.metrics import checks
+from mmat.metrics.weighted import weighted_figures
+
+LEVEL, RESAMPLES = 0.95, 1000
+
+
+class Interval(NamedTuple):
+    """A figure on the clips as they are, and the two ends of its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """Second system less first, its confidence interval, and the share of draws above 0."""
+
+    estimate: float
+    low: float
+    high: float
+    share_above_zero: float
+
+
+class System(NamedTuple):
+    """What one system says of the clips: `fired` bool and `scores`, both `(clips, classes)`."""
+
+    fired: np.ndarray
+    scores: np.ndarray
+
+
+def draw_counts(
+    n_clips: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Return how often each of `resamples` draws has each clip: uint16 `(resamples, clips)`.
+
+    Raises InputError without clips, for another number of groups than clips, or too few draws.
+
+    >>> draw_counts(4, resamples=2).sum(axis=1).tolist()
+    [4, 4]
+    >>> counts = draw_counts(3, groups=["a", "a", "b"], resamples=9)
+    >>> bool((counts[:, 0] == counts[:, 1]).all())
+    True
+    """
+    if n_clips < 1:
+        raise InputError("bootstrap: there are no clips to draw from; give at least one")
+    if resamples < 1:
+        raise InputError(f"bootstrap: {resamples} resamples; at least one is needed")
+    members = np.arange(n_clips)
+    if groups is not None:
+        if len(groups) != n_clips:
+            raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
+        named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
+        members = np.unique(named, return_inverse=True)[1]
+    n_groups = int(members.max()) + 1
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
+    return draws.astype(np.uint16)[:, members]
+
+
+def headline_intervals(
+    truth,
+    fired,
+    scores,
+    groups: Sequence[str] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return the headline figures of a system, by name, each with its bootstrap interval.
+
+    truth, fired: bool, scores: finite numbers, all `(clips, classes)`. Names: micro `precision`,
+    `recall`, `f1`; `macro_precision`, `macro_recall`, `macro_f1`; `mean_average_precision`,
+    `mean_roc_auc`. Raises InputError for malformed input.
+
+    >>> truth = np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    >>> headline_intervals(truth, truth, truth)["f1"]
+    Interval(estimate=1.0, low=1.0, high=1.0)
+    """
+    truth, (system,) = _checked(truth, [(fired, scores)])
+    once, drawn = _figures(truth, [system], groups, level, resamples, seed)
+    return {
+        name: Interval(float(once[0][name][0]), *_ends(values, level))
+        for name, values in drawn[0].items()
+    }
+
+
+def paired_difference(
+    truth,
+    first: tuple,
+    second: tuple,
+    groups: Sequence[str] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Return by how much the second system is above the first, for every headline figure.
+
+    truth: bool `(clips, classes)`; first, second: `(fired, scores)` of each system on the same
+    clips in the same order. Names as in `headline_intervals`. Raises InputError if malformed.
+
+    >>> truth = np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    >>> paired_difference(truth, (~truth, ~truth), (truth, truth))["f1"]
+    Difference(estimate=1.0, low=1.0, high=1.0, share_above_zero=1.0)
+    """
+    truth, systems = _checked(truth, [first, second])
+    once, drawn = _figures(truth, systems, groups, level, resamples, seed)
+    differences = {}
+    for name in drawn[0]:
+        gains = drawn[1][name] - drawn[0][name]
+        estimate = float(once[1][name][0] - once[0][name][0])
+        share = float(np.mean(gains > 0))
+        differences[name] = Difference(estimate, *_ends(gains, level), share)
+    return differences
+
+
+def bootstrap_interval(
+    figure: Callable[..., float],
+    *arrays,
+    groups: Sequence[str] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return `figure(*arrays)` with its percentile bootstrap interval over clips.
+
+    arrays: any number of arrays with the clips on the first axis. One draw of clips is used for
+    all of them, so a figure that compares two systems on the same clips is compared in pairs.
+    figure: takes the arrays, returns a float. Raises InputError where the arrays' lengths differ.
+
+    >>> Interval(1.0, 1.0, 1.0) == bootstrap_interval(np.mean, np.ones(20))
+    True
+    """
+    arrays = [np.asarray(array) for array in arrays]
+    lengths = sorted({len(array) for array in arrays})
+    if len(lengths) != 1 or lengths[0] == 0:
+        raise InputError(f"bootstrap: the arrays hold {lengths} clips; give at least one of each")
+    _check_level(level)
+    clips = np.arange(lengths[0])
+    draws = [np.repeat(clips, n) for n in draw_counts(len(clips), groups, resamples, seed)]
+    with warnings.catch_warnings():
+        # A draw may miss every labelled clip: then 0 is its figure, and no news.
+        warnings.simplefilter("ignore", UserWarning)
+        figures = [figure(*(array[draw] for array in arrays)) for draw in draws]
+    return Interval(float(figure(*arrays)), *_ends(figures, level))
+
+
+def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
+    truth = checks.as_decisions(truth, "truth")
+    checks.warn_if_empty(truth)
+    checked = []
+    for fired, scores in systems:
+        fired = checks.as_decisions(fired, "decisions")
+        checks.same_shape(fired, "decisions", truth.shape)
+        checked.append(System(fired, checks.as_scores(scores, "scores", truth.shape)))
+    return truth, checked
+
+
+def _figures(truth, systems: list[System], groups, level, resamples, seed):
+    """Return each system's figures on all clips, and on every draw."""
+    _check_level(level)
+    counts = draw_counts(len(truth), groups, resamples, seed)
+    every = np.ones((1, len(truth)), np.uint16)
+    return tuple(
+        [weighted_figures(truth, *system, weights) for system in systems]
+        for weights in (every, counts)
+    )
+
+
+def _ends(figures, level: float) -> tuple[float, float]:
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")

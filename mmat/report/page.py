@@ -1,0 +1,131 @@
+"""The page of an evaluation: one HTML file that holds its pictures and asks for nothing else.
+
+Names of clips and labels come from strangers: the template escapes every one of them.
+"""
+
+import importlib.resources
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmat.metrics.ranking import precision_recall_curve
+from mmat.plots import plot_class_bars, plot_confusion, plot_outcomes, plot_precision_recall
+from mmat.report.clips import data_uri, draw_clip
+from mmat.report.figures import confusion
+
+if TYPE_CHECKING:
+    from mmat.evaluation import Evaluation
+
+MOST_PANELS = 24  # classes that are drawn; every class has its row in the table
+HEADLINES = {
+    "f1": "micro F1",
+    "precision": "micro precision",
+    "recall": "micro recall",
+    "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "mean_average_precision": "mean average precision",
+    "mean_roc_auc": "mean ROC AUC",
+}
+OVER = {"clips": "clips", "source_groups": "source groups"}
+
+
+def render(evaluation: "Evaluation", title: str = "Evaluation") -> str:
+    """Return the page of an evaluation as HTML; title: its heading."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["percent"] = percent
+    text = importlib.resources.files("mmat.report").joinpath("page.html").read_text("utf-8")
+    e = evaluation
+    drawn = _drawn_classes(e.truth)
+    return environment.from_string(text).render(
+        title=title,
+        report=e.report,
+        headlines=HEADLINES,
+        over={key: name for key, name in OVER.items() if key in e.report["intervals"]},
+        n_labels=len(e.labels),
+        n_drawn=len(drawn),
+        pictures={name: data_uri(png) for name, png in _pictures(e, drawn).items()},
+        clips=[_clip(e, clip) for clip in e.shown],
+    )
+
+
+def percent(fraction: float | None, signed: bool = False) -> str:
+    """Return a fraction in per cent with one decimal; a dash where there is none.
+
+    >>> percent(0.4567), percent(-0.05, signed=True), percent(None)
+    ('45.7', '−5.0', '–')
+    """
+    if fraction is None:
+        return "–"
+    return f"{100 * fraction:{'+' if signed else ''}.1f}".replace("-", "−")
+
+
+def _drawn_classes(truth: np.ndarray) -> list[int]:
+    """Return the classes to draw, in the label set's order: those with most clips."""
+    positives = truth.sum(axis=0)
+    most = np.argsort(-positives, kind="stable")[:MOST_PANELS]
+    return sorted(int(c) for c in most if positives[c])
+
+
+def _pictures(e: "Evaluation", drawn: list[int]) -> dict[str, bytes]:
+    """Return the PNG of each picture that has something to show."""
+    if not drawn:
+        return {}
+    systems = {**e.answers.branches, "fused": e.scores} if e.answers.branches else {"": e.scores}
+    curves = {
+        e.labels[c]: {
+            name: precision_recall_curve(e.truth[:, c], scores[:, c])
+            for name, scores in systems.items()
+        }
+        for c in drawn
+    }
+    per_class, branches = e.report["per_class"], e.report["branches"]
+    bars = {
+        e.labels[c]: {name: branch["average_precision"][c] for name, branch in branches.items()}
+        | {"fused" if branches else "": per_class[e.labels[c]]["average_precision"]}
+        for c in drawn
+    }
+    outcomes = {
+        e.labels[c]: [per_class[e.labels[c]][key] for key in ("hits", "missed", "false_alarms")]
+        for c in drawn
+    }
+    counts = confusion(e.truth, e.fired)[np.ix_(drawn, drawn)]
+    return {
+        "bars": _png(plot_class_bars, bars),
+        "outcomes": _png(plot_outcomes, outcomes),
+        "confusion": _png(plot_confusion, counts, [e.labels[c] for c in drawn]),
+        "curves": _png(plot_precision_recall, curves),
+    }
+
+
+def _png(plot, *arguments) -> bytes:
+    png = io.BytesIO()
+    plot(png, *arguments)
+    return png.getvalue()
+
+
+def _clip(e: "Evaluation", clip) -> dict:
+    """Return what the page says of one clip."""
+    true, fired, scores = e.truth[clip.row], e.fired[clip.row], e.scores[clip.row]
+    by_score = [int(c) for c in np.argsort(-scores, kind="stable")]
+    said = {
+        "found": [c for c in by_score if true[c] and fired[c]],
+        "missed": [c for c in by_score if true[c] and not fired[c]],
+        "falsely fired": [c for c in by_score if fired[c] and not true[c]],
+    }
+    png = draw_clip(clip, e.labels, e.thresholds, scores)
+    return {
+        "place": clip.place,
+        "id": clip.id,
+        "picture": data_uri(png),
+        "said": {
+            name: [(e.labels[c], f"{scores[c]:.2f}") for c in rows]
+            for name, rows in said.items()
+            if rows
+        },
+    }

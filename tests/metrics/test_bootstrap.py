@@ -1,0 +1,136 @@
+"""Intervals: draws at once equal draws one by one, cover what they promise, and see small gains."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as arrays
+
+from mmat.errors import InputError
+from mmat.metrics import bootstrap, ranking, tagging
+from mmat.metrics.weighted import weighted_figures
+
+SCORES = st.sampled_from([0.0, 0.125, 0.5, 0.75, 1.0])  # a coarse grid: ties are common
+SYSTEMS = st.tuples(st.integers(1, 8), st.integers(1, 3)).flatmap(
+    lambda shape: st.tuples(
+        arrays.arrays(bool, shape),
+        arrays.arrays(bool, shape),
+        arrays.arrays(np.float32, shape, elements=SCORES),
+        arrays.arrays(np.uint16, (3, shape[0]), elements=st.integers(0, 3)),
+    )
+)
+
+
+@pytest.mark.filterwarnings("ignore:no c", "ignore:the truth holds no clips")
+@settings(max_examples=60, deadline=None)
+@given(SYSTEMS)
+def test_draws_at_once_equal_the_drawn_clips_laid_side_by_side(system):
+    truth, fired, scores, counts = system
+    found = weighted_figures(truth, fired, scores, counts)
+    for i, times in enumerate(counts):
+        drawn = np.repeat(np.arange(len(truth)), times)
+        true, says = truth[drawn], fired[drawn]
+        micro, macro = tagging.precision_recall_f1(true, says), tagging.macro(true, says)
+        rankable = (true.any(axis=0) & ~true.all(axis=0)).any()
+        expected = {
+            **micro._asdict(),
+            **{f"macro_{name}": value for name, value in macro._asdict().items()},
+            "mean_average_precision": tagging.mean_average_precision(true, scores[drawn]),
+            "mean_roc_auc": ranking.mean_roc_auc(true, scores[drawn]) if rankable else 0.0,
+        }
+        assert {name: values[i] for name, values in found.items()} == pytest.approx(expected)
+
+
+def made_system(n_clips=300, n_classes=4, wrong=0.2, seed=3):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n_clips, n_classes)) < 0.3
+    fired = truth ^ (rng.random(truth.shape) < wrong)
+    return truth, fired, fired + rng.random(truth.shape)
+
+
+def test_the_interval_holds_the_estimate_and_is_the_same_for_the_same_seed():
+    truth, fired, scores = made_system()
+    found = bootstrap.headline_intervals(truth, fired, scores)
+    assert found["f1"].estimate == pytest.approx(tagging.precision_recall_f1(truth, fired).f1)
+    assert all(each.low < each.estimate < each.high for each in found.values())
+    assert found == bootstrap.headline_intervals(truth, fired, scores)
+    assert found != bootstrap.headline_intervals(truth, fired, scores, seed=1)
+
+
+def test_the_vectorised_interval_is_that_of_the_loop():
+    truth, fired, scores = made_system()
+    loop = bootstrap.bootstrap_interval(
+        lambda t, f: tagging.precision_recall_f1(t, f).f1, truth, fired
+    )
+    assert bootstrap.headline_intervals(truth, fired, scores)["f1"] == pytest.approx(loop)
+
+
+def test_the_interval_covers_the_true_figure_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    share = 0.3  # of fired labels that are right: precision, whose true value is known
+    covered = 0
+    fired = np.ones((80, 1), bool)
+    for seed in range(200):
+        right = rng.random((80, 1)) < share
+        found = bootstrap.headline_intervals(right, fired, fired, resamples=300, seed=seed)
+        covered += found["precision"].low <= share <= found["precision"].high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_groups_are_drawn_whole_and_nameless_clips_one_by_one():
+    groups = ["a", "b", "a", "", "", "b", "a"]
+    counts = bootstrap.draw_counts(7, groups, resamples=400)
+    assert (counts[:, 0] == counts[:, 2]).all() and (counts[:, 0] == counts[:, 6]).all()
+    assert (counts[:, 1] == counts[:, 5]).all()
+    assert (counts[:, 3] != counts[:, 4]).any()
+    n_groups = counts[:, 0] + counts[:, 1] + counts[:, 3] + counts[:, 4]
+    assert (n_groups == 4).all()
+
+
+def test_clips_of_one_source_widen_the_interval():
+    truth, fired, scores = (np.repeat(x, 10, axis=0) for x in made_system(40))
+    by_clip = bootstrap.headline_intervals(truth, fired, scores)["f1"]
+    groups = np.repeat([f"video {i}" for i in range(40)], 10)
+    by_group = bootstrap.headline_intervals(truth, fired, scores, groups)["f1"]
+    assert by_group.high - by_group.low > 2 * (by_clip.high - by_clip.low)
+    assert by_group.estimate == by_clip.estimate
+
+
+def test_a_paired_difference_is_narrower_and_sees_a_small_gain():
+    truth, fired, scores = made_system()
+    better = np.where(np.random.default_rng(4).random(truth.shape) < 0.15, truth, fired)
+    gain = bootstrap.paired_difference(truth, (fired, scores), (better, scores))["f1"]
+    single = bootstrap.headline_intervals(truth, fired, scores)["f1"]
+    assert 0 < gain.low < gain.estimate < gain.high
+    assert gain.high - gain.low < single.high - single.low
+    assert gain.share_above_zero > 0.99
+    back = bootstrap.paired_difference(truth, (better, scores), (fired, scores))["f1"]
+    assert back.share_above_zero < 0.01
+    assert back.estimate == -gain.estimate
+
+
+def test_a_system_is_not_above_itself():
+    truth, fired, scores = made_system()
+    same = bootstrap.paired_difference(truth, (fired, scores), (fired, scores))
+    assert set(same.values()) == {(0.0, 0.0, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"groups": ["a"]}, "1 groups for 300 clips"),
+        ({"level": 1.0}, "level of 1.0"),
+        ({"resamples": 0}, "0 resamples"),
+    ],
+)
+def test_wrong_options_are_refused(options, reason):
+    with pytest.raises(InputError, match=reason):
+        bootstrap.headline_intervals(*made_system(), **options)
+
+
+def test_no_clips_and_arrays_of_different_length_are_refused():
+    none = np.zeros((0, 2), bool)
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="no clips"):
+        bootstrap.headline_intervals(none, none, none)
+    with pytest.raises(InputError, match="clips"):
+        bootstrap.bootstrap_interval(np.mean, np.zeros(3), np.zeros(4))
