@@ -1,5 +1,6 @@
 """Shards in: tf.data batches for training, NumPy arrays for evaluation."""
 
+import collections
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
@@ -128,7 +129,7 @@ def _damaged(files: Sequence[str]) -> str:
     """Return the first of the shards that cannot be read to its end."""
     for file in files:
         try:
-            tf.data.TFRecordDataset(file).reduce(0, lambda n, _: n + 1)
+            collections.deque(tf.data.TFRecordDataset(file).as_numpy_iterator(), maxlen=0)
         except tf.errors.DataLossError:
             return file
     return files[0]

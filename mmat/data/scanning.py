@@ -81,6 +81,8 @@ def scan_split(shards_folder: str | os.PathLike, split: str) -> StoredClips:
 
 def _records(file: str) -> Iterator[tuple[int, dict[bytes, list[int]]]]:
     """Yield (offset, short integer features) of each record of a shard."""
+    if not os.path.getsize(file):
+        return  # none of its clips could be read; an empty file cannot be mapped
     at = 0
     with (
         open(file, "rb") as handle,

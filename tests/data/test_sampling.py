@@ -149,6 +149,15 @@ def test_only_clips_that_the_model_can_use_are_drawn(shards):
         balanced_clips(shards, "train", seed=0, inputs=["smell"])
 
 
+def test_a_shard_may_be_empty(tmp_path):
+    records = [Record(str(i), np.full(8, i, np.int16), labels=(i,)) for i in range(3)]
+    write_shards(tmp_path, 8 / 16000, 5, records)
+    clips = balanced_clips(tmp_path, "train", 0, ["waveform"]).take(30)
+    levels = [round(float(inputs["waveform"][0, 0]) * 32768) for inputs, _ in clips]
+    assert sorted(levels) == [0] * 10 + [1] * 10 + [2] * 10
+    assert read_arrays(tmp_path, "train")["ids"] == ["0", "1", "2"]
+
+
 def test_what_is_never_drawn_is_told(tmp_path):
     records = [Record(str(i), np.zeros(8, np.int16), labels=(0,) if i else ()) for i in range(5)]
     write_shards(tmp_path, 8 / 16000, 1, records)
