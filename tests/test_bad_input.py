@@ -219,7 +219,7 @@ def prepare_no_such_list(bench):
 @case
 def prepare_an_unknown_label(bench):
     """list.csv|3|unknown label 'Unicorn'"""
-    return bench.prepare("file,labels\nboth.mp4,Dog\nsound.mp4,Unicorn\n")
+    return [*bench.prepare("file,labels\nboth.mp4,Dog\nsound.mp4,Unicorn\n"), "--strict"]
 
 
 @case
@@ -274,7 +274,7 @@ def prepare_with_labels_without_names(bench):
 def prepare_with_events_of_no_clip(bench):
     """events.tsv|other.mp4"""
     text = "filename\tonset\toffset\tevent_label\nother.mp4\t0\t1\tDog\n"
-    return bench.prepare(events=bench.file("events.tsv", text))
+    return [*bench.prepare(events=bench.file("events.tsv", text)), "--strict"]
 
 
 @case
@@ -399,6 +399,57 @@ def lists_drawn_into_a_folder(bench):
     """bars.png: is a folder"""
     (bench.folder / "bars.png").mkdir()
     return ["lists", bench.folder / "none.csv", "--plot", bench.folder / "bars.png"]
+
+
+@case
+def prepare_into_shards_of_another_list(bench):
+    """out: holds shards |; give another folder, or --overwrite"""
+    bench.copy(bench.shards, "out")
+    return bench.prepare()
+
+
+@case
+def prepare_over_a_damaged_index(bench):
+    """index.json: damaged|remove the folder"""
+    index = bench.copy(bench.shards, "out") / "index.json"
+    index.write_text(index.read_text()[:100])
+    return [*bench.prepare(), "--overwrite"]
+
+
+@case
+def prepare_from_a_folder(bench):
+    """: |Is a directory"""
+    return ["prepare", bench.folder, *bench.prepare()[2:]]
+
+
+@case
+def estimate_without_media(bench):
+    """holds none of the 1 clips"""
+    return [*bench.prepare("file,labels\na.mp4,Dog\n"), "--dry-run"]
+
+
+@case
+def verify_no_shards(bench):
+    """: holds no index.json, so it is no folder of shards"""
+    return ["prepare", "--verify", bench.folder]
+
+
+@case
+def verify_a_damaged_shard(bench):
+    """.tfrecord: record 0: damaged"""
+    (shard,) = bench.copy(bench.shards).glob("test-*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 255
+    shard.write_bytes(content)
+    return ["prepare", "--verify", shard.parent]
+
+
+@case
+def evaluate_on_unfinished_shards(bench):
+    """copy: unfinished; run the same mmat prepare command again"""
+    index = bench.copy(bench.shards) / "index.json"
+    index.write_text(index.read_text().replace('"complete": true', '"complete": false'))
+    return bench.evaluate(data=index.parent)
 
 
 # --- trained models and shards

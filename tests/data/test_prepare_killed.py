@@ -21,14 +21,14 @@ from mmat.data.prepare import prepare
 from mmat.labels import LabelSet
 
 media, out = sys.argv[1:3]
-seed, n_clips, workers, most_kills = map(int, sys.argv[3:])
+seed, n_clips, most_kills = map(int, sys.argv[3:])
 clips = [Clip(f"clip {i}", f"{i}.wav", ("a",), split="test" if i % 5 else "train")
          for i in range(n_clips)]
 
 
 def run():
     prepare(clips, media, out, LabelSet.of(["a"]), clip_seconds=0.5, clips_per_shard=15,
-            workers=workers, progress=False)
+            workers=kills % 2, progress=False)
 
 
 def started():
@@ -75,20 +75,15 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize(("workers", "most_kills"), [(0, 20), (1, 6)])
-def test_killed_again_and_again_it_ends_with_the_same_bytes(media, tmp_path, workers, most_kills):
+def test_killed_again_and_again_it_ends_with_the_same_bytes(media, tmp_path):
     from mmat.data.lists import Clip
     from mmat.data.prepare import prepare
     from mmat.labels import LabelSet
 
     command = [sys.executable, "-c", KILLED_AT_RANDOM, str(media), str(tmp_path / "killed")]
-    done = subprocess.run(
-        [*command, "1", str(N_CLIPS), str(workers), str(most_kills)],
-        capture_output=True,
-        text=True,
-    )
+    done = subprocess.run([*command, "1", str(N_CLIPS), "16"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 2
+    assert int(done.stdout) >= 4
     clips = [
         Clip(f"clip {i}", f"{i}.wav", ("a",), split="test" if i % 5 else "train")
         for i in range(N_CLIPS)

@@ -1,0 +1,177 @@
+"""`mmat prepare` as a user runs it: lists, options, exit statuses, and what is printed."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+from mmat.cli import main
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """A working folder with five sounds, and lists and labels for them."""
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("media")
+    for i in range(5):
+        soundfile.write(f"media/{i}.wav", np.full(16000, 0.1 * i), 16000)
+    write("labels.csv", "index,mid,display_name", "0,,Dog", "1,,Cat")
+    write("list.csv", "file,labels", *(f"{i}.wav,{'Cat' if i % 2 else 'Dog'}" for i in range(5)))
+    return tmp_path
+
+
+def write(path, *lines):
+    with open(path, "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def prepare(*words, lists=("list.csv",), out="shards"):
+    common = ["--media", "media", "--labels", "labels.csv", "--out", out, "--image-model", "none"]
+    words = [*lists, *common, "--clip-seconds", "1", "--workers", "0", *words]
+    return main(["prepare", *map(str, words)])
+
+
+def index(out="shards"):
+    with open(f"{out}/index.json") as file:
+        return json.load(file)
+
+
+def test_settings_are_those_of_the_command_line(bench, capsys):
+    assert prepare("--clips-per-shard", "2", "--clip-seconds", "whole", "--split", "test") == 0
+    assert capsys.readouterr().out == "test: 5 clips\n"
+    found = index()
+    assert (found["clip_seconds"], found["clips_per_shard"]) == (None, 2)
+    assert found["splits"]["test"]["shards"] == 3
+    assert len(os.listdir("shards")) == 6
+
+
+def test_several_lists_are_one(bench, capsys):
+    write("more.csv", "file,labels,split", "4.wav,Dog,train", "extra/4.wav,Dog,test")
+    os.mkdir("media/extra")
+    os.link("media/4.wav", "media/extra/4.wav")
+    assert prepare(lists=("list.csv", "more.csv")) == 0
+    said = capsys.readouterr()
+    assert said.out == "train: 5 clips\ntest: 1 clips\n"
+    assert said.err.splitlines() == [
+        "mmat: dropped: more.csv:2: duplicate clip '4', an earlier list has it",
+        "mmat: dropped: 1 rows in all",
+    ]
+
+
+def test_wrong_rows_are_dropped_and_counted_or_an_error(bench, capsys):
+    write("list.csv", "file,labels", "0.wav,Dog", *["1.wav,Wolf"] * 30)
+    assert prepare() == 0
+    said = capsys.readouterr()
+    assert said.out == "train: 1 clips\n"
+    lines = said.err.splitlines()
+    assert len(lines) == 21 and lines[-1] == "mmat: dropped: 30 rows in all"
+    assert lines[0].startswith("mmat: dropped: list.csv:3: unknown label 'Wolf'")
+    assert prepare("--strict", out="strict") == 2
+    assert "list.csv:3: unknown label 'Wolf'" in capsys.readouterr().err
+    assert not os.path.exists("strict")
+
+
+def test_the_lists_own_labels_are_the_default(bench):
+    assert main(["prepare", "list.csv", "--media", "media", "--out", "own", "--workers", "0",
+                 "--image-model", "none"]) == 0  # fmt: skip
+    assert index("own")["labels"] == ["Cat", "Dog"]
+
+
+def test_more_failures_than_allowed_are_status_3(bench, capsys):
+    os.unlink("media/1.wav")
+    write("media/2.wav", "no sound")
+    for allowed, status in ((1, 3), (2, 0)):
+        assert prepare("--max-failures", allowed) == status
+        said = capsys.readouterr().out.splitlines()
+        assert said[-1] == "2 clips cannot be used, see shards/failures.csv"
+    with open("shards/failures.csv", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert rows["1"] == {"id": "1", "file": "1.wav", "reason": "media/1.wav: no such file"}
+    assert rows["2"]["reason"].startswith("media/2.wav: not a media file")
+    assert len(rows) == index()["failures"] == 2
+
+
+def test_other_settings_need_a_word(bench, capsys):
+    assert prepare() == 0
+    assert prepare("--keep-frames") == 2
+    assert capsys.readouterr().err == (
+        "mmat: error: shards: holds shards made with keep_frames False, not True; give another "
+        "folder, or --overwrite (overwrite=True) to replace them\n"
+    )
+    assert prepare("--keep-frames", "--overwrite") == 0
+    assert index()["keep_frames"]
+
+
+def test_verify_prints_what_is_there(bench, capsys):
+    assert prepare() == 0
+    n_bytes = os.path.getsize("shards/train-00000-of-00001.tfrecord")
+    capsys.readouterr()
+    for words in (["--verify", "shards"], ["--verify", "--out", "shards"]):
+        assert main(["prepare", *words]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"shards: 1 of 1, {n_bytes / 1e6:.1f} MB",
+            "clips: 5 of 5, 0 cannot be used",
+            "with sound: 5, with pictures: 0",
+            "complete, and as it was written",
+        ]
+    os.truncate("shards/train-00000-of-00001.tfrecord", n_bytes - 1)
+    assert main(["prepare", "--verify", "shards"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "mmat: error: shards/train-00000-of-00001.tfrecord: record 4: damaged: a checksum is "
+        "wrong, or it is cut off\n",
+    )
+
+
+def test_verify_tells_an_unfinished_folder(bench, capsys):
+    assert prepare() == 0
+    capsys.readouterr()
+    unfinished = index() | {"complete": False}
+    unfinished["splits"]["train"]["files"] = []
+    with open("shards/index.json", "w") as file:
+        json.dump(unfinished | {"splits": {"train": unfinished["splits"]["train"] | {
+            "clips": 0, "with_audio": 0}}}, file)  # fmt: skip
+    os.rename("shards/train-00000-of-00001.tfrecord", "shards/train-00000-of-00001.tfrecord.part")
+    assert main(["prepare", "--verify", "shards"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "unfinished, with 5 clips in shards that are not whole; what is there is as it was "
+        "written: run the same mmat prepare command again"
+    )
+    assert prepare() == 0
+    assert capsys.readouterr().out == (
+        "shards: 5 of 5 clips are there already; going on\ntrain: 5 clips\n"
+    )
+
+
+def test_a_dry_run_writes_nothing(bench, capsys):
+    write("list.csv", "file,labels", *(f"{i}.wav,Dog" for i in range(8)))
+    before = sorted(os.listdir("."))
+    assert prepare("--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["clips: 8 (5 found, 3 missing)", "tried: 5 (0 cannot be read)"]
+    assert lines[2].startswith("on disk: 0.000161 GB, 0.0323 MB a clip")
+    assert lines[3].endswith(" hours with 0 workers on this machine")
+    assert sorted(os.listdir(".")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "LIST is missing"),
+        (["list.csv"], "--media is missing"),
+        (["list.csv", "--media", "media"], "--out is missing"),
+        (["--verify"], "--verify reads one folder of shards, not 0"),
+        (["--verify", "a", "b"], "--verify reads one folder of shards, not 2"),
+        (["list.csv", "--clip-seconds", "0"], "'0' is no number of seconds above 0"),
+        (["list.csv", "--limit-seconds", "soon"], "'soon' is no number of seconds above 0"),
+        (["list.csv", "--clips-per-shard", "0"], "'0' is no whole number from 1 up"),
+        (["list.csv", "--max-failures", "-1"], "is no whole number from 0 up"),
+    ],
+)
+def test_wrong_options_are_one_line(bench, words, said, capsys):
+    assert main(["prepare", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mmat: error: ") and said in error and error.count("\n") == 1
