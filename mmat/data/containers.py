@@ -50,8 +50,15 @@ def opened(path: pathlib.Path):
 
 
 def first_track(container, kind: str):
-    """Return the container's first track of a kind ("audio", "video") that can be decoded."""
-    track = next((s for s in getattr(container.streams, kind) if _is_track(s)), None)
+    """Return the track of a kind ("audio", "video") to read, or None if none can be decoded.
+
+    It is the first that the file marks as a default one, else the first.
+    """
+    import av
+
+    default = av.stream.Disposition.default
+    tracks = [stream for stream in getattr(container.streams, kind) if _is_track(stream)]
+    track = next((t for t in tracks if t.disposition & default), tracks[0] if tracks else None)
     if track is not None:
         # One thread a file, because worker processes already fill the cores.
         track.codec_context.thread_count = 1

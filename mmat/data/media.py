@@ -69,11 +69,15 @@ def read_media(
 
 
 def read_audio(
-    path: str | os.PathLike, start_seconds: float | None = None, end_seconds: float | None = None
+    path: str | os.PathLike,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    reader: str = "default",
 ) -> np.ndarray:
     """Read the sound of a file, or of a range of it, as float32 (samples,), 16 kHz, mono.
 
-    Channels are averaged. A range that goes beyond the file's end gives what there is.
+    Channels are averaged. A range that goes beyond the file's end gives what there is. reader:
+    "tfio" reads wav, flac, ogg and mp3 with tensorflow-io (see `mmat.data.tfio_reader`).
     Raises InputError for a file that cannot be read, has no sound track or no samples.
 
     >>> import tempfile, soundfile
@@ -82,7 +86,18 @@ def read_audio(
     >>> read_audio(path).shape, read_audio(path, start_seconds=0.5).shape
     ((16000,), (8000,))
     """
-    return read_media(path, start_seconds, end_seconds, n_frames=0).waveform
+    if reader == "default":
+        return read_media(path, start_seconds, end_seconds, n_frames=0).waveform
+    if reader != "tfio":
+        raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
+    from mmat.data.tfio_reader import read_audio_file
+
+    waveform = read_audio_file(_checked(path), start_seconds, end_seconds)
+    if not len(waveform):
+        raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
+    if not np.isfinite(waveform).all():
+        raise InputError(f"{path}: the sound holds samples that are no finite numbers")
+    return waveform
 
 
 def read_frames(
@@ -98,9 +113,9 @@ def read_frames(
     The asked times are the centres of n equal parts of the range. Where the keyframes are at most
     two such parts apart, a picture is the nearest keyframe, or at least begins within half a
     keyframe interval; elsewhere it is the one shown at the very time. Pictures are upright
-    (rotation applied) and have square pixels. Larger ones are scaled down to `max_side_px` on the longer
-    side; or, with `square_px`, the whole picture is squeezed to a square of that size, as the
-    image networks see it.
+    (rotation applied) and have square pixels. Larger ones are scaled down to `max_side_px` on the
+    longer side; or, with `square_px`, the whole picture is squeezed to a square of that size, as
+    the image networks see it.
     Raises InputError for a file that cannot be read or that has no picture track; cover images
     of music files are none.
     """

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import pathlib
+import typing
 from collections.abc import Iterator
 
 import numpy as np
@@ -48,21 +49,22 @@ def read_pictures(
     range; which pictures, `mmat.data.keyframes.chosen` says. Raises NotReadable for what FFmpeg
     cannot decode.
     """
-    with opened(path) as (container, origin):
-        track = first_track(container, "video")
-        if track is None:
-            return None, 0.0
-        seconds = _duration_seconds(path, container, origin) - start_seconds
-        if end_seconds is not None:
-            seconds = min(seconds, end_seconds - start_seconds)
-        if seconds <= 0:
-            return None, 0.0
-        times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
-        upright = _Upright(size, track)
-        try:
-            pictures = _planned(container, track, origin, times, start_seconds + seconds, upright)
-        except _Unclear:
-            pictures = None
+    pictures = None
+    for seek in (True, False) if start_seconds > 0 else (False,):
+        with opened(path) as (container, origin):
+            track = first_track(container, "video")
+            if track is None:
+                return None, 0.0
+            seconds = _duration_seconds(path, container, origin) - start_seconds
+            if end_seconds is not None:
+                seconds = min(seconds, end_seconds - start_seconds)
+            if seconds <= 0:
+                return None, 0.0
+            times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
+            video = _Video(container, track, origin, _Upright(size, track))
+            with contextlib.suppress(_Unclear):
+                pictures = video.pictures_at(times, start_seconds + seconds, seek)
+                break
     if pictures is None:
         with frames_from(path, "video", start_seconds) as (origin, track, frames):
             upright = _Upright(size, track)
@@ -70,75 +72,80 @@ def read_pictures(
     return (np.stack(pictures), seconds) if pictures else (None, 0.0)
 
 
-def _planned(container, track, origin, times, range_end, upright) -> list[np.ndarray]:
-    packets = _packets(container, track, origin, times, range_end)
-    choice = chosen(packets, times, range_end)
-    found = {}
-    for need in needed(packets, choice):
-        found |= _decoded(container, track, packets, need, upright)
-    return [found[n] for n in choice]
+@dataclasses.dataclass(frozen=True)
+class _Video:
+    """The picture track of an open container."""
 
+    container: typing.Any
+    track: typing.Any
+    origin: float
+    upright: "_Upright"
 
-def _packets(container, track, origin: float, times, range_end: float) -> list[Packet]:
-    """Return the video packets from a keyframe before the first time to the range's end."""
-    import av
+    def pictures_at(self, times, range_end: float, seek: bool) -> list[np.ndarray]:
+        """Return the pictures that stand for the times; raise _Unclear if that cannot be told."""
+        packets = self._packets(times[0] if seek else None, range_end)
+        choice = chosen(packets, times, range_end)
+        found = {}
+        for need in needed(packets, choice):
+            found |= self._decoded(packets, need)
+        return [found[n] for n in choice]
 
-    early = times[0] - _PREROLL_SECONDS
-    for seek in (True, False) if early > 0 else (False,):
-        if early > 0:
-            with contextlib.suppress(av.error.FFmpegError):
-                container.seek(int((early * seek + origin) / track.time_base), stream=track)
-        packets: list[Packet] = []
+    def _packets(self, seek_seconds: float | None, range_end: float) -> list[Packet]:
+        """Return the video packets from a keyframe on, sought or the first, to the range's end."""
+        import av
+
+        time_base, packets = self.track.time_base, []
         with contextlib.suppress(av.error.FFmpegError):  # a file that is cut off
-            for packet in container.demux(track):
+            if seek_seconds is not None:
+                early = max(0.0, seek_seconds - _PREROLL_SECONDS) + self.origin
+                self.container.seek(int(early / time_base), stream=self.track)
+            for packet in self.container.demux(self.track):
                 if not packet.size or not (packets or packet.is_keyframe):
                     continue
                 if packet.pts is None:
                     raise _Unclear
+                seconds = float(packet.pts * time_base) - self.origin
                 stamps = (packet.pts, packet.dts)
-                seconds = float(packet.pts * track.time_base) - origin
                 packets.append(Packet(seconds, packet.is_keyframe, not packet.is_discard, stamps))
                 last = packet.pts if packet.dts is None else packet.dts
-                if float(last * track.time_base) - origin > range_end:
+                if float(last * time_base) - self.origin > range_end:
                     break
-        if packets and packets[0].seconds <= times[0]:
-            break
-    if not any(packet.is_shown for packet in packets):
-        raise _Unclear
-    return packets
+        landed_late = seek_seconds is not None and packets and packets[0].seconds > seek_seconds
+        if landed_late or not any(packet.is_shown for packet in packets):
+            raise _Unclear
+        return packets
 
+    def _decoded(self, packets: list[Packet], need: Need) -> dict[int, np.ndarray]:
+        """Decode what is needed and return the wanted pictures by their packets' numbers."""
+        import av
 
-def _decoded(container, track, packets, need: Need, upright) -> dict[int, np.ndarray]:
-    """Decode what is needed and return the wanted pictures by their packets' numbers."""
-    import av
+        context = self.track.codec_context
+        numbers = {packets[n].stamps[0]: n for n in need.wanted}
+        found = {}
 
-    context = track.codec_context
-    numbers = {packets[n].stamps[0]: n for n in need.wanted}
-    found = {}
+        def keep(frames):
+            for frame in frames:
+                if frame.pts in numbers:
+                    found.setdefault(numbers[frame.pts], self.upright(frame))
 
-    def keep(frames):
-        for frame in frames:
-            if frame.pts in numbers:
-                found.setdefault(numbers[frame.pts], upright(frame))
-
-    try:
-        pts, dts = packets[need.begin].stamps
-        container.seek(pts if dts is None else dts, stream=track)
-        ahead = (p for p in container.demux(track) if p.size)
-        ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
-        for packet in itertools.islice(ahead, need.end - need.begin + 1):
-            if context.name in _SKIPPING_DECODERS:
-                # What no other picture is predicted from is decoded only where it is asked for.
-                context.skip_frame = "DEFAULT" if packet.pts in numbers else "NONREF"
-            with contextlib.suppress(av.error.FFmpegError):
-                keep(context.decode(packet))
-        keep(context.decode(None))
-        context.flush_buffers()
-    except av.error.FFmpegError as error:
-        raise _Unclear from error
-    if len(found) < len(need.wanted):
-        raise _Unclear
-    return found
+        try:
+            pts, dts = packets[need.begin].stamps
+            self.container.seek(pts if dts is None else dts, stream=self.track)
+            ahead = (p for p in self.container.demux(self.track) if p.size)
+            ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
+            for packet in itertools.islice(ahead, need.end - need.begin + 1):
+                if context.name in _SKIPPING_DECODERS:
+                    # What no other is predicted from is decoded only where it is asked for.
+                    context.skip_frame = "DEFAULT" if packet.pts in numbers else "NONREF"
+                with contextlib.suppress(av.error.FFmpegError):
+                    keep(context.decode(packet))
+            keep(context.decode(None))
+            context.flush_buffers()
+        except av.error.FFmpegError as error:
+            raise _Unclear from error
+        if len(found) < len(need.wanted):
+            raise _Unclear
+        return found
 
 
 def _duration_seconds(path: pathlib.Path, container, origin: float) -> float:
@@ -146,7 +153,9 @@ def _duration_seconds(path: pathlib.Path, container, origin: float) -> float:
     import av
 
     if container.duration is not None:
-        return ((container.start_time or 0) + container.duration) / av.time_base - origin
+        # Matroska's duration counts from zero on the clock, not from where the file starts.
+        start = 0 if "matroska" in container.format.name else container.start_time or 0
+        return (start + container.duration) / av.time_base - origin
     ends = [0.0]
     with opened(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
         for packet in again.demux():

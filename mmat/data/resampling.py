@@ -1,5 +1,7 @@
-"""Sound of any rate, in blocks, to one waveform of 16 kHz; only the outcome is held in memory."""
+"""Sound of any rate to 16 kHz: by soxr, block by block, or by filters that do the same."""
 
+import functools
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,14 +11,19 @@ from mmat.errors import InputError
 SAMPLE_RATE_HZ = 16000
 _RATES_HZ = (1000, 768_000)
 _CHUNK_SAMPLES = 1 << 16
-_LONGEST_SECONDS = 4 * 3600
+_SILENCE_SAMPLES = 2048
+_REACH = 110  # a filter's reach to each side, in samples of the lower rate
+_LEAST_BLOCK = 384  # so many input samples at least are filtered by one matrix row
 
 
-def resampled(blocks: Iterable[np.ndarray], rate_hz: int) -> np.ndarray:
+def resampled(
+    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float = 4 * 3600.0
+) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of a sound that comes in float32 (samples,) blocks.
 
-    The same bits as `soxr.resample` of the whole. Raises InputError for a rate that no sound has
-    and for more than four hours, which damaged files promise too.
+    It is resampled as if silence came before it: soxr's first samples are off by some per cent
+    otherwise. Raises InputError for a rate that no sound has, and for a sound longer than
+    longest_seconds, since a damaged file may yield one without end.
 
     >>> resampled([np.zeros(44100, np.float32), np.zeros(22050, np.float32)], 44100).shape
     (24000,)
@@ -25,19 +32,50 @@ def resampled(blocks: Iterable[np.ndarray], rate_hz: int) -> np.ndarray:
 
     if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
         raise InputError(f"a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
+    # So much silence that it is a whole number of samples at both rates.
+    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    n_periods = -(-_SILENCE_SAMPLES // (rate_hz // common))
     stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-    waiting, n_waiting, n_seconds = [], 0, 0.0
-    parts = []
+    waiting = [np.zeros(n_periods * rate_hz // common, np.float32)]
+    n_waiting, n_seconds, parts = 0, 0.0, []
     for block in blocks:
         waiting.append(block)
         n_waiting += len(block)
         if n_waiting >= _CHUNK_SAMPLES:
             n_seconds += n_waiting / rate_hz
-            if n_seconds > _LONGEST_SECONDS:
-                hours = _LONGEST_SECONDS // 3600
-                raise InputError(f"the sound is longer than {hours} hours; read a range of it")
+            if n_seconds > longest_seconds:
+                hours = longest_seconds / 3600
+                raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
             parts.append(stream.resample_chunk(np.concatenate(waiting)))
             waiting, n_waiting = [], 0
     rest = np.concatenate(waiting) if waiting else np.zeros(0, np.float32)
     parts.append(stream.resample_chunk(rest, last=True))
-    return np.concatenate(parts)
+    return np.concatenate(parts)[n_periods * SAMPLE_RATE_HZ // common :]
+
+
+@functools.cache
+def resampling_filters(rate_hz: int) -> tuple[np.ndarray, int, int]:
+    """Return soxr's resampling from a rate to 16 kHz as filters: (filters, n_before, n_in).
+
+    Every block of n_in input samples gives filters.shape[1] output samples; they are the block,
+    with n_before samples before it and some behind it, times filters, float32. Source: what soxr
+    answers to impulses.
+    """
+    import soxr
+
+    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    repeat = -(-_LEAST_BLOCK // (rate_hz // common))
+    n_in, n_out = repeat * rate_hz // common, repeat * SAMPLE_RATE_HZ // common
+    n_before = math.ceil(_REACH * rate_hz / min(rate_hz, SAMPLE_RATE_HZ))
+    n_blocks = -(-n_before // n_in)  # blocks that an impulse reaches to each side
+    filters = np.zeros((n_before + n_in + n_before, n_out), np.float32)
+    impulse = np.zeros(n_in * (2 * n_blocks + 1), np.float32)
+    for place in range(n_in):
+        impulse[n_blocks * n_in + place] = 1.0
+        answer = soxr.resample(impulse, rate_hz, SAMPLE_RATE_HZ).reshape(-1, n_out)
+        impulse[n_blocks * n_in + place] = 0.0
+        for block in range(-n_blocks, n_blocks + 1):
+            row = n_before + place - block * n_in
+            if 0 <= row < len(filters):
+                filters[row] = answer[n_blocks + block]
+    return filters, n_before, n_in

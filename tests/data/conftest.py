@@ -6,6 +6,8 @@ import av
 import numpy as np
 import pytest
 
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
 
 @pytest.fixture(scope="session")
 def sine():
@@ -36,36 +38,39 @@ def write_media_file(
     size=(64, 48),
     rotation=0,
     aspect=None,
+    options=None,
+    first=0,
+    file_options=None,
 ):
-    """Write a real media file; picture(i) is the RGB picture number i."""
+    """Write a real media file; picture(i) is the RGB picture number i.
+
+    options: of the video codec. first: the first picture's number on the clock, in pictures.
+    """
     picture = picture or (lambda i: np.full((size[1], size[0], 3), 5 * i % 256, np.uint8))
-    with av.open(str(path), "w") as out:
-        streams = []
+    with av.open(str(path), "w", options=file_options or {}) as out:
         if video:
-            v = out.add_stream(video, rate=fps)
+            v = out.add_stream(video, rate=fps, options=options or {})
             v.width, v.height, v.pix_fmt = *size, "yuv420p"
             v.bit_rate = 2_000_000
             if aspect:
                 v.codec_context.sample_aspect_ratio = aspect
             if rotation:
                 v.set_display_rotation(rotation)
-            streams.append(v)
         if audio:
             sound = make_sine() if sound is None else sound
-            layout = {1: "mono", 2: "stereo"}[sound.shape[1]]
+            layout = LAYOUTS[sound.shape[1]]
             a = out.add_stream(audio, rate=rate, layout=layout)
-            streams.append(a)
         if video:
             for i in range(n_pictures):
                 frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24")
-                frame.pts, frame.time_base = i, fractions.Fraction(1, fps)
+                frame.pts, frame.time_base = first + i, 1 / fractions.Fraction(fps)
                 out.mux(v.encode(frame))
             out.mux(v.encode(None))
         if audio:
             block = 1024
             for i in range(0, len(sound), block):
-                part = np.ascontiguousarray(sound[i : i + block].T)
-                frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
+                part = np.ascontiguousarray(sound[i : i + block]).reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
                 frame.rate, frame.pts = rate, i
                 frame.time_base = fractions.Fraction(1, rate)
                 out.mux(a.encode(frame))
