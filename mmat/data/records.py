@@ -79,7 +79,9 @@ def encode_example(record: Record) -> bytes:
         "event_offset_seconds": _floats(*offsets),
         "frames_jpeg": _bytes(*record.frames_jpeg),
     }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    # Else the order of the features is that of a hash table, another one in every process.
+    return example.SerializeToString(deterministic=True)
 
 
 def decode_example(serialized: bytes) -> Record:
