@@ -194,6 +194,22 @@ def test_media_are_found_under_the_names_that_downloaders_give(corpus, tmp_path)
     assert (arrays["ids"], arrays["waveform"].shape) == (["abc_0.200_0.700"], (1, 8000, 1))
 
 
+def test_a_clip_that_takes_too_long_costs_itself(corpus, tmp_path):
+    folder, _ = corpus
+    shutil.copy(folder / "blind.flac", tmp_path / "short.flac")
+    noise = np.random.default_rng(0).normal(0, 0.1, (44100 * 60, 2))
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", 44100, 2) as file:
+        for _ in range(20):
+            file.write(noise)
+    clips = [Clip(str(i), f"{name}.flac") for i, name in enumerate(("short", "long", "short"))]
+    changes = {"clip_seconds": None, "image_classifier": None, "workers": 1, "limit_seconds": 1.0}
+    index = run((tmp_path, clips), tmp_path / "shards", **changes)
+    assert (index["splits"]["train"]["clips"], index["failures"]) == (2, 1)
+    reason = f"{tmp_path}/long.flac: takes longer than 1 s to decode"
+    table = (tmp_path / "shards" / "failures.csv").read_text()
+    assert table == f"id,file,reason\n1,long.flac,{reason}\n"
+
+
 def test_wrong_folders_and_empty_lists_are_refused(corpus, tmp_path):
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(InputError, match="something other than shards"):
