@@ -4,6 +4,7 @@ A plan is pure data made from a seed alone; `mmat.data.render` turns it into med
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -167,10 +168,10 @@ def _plan_clip(
 def _plan_sound(label, split, material, rng, composition) -> Sound:
     speed, tilt_db, cutoff_hz = 1.0, 0.0, 0.0
     if split == "train":
-        speed = float(np.exp(rng.uniform(*np.log(composition.train_speed))))
+        speed = _log_uniform(rng, composition.train_speed)
         tilt_db = float(rng.uniform(-composition.train_tilt_db, composition.train_tilt_db))
         if rng.random() < composition.train_low_pass:
-            cutoff_hz = float(np.exp(rng.uniform(*np.log(composition.train_cutoff_hz))))
+            cutoff_hz = _log_uniform(rng, composition.train_cutoff_hz)
     return Sound(
         recording=material.one_of(material.recordings[label]),
         label=label,
@@ -181,6 +182,12 @@ def _plan_sound(label, split, material, rng, composition) -> Sound:
         tilt_db=tilt_db,
         cutoff_hz=cutoff_hz,
     )
+
+
+def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
+    # Rounded, since the last digit of an exponential differs between processors and libraries, and
+    # other plans would mean other clips.
+    return round(math.exp(rng.uniform(*map(math.log, bounds))), 6)
 
 
 def _plan_picture(labels, material, rng, composition) -> Picture:
