@@ -12,13 +12,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from mmat.data.clip_records import (
-    ClipJob,
-    ImageClassifier,
-    Settings,
-    clip_jobs,
-    media_sha256,
-)
+from mmat.data.clip_records import ClipJob, ImageClassifier, Settings, clip_jobs, media_sha256
 from mmat.data.clips import Clip
 from mmat.data.finding import MediaFolder
 from mmat.data.locking import writing_alone
@@ -91,7 +85,6 @@ def prepare(
         **dataclasses.asdict(settings),
         "list_sha256": _list_sha256(clips),
     }
-
     making = Making(settings, image_classifier, workers, limit_seconds)
 
     def jobs_of(shard: Shard) -> list[ClipJob]:

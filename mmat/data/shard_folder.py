@@ -124,6 +124,8 @@ class ShardFolder:
 
     def finish(self) -> dict:
         """Put the failures together, write the finished index, and return it."""
+        for shard in self.plan:  # of a pipeline that was killed
+            (self.path / (shard.name + JOBS_SUFFIX)).unlink(missing_ok=True)
         write_failures(self.path, [shard.name for shard in self.plan])
         return self.save(complete=True)
 

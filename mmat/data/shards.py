@@ -7,18 +7,15 @@ so reading one record of every shard in turn gives the order of the list.
 import contextlib
 import csv
 import dataclasses
-import hashlib
 import json
 import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-import tensorflow as tf
-
 from mmat.data.clips import Clip
-from mmat.data.records import SCHEMA_VERSION, Record, encode_example
-from mmat.data.shard_file import FAILURES_SUFFIX, PART_SUFFIX, Counts, failure_rows, sync
+from mmat.data.records import SCHEMA_VERSION
+from mmat.data.shard_file import FAILURES_SUFFIX, PART_SUFFIX, failure_rows, sync
 from mmat.errors import InputError
 
 INDEX_FILE = "index.json"
@@ -168,35 +165,3 @@ def shard_files(folder: str | os.PathLike, index: dict, split: str) -> list[str]
         known = ", ".join(index["splits"]) or "none"
         raise InputError(f"{folder}: no clips of a split {split!r}; its splits: {known}")
     return [os.path.join(folder, file["name"]) for file in index["splits"][split]["files"]]
-
-
-class SplitWriter:
-    """Writes records that were not made of media to the shards of a split, one in turn.
-
-    `close` returns the split's entry of the index.
-    """
-
-    def __init__(self, folder: str | os.PathLike, split: str, n_shards: int):
-        self._paths = [pathlib.Path(folder, name) for name in shard_names(split, n_shards)]
-        self._writers = [tf.io.TFRecordWriter(str(path)) for path in self._paths]
-        self._counts = [Counts() for _ in self._paths]
-        self._n_records = 0
-
-    def write(self, record: Record) -> None:
-        """Append a record to the next shard."""
-        i = self._n_records % len(self._paths)
-        self._writers[i].write(encode_example(record))
-        self._counts[i].add(record)
-        self._n_records += 1
-
-    def close(self) -> dict:
-        """Close the shards and return the split's entry of the index."""
-        for writer in self._writers:
-            writer.close()
-        files = []
-        for path, counts in zip(self._paths, self._counts, strict=True):
-            content = path.read_bytes()
-            entry = {"name": path.name, "bytes": len(content), **dataclasses.asdict(counts)}
-            files.append(entry | {"sha256": hashlib.sha256(content).hexdigest()})
-        sums = {key: sum(entry[key] for entry in files) for key in SUMMED}
-        return {"listed": self._n_records, "shards": len(files), **sums, "files": files}
