@@ -76,6 +76,10 @@ lint: venv  ## ruff: rules and format
 test: lint fetch  ## lint and all tests
 	$(BIN)/python -m pytest
 
+.PHONY: test-long
+test-long: fetch  ## the tests that take minutes, which `make test` leaves out
+	$(BIN)/python -m pytest tests/long
+
 .PHONY: test-next
 test-next: venv-next  ## all tests with the newest TensorFlow
 	$(NEXT_BIN)/mmat fetch models
