@@ -22,7 +22,8 @@ _OPTIONS = {
     "max_pixels": str(8192 * 8192),  # a damaged header may promise pictures that fill the memory
 }
 _SAME_PLACE_SECONDS = 0.01  # containers round their times, Matroska to a millisecond
-_LONGEST_GAP_SECONDS = 60.0  # a longer jump is a damaged time stamp, not a pause
+_GAPS_SECONDS = 60.0  # pauses beyond this, in all, are damaged time stamps
+_PLANES = 8  # so many pointers a frame of FFmpeg has for channels
 _PREROLL_SECONDS = 0.2  # codecs need some sound before the first exact sample
 
 
@@ -112,14 +113,17 @@ def _decoded(container, track) -> Iterator:
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as damaged:
-                error = damaged
+                error = damaged.with_traceback(None)
                 continue
             some = some or bool(frames)
             yield from frames
     except av.error.FFmpegError as cut_off:
-        error = cut_off
+        error = cut_off.with_traceback(None)
     if error is not None and not some:
-        raise error
+        try:
+            raise error
+        finally:
+            error = None  # or traceback and frame would keep each other, and the file, in memory
 
 
 @contextlib.contextmanager
@@ -141,17 +145,19 @@ def sound_from(path: pathlib.Path, start_seconds: float, end_seconds: float | No
 
 def _placed(frames: Iterator, rate: int, origin: float, first: int) -> Iterator:
     """Yield (place in samples, mono samples) of each frame."""
-    cursor = None
+    cursor, gaps_left = None, _GAPS_SECONDS * rate
     for frame in frames:
         if frame.sample_rate != rate:
             raise InputError("the sample rate changes inside the file")
         expected = first if cursor is None else cursor
         place = expected if frame.time is None else round((frame.time - origin) * rate)
         near = cursor is not None and abs(place - expected) <= _SAME_PLACE_SECONDS * rate
-        if near or place - expected > _LONGEST_GAP_SECONDS * rate:
+        if near or place - expected > gaps_left:
             place = expected
-        yield place, _mono(frame)
-        cursor = place + frame.samples
+        gaps_left -= max(0, place - expected)
+        mono = _mono(frame)
+        yield place, mono
+        cursor = place + len(mono)
 
 
 def _joined(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarray]:
@@ -170,12 +176,23 @@ def _joined(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarr
 
 def _mono(frame) -> np.ndarray:
     """Return an audio frame's channel mean, float32 (samples,) in [-1, 1]."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    mono = samples.mean(axis=0, dtype=np.float32 if samples.dtype.kind == "f" else np.float64)
+    import av
+
+    frames = [frame]
+    if frame.format.is_planar and frame.layout.nb_channels >= _PLANES:
+        # PyAV would look for planes behind the last one, and crash.
+        frames = av.AudioResampler("flt", frame.layout, frame.sample_rate).resample(frame)
+    samples = np.concatenate([_channels(each) for each in frames], axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):  # damage; the caller looks for it
+        mono = samples.mean(axis=0, dtype=np.float32 if samples.dtype.kind == "f" else np.float64)
     if samples.dtype == np.uint8:
         mono = mono / 128 - 1
     elif samples.dtype.kind == "i":
         mono = mono / -float(np.iinfo(samples.dtype).min)
     return mono.astype(np.float32)
+
+
+def _channels(frame) -> np.ndarray:
+    samples = frame.to_ndarray()
+    planar = frame.format.is_planar
+    return samples if planar else samples.reshape(-1, frame.layout.nb_channels).T

@@ -168,7 +168,9 @@ def _blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[n
         block = file.read(min(last - first, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
         if not len(block):
             return
-        yield block.mean(axis=1)
+        with np.errstate(all="ignore"):  # infinities are looked for in the end
+            mono = block.mean(axis=1)
+        yield mono
         first += len(block)
 
 

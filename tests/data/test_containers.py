@@ -42,6 +42,15 @@ def test_containers_keep_pitch_level_and_length(
         assert amplitude(middle) == pytest.approx(level, rel=tolerance), (rate, n_channels)
 
 
+@pytest.mark.parametrize(("name", "audio"), [("a.mp4", "aac"), ("a.mka", "libopus")])
+def test_eight_channels_each_in_a_plane_of_its_own(tmp_path, name, audio, write_container, sine):
+    sound = np.zeros((48000, 8), np.float32)
+    sound[:, 1] = sine(1.0, 48000)[:, 0]
+    middle = read_audio(write_container(tmp_path / name, None, audio, sound, 48000))[4000:12000]
+    assert abs(loudest_hz(middle) - 1000) <= 2
+    assert amplitude(middle) == pytest.approx(0.5 / 8, rel=0.06)
+
+
 @pytest.mark.parametrize(("name", "video", "audio"), [case[:3] for case in CONTAINERS])
 def test_containers_keep_time(tmp_path, name, video, audio, write_container, sine):
     sound = beep_at(3.0, sine, rate=48000, channels=2)
