@@ -253,12 +253,6 @@ def prepare_without_media_folder(bench):
 
 
 @case
-def prepare_without_media(bench):
-    """none of the 2 clips can be read|a.mp4: no such file"""
-    return bench.prepare("file,labels\na.mp4,Dog\nb.mp4,Dog\n")
-
-
-@case
 def prepare_without_labels(bench):
     """none.csv: |No such file"""
     return bench.prepare(labels=bench.folder / "none.csv")
@@ -635,6 +629,16 @@ def test_one_line_and_nothing_left_behind(case, bench, tmp_path, monkeypatch, ca
     captured = capsys.readouterr()
     check(status, captured.out, captured.err, case.__doc__)
     assert contents(tmp_path) == before
+
+
+def test_where_no_clip_can_be_read_their_reasons_are_left(bench, capsys):
+    argv = bench.prepare("file,labels\na.mp4,Dog\nb.mp4,Dog\n")
+    status = main([str(word) for word in argv])
+    captured = capsys.readouterr()
+    why = "none of the 2 clips can be read|a.mp4: no such file|failures.csv"
+    check(status, captured.out, captured.err, why)
+    out = pathlib.Path(argv[argv.index("--out") + 1])
+    assert len((out / "failures.csv").read_text().splitlines()) == 3
 
 
 # As a user runs it: what TensorFlow says at its start would be further lines.

@@ -49,7 +49,9 @@ def test_version(capsys):
     assert (end.value.code, capsys.readouterr().out) == (0, f"mmat {mmat.__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["fetch", "lists", "prepare", "evaluate", "score", "export", "tag"])
+@pytest.mark.parametrize(
+    "command", ["fetch", "lists", "prepare", "evaluate", "score", "export", "tag"]
+)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

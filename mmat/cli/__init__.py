@@ -31,7 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: say("warning", message)
         try:
-            arguments = _parser().parse_args(argv)
+            parser = _parser()
+            # Beam's options change with its runner, so they are Beam's to know.
+            arguments, arguments.beam_options = parser.parse_known_args(argv)
+            if arguments.beam_options and getattr(arguments, "runner", None) is None:
+                parser.error(f"unrecognized arguments: {' '.join(arguments.beam_options)}")
             return arguments.run(arguments)
         except InputError as error:
             say("error", error)

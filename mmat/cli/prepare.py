@@ -78,8 +78,7 @@ def add(commands) -> None:
     command.add_argument(
         "--runner",
         metavar="NAME",
-        nargs=argparse.REMAINDER,
-        help="run as an Apache Beam pipeline; what follows are Beam's options, so this comes last",
+        help="run as an Apache Beam pipeline; further options are Beam's, as --NAME=VALUE",
     )
     command.set_defaults(run=run)
 
@@ -143,8 +142,7 @@ def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
 
     beam_options = None
     if arguments.runner is not None:
-        name, *options = [word for word in arguments.runner if word != "--"] or [""]
-        beam_options = [f"--runner={name}", *options]
+        beam_options = [f"--runner={arguments.runner}", *arguments.beam_options]
     index = prepare(
         clips,
         arguments.media,

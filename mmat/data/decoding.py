@@ -152,7 +152,9 @@ def serve(limit_seconds: float, memory_limit_bytes: int) -> None:
     import soxr  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a codec library prints must not fall among the answers
+    with open(os.devnull, "w") as nowhere:
+        for stream in (1, 2):  # codec libraries print, of damaged files line upon line
+            os.dup2(nowhere.fileno(), stream)
     answers.write(_READY)
     answers.flush()
     with contextlib.suppress(EOFError, BrokenPipeError):  # the parent has gone

@@ -5,6 +5,7 @@ the other, and a run that was stopped goes on where it was when it is started ag
 """
 
 import contextlib
+import csv
 import dataclasses
 import errno
 import hashlib
@@ -18,10 +19,9 @@ from mmat.data.finding import MediaFolder
 from mmat.data.locking import writing_alone
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.records import SCHEMA_VERSION
-from mmat.data.shard_file import FAILURES_SUFFIX, failure_rows
 from mmat.data.shard_folder import ShardFolder, check_ours
 from mmat.data.shard_making import Making, make_shards
-from mmat.data.shards import LABELS_FILE, Shard, load_index, plan_shards, replacing
+from mmat.data.shards import FAILURES_FILE, LABELS_FILE, Shard, load_index, plan_shards, replacing
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 
@@ -106,8 +106,10 @@ def prepare(
             entries = _beam().make_shards(folder, jobs_of, making, list(beam_options))
         for entry in entries:
             folder.add(entry)
-        _check_some_read(folder, len(clips))
-        return folder.finish()
+        index = folder.finish()
+    if not any(split["clips"] for split in index["splits"].values()):
+        raise InputError(f"none of the {len(clips)} clips can be read; {_first_reason(out_folder)}")
+    return index
 
 
 def _beam():
@@ -135,12 +137,11 @@ def _list_sha256(clips: list[Clip]) -> str:
     return digest.hexdigest()
 
 
-def _check_some_read(folder: ShardFolder, n_clips: int) -> None:
-    if any(entry["clips"] for entry in folder.entries.values()):
-        return
-    *_, reason = next(failure_rows(folder.path / (folder.plan[0].name + FAILURES_SUFFIX)))
-    folder.clear()
-    raise InputError(f"none of the {n_clips} clips can be read; first {reason}")
+def _first_reason(folder: pathlib.Path) -> str:
+    path = folder / FAILURES_FILE
+    with open(path, encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    return f"first {first['reason']} (all in {path})"
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
     >>> to_int16(np.array([-2.0, -0.5, 0.0, 2.0])).tolist()
     [-32768, -16384, 0, 32767]
     """
-    return np.clip(np.round(waveform * _INT16_SCALE), -32768, 32767).astype("<i2")
+    # First to [-1, 1]: the product of what a damaged file holds would overflow.
+    return np.round(np.clip(waveform, -1, 1) * _INT16_SCALE).clip(max=32767).astype("<i2")
 
 
 def to_float32(audio: np.ndarray) -> np.ndarray:

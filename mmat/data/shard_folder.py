@@ -61,6 +61,9 @@ class ShardFolder:
         if not (self.path / INDEX_FILE).is_file():
             return False
         index = load_index(self.path)
+        if index.get("complete") and not any(split["clips"] for split in index["splits"].values()):
+            _remove(self.path, index)  # nothing could be read: every clip is tried again
+            return False
         other = self._difference(index)
         if other and not overwrite:
             raise InputError(f"{self.path}: holds shards {other}; {_TO_REPLACE}")
@@ -128,10 +131,6 @@ class ShardFolder:
             (self.path / (shard.name + JOBS_SUFFIX)).unlink(missing_ok=True)
         write_failures(self.path, [shard.name for shard in self.plan])
         return self.save(complete=True)
-
-    def clear(self) -> None:
-        """Remove everything that a run has put there."""
-        _remove(self.path, self.save(complete=False))
 
 
 def _remove(folder: pathlib.Path, index: dict) -> None:

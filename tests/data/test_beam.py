@@ -84,9 +84,7 @@ def test_an_error_of_the_file_system_is_told_as_on_one_machine(corpus, local, tm
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
-        with pytest.raises(
-            InputError, match=r"\.part: File too large; the finished"
-        ):
+        with pytest.raises(InputError, match=r"\.part: File too large; the finished"):
             run(corpus, out, beam_options=["--runner=DirectRunner"], workers=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

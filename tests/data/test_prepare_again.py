@@ -146,12 +146,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(movies, stop_at, capsys):
     assert contents(out) == interrupted
 
 
-def test_where_nothing_can_be_read_nothing_is_left_and_a_rerun_starts_anew(media):
+def test_where_nothing_can_be_read_the_reasons_are_left_and_a_rerun_starts_anew(media):
     clips = [Clip(name, name, ("Dog",)) for name in ("a.wav", "b.wav", "c.wav", "d.wav")]
     for _ in range(2):
         with pytest.raises(InputError, match="none of the 4 clips can be read; first .*a.wav: no"):
             run(media, clips)
-        assert not (media.parent / "shards").exists()
+        assert len((media.parent / "shards" / "failures.csv").read_text().splitlines()) == 5
     soundfile.write(media / "a.wav", np.zeros(1600), 16000)
     assert run(media, clips)["splits"]["train"]["clips"] == 1
 
