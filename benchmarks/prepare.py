@@ -2,11 +2,12 @@
 
     python benchmarks/prepare.py                      100 and 1,000 clips, about a minute
     python benchmarks/prepare.py --clips 1000 20000   memory must not grow: 7 GB of disk
+    python benchmarks/prepare.py --image-model efficientnet_lite0
 
 The clips are 10 s ranges of a few files that the script writes: wav, flac and ogg, 44.1 kHz, two
-channels. Without pictures, unless --image-model names a network. Peak memory is that of the
-command and its workers together, sampled ten times a second; each size is one run. The seconds
-are those of the whole command, in which Python and TensorFlow start for some of them.
+channels; with --image-model one movie, 720p H.264 (a keyframe every 2 s) with AAC. Peak memory is
+that of the command and its workers together, sampled ten times a second; each size is one run. The
+seconds are those of the whole command, in which Python and TensorFlow start for some of them.
 """
 
 import argparse
@@ -20,12 +21,14 @@ import sys
 import tempfile
 import time
 
+import av
 import numpy as np
 import soundfile
 from tabulate import tabulate
 
 FILE_SECONDS, CLIP_SECONDS, RATE_HZ = 120, 10, 44100
 FORMATS = ("wav", "flac", "ogg")
+MOVIE_SECONDS, FPS, KEYFRAME_EVERY = 40, 25, 50
 BLOCK_SECONDS = 10  # libvorbis overflows its stack on longer blocks
 
 
@@ -39,9 +42,15 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         folder = pathlib.Path(folder)
-        write_media(folder / "media")
+        (folder / "media").mkdir()
+        if arguments.image_model == "none":
+            write_sounds(folder / "media")
+            files, file_seconds = [f"a.{suffix}" for suffix in FORMATS], FILE_SECONDS
+        else:
+            write_movie(folder / "media" / "a.mp4")
+            files, file_seconds = ["a.mp4"], MOVIE_SECONDS
         for n_clips in arguments.clips:
-            write_list(folder / "list.csv", n_clips)
+            write_list(folder / "list.csv", n_clips, files, file_seconds)
             seconds, peak_bytes = measured(folder, arguments)
             size_bytes = sum(path.stat().st_size for path in (folder / "shards").iterdir())
             shutil.rmtree(folder / "shards")
@@ -52,9 +61,8 @@ def main() -> None:
     print(tabulate(rows, header, stralign="right", disable_numparse=True))
 
 
-def write_media(folder: pathlib.Path) -> None:
+def write_sounds(folder: pathlib.Path) -> None:
     """Write one file of each format: a tone that wanders, in noise."""
-    folder.mkdir()
     rng = np.random.default_rng(0)
     for suffix in FORMATS:
         with soundfile.SoundFile(folder / f"a.{suffix}", "w", RATE_HZ, 2) as file:
@@ -64,13 +72,32 @@ def write_media(folder: pathlib.Path) -> None:
                 file.write(tone[:, None] + rng.normal(0, 0.05, (len(times), 2)))
 
 
-def write_list(path: pathlib.Path, n_clips: int) -> None:
+def write_movie(path: pathlib.Path) -> None:
+    """Write coloured tiles that drift, with noise to hear."""
+    rng = np.random.default_rng(0)
+    tiles = np.kron(rng.integers(0, 256, (45, 80, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+    with av.open(str(path), "w") as out:
+        options = {"g": str(KEYFRAME_EVERY), "preset": "veryfast"}
+        video = out.add_stream("libx264", rate=FPS, options=options)
+        video.height, video.width, video.pix_fmt = *tiles.shape[:2], "yuv420p"
+        audio = out.add_stream("aac", rate=RATE_HZ, layout="stereo")
+        for number in range(MOVIE_SECONDS * FPS):
+            picture = np.ascontiguousarray(np.roll(tiles, 3 * number, axis=1))
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        sound = rng.normal(0, 0.1, (2, MOVIE_SECONDS * RATE_HZ)).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
+        frame.sample_rate = RATE_HZ
+        out.mux(audio.encode(frame))
+        out.mux([*video.encode(None), *audio.encode(None)])
+
+
+def write_list(path: pathlib.Path, n_clips: int, files: list[str], file_seconds: float) -> None:
     with open(path, "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("id", "file", "start_seconds", "end_seconds", "labels"))
         for i in range(n_clips):
-            start = i * 0.37 % (FILE_SECONDS - CLIP_SECONDS)
-            name = f"a.{FORMATS[i % len(FORMATS)]}"
+            start = i * 0.37 % (file_seconds - CLIP_SECONDS)
+            name = files[i % len(files)]
             table.writerow((f"clip {i}", name, f"{start:.2f}", f"{start + CLIP_SECONDS:.2f}", "a"))
 
 
