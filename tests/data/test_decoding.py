@@ -1,6 +1,7 @@
 """Decoding processes: order, start-up, and one that dies costs one file."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import signal
@@ -86,8 +87,11 @@ def alive(pid):
 
 def workers_of(pid):
     """The numbers of a process's children."""
-    threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for each in threads for child in (each / "children").read_text().split()]
+    children = []
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+            children += map(int, (thread / "children").read_text().split())
+    return children
 
 
 def wait_until(condition, seconds=30.0):
