@@ -2,14 +2,21 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
+SHOWN_ROWS = 20  # of those dropped
 
 
 def say(kind: str, message: object) -> None:
     """Print a message on standard error, in one line."""
     print(f"mmat: {kind}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+
+
+def say_dropped(rows: Sequence) -> None:
+    """Print on standard error which rows of a list were left out, the first of them."""
+    for row in rows[:SHOWN_ROWS]:
+        say("dropped", f"{row.file}:{row.line}: {row.reason}")
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

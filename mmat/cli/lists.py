@@ -5,10 +5,8 @@ import dataclasses
 import json
 import os
 
-from mmat.cli.common import say
+from mmat.cli.common import SHOWN_ROWS, say, say_dropped
 from mmat.errors import InputError
-
-SHOWN_ROWS = 20  # of those dropped
 
 
 def add(commands) -> None:
@@ -45,8 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     media = MediaFolder(arguments.media) if arguments.media else None
     labels = named_label_set(arguments.labels) if arguments.labels else None
     read = read_lists(arguments.files, labels, arguments.events, arguments.split, arguments.strict)
-    for row in read.dropped[:SHOWN_ROWS]:
-        say("dropped", f"{row.file}:{row.line}: {row.reason}")
+    say_dropped(read.dropped)
     if read.dropped[SHOWN_ROWS:]:
         say("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
     summary = summarise(read, media)

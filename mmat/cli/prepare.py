@@ -4,10 +4,8 @@ import argparse
 import os
 import pathlib
 
-from mmat.cli.common import SOME_FAILED, at_least, say
+from mmat.cli.common import SOME_FAILED, at_least, say, say_dropped
 from mmat.errors import InputError
-
-_DROPPED_SHOWN = 20
 
 
 def add(commands) -> None:
@@ -115,8 +113,7 @@ def _read_lists(arguments: argparse.Namespace):
 
     labels = named_label_set(arguments.labels) if arguments.labels else None
     read = read_lists(arguments.lists, labels, arguments.events, arguments.split, arguments.strict)
-    for row in read.dropped[:_DROPPED_SHOWN]:
-        say("dropped", f"{row.file}:{row.line}: {row.reason}")
+    say_dropped(read.dropped)
     if read.dropped:
         say("dropped", f"{len(read.dropped)} rows in all")
     return clips_of(read.table), read.labels

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from mmat.data.media import SAMPLE_RATE_HZ
+from mmat.data.records import INT16_SCALE
 from mmat.errors import InputError
 
 FIXED_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 MODEL_INPUTS = (*FIXED_INPUTS, "n_samples")
 PRESENCE = {"waveform": "has_audio", "image_probabilities": "has_video"}
-_INT16_SCALE = 32768.0
 
 
 def record_shape(index: dict) -> dict[str, int | None]:
@@ -85,7 +85,7 @@ def parse_example(
     has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
     audio = tf.cond(
         has_audio,
-        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / _INT16_SCALE,
+        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / INT16_SCALE,
         lambda: tf.zeros((n_samples or 1,)),
     )
     shape = (n_frames, n_image_labels)

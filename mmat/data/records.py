@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 SCHEMA_VERSION = 1
-_INT16_SCALE = 32768.0
+INT16_SCALE = 32768.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +46,12 @@ def to_int16(waveform: np.ndarray) -> np.ndarray:
     [-32768, -16384, 0, 32767]
     """
     # First to [-1, 1]: the product of what a damaged file holds would overflow.
-    return np.round(np.clip(waveform, -1, 1) * _INT16_SCALE).clip(max=32767).astype("<i2")
+    return np.round(np.clip(waveform, -1, 1) * INT16_SCALE).clip(max=32767).astype("<i2")
 
 
 def to_float32(audio: np.ndarray) -> np.ndarray:
     """Return int16 samples as float32 in [-1, 1)."""
-    return audio.astype(np.float32) / np.float32(_INT16_SCALE)
+    return audio.astype(np.float32) / np.float32(INT16_SCALE)
 
 
 def encode_example(record: Record) -> bytes:
@@ -106,59 +106,6 @@ def decode_example(serialized: bytes) -> Record:
         ),
         frames_jpeg=tuple(feature["frames_jpeg"].bytes_list.value),
     )
-
-
-def parse_example(
-    serialized: tf.Tensor,
-    n_classes: int,
-    n_samples: int | None,
-    n_frames: int,
-    n_image_labels: int,
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Turn a serialized example into model inputs and weak labels, in the graph.
-
-    n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
-    (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
-    has_video: bool ()}, weak_labels: float32 (n_classes,)). What the clip lacks is zeros with
-    False beside it; has_video tells of the probabilities.
-
-    >>> record = Record("a", audio=np.full(16000, -32768, np.int16), labels=(1,))
-    >>> inputs, weak_labels = parse_example(encode_example(record), 3, 16000, 8, 1000)
-    >>> inputs["waveform"].shape.as_list(), weak_labels.numpy().tolist()
-    ([16000, 1], [0.0, 1.0, 0.0])
-    >>> float(inputs["waveform"][0, 0]), bool(inputs["has_video"])
-    (-1.0, False)
-    """
-    row = tf.io.parse_single_example(
-        serialized,
-        {
-            "audio": tf.io.FixedLenFeature((), tf.string),
-            "image_probabilities": tf.io.FixedLenFeature((), tf.string),
-            "n_frames": tf.io.FixedLenFeature((), tf.int64),
-            "has_audio": tf.io.FixedLenFeature((), tf.int64),
-            "labels": tf.io.RaggedFeature(tf.int64),
-        },
-    )
-    has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
-    audio = tf.cond(
-        has_audio,
-        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / _INT16_SCALE,
-        lambda: tf.zeros((n_samples or 1,)),
-    )
-    shape = (n_frames, n_image_labels)
-    probabilities = tf.cond(
-        has_video,
-        lambda: tf.reshape(tf.io.decode_raw(row["image_probabilities"], tf.float16), shape),
-        lambda: tf.zeros(shape, tf.float16),
-    )
-    inputs = {
-        "waveform": tf.reshape(audio, (n_samples or -1, 1)),
-        "image_probabilities": tf.cast(probabilities, tf.float32),
-        "has_audio": has_audio,
-        "has_video": has_video,
-    }
-    weak_labels = tf.reduce_sum(tf.one_hot(row["labels"], n_classes), axis=0)
-    return inputs, tf.minimum(weak_labels, 1.0)
 
 
 def _bytes(*values: bytes) -> tf.train.Feature:

@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
 
+from mmat.data.parsing import parse_example
 from mmat.data.records import (
     Record,
     decode_example,
     encode_example,
-    parse_example,
     to_float32,
     to_int16,
 )
