@@ -1,5 +1,7 @@
 """What every metric asks of its input: shapes that fit, truth that is yes or no, real scores."""
 
+import importlib
+import types
 import warnings
 
 import numpy as np
@@ -52,3 +54,19 @@ def warn_if_empty(truth: np.ndarray) -> None:
         warnings.warn("the truth holds no clips; every figure is 0", stacklevel=3)
     elif not truth.any():
         warnings.warn("no clip of the truth has a label; every figure is 0", stacklevel=3)
+
+
+def quiet_import(name: str, what: str, version: str) -> types.ModuleType:
+    """Import a package of the field without what it and its dependencies warn of at import.
+
+    what: what needs it, for the InputError that is raised where it is missing.
+    """
+    with warnings.catch_warnings():
+        # Escapes in docstrings, and in dcase_util the end of pkg_resources.
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"{what}: {name} is missing ({error}); pip install {name}=={version}"
+            ) from error

@@ -168,13 +168,4 @@ def _joined(events: Sequence[tuple]) -> list[tuple[float, float, str]]:
 
 
 def _sed_scores_eval():
-    with warnings.catch_warnings():
-        # Its docstrings hold escapes that Python warns of where it compiles them.
-        warnings.simplefilter("ignore")
-        try:
-            import sed_scores_eval
-        except ImportError as error:
-            raise InputError(
-                f"PSDS: sed_scores_eval is missing ({error}); pip install sed_scores_eval==0.0.4"
-            ) from error
-    return sed_scores_eval
+    return checks.quiet_import("sed_scores_eval", "PSDS", "0.0.4")

@@ -186,13 +186,4 @@ def _as_dicts(events, what: str, n_classes: int) -> list[dict]:
 
 
 def _sed_eval():
-    with warnings.catch_warnings():
-        # Its dependency dcase_util announces the end of pkg_resources at every import.
-        warnings.simplefilter("ignore")
-        try:
-            import sed_eval
-        except ImportError as error:
-            raise InputError(
-                f"segment scores: sed_eval is missing ({error}); pip install sed_eval==0.2.1"
-            ) from error
-    return sed_eval
+    return checks.quiet_import("sed_eval", "segment scores", "0.2.1")
