@@ -44,18 +44,29 @@ def started():
     return pid
 
 
-rng, kills, longest = random.Random(seed), 0, 0.3
+def written():
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(out))
+    except FileNotFoundError:  # nothing is there yet, or a part was just renamed
+        return 0
+
+
+# Each run is killed once it has written a random number of bytes of its own, whatever the speed of
+# the machine; the first of them before it has written any.
+rng, kills, most_bytes = random.Random(seed), 0, n_clips * 16000 // 6
 while True:
+    before, wanted = written(), rng.randrange(most_bytes) * (kills > 0)
     pid = started()
-    if kills < most_kills:
-        time.sleep(rng.uniform(0.0, longest))
-        os.kill(pid, signal.SIGKILL)
-    status = os.waitpid(pid, 0)[1]
-    if status == 0:
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        if kills < most_kills and written() - before >= wanted:
+            os.kill(pid, signal.SIGKILL)
+            ended = os.waitpid(pid, 0)
+            break
+        time.sleep(rng.uniform(0.0, 0.01))
+    if ended[1] == 0:
         break
-    assert os.WIFSIGNALED(status), status
+    assert os.WIFSIGNALED(ended[1]), ended[1]
     kills += 1
-    longest *= 1.02  # so that some of the kills come late on a slow machine too
 print(kills)
 """
 

@@ -1,0 +1,104 @@
+"""The systems that the mini corpus trains, for mini.py and for the studies beside it."""
+
+import keras
+import numpy as np
+
+from mmat.data.mixing import MixedMels
+from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.fusion import fused_model
+from mmat.models.pooling import linear_softmax
+from mmat.models.video import video_branch
+from mmat.training import (
+    TaggingFigures,
+    TaggingPictures,
+    back_end,
+    front_end,
+    late_head,
+    predict,
+    tensorboard,
+    warm_cosine,
+)
+
+AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
+VIDEO_EPOCHS, LATE_EPOCHS = 60, 60
+
+
+def train_audio(
+    data, labels, seed, dtype, epochs=AUDIO_EPOCHS, logs=None, pooling=linear_softmax
+) -> keras.Model:
+    """The authors' CRNN on log-mel that is shifted, filtered, hidden in parts, and mixed."""
+    heard = {split: np.flatnonzero(data[split]["has_audio"]) for split in ("train", "validation")}
+    augmentation = (RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed))
+    options = {"pooling": pooling, "augmentation": augmentation, "dropout": 0.3}
+    audio = audio_branch(len(labels), **options, dtype=dtype)
+    waveform = data["train"]["waveform"][heard["train"]]
+    adapt_normalization(audio, (waveform[i : i + 32] for i in range(0, len(waveform), 32)))
+    mels = {
+        split: front_end(audio).predict(data[split]["waveform"][clips], batch_size=16, verbose=0)
+        for split, clips in heard.items()
+    }
+    truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
+    batches = MixedMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
+    rate = warm_cosine(AUDIO_RATE, epochs * len(batches), 3 * len(batches))
+    trained = back_end(audio)
+    trained.compile(
+        keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
+        loss={"clip": "binary_crossentropy"},
+    )
+    callbacks = []
+    if logs is not None:
+        callbacks = [
+            TaggingFigures(mels["validation"], truth["validation"]),
+            TaggingPictures(logs, mels["validation"][:8], labels.names),
+            tensorboard(logs),
+        ]
+    trained.fit(batches, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
+    # The same weights in float32: what is evaluated is what is exported, to the last digit.
+    plain = audio_branch(len(labels), **options)
+    plain.set_weights(audio.get_weights())
+    return plain
+
+
+def train_video(data, similarities, logs=None) -> keras.Model:
+    """Slope and offset of each class over the constant label map, from the training labels."""
+    video = video_branch(similarities)
+    train, validation = data["train"], data["validation"]
+    seen = train["has_video"]
+    video.compile(keras.optimizers.Adam(0.05), loss={"clip": "binary_crossentropy"})
+    callbacks = []
+    if logs is not None:
+        inputs = {"image_probabilities": validation["image_probabilities"]}
+        callbacks = [TaggingFigures(inputs, validation["weak_labels"]), tensorboard(logs)]
+    video.fit(
+        {"image_probabilities": train["image_probabilities"][seen]},
+        {"clip": train["weak_labels"][seen]},
+        batch_size=64,
+        epochs=VIDEO_EPOCHS,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    return video
+
+
+def train_fusion(data, audio, video, logs=None) -> keras.Model:
+    """Two weights a class, learnt on validation clips.
+
+    The audio branch knows the training recordings by heart, so on them it seems better than it
+    is, and the fusion would learn to trust it too far.
+    """
+    validation = data["validation"]
+    fused = fused_model(audio, video, label_rates=data["train"]["weak_labels"].mean(axis=0))
+    both = validation["has_audio"] & validation["has_video"]
+    scores = [predict(branch, validation)["clip"][both] for branch in (audio, video)]
+    head = late_head(fused)
+    head.compile(keras.optimizers.Adam(0.02), loss="binary_crossentropy")
+    head.fit(
+        scores,
+        validation["weak_labels"][both],
+        batch_size=32,
+        epochs=LATE_EPOCHS,
+        verbose=0,
+        callbacks=[] if logs is None else [tensorboard(logs)],
+    )
+    return fused
