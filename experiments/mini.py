@@ -17,40 +17,23 @@ import time
 
 import keras
 import numpy as np
+from mini_systems import AUDIO_EPOCHS, train_audio, train_fusion, train_video
 from reporting import SHARED_THRESHOLD, Report, Scores
 
 from mmat import __version__
 from mmat.data.datasets import read_arrays
-from mmat.data.mixing import MixedMels
 from mmat.data.prepare import prepare
 from mmat.fetch.mini import fetch_and_compose, mini_labels, read_mini
-from mmat.models.audio import adapt_normalization, audio_branch
-from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.bundle import Bundle, save_bundle
-from mmat.models.fusion import fused_model
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import label_similarities
-from mmat.models.video import video_branch
 from mmat.paths import cache_folder
 from mmat.serving.export import export_saved_model
-from mmat.training import (
-    TaggingFigures,
-    TaggingPictures,
-    back_end,
-    exchanged,
-    fastest_dtype,
-    front_end,
-    late_head,
-    predict,
-    tensorboard,
-    warm_cosine,
-)
+from mmat.training import exchanged, fastest_dtype, predict
 
 IMAGE_NETWORK = "efficientnet_lite0"
-AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
-VIDEO_EPOCHS, LATE_EPOCHS = 60, 60
 
 
 def main() -> None:
@@ -109,83 +92,6 @@ def prepare_shards(labels) -> pathlib.Path:
     size_px = network.input_size_px
     prepare(read_mini(), media, shards, labels, classifier, network.name, size_px, overwrite=True)
     return shards
-
-
-def train_audio(data, labels, seed, dtype, epochs, logs) -> keras.Model:
-    """The authors' CRNN on log-mel that is shifted, filtered, hidden in parts, and mixed."""
-    heard = {split: np.flatnonzero(data[split]["has_audio"]) for split in ("train", "validation")}
-    augmentation = (RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed))
-    audio = audio_branch(len(labels), augmentation=augmentation, dropout=0.3, dtype=dtype)
-    waveform = data["train"]["waveform"][heard["train"]]
-    adapt_normalization(audio, (waveform[i : i + 32] for i in range(0, len(waveform), 32)))
-    mels = {
-        split: front_end(audio).predict(data[split]["waveform"][clips], batch_size=16)
-        for split, clips in heard.items()
-    }
-    truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
-    batches = MixedMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
-    rate = warm_cosine(AUDIO_RATE, epochs * len(batches), 3 * len(batches))
-    trained = back_end(audio)
-    trained.compile(
-        keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
-        loss={"clip": "binary_crossentropy"},
-    )
-    callbacks = [
-        TaggingFigures(mels["validation"], truth["validation"]),
-        TaggingPictures(logs, mels["validation"][:8], labels.names),
-        tensorboard(logs),
-    ]
-    trained.fit(batches, epochs=epochs, callbacks=callbacks)
-    # The same weights in float32: what is evaluated is what is exported, to the last digit.
-    plain = audio_branch(len(labels), augmentation=augmentation, dropout=0.3)
-    plain.set_weights(audio.get_weights())
-    return plain
-
-
-def train_video(data, similarities, logs) -> keras.Model:
-    """Slope and offset of each class over the constant label map, from the training labels."""
-    video = video_branch(similarities)
-    train, validation = data["train"], data["validation"]
-    seen = train["has_video"]
-    video.compile(keras.optimizers.Adam(0.05), loss={"clip": "binary_crossentropy"})
-    video.fit(
-        {"image_probabilities": train["image_probabilities"][seen]},
-        {"clip": train["weak_labels"][seen]},
-        batch_size=64,
-        epochs=VIDEO_EPOCHS,
-        verbose=0,
-        callbacks=[
-            TaggingFigures(
-                {"image_probabilities": validation["image_probabilities"]},
-                validation["weak_labels"],
-            ),
-            tensorboard(logs),
-        ],
-    )
-    return video
-
-
-def train_fusion(data, audio, video, logs) -> keras.Model:
-    """Two weights a class, learnt on validation clips.
-
-    The audio branch knows the training recordings by heart, so on them it seems better than it
-    is, and the fusion would learn to trust it too far.
-    """
-    validation = data["validation"]
-    fused = fused_model(audio, video, label_rates=data["train"]["weak_labels"].mean(axis=0))
-    both = validation["has_audio"] & validation["has_video"]
-    scores = [predict(branch, validation)["clip"][both] for branch in (audio, video)]
-    head = late_head(fused)
-    head.compile(keras.optimizers.Adam(0.02), loss="binary_crossentropy")
-    head.fit(
-        scores,
-        validation["weak_labels"][both],
-        batch_size=32,
-        epochs=LATE_EPOCHS,
-        verbose=0,
-        callbacks=[tensorboard(logs)],
-    )
-    return fused
 
 
 def evaluate(model, data, seed) -> Scores:

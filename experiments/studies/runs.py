@@ -1,4 +1,4 @@
-"""The trainings that the studies compare: each once, kept in runs/studies/, gone on with if stopped.
+"""The trainings that the studies compare: each once, kept in runs/studies/, resumed by name.
 
     python -m experiments.studies.runs              all of them, about 90 minutes on 2 cores
     python -m experiments.studies.runs --list       what is there and what is missing

@@ -1,0 +1,68 @@
+"""The parts of the models that are fitted and asked by themselves, and the rate they learn at."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+def front_end(audio: keras.Model) -> keras.Model:
+    """The part of an audio branch that learns nothing: waveform to log-mel in decibels."""
+    return keras.Model(
+        audio.input["waveform"], audio.get_layer("band_normalization").input, name="front_end"
+    )
+
+
+def back_end(audio: keras.Model) -> keras.Model:
+    """The rest of an audio branch, log-mel in and `clip` and `frame` out; it shares the weights.
+
+    Fitting it on the front end's output, computed once, is the same as fitting the whole and
+    spares a third of the time.
+    """
+    return keras.Model(audio.get_layer("band_normalization").input, audio.output, name="back_end")
+
+
+def late_head(fused: keras.Model) -> keras.Model:
+    """The part of a late fusion that learns: clip scores of both branches in, fused scores out."""
+    return keras.Model(
+        fused.get_layer("modality_dropout").input, fused.get_layer("clip").input[0], name="late"
+    )
+
+
+def warm_cosine(learning_rate: float, steps: int, warm_steps: int):
+    """A learning rate that rises over `warm_steps`, then falls by a cosine to a hundredth."""
+    return keras.optimizers.schedules.CosineDecay(
+        learning_rate / 100,
+        max(1, steps - warm_steps),
+        alpha=0.01,
+        warmup_target=learning_rate,
+        warmup_steps=warm_steps,
+    )
+
+
+def exchanged(inputs: dict, seed: int = 0) -> dict:
+    """The same clips with their pictures exchanged: each gets another clip's, or its absence.
+
+    A model that gains from pictures for a reason must lose that gain here.
+
+    >>> inputs = {"image_probabilities": np.arange(3)[:, None, None], "has_video": np.ones(3, bool)}
+    >>> moved = exchanged(inputs)["image_probabilities"].ravel()
+    >>> bool((moved != np.arange(3)).all())
+    True
+    """
+    n_clips = len(inputs["has_video"])
+    order = np.random.default_rng(seed).permutation(n_clips)
+    other = np.empty(n_clips, int)
+    other[order] = np.roll(order, 1)
+    names = ("image_probabilities", "has_video")
+    return inputs | {name: inputs[name][other] for name in names}
+
+
+def predict(model: keras.Model, inputs: dict, batch_size: int = 16) -> dict[str, np.ndarray]:
+    """The scores of a model for the inputs that it has; a clip it cannot judge gets 0."""
+    own = {name: inputs[name] for name in model.input}
+    scores = model.predict(own, batch_size=batch_size, verbose=0)
+    judge: Callable = {("waveform",): "has_audio", ("image_probabilities",): "has_video"}.get
+    if presence := judge(tuple(model.input)):
+        scores["clip"] = scores["clip"] * inputs[presence][:, None]
+    return scores
