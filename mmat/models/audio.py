@@ -44,29 +44,58 @@ def audio_branch(
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
     {'clip': (17,), 'frame': (None, 17)}
     """
-    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
-    if ragged:
-        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
+    inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
-
-    x = log_mel(inputs["waveform"], mel, n_samples)  # (batch, 400, 64, 1) for 10 s
-    x = BandNormalization(name="band_normalization")(x)
-    for layer in augmentation:
-        x = layer(x)
-    x = zero_beyond(x, n_samples, samples_per_step)
     for filters, pool in BLOCKS:
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", dtype=dtype)(x)
         x = zero_beyond(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
         samples_per_step *= pool[0]
     # (batch, 400, 32, 32), then (batch, 200, 16, 64), then (batch, 100, 8, 128)
+    return recurrent_tagger(
+        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step
+    )
+
+
+def normalized_mel(mel: MelParameters, augmentation: Sequence[layers.Layer], ragged: bool):
+    """Begin an audio branch: its inputs by name, and the normalised log-mel.
+
+    The log-mel is float32 `(batch, frames, mel_bands, 1)`, augmented in training.
+    """
+    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
+    if ragged:
+        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
+    n_samples = inputs.get("n_samples")
+    x = log_mel(inputs["waveform"], mel, n_samples)
+    x = BandNormalization(name="band_normalization")(x)
+    for layer in augmentation:
+        x = layer(x)
+    return inputs, zero_beyond(x, n_samples, mel.hop_samples)
+
+
+def recurrent_tagger(
+    inputs: dict,
+    x,
+    n_classes: int,
+    pooling: Callable,
+    gru_units: int,
+    dropout: float,
+    dtype: str,
+    samples_per_step: int,
+) -> keras.Model:
+    """End an audio branch: from feature maps `(batch, time, frequency, channels)` to the model.
+
+    gru_units: of each direction. samples_per_step: from one time step of `x` to the next.
+    """
+    n_samples = inputs.get("n_samples")
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), dtype=dtype)(x)  # (batch, 100, 1024)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     mask = {}
-    if ragged:  # one step at least, since cuDNN takes no empty sequence
+    if n_samples is not None:  # one step at least, since cuDNN takes no empty sequence
         mask["mask"] = OwnSteps(samples_per_step, at_least=1)([x, n_samples])
-    gru = layers.GRU(GRU_UNITS, return_sequences=True, dtype=dtype)
-    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)  # (batch, 100, 200)
+    gru = layers.GRU(gru_units, return_sequences=True, dtype=dtype)
+    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)
+    # (batch, 100, 2 · gru_units)
     x = zero_beyond(x, n_samples, samples_per_step, dtype)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     frame = layers.Dense(n_classes, activation="sigmoid", dtype="float32", name="frame")(x)
@@ -74,7 +103,7 @@ def audio_branch(
     pooled = [frame]
     if pooling is attention:
         pooled.append(layers.Dense(n_classes, dtype="float32", name="attention")(x))
-    if ragged:
+    if n_samples is not None:
         pooled.append(OwnSteps(samples_per_step, name="own_frames")([x, n_samples]))
     clip = MILPooling(pooling, name="clip")(pooled if len(pooled) > 1 else frame)
     return keras.Model(inputs, {"clip": clip, "frame": frame}, name="audio")
