@@ -1,13 +1,11 @@
 """The trainings that the studies compare: each once, kept in runs/studies/, resumed by name.
 
-    python -m experiments.studies.runs              all of them, about 90 minutes on 2 cores
-    python -m experiments.studies.runs --list       what is there and what is missing
+    python -m experiments.studies.runs      all of them, about 90 minutes on 2 cores
 
 A run is an audio branch of the mini corpus under one pooling, schedule, precision and seed. It
 leaves `NAME.keras` and `NAME.npz`: clip and frame scores of validation and test, and the seconds.
 """
 
-import argparse
 import dataclasses
 import pathlib
 import time
@@ -103,16 +101,11 @@ def train(run: Run, data: dict, folder: pathlib.Path = FOLDER) -> None:
         np.savez_compressed(file, **kept)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--list", action="store_true", help="say what is there, train nothing")
-    arguments = parser.parse_args()
+def train_missing(runs: list[Run]) -> None:
+    """Train those of the runs that did not leave their scores yet, one after the other."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    runs = list(dict.fromkeys([*schedules(5)[:5], *poolings(), *schedules(), *precisions()]))
     missing = [run for run in runs if not (FOLDER / f"{run.name}.npz").exists()]
     print(f"{FOLDER}: {len(runs) - len(missing)} of {len(runs)} runs are there", flush=True)
-    if arguments.list:
-        return print("\n".join(f"missing: {run.name}" for run in missing))
     data = read_data() if missing else {}
     for number, run in enumerate(missing, 1):
         print(f"== {number} of {len(missing)}: {run.name}", flush=True)
@@ -120,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    train_missing(list(dict.fromkeys([*schedules()[:5], *poolings(), *schedules(), *precisions()])))

@@ -10,12 +10,14 @@ from mmat.plots.classes import plot_class_bars, plot_confusion, plot_outcomes
 from mmat.plots.curves import plot_precision_recall
 from mmat.plots.label_map import plot_label_map
 from mmat.plots.lists import plot_list
+from mmat.plots.studies import plot_groups
 from mmat.plots.systems import plot_systems
 from mmat.plots.tagging import plot_tagging
 
 __all__ = [
     "plot_class_bars",
     "plot_confusion",
+    "plot_groups",
     "plot_label_map",
     "plot_list",
     "plot_outcomes",

@@ -1,0 +1,115 @@
+"""Branches and fusions on the mini corpus: audio, video, late and middle fusion, 5 seeds.
+
+    python -m experiments.studies.fusions       about 35 minutes on 2 cores the first time;
+                                                runs/studies/fusions.json and a figure
+
+Late fusion weighs the branches' log-odds, two weights a class; middle fusion corrects it by a small
+network on both embeddings. Both are ours, and both are learnt on validation clips.
+"""
+
+import json
+
+import keras
+import numpy as np
+import tabulate
+
+from experiments.mini_systems import train_fusion, train_video
+from experiments.studies import measuring, runs
+from mmat.errors import atomic_path
+from mmat.fetch.mini import mini_labels
+from mmat.models.fusion import fused_model, middle_fusion
+from mmat.models.pretrained.registry import image_network
+from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.models.semantics import label_similarities
+from mmat.plots.studies import plot_groups
+from mmat.training import exchanged, predict
+
+SYSTEMS = ("audio", "video", "late", "middle", "late, pictures exchanged")
+MIDDLE_EPOCHS = 30
+
+
+def main() -> None:
+    chosen = runs.schedules()[5:]
+    runs.train_missing(chosen)
+    data = runs.read_data()
+    by_seed = [systems(run, data) for run in chosen]
+    figures = {
+        name: measuring.summary(measuring.tagging(data, own[name]) for own in by_seed)
+        for name in SYSTEMS
+    }
+    columns = ("validation F1", "F1", "mAP")
+    rows = [[name, *(measuring.cell(figures[name][x]) for x in columns)] for name in SYSTEMS]
+    print(tabulate.tabulate(rows, ["system, %", *columns], "github", disable_numparse=True))
+    gains = {
+        name: [measuring.gains(data, own["audio"], own[name]) for own in by_seed]
+        for name in ("late", "middle")
+    }
+    print("\n" + tabulate.tabulate(*gain_rows(gains), "github", disable_numparse=True))
+    kept = {"systems": figures, "gains over audio": gains}
+    with atomic_path(runs.FOLDER / "fusions.json") as part:
+        part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    plot_groups(runs.FOLDER / "fusions.png", figures, ("F1", "mAP"), "test, %")
+    print(f"{runs.FOLDER}/fusions.json, fusions.png")
+
+
+def systems(run: runs.Run, data: dict) -> dict[str, dict]:
+    """Validation and test scores of every system that has this run as its audio branch; kept."""
+    path = runs.FOLDER / f"fusions-{run.name}.npz"
+    if not path.exists():
+        with atomic_path(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **_scores(run, data))
+    with np.load(path) as kept:
+        return {
+            name: {f"{split}_clip": kept[f"{name}/{split}"] for split in ("validation", "test")}
+            for name in SYSTEMS
+        }
+
+
+def _scores(run: runs.Run, data: dict) -> dict[str, np.ndarray]:
+    keras.utils.set_random_seed(run.seed)
+    labels, network = mini_labels(), image_network("efficientnet_lite0")
+    audio = keras.saving.load_model(runs.FOLDER / f"{run.name}.keras")
+    video = train_video(data, label_similarities(network.labels(), labels, embedded_text_encoder()))
+    models = {
+        "audio": audio,
+        "video": video,
+        "late": train_fusion(data, audio, video),
+        "middle": train_middle(data, audio, video),
+    }
+    kept = {
+        f"{name}/{split}": predict(model, data[split])["clip"]
+        for name, model in models.items()
+        for split in ("validation", "test")
+    }
+    moved = exchanged(data["test"], run.seed)
+    kept["late, pictures exchanged/validation"] = kept["late/validation"]
+    kept["late, pictures exchanged/test"] = predict(models["late"], moved)["clip"]
+    return kept
+
+
+def train_middle(data: dict, audio: keras.Model, video: keras.Model) -> keras.Model:
+    """The middle fusion's weights, learnt on validation clips as those of the late one are."""
+    rates = data["train"]["weak_labels"].mean(axis=0)
+    fused = fused_model(audio, video, fusion=middle_fusion, label_rates=rates)
+    fused.compile(keras.optimizers.Adam(5e-3), loss={"clip": "binary_crossentropy"})
+    own = {name: data["validation"][name] for name in fused.input}
+    truth = {"clip": data["validation"]["weak_labels"]}
+    fused.fit(own, truth, batch_size=32, epochs=MIDDLE_EPOCHS, verbose=0)
+    return fused
+
+
+def gain_rows(gains: dict[str, list[dict]]) -> tuple[list[list[str]], list[str]]:
+    """Rows and head of a table: F1 gained over audio, a row a system and seed, with intervals."""
+    rows = [
+        [name, str(seed)]
+        + [f"{100 * x.estimate:+.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in own.values()]
+        + [f"{100 * own['group'].share_above_zero:.1f}"]
+        for name, seeds in gains.items()
+        for seed, own in enumerate(seeds)
+    ]
+    head = ["fusion", "seed", "gain [95 %] by clip", "by source group", "draws by group above 0, %"]
+    return rows, head
+
+
+if __name__ == "__main__":
+    main()
