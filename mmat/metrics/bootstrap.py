@@ -13,6 +13,7 @@ Metrics
 - `headline_intervals`: the headline figures of one system, each with its interval.
 - `paired_difference`: how much more one system reaches than another, with its interval and the
   share of draws in which it is more.
+- `mean_intervals`, `mean_difference`: the same of means over several trainings.
 - `bootstrap_interval`: the interval of any figure of any arrays; a loop, for what has no formula.
 
 Reference
@@ -105,11 +106,31 @@ def headline_intervals(
     >>> headline_intervals(truth, truth, truth)["f1"]
     Interval(estimate=1.0, low=1.0, high=1.0)
     """
-    truth, (system,) = _checked(truth, [(fired, scores)])
-    once, drawn = _figures(truth, [system], groups, level, resamples, seed)
+    return mean_intervals(truth, [(fired, scores)], groups, level, resamples, seed)
+
+
+def mean_intervals(
+    truth,
+    trainings: Sequence[tuple],
+    groups: Sequence[str] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return the mean of each headline figure over several trainings of a system, with interval.
+
+    trainings: `(fired, scores)` of each on the same clips. The clips are drawn, the trainings are
+    those that there are: the interval is of the mean over them. Names as in `headline_intervals`.
+    Raises InputError if malformed, or without a training.
+
+    >>> truth = np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    >>> mean_intervals(truth, [(truth, truth), (~truth, ~truth)])["f1"]
+    Interval(estimate=0.5, low=0.5, high=0.5)
+    """
+    once, drawn = _mean_figures(*_checked(truth, trainings), groups, level, resamples, seed)
     return {
-        name: Interval(float(once[0][name][0]), *_ends(values, level))
-        for name, values in drawn[0].items()
+        name: Interval(float(once[name][0]), *_ends(values, level))
+        for name, values in drawn.items()
     }
 
 
@@ -131,14 +152,37 @@ def paired_difference(
     >>> paired_difference(truth, (~truth, ~truth), (truth, truth))["f1"]
     Difference(estimate=1.0, low=1.0, high=1.0, share_above_zero=1.0)
     """
-    truth, systems = _checked(truth, [first, second])
-    once, drawn = _figures(truth, systems, groups, level, resamples, seed)
+    return mean_difference(truth, [first], [second], groups, level, resamples, seed)
+
+
+def mean_difference(
+    truth,
+    firsts: Sequence[tuple],
+    seconds: Sequence[tuple],
+    groups: Sequence[str] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """Return by how much the mean over trainings of one system is above that of another.
+
+    firsts, seconds: `(fired, scores)` of each training, all on the same clips, which are drawn as
+    in `mean_intervals`.
+
+    >>> truth = np.eye(2, dtype=bool)[[0, 1, 0, 1]]
+    >>> right, wrong = (truth, truth), (~truth, ~truth)
+    >>> mean_difference(truth, [wrong, wrong], [right, wrong])["f1"].estimate
+    0.5
+    """
+    options = groups, level, resamples, seed
+    truth, systems = _checked(truth, [*firsts, *seconds])
+    first_once, first_drawn = _mean_figures(truth, systems[: len(firsts)], *options)
+    once, drawn = _mean_figures(truth, systems[len(firsts) :], *options)
     differences = {}
-    for name in drawn[0]:
-        gains = drawn[1][name] - drawn[0][name]
-        estimate = float(once[1][name][0] - once[0][name][0])
-        share = float(np.mean(gains > 0))
-        differences[name] = Difference(estimate, *_ends(gains, level), share)
+    for name in drawn:
+        gains = drawn[name] - first_drawn[name]
+        estimate = float(once[name][0] - first_once[name][0])
+        differences[name] = Difference(estimate, *_ends(gains, level), float(np.mean(gains > 0)))
     return differences
 
 
@@ -184,15 +228,17 @@ def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
     return truth, checked
 
 
-def _figures(truth, systems: list[System], groups, level, resamples, seed):
-    """Return each system's figures on all clips, and on every draw."""
+def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
+    """Return the systems' mean figures on all clips, and on every draw."""
+    if not systems:
+        raise InputError("bootstrap: there is no training to take the mean of; give at least one")
     _check_level(level)
-    counts = draw_counts(len(truth), groups, resamples, seed)
+    means = []
     every = np.ones((1, len(truth)), np.uint16)
-    return tuple(
-        [weighted_figures(truth, *system, weights) for system in systems]
-        for weights in (every, counts)
-    )
+    for weights in (every, draw_counts(len(truth), groups, resamples, seed)):
+        figures = [weighted_figures(truth, *system, weights) for system in systems]
+        means.append({x: np.mean([own[x] for own in figures], axis=0) for x in figures[0]})
+    return means
 
 
 def _ends(figures, level: float) -> tuple[float, float]:

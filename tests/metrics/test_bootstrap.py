@@ -134,3 +134,28 @@ def test_no_clips_and_arrays_of_different_length_are_refused():
         bootstrap.headline_intervals(none, none, none)
     with pytest.raises(InputError, match="clips"):
         bootstrap.bootstrap_interval(np.mean, np.zeros(3), np.zeros(4))
+
+
+def test_the_mean_over_trainings_is_drawn_together():
+    """Equal to a plain loop: in each draw the figures of all trainings, then their mean."""
+    truth, fired, scores = made_system(n_clips=80)
+    _, other, other_scores = made_system(n_clips=80, wrong=0.4, seed=5)
+    trainings = [(fired, scores), (other, other_scores)]
+    found = bootstrap.mean_intervals(truth, trainings, resamples=50)["f1"]
+    counts = bootstrap.draw_counts(80, resamples=50)
+
+    def mean_f1(clips):
+        own = [tagging.precision_recall_f1(truth[clips], x[clips]).f1 for x in (fired, other)]
+        return sum(own) / 2
+
+    drawn = [mean_f1(np.repeat(np.arange(80), draw)) for draw in counts]
+    assert found.estimate == pytest.approx(mean_f1(np.arange(80)))
+    assert found[1:] == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
+    gain = bootstrap.mean_difference(truth, [trainings[1]] * 2, trainings, resamples=50)["f1"]
+    single = bootstrap.paired_difference(truth, trainings[1], trainings[0], resamples=50)["f1"]
+    assert gain[:3] == pytest.approx(tuple(x / 2 for x in single[:3]))
+
+
+def test_no_training_is_said():
+    with pytest.raises(InputError, match="no training"):
+        bootstrap.mean_intervals(np.eye(2, dtype=bool), [])
