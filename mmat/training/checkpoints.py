@@ -1,0 +1,201 @@
+"""Checkpoints: all that a training is, in one file each, written whole or not at all.
+
+A file `step-00000500.npz` holds every variable of the model, seeds of dropout and augmentation
+among them, every variable of the optimizer, and the state of the loop as JSON. Its parts carry
+checksums, so that a damaged file is known as such.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from mmat.errors import InputError, atomic_path
+from mmat.training.recipe import History
+
+FOLDER = "checkpoints"
+_STATE = "state"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a training stands.
+
+    step: how many steps were taken. losses: of the steps since the last checkpoint. waited:
+    checkpoints since the validation loss was last better or the rate last halved.
+    """
+
+    history: History
+    step: int = 0
+    losses: list[float] = dataclasses.field(default_factory=list)
+    waited: int = 0
+
+
+class Checkpoints:
+    """The checkpoints of one training, in `folder/checkpoints`.
+
+    settings: what may not change between two runs of a training; see `settings_of`. keep: how many
+    of the last are kept, beside the best. say: told in a line of what cannot be read.
+    """
+
+    def __init__(self, folder: str | os.PathLike, settings: dict, keep: int, say: Callable = print):
+        self.run_folder, self.folder = pathlib.Path(folder), pathlib.Path(folder, FOLDER)
+        self.settings, self.keep, self.say = settings, keep, say
+
+    def save(self, progress: Progress, model: keras.Model, optimizer) -> None:
+        """Write a checkpoint, then remove those that are not wanted any more."""
+        state = {"settings": self.settings, **dataclasses.asdict(progress)}
+        arrays = _arrays(model.variables, "model") | _arrays(optimizer.variables, "optimizer")
+        arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        with atomic_path(self._path(progress.step)) as part:
+            np.savez(part, **arrays)
+        self._remove_old(progress)
+
+    def load(self, model: keras.Model, optimizer) -> Progress | None:
+        """Set the model and the optimizer to the last checkpoint that is whole; None without one.
+
+        Raises InputError for a checkpoint of another training.
+        """
+        for path in reversed(_saved(self.folder)):
+            try:
+                state, arrays = _read(path)
+            except _DAMAGE as error:
+                self.say(f"{path}: damaged ({_line(error)}); passed over")
+                continue
+            self._check(state.pop("settings"))
+            _assign(path, model.variables, arrays, "model")
+            _assign(path, optimizer.variables, arrays, "optimizer")
+            return Progress(**state | {"history": History(**state["history"])})
+        return None
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed process had begun to write."""
+        for part in self.folder.glob(".step-*"):
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _check(self, settings: dict) -> None:
+        now = json.loads(json.dumps(self.settings))
+        told = [
+            f"{key} was {settings.get(key)}, now {now.get(key)}"
+            if _short(settings.get(key)) and _short(now.get(key))
+            else f"another {key}"
+            for key in sorted(settings | now)
+            if settings.get(key) != now.get(key)
+        ]
+        if told:
+            raise InputError(
+                f"{self.run_folder}: holds another training ({'; '.join(told)}); name another "
+                "folder, or train anew with --again"
+            )
+
+    def _remove_old(self, progress: Progress) -> None:
+        kept = _saved(self.folder)[-self.keep :]
+        wanted = {path.name for path in kept}
+        # The best of each that is kept, since the newest of them may turn out damaged.
+        for path in kept:
+            then = [x for x in progress.history.checkpoints if x["step"] <= _step_of(path)]
+            if best := History(progress.history.monitor, then).best:
+                wanted.add(self._path(best["step"]).name)
+        for path in _saved(self.folder):
+            if path.name not in wanted:
+                path.unlink()
+
+    def _path(self, step: int) -> pathlib.Path:
+        return self.folder / f"step-{step:08}.npz"
+
+
+def load_best(model: keras.Model, folder: str | os.PathLike) -> dict:
+    """Set a model to the best checkpoint of a training and return that checkpoint's figures.
+
+    Raises InputError for a folder without a checkpoint that was validated and can be read.
+    """
+    for path in reversed(_saved(pathlib.Path(folder, FOLDER))):
+        try:
+            best = History(**_read(path)[0]["history"]).best
+            if best is None:
+                continue
+            path = path.with_name(f"step-{best['step']:08}.npz")
+            arrays = _read(path)[1]
+        except _DAMAGE:
+            continue
+        _assign(path, model.variables, arrays, "model")
+        return best
+    raise InputError(f"{folder}: holds no validated checkpoint; train first")
+
+
+def forget(folder: str | os.PathLike) -> None:
+    """Remove the checkpoints of a training, so that the next one begins anew."""
+    shutil.rmtree(pathlib.Path(folder, FOLDER), ignore_errors=True)
+
+
+def settings_of(model: keras.Model, optimizer, **more) -> dict:
+    """Return what tells one training from another: the model, the optimizer, and `more` as it is.
+
+    Names that Keras counts up are left out, since they hang on what else a process has built.
+    """
+    shapes = [[*variable.shape, str(variable.dtype)] for variable in model.variables]
+    layers = [_plain(layer) for layer in model.layers]
+    text = json.dumps([shapes, layers], sort_keys=True, default=str)
+    return {
+        "model": hashlib.sha256(text.encode()).hexdigest(),
+        "optimizer": json.dumps(_plain(optimizer), sort_keys=True, default=str),
+        **more,
+    }
+
+
+def _plain(thing) -> list:
+    return [type(thing).__name__, _without_names(thing.get_config())]
+
+
+def _without_names(config):
+    if isinstance(config, dict):
+        left_out = ("name", "build_config", "inbound_nodes", "input_layers", "output_layers")
+        return {key: _without_names(x) for key, x in config.items() if key not in left_out}
+    if isinstance(config, list | tuple):
+        return [_without_names(each) for each in config]
+    return config
+
+
+def _saved(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(folder.glob("step-*.npz"), key=_step_of)
+
+
+def _step_of(path: pathlib.Path) -> int:
+    digits = path.stem.removeprefix("step-")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _arrays(variables, prefix: str) -> dict[str, np.ndarray]:
+    return {f"{prefix}/{i}": np.asarray(variable) for i, variable in enumerate(variables)}
+
+
+def _read(path: pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(arrays.pop(_STATE).tobytes()), arrays
+
+
+def _assign(path: pathlib.Path, variables, arrays: dict[str, np.ndarray], prefix: str) -> None:
+    own = [name for name in arrays if name.startswith(f"{prefix}/")]
+    shapes = [tuple(variable.shape) for variable in variables]
+    if [arrays[f"{prefix}/{i}"].shape for i in range(len(own))] != shapes:
+        raise InputError(f"{path}: of another {prefix}; train anew with --again")
+    for i, variable in enumerate(variables):
+        variable.assign(arrays[f"{prefix}/{i}"])
+
+
+def _short(value) -> bool:
+    return value is None or isinstance(value, int | float | str) and len(str(value)) <= 40
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
