@@ -23,7 +23,7 @@ from reporting import SHARED_THRESHOLD, Report, Scores
 from mmat import __version__
 from mmat.data.datasets import read_arrays
 from mmat.data.prepare import prepare
-from mmat.fetch.mini import fetch_and_compose, mini_labels, read_mini
+from mmat.fetch.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
@@ -41,8 +41,13 @@ def main() -> None:
     folder = pathlib.Path(
         arguments.out or f"runs/mini{f'-{arguments.seeds}' * (arguments.seeds > 1)}"
     )
-    settings = {"mmat": __version__, "seeds": arguments.seeds, "epochs": arguments.epochs}
-    report, labels = Report(folder, settings), mini_labels()
+    settings = {
+        "mmat": __version__,
+        "report": 2,  # its form: one of an older form is made anew
+        "seeds": arguments.seeds,
+        "epochs": arguments.epochs,
+    }
+    report, labels = Report(folder, settings, mini_groups()), mini_labels()
     if report.finished() and not arguments.again:
         print(f"{folder}: trained already; --again trains anew")
         return report.show(report.finished())

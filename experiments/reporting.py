@@ -11,7 +11,7 @@ import numpy as np
 import tabulate
 
 from mmat.errors import atomic_path
-from mmat.metrics.bootstrap import bootstrap_interval
+from mmat.metrics.bootstrap import mean_difference, mean_intervals
 from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
 from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
@@ -52,13 +52,16 @@ class Report:
 
     EXCHANGED = "fused, pictures exchanged between clips"
 
-    def __init__(self, folder: pathlib.Path, settings: dict):
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: pathlib.Path, settings: dict, groups: dict[str, str]):
+        """groups: the source group of each clip by its id, for intervals over groups too."""
+        self.folder, self.settings, self.groups = folder, settings, groups
         self.folder.mkdir(parents=True, exist_ok=True)
         self.seconds: dict[str, float] = {}
         self.figures: dict[str, list[dict]] = {}
         self.parameters: dict[str, int] = {}
-        self.gains: list = []
+        self.truth: np.ndarray = np.zeros((0, 0), bool)
+        self.ids: list[str] = []
+        self.trainings: dict[str, list[tuple]] = {}
         self.constant: dict = {}
 
     @contextlib.contextmanager
@@ -72,7 +75,8 @@ class Report:
     def add_seed(self, seed: int, scores: dict, models: dict, data: dict, labels) -> None:
         """Compute one seed's figures and write its predictions."""
         test = data["test"]
-        truth = test["weak_labels"] > 0
+        self.ids, self.truth = test["ids"], test["weak_labels"] > 0
+        truth = self.truth
         constant = best_constant(data["validation"]["weak_labels"] > 0, truth)
         self.constant = constant.test._asdict()
         write_truth_tsv(self.folder / "truth.tsv", test["ids"], labels.names, truth)
@@ -86,24 +90,38 @@ class Report:
             figures["mean_average_precision"] = float(mean_average_precision(truth, system.test))
             figures["validation_f1"] = system.validation_f1
             self.figures.setdefault(name, []).append(figures)
+            self.trainings.setdefault(name, []).append((fired, system.test))
             path = predictions / f"{name.replace(', ', '-').replace(' ', '-')}-seed{seed}.tsv"
             write_tags_tsv(path, test["ids"], labels.names, fired, system.test)
         self.parameters |= {
             name: sum(int(np.prod(w.shape)) for w in model.weights)
             for name, model in models.items()
         }
-        self.gains.append(self._gain(truth, scores))
 
-    @staticmethod
-    def _gain(truth, scores: dict) -> dict:
-        """How much F1 the fusion adds to audio, with a 95 % interval over clips, paired."""
-        fired = [fire(scores[name].test, scores[name].thresholds) for name in ("audio", "fused")]
-        interval = bootstrap_interval(
-            lambda t, a, f: precision_recall_f1(t, f).f1 - precision_recall_f1(t, a).f1,
-            truth,
-            *fired,
-        )
-        return {key: float(value) for key, value in interval._asdict().items()}
+    def _intervals(self) -> dict[str, dict]:
+        """95 % intervals of each system's mean figures over the trainings, by clip and by group."""
+        found: dict[str, dict] = {name: {} for name in self.trainings}
+        for by, groups in self._draws().items():
+            for name, trainings in self.trainings.items():
+                own = mean_intervals(self.truth, trainings, groups)
+                for figure in ("f1", "mean_average_precision"):
+                    found[name].setdefault(figure, {})[by] = [own[figure].low, own[figure].high]
+        return found
+
+    def _gain(self) -> dict[str, dict]:
+        """How much F1 the fusion adds to audio, paired: each training, and the mean of all."""
+        audio, fused = self.trainings["audio"], self.trainings["fused"]
+        pairs = {f"seed {i}": ([audio[i]], [fused[i]]) for i in range(len(audio))}
+        return {
+            name: {
+                by: mean_difference(self.truth, *pair, groups)["f1"]._asdict()
+                for by, groups in self._draws().items()
+            }
+            for name, pair in (pairs | {"mean": (audio, fused)}).items()
+        }
+
+    def _draws(self) -> dict[str, list[str] | None]:
+        return {"clip": None, "group": [self.groups[clip] for clip in self.ids]}
 
     def as_dict(self) -> dict:
         systems = {
@@ -111,12 +129,15 @@ class Report:
             | {"parameters": self.parameters.get(name, self.parameters["fused"])}
             for name, seeds in self.figures.items()
         }
+        for name, own in self._intervals().items():
+            for figure, ends in own.items():
+                systems[name][figure]["interval"] = ends
         constant = {key: _summary([float(value)]) for key, value in self.constant.items()}
         systems["best_constant"] = constant | {"parameters": 0}
         seconds = {name: round(value, 1) for name, value in self.seconds.items()}
         return {
             "systems": systems,
-            "fused_over_audio": self.gains,
+            "fused_over_audio": self._gain(),
             "seconds": seconds,
             "settings": self.settings,
         }
@@ -138,17 +159,19 @@ class Report:
     def show(self, report: dict) -> None:
         """Print the table and where everything lies."""
         rows = [
-            [name, *(_percent(system.get(key)) for key in ("f1", "precision", "recall"))]
+            [name, _percent(system["f1"]), _interval(system["f1"])]
+            + [_percent(system[key]) for key in ("precision", "recall")]
             + [_percent(system.get("mean_average_precision"))]
             for name, system in report["systems"].items()
         ]
-        head = ["test, %", "F1", "precision", "recall", "mAP"]
+        head = ["test, %", "F1", "95 % by clip", "precision", "recall", "mAP"]
         print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
-        gain = report["fused_over_audio"][0]
-        print(
-            f"fused over audio, seed 0: {100 * gain['estimate']:+.1f} points of F1, "
-            f"95 % interval {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f} over clips"
-        )
+        for by, gain in report["fused_over_audio"]["mean"].items():
+            print(
+                f"fused over audio: {100 * gain['estimate']:+.1f} points of F1, 95 % interval "
+                f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, above 0 in "
+                f"{100 * gain['share_above_zero']:.1f} % of draws by {by}"
+            )
         print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
         folder = self.folder
         print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
@@ -167,3 +190,9 @@ def _percent(figure: dict | None) -> str:
         return ""
     spread = f" ± {100 * figure['sd']:.1f}" if len(figure["seeds"]) > 1 else ""
     return f"{100 * figure['mean']:.1f}{spread}"
+
+
+def _interval(figure: dict) -> str:
+    if "interval" not in figure:
+        return ""
+    return "{:.1f} to {:.1f}".format(*(100 * end for end in figure["interval"]["clip"]))

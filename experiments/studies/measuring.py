@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mmat.fetch.mini import read_mini
-from mmat.metrics.bootstrap import Difference, paired_difference
+from mmat.fetch.mini import mini_groups
+from mmat.metrics.bootstrap import Difference, mean_difference
 from mmat.metrics.curves import psds, segment_curves
 from mmat.metrics.events import frames_to_events, segment_f1
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
@@ -58,15 +58,21 @@ def localisation(data: dict, scores: dict) -> dict[str, float]:
     }
 
 
-def gains(data: dict, first: dict, second: dict) -> dict[str, Difference]:
-    """The F1 of the second system over the first's, paired: drawn by clip and by source group."""
+def gains(data: dict, firsts: list[dict], seconds: list[dict]) -> dict[str, Difference]:
+    """The mean F1 of the second system over the first's, paired: drawn by clip and by source group.
+
+    firsts, seconds: the scores of each training.
+    """
     truth = data["test"]["weak_labels"] > 0
-    systems = [(decided(data, scores)[0], scores["test_clip"]) for scores in (first, second)]
-    group_of = {clip.id: clip.source_group for clip in read_mini()}
+    systems = [
+        [(decided(data, scores)[0], scores["test_clip"]) for scores in trainings]
+        for trainings in (firsts, seconds)
+    ]
+    group_of = mini_groups()
     groups = [group_of[clip] for clip in data["test"]["ids"]]
     return {
-        "clip": paired_difference(truth, *systems)["f1"],
-        "group": paired_difference(truth, *systems, groups=groups)["f1"],
+        "clip": mean_difference(truth, *systems)["f1"],
+        "group": mean_difference(truth, *systems, groups=groups)["f1"],
     }
 
 

@@ -50,6 +50,19 @@ def read_mini(cache: str | os.PathLike | None = None) -> list[Clip]:
     return read_clip_list(folder / "clips.csv", mini_labels(), folder / "events.tsv")
 
 
+def mini_groups() -> dict[str, str]:
+    """Return the source group of each clip by its id: that of the recording it was composed for.
+
+    A clip holds up to three events, of two classes at most; its first event is of the class whose
+    turn it was, and the others are added to it. Clips of one group are no independent evidence.
+
+    >>> len(set(mini_groups().values())) > 20
+    True
+    """
+    groups = {x.id: x.source_group for x in read_sources(data_list("mini", "sources.csv"))}
+    return {plan.id: groups[plan.sounds[0].recording] for plan in _plans(CLIPS_A_SPLIT)}
+
+
 def fetch_and_compose(
     cache: str | os.PathLike | None = None,
     dry_run: bool = False,

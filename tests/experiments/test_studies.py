@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.studies import fusions, measuring, runs
-from mmat.fetch.mini import mini_labels, read_mini
+from mmat.fetch.mini import mini_groups, mini_labels
 from mmat.metrics.bootstrap import Difference
 
 CLASSES = len(mini_labels())
@@ -19,7 +19,7 @@ def truth_of(n_clips: int, seed: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def data():
     """Clips of the test split's own names, each with one event from 2 to 5 s."""
-    ids = [clip.id for clip in read_mini() if clip.split == "test"][:40]
+    ids = [clip for clip in mini_groups() if clip.startswith("test-")][:40]
     truth = truth_of(len(ids), 1)
     events = [[(int(np.argmax(row)), 2.0, 5.0)] for row in truth]
     return {
@@ -64,21 +64,21 @@ def test_nothing_is_localised_in_a_clip_that_does_not_fire(data):
 
 def test_the_gain_is_paired_and_wider_over_groups_that_share_a_fate(data):
     scores = perfect(data)
-    group_of = {clip.id: clip.source_group for clip in read_mini()}
+    group_of = mini_groups()
     groups = [group_of[clip] for clip in data["test"]["ids"]]
     lost = np.array([group == groups[0] for group in groups])
     worse = scores | {"test_clip": np.where(lost[:, None], 0.0, scores["test_clip"])}
-    same = measuring.gains(data, scores, scores)
+    same = measuring.gains(data, [scores], [scores])
     assert same["clip"][:3] == same["group"][:3] == (0.0, 0.0, 0.0)
-    gain = measuring.gains(data, worse, scores)
+    gain = measuring.gains(data, [worse], [scores])
     assert gain["clip"].estimate == gain["group"].estimate > 0
     assert gain["group"].high - gain["group"].low >= gain["clip"].high - gain["clip"].low
 
 
 def test_rows_of_gains_are_in_points():
     gain = Difference(0.05, -0.01, 0.1, 0.975)
-    rows, head = fusions.gain_rows({"late": [{"clip": gain, "group": gain}]})
-    assert rows == [["late", "0", "+5.0 [-1.0, 10.0]", "+5.0 [-1.0, 10.0]", "97.5"]]
+    rows, head = fusions.gain_rows({"late": {"clip": gain, "group": gain}})
+    assert rows == [["late", "+5.0 [-1.0, 10.0]", "+5.0 [-1.0, 10.0]", "97.5", "97.5"]]
     assert len(head) == len(rows[0])
 
 

@@ -2,7 +2,14 @@ import pytest
 
 from mmat.data.media import read_media
 from mmat.errors import InputError
-from mmat.fetch.mini import fetch_and_compose, mini_folder, mini_labels, read_mini
+from mmat.fetch.mini import (
+    CLIPS_A_SPLIT,
+    fetch_and_compose,
+    mini_folder,
+    mini_groups,
+    mini_labels,
+    read_mini,
+)
 
 FEW = {"train": 2, "validation": 1, "test": 1}
 
@@ -61,3 +68,17 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert folder == mini_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert "950 clips" in capsys.readouterr().out
+
+
+def test_every_clip_has_the_group_of_a_recording_of_its_own_split():
+    groups = mini_groups()
+    assert len(groups) == sum(CLIPS_A_SPLIT.values())
+    of_split = {
+        split: {group for clip, group in groups.items() if clip.startswith(f"{split}-")}
+        for split in CLIPS_A_SPLIT
+    }
+    assert not of_split["train"] & of_split["test"]
+    assert not of_split["validation"] & of_split["test"]
+    labels = {clip.id: clip.labels for clip in read_mini()}
+    dogs = [labels[clip] for clip, group in groups.items() if group.startswith("dog/")]
+    assert dogs and all("Dog" in own for own in dogs)
