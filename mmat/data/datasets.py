@@ -28,11 +28,12 @@ def load_split(
     """Return the clips of a split, one by one, as model inputs and weak labels.
 
     Elements: ({waveform: float32 (samples, 1), image_probabilities: float32 (n_frames,
-    n_image_labels), has_audio: bool (), has_video: bool (), n_samples: int32 ()}, weak_labels:
-    float32 (classes,)). What a clip lacks is zeros with False and 0 beside it.
+    n_image_labels), has_audio: bool (), has_video: bool (), n_samples: int32 (), ids: string ()},
+    weak_labels: float32 (classes,)). What a clip lacks is zeros with False and 0 beside it.
 
     inputs: those of them that the model has, since Keras wants exactly these; n_samples is that of
-    a ragged model. A clip without what they name is left out, unless its flag is among them too.
+    a ragged model, and ids are for `mmat.training.train`, which names them in errors. A clip
+    without what they name is left out, unless its flag is among them too.
     shuffle_seed: None gives the clips in the order of the list (of up to 64 shards); a number the
     shards in another order in every epoch, the same in every run. Shuffle the clips by `batches`.
     Raises InputError for a missing or damaged folder and for a split that it does not hold.

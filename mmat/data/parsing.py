@@ -10,6 +10,7 @@ from mmat.errors import InputError
 
 FIXED_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 MODEL_INPUTS = (*FIXED_INPUTS, "n_samples")
+READABLE = (*MODEL_INPUTS, "ids")  # the clip's id is for people, no model takes it
 PRESENCE = {"waveform": "has_audio", "image_probabilities": "has_video"}
 
 
@@ -34,8 +35,8 @@ def needed(inputs: Sequence[str]) -> list[str]:
     ['has_audio']
     """
     for name in inputs:
-        if name not in MODEL_INPUTS:
-            raise InputError(f"unknown input {name!r}; there are {', '.join(MODEL_INPUTS)}")
+        if name not in READABLE:
+            raise InputError(f"unknown input {name!r}; there are {', '.join(READABLE)}")
     return [flag for name, flag in PRESENCE.items() if name in inputs and flag not in inputs]
 
 
@@ -60,8 +61,8 @@ def parse_example(
 
     n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
     (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
-    has_video: bool (), n_samples: int32 ()}, weak_labels: float32 (n_classes,)). What the clip
-    lacks is zeros with False and 0 beside it; has_video tells of the probabilities.
+    has_video: bool (), n_samples: int32 (), ids: string ()}, weak_labels: float32 (n_classes,)).
+    What the clip lacks is zeros with False and 0 beside it; has_video tells of the probabilities.
 
     >>> import numpy as np
     >>> from mmat.data.records import Record, encode_example
@@ -75,6 +76,7 @@ def parse_example(
     row = tf.io.parse_single_example(
         serialized,
         {
+            "id": tf.io.FixedLenFeature((), tf.string),
             "audio": tf.io.FixedLenFeature((), tf.string),
             "image_probabilities": tf.io.FixedLenFeature((), tf.string),
             "n_frames": tf.io.FixedLenFeature((), tf.int64),
@@ -100,6 +102,7 @@ def parse_example(
         "has_audio": has_audio,
         "has_video": has_video,
         "n_samples": tf.strings.length(row["audio"]) // 2,
+        "ids": row["id"],
     }
     weak_labels = tf.reduce_sum(tf.one_hot(row["labels"], n_classes), axis=0)
     return inputs, tf.minimum(weak_labels, 1.0)

@@ -14,7 +14,16 @@ from hypothesis import assume, given, settings
 
 from mmat.data.datasets import read_arrays
 from mmat.data.records import Record
-from mmat.data.sampling import balanced_batches, balanced_clips, balanced_order, shuffled
+from mmat.data.sampling import (
+    balanced_batches,
+    balanced_clips,
+    balanced_order,
+    batches_from,
+    clips_once,
+    shuffled,
+    shuffled_batches,
+    shuffled_order,
+)
 from mmat.data.scanning import scan_split
 from mmat.errors import InputError
 from tests.data.tiny_shards import N_CLIPS, N_SAMPLES, clip_numbers, write_shards
@@ -89,6 +98,67 @@ def test_passes_and_rounds_are_each_in_a_fresh_order():
     assert len({tuple(order) for order in passes}) > 35
     first = (drawn[:, 0] < 6).mean()
     assert 0.35 < first < 0.65
+
+
+@settings(max_examples=15, deadline=None)
+@given(truths, st.integers(0, 60), st.integers(0, 2**32 - 1))
+def test_an_order_may_begin_anywhere(weak_labels, start, seed):
+    assume(weak_labels.any())
+    members = members_of(weak_labels)
+    rest = balanced_order(members, seed, start).take(40)
+    assert [int(i) for i in rest] == take(members, seed, start + 40)[start:]
+    clips = np.arange(len(weak_labels)) * 3
+    rest = shuffled_order(clips, seed, start).take(40)
+    assert [int(i) for i in rest] == [int(i) for i in shuffled_order(clips, seed).take(start + 40)][
+        start:
+    ]
+
+
+def test_a_shuffled_order_holds_every_clip_once_a_pass():
+    drawn = np.array([int(i) for i in shuffled_order(np.arange(7) + 5, 3).take(70)]).reshape(10, 7)
+    assert (np.sort(drawn, axis=1) == np.arange(7) + 5).all()
+    assert len({tuple(order) for order in drawn}) == 10
+
+
+ALL = ["waveform", "image_probabilities", "has_audio", "has_video", "ids"]
+
+
+@pytest.mark.parametrize("make", [balanced_batches, shuffled_batches])
+@pytest.mark.parametrize("start", [1, 3, 9])
+def test_batch_n_is_the_same_from_wherever_it_is_read(shards, make, start):
+    whole = list(make(shards, "train", 5, seed=4, inputs=ALL).take(12).as_numpy_iterator())
+    rest = make(shards, "train", 5, seed=4, inputs=ALL, start_batch=start).take(12 - start)
+    for (own, labels), (inputs, weak_labels) in zip(
+        whole[start:], rest.as_numpy_iterator(), strict=True
+    ):
+        assert own.keys() == inputs.keys()
+        assert all(np.array_equal(own[name], inputs[name]) for name in own)
+        assert np.array_equal(labels, weak_labels)
+
+
+def test_the_ids_are_those_of_the_clips(shards):
+    for dataset in (
+        balanced_batches(shards, "train", 6, 0, ALL).take(5),
+        shuffled_batches(shards, "train", 6, 0, ALL).take(5),
+        clips_once(shards, "train", ALL).batch(4),
+    ):
+        ids = [int(clip) for inputs, _ in dataset for clip in inputs["ids"].numpy()]
+        assert ids == clip_numbers(dataset)
+
+
+def test_some_of_the_clips_alone_are_drawn_or_read(shards):
+    order = np.concatenate([np.arange(N_CLIPS)[shard::4] for shard in range(4)])
+    heard = order[order != 5]
+    once = clips_once(shards, "train", ["waveform", "ids"])
+    assert [int(inputs["ids"].numpy()) for inputs, _ in once] == heard.tolist()
+    for balanced in (True, False):
+        drawn = batches_from(
+            shards, "train", 5, 0, ["waveform", "ids"], balanced, among=lambda clips: clips[::2]
+        )
+        ids = [int(clip) for inputs, _ in drawn(3).take(9) for clip in inputs["ids"].numpy()]
+        assert set(ids) == set(heard[::2]) - ({22} if balanced else set())
+    with pytest.raises(InputError, match="no clip has what the model needs"):
+        batches_from(shards, "train", 5, 0, ["waveform"], False, among=lambda clips: clips[:0])
 
 
 def test_another_seed_is_another_order():
