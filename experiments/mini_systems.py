@@ -4,24 +4,25 @@ import keras
 import numpy as np
 
 from mmat.data.mixing import MixedMels
+from mmat.fetch.mini import mini_labels
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import linear_softmax
 from mmat.models.video import video_branch
 from mmat.training import (
-    TaggingFigures,
-    TaggingPictures,
+    FixedClips,
     back_end,
+    boards,
     front_end,
     late_head,
     predict,
-    tensorboard,
     warm_cosine,
 )
 
 AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
 VIDEO_EPOCHS, LATE_EPOCHS = 60, 60
+N_SHOWN = 6  # clips in TensorBoard
 
 
 def train_audio(
@@ -48,11 +49,16 @@ def train_audio(
     )
     callbacks = []
     if logs is not None:
-        callbacks = [
-            TaggingFigures(mels["validation"], truth["validation"]),
-            TaggingPictures(logs, mels["validation"][:8], labels.names),
-            tensorboard(logs),
-        ]
+        configuration = {"epochs": epochs, "batch_size": AUDIO_BATCH, "rate": AUDIO_RATE}
+        configuration |= {"pooling": pooling, "dtype": dtype, "seed": seed, "system": "audio"}
+        shown = heard["validation"][:N_SHOWN]
+        callbacks = boards(
+            logs,
+            labels,
+            configuration,
+            lambda: (truth["validation"], trained.predict(mels["validation"], verbose=0)["clip"]),
+            FixedClips.of(data["validation"], shown, mels["validation"][:N_SHOWN]),
+        )
     trained.fit(batches, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
     # The same weights in float32: what is evaluated is what is exported, to the last digit.
     plain = audio_branch(len(labels), **options)
@@ -68,8 +74,13 @@ def train_video(data, similarities, logs=None) -> keras.Model:
     video.compile(keras.optimizers.Adam(0.05), loss={"clip": "binary_crossentropy"})
     callbacks = []
     if logs is not None:
-        inputs = {"image_probabilities": validation["image_probabilities"]}
-        callbacks = [TaggingFigures(inputs, validation["weak_labels"]), tensorboard(logs)]
+        callbacks = boards(
+            logs,
+            mini_labels(),
+            {"epochs": VIDEO_EPOCHS, "batch_size": 64, "rate": 0.05, "system": "video"},
+            lambda: (validation["weak_labels"], predict(video, validation)["clip"]),
+            drawn_every=20,
+        )
     video.fit(
         {"image_probabilities": train["image_probabilities"][seen]},
         {"clip": train["weak_labels"][seen]},
@@ -99,6 +110,6 @@ def train_fusion(data, audio, video, logs=None) -> keras.Model:
         batch_size=32,
         epochs=LATE_EPOCHS,
         verbose=0,
-        callbacks=[] if logs is None else [tensorboard(logs)],
+        callbacks=[] if logs is None else boards(logs, mini_labels()),
     )
     return fused

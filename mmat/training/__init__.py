@@ -1,6 +1,8 @@
 """What the training scripts share: the parts to fit, figures at every epoch, the fastest dtype."""
 
-from mmat.training.boards import TaggingFigures, TaggingPictures, tensorboard
+from mmat.training.boards import FixedClips, LabelSpace, boards, label_space
+from mmat.training.checkpoints import forget, load_best
+from mmat.training.loop import train
 from mmat.training.parts import (
     back_end,
     exchanged,
@@ -10,16 +12,25 @@ from mmat.training.parts import (
     warm_cosine,
 )
 from mmat.training.precision import fastest_dtype
+from mmat.training.recipe import History, Recipe
+from mmat.training.stopping import Stopped
 
 __all__ = [
-    "TaggingFigures",
-    "TaggingPictures",
+    "FixedClips",
+    "History",
+    "LabelSpace",
+    "Recipe",
+    "Stopped",
     "back_end",
+    "boards",
     "exchanged",
     "fastest_dtype",
+    "forget",
     "front_end",
+    "label_space",
     "late_head",
+    "load_best",
     "predict",
-    "tensorboard",
+    "train",
     "warm_cosine",
 ]

@@ -6,15 +6,12 @@ from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fusion import fused_model
 from mmat.models.video import video_branch
 from mmat.training import (
-    TaggingFigures,
-    TaggingPictures,
     back_end,
     exchanged,
     fastest_dtype,
     front_end,
     late_head,
     predict,
-    tensorboard,
     warm_cosine,
 )
 
@@ -94,28 +91,3 @@ def test_the_rate_rises_then_falls():
 
 def test_the_fastest_dtype_is_a_policy_keras_knows():
     assert keras.dtype_policies.get(fastest_dtype(0.05)).variable_dtype == "float32"
-
-
-def test_tensorboard_holds_figures_pictures_rate_and_graph(clips, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    audio = audio_branch(len(LABELS))
-    mels = front_end(audio).predict_on_batch(clips["waveform"])
-    model = back_end(audio)
-    model.compile("adam", loss={"clip": "binary_crossentropy"})
-    callbacks = [
-        TaggingFigures(mels, clips["weak_labels"]),
-        TaggingPictures(tmp_path, mels, LABELS, every=1),
-        tensorboard(tmp_path),
-    ]
-    history = model.fit(mels, {"clip": clips["weak_labels"]}, verbose=0, callbacks=callbacks)
-    assert {"loss", "val_f1", "val_map"} <= set(history.history)
-    tags = {}
-    for file in tmp_path.rglob("events.out.tfevents.*"):
-        reader = EventAccumulator(str(file), {"tensors": 0})
-        reader.Reload()
-        for tag in reader.Tags()["tensors"]:
-            tags[tag] = reader.Tensors(tag)
-    assert {"log_mel", "frame_scores", "epoch_loss", "epoch_learning_rate"} <= set(tags)
-    assert {"epoch_f1", "epoch_map"} <= set(tags)  # in the folder of the validation figures
-    assert "keras" in tags  # the graph of the layers
