@@ -1,12 +1,15 @@
-"""The audio branch: convolutions and a recurrent layer over log-mel, pooled over time."""
+"""The audio branch: convolutions over log-mel, or a frozen encoder; a recurrent layer; pooling."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
+from mmat.models.encoder import PatchesToFrames, encoder_trunk
 from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
 from mmat.models.pooling import MILPooling, attention, linear_softmax
+from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder
 from mmat.models.ragged import OwnSteps, zero_beyond
 
 # (filters, pool over time and frequency): the authors' three blocks of 5×5 convolutions.
@@ -23,6 +26,7 @@ def audio_branch(
     dropout: float = 0.0,
     dtype: str = "float32",
     ragged: bool = False,
+    encoder: AudioEncoder | None = None,
 ) -> keras.Model:
     """Build the authors' CRNN: waveform in, clip and frame probabilities out.
 
@@ -38,12 +42,31 @@ def audio_branch(
     `n_samples`, int32 `(batch,)`, says how long each is. A clip gets what it gets alone from the
     same weights without padding, `frame` is 0 beyond its end, and all is 0 for a clip of length 0.
 
-    Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017.
+    encoder: the frozen embeddings of an audio network, such as `yamnet` of
+    `mmat.models.pretrained.audio_registry`, in the place of log-mel and convolutions; brought to
+    10 Hz by interpolation, and normalised as the mel is. `mel` is then of no account.
+
+    Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017; the encoder is
+    ours.
 
     >>> model = audio_branch(n_classes=17)
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
     {'clip': (17,), 'frame': (None, 17)}
     """
+    if encoder is None:
+        inputs, x = crnn_trunk(mel, augmentation, dtype, ragged)
+        samples_per_step = math.prod(time for _, (time, _) in BLOCKS) * mel.hop_samples
+    else:
+        samples_per_step = round(SAMPLE_RATE_HZ / FRAME_HZ)
+        inputs, x = encoder_trunk(encoder, samples_per_step, augmentation, ragged)
+    # (batch, 100, 8, 128) of the CRNN for 10 s, (batch, 100, 1024, 1) of YAMNet
+    return recurrent_tagger(
+        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step
+    )
+
+
+def crnn_trunk(mel: MelParameters, augmentation: Sequence[layers.Layer], dtype: str, ragged: bool):
+    """Begin the authors' CRNN: its inputs by name, and the feature maps of its convolutions."""
     inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
     for filters, pool in BLOCKS:
@@ -51,10 +74,7 @@ def audio_branch(
         x = zero_beyond(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
         samples_per_step *= pool[0]
-    # (batch, 400, 32, 32), then (batch, 200, 16, 64), then (batch, 100, 8, 128)
-    return recurrent_tagger(
-        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step
-    )
+    return inputs, x  # (batch, 400, 32, 32), (batch, 200, 16, 64), now (batch, 100, 8, 128)
 
 
 def normalized_mel(mel: MelParameters, augmentation: Sequence[layers.Layer], ragged: bool):
@@ -112,12 +132,16 @@ def recurrent_tagger(
 def adapt_normalization(model: keras.Model, waveforms) -> None:
     """Learn the mel bands' mean and deviation from an iterable of waveform batches.
 
-    A ragged model takes batches of its inputs, `{"waveform": …, "n_samples": …}`; the padding does
-    not count.
+    With an encoder, those of its embeddings. A ragged model takes batches of its inputs,
+    `{"waveform": …, "n_samples": …}`; the padding does not count.
     """
     normalization = model.get_layer("band_normalization")
     decibels = keras.Model(model.input, normalization.input)
-    hops = [layer.hop_samples for layer in model.layers if isinstance(layer, KeepFrames)]
+    hops = [
+        layer.hop_samples
+        for layer in model.layers
+        if isinstance(layer, KeepFrames | PatchesToFrames)
+    ]
 
     def own_decibels(batch):
         inputs = batch if isinstance(batch, dict) else {"waveform": batch}
