@@ -10,6 +10,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+_SEED_STRIDE = 1_000_003
+
 
 def training_step(
     model: keras.Model,
@@ -24,8 +26,9 @@ def training_step(
     loss, which mixed_float16 needs.
 
     strategy: model and optimizer must then be made in its scope. The function takes the rows of
-    this machine (`mmat.training.workers.own_share`); the loss is that of all machines' rows, which
-    may differ in number. Batch normalisation takes the mean of each replica's own rows.
+    this machine (`mmat.training.workers.own_share`), one for each of its devices at least; the
+    loss is that of all machines' rows, which may differ in number. Dropout and augmentation are
+    drawn by each replica for itself; batch normalisation takes the mean of a replica's own rows.
 
     >>> import numpy as np
     >>> clip = keras.layers.Dense(3, "sigmoid", name="clip")
@@ -38,8 +41,9 @@ def training_step(
     True
     """
     variables = model.trainable_variables
-    if not optimizer.built:
-        optimizer.build(variables)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        if not optimizer.built:
+            optimizer.build(variables)
 
     def gradients_of(inputs, weak_labels):
         with tf.GradientTape() as tape:
@@ -53,9 +57,9 @@ def training_step(
         optimizer.apply(gradients, variables)
         return loss
 
-    if strategy is not None:
-        raise NotImplementedError("several devices: to come")
-    return step
+    if strategy is None:
+        return step
+    return _step_of_replicas(gradients_of, model, optimizer, strategy)
 
 
 def clip_loss(outputs: dict, weak_labels) -> tf.Tensor:
@@ -66,3 +70,71 @@ def clip_loss(outputs: dict, weak_labels) -> tf.Tensor:
     """
     clip = tf.cast(outputs["clip"], tf.float32)
     return tf.reduce_mean(keras.losses.binary_crossentropy(tf.cast(weak_labels, tf.float32), clip))
+
+
+def share_bounds(n_rows, index, count):
+    """Return where the share of `index` begins and ends, of `count` shares as equal as can be.
+
+    >>> [share_bounds(10, index, 4) for index in range(4)]
+    [(0, 2), (2, 5), (5, 7), (7, 10)]
+    """
+    return n_rows * index // count, n_rows * (index + 1) // count
+
+
+def _step_of_replicas(gradients_of, model, optimizer, strategy):
+    variables = model.trainable_variables
+    seeds = [x for x in model.non_trainable_variables if x.name == "seed_generator_state"]
+    _leave_the_sum_to_the_step(optimizer)
+
+    def replica_step(inputs, weak_labels):
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group
+        inputs, weak_labels = _rows_of(replica, (inputs, weak_labels), strategy)
+        _move_seeds(seeds, replica)
+        loss, gradients = gradients_of(inputs, weak_labels)
+        _move_seeds(seeds, -replica)
+        learning = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        # Weighted by clips, since the replicas may have different numbers of them.
+        n_clips = tf.cast(tf.shape(weak_labels)[0], tf.float32)
+        own = [n_clips * gradients[i] for i in learning] + [n_clips * loss, n_clips]
+        *sums, total_loss, total_clips = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+        means = [total / total_clips for total in sums]
+        optimizer.apply(means, [variables[i] for i in learning])
+        return total_loss / total_clips
+
+    @tf.function(reduce_retracing=True)
+    def step(inputs, weak_labels):
+        losses = strategy.run(replica_step, args=(inputs, weak_labels))
+        return strategy.experimental_local_results(losses)[0]
+
+    return step
+
+
+def _rows_of(replica, batch, strategy):
+    """Return the rows that a replica takes of its machine's batch, cut before they go to it."""
+    n_devices = len(strategy.extended.worker_devices)
+    with tf.device("CPU:0"):
+        n_rows = tf.shape(batch[1])[0]
+        start, end = share_bounds(n_rows, replica % n_devices, n_devices)
+        return tf.nest.map_structure(lambda rows: rows[start:end], batch)
+
+
+def _move_seeds(seeds, replica) -> None:
+    """Let each replica draw by seeds of its own; between steps the seeds are those of one device.
+
+    Keras gives all replicas the same seeds, so that one mask would be drawn for all of them.
+    """
+    for seed in seeds:
+        seed.assign_add(tf.stack([tf.cast(replica, seed.dtype) * _SEED_STRIDE, 0]))
+
+
+def _leave_the_sum_to_the_step(optimizer) -> None:
+    """Keep a Keras optimizer from summing the replicas' gradients once more.
+
+    Keras 3 clips the gradients of each replica and sums thereafter, and a loss scale is judged by
+    one replica alone; here both see the gradients of the whole batch.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not hasattr(inner, "_all_reduce_sum_gradients"):
+        raise RuntimeError("this Keras sums the gradients elsewhere: the step must be adapted")
+    inner._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
