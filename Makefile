@@ -11,6 +11,8 @@ BIN := .venv/bin
 NEXT_BIN := .venv-next/bin
 DEFAULT_LOCK := requirements/lock-tf2.17
 NEXT_LOCK := requirements/lock-tf2.20
+# Two processes, each file of tests in one of them, which shares what the file makes.
+PYTEST := pytest -n 2 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # A name on the PATH proves nothing (version managers put shims there), so each one is run.
@@ -74,7 +76,7 @@ lint: venv  ## ruff: rules and format
 
 .PHONY: test
 test: lint fetch  ## lint and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m $(PYTEST)
 
 .PHONY: test-long
 test-long: fetch  ## the tests that take minutes, which `make test` leaves out
@@ -84,7 +86,7 @@ test-long: fetch  ## the tests that take minutes, which `make test` leaves out
 test-next: venv-next  ## all tests with the newest TensorFlow
 	$(NEXT_BIN)/mmat fetch models
 	$(NEXT_BIN)/mmat fetch mini
-	$(NEXT_BIN)/python -m pytest
+	$(NEXT_BIN)/python -m $(PYTEST)
 
 .PHONY: format
 format: venv  ## ruff: mend rules and format

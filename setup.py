@@ -42,6 +42,7 @@ EXTRAS = {
         "hypothesis",  # tests over many inputs
         "librosa",  # the reference for the mel features
         "pytest",  # the tests
+        "pytest-xdist",  # the tests on both cores
         "ruff",  # lint and format
         "scikit-learn",  # the reference for the metrics
         "uv",  # makes the environments and the locks
