@@ -105,7 +105,7 @@ def by_hand(way, probabilities, similarities):
     return evidence
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=30, deadline=None)
 @given(case=probabilities_and_similarities())
 def test_evidence_is_what_its_definition_says(way, case):
@@ -115,7 +115,7 @@ def test_evidence_is_what_its_definition_says(way, case):
     np.testing.assert_allclose(evidence, by_hand(way, *case), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS)
 def test_ways_work_in_a_saved_model(way, tmp_path):
     """They are registered, so a layer that holds one can be saved, and loaded in safe mode."""
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(way))

@@ -23,7 +23,7 @@ def scores_of(model, probabilities):
     return {name: value.numpy() for name, value in answer.items()}
 
 
-@pytest.mark.parametrize("evidence", WAYS, ids=str)
+@pytest.mark.parametrize("evidence", WAYS)
 def test_label_map_layer(evidence):
     kwargs = {"similarities": SIMILARITIES, "evidence": evidence}
     check_layer(LabelMap, kwargs, some_probabilities(2, 4))
@@ -74,7 +74,7 @@ def test_the_map_is_no_parameter():
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 2 * 3
 
 
-@pytest.mark.parametrize("evidence", WAYS, ids=str)
+@pytest.mark.parametrize("evidence", WAYS)
 def test_without_training_the_score_is_the_evidence(evidence):
     model = video_branch(SIMILARITIES, evidence, calibrated=False)
     assert not model.trainable_variables
