@@ -1,18 +1,17 @@
 """Checkpoints: all that a training is, in one file each, written whole or not at all.
 
 A file `step-00000500.npz` holds every variable of the model, seeds of dropout and augmentation
-among them, every variable of the optimizer, and the state of the loop as JSON. Its parts carry
-checksums, so that a damaged file is known as such.
+among them, every variable of the optimizer, and the state of the loop as JSON. The last 32 bytes
+are the SHA-256 of those before, so that a damaged file is known as such.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
-import zipfile
-import zlib
 from collections.abc import Callable
 
 import keras
@@ -23,7 +22,8 @@ from mmat.training.recipe import History
 
 FOLDER = "checkpoints"
 _STATE = "state"
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (OSError, ValueError)
+_DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass
@@ -52,12 +52,24 @@ class Checkpoints:
         self.settings, self.keep, self.say = settings, keep, say
 
     def save(self, progress: Progress, model: keras.Model, optimizer) -> None:
-        """Write a checkpoint, then remove those that are not wanted any more."""
+        """Write a checkpoint, then remove those that are not wanted any more.
+
+        Raises InputError where the disk is full or the folder cannot be written; the checkpoints
+        before are then as they were.
+        """
         state = {"settings": self.settings, **dataclasses.asdict(progress)}
         arrays = _arrays(model.variables, "model") | _arrays(optimizer.variables, "optimizer")
         arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        with atomic_path(self._path(progress.step)) as part:
-            np.savez(part, **arrays)
+        self._clear_leftovers()
+        try:
+            with atomic_path(self._path(progress.step)) as part:
+                _write(part, arrays)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: step {progress.step} cannot be saved: "
+                f"{error.strerror or _line(error)}; the checkpoints before it are whole: make "
+                "room there, or name another folder, and run the same command again"
+            ) from error
         self._remove_old(progress)
 
     def load(self, model: keras.Model, optimizer) -> Progress | None:
@@ -69,7 +81,7 @@ class Checkpoints:
             try:
                 state, arrays = _read(path)
             except _DAMAGE as error:
-                self.say(f"{path}: damaged ({_line(error)}); passed over")
+                _tell_damage(self.say, path, error)
                 continue
             self._check(state.pop("settings"))
             _assign(path, model.variables, arrays, "model")
@@ -77,7 +89,7 @@ class Checkpoints:
             return Progress(**state | {"history": History(**state["history"])})
         return None
 
-    def clear_leftovers(self) -> None:
+    def _clear_leftovers(self) -> None:
         """Remove what a killed process had begun to write."""
         for part in self.folder.glob(".step-*"):
             shutil.rmtree(part, ignore_errors=True)
@@ -98,7 +110,9 @@ class Checkpoints:
             )
 
     def _remove_old(self, progress: Progress) -> None:
-        kept = _saved(self.folder)[-self.keep :]
+        # Of later steps there are only those that were damaged and passed over.
+        kept = [path for path in _saved(self.folder) if _step_of(path) <= progress.step]
+        kept = kept[-self.keep :]
         wanted = {path.name for path in kept}
         # The best of each that is kept, since the newest of them may turn out damaged.
         for path in kept:
@@ -113,10 +127,11 @@ class Checkpoints:
         return self.folder / f"step-{step:08}.npz"
 
 
-def load_best(model: keras.Model, folder: str | os.PathLike) -> dict:
+def load_best(model: keras.Model, folder: str | os.PathLike, say: Callable = print) -> dict:
     """Set a model to the best checkpoint of a training and return that checkpoint's figures.
 
-    Raises InputError for a folder without a checkpoint that was validated and can be read.
+    Where that is damaged, `say` is told in a line and the best before it is taken. Raises
+    InputError for a folder without a checkpoint that was validated and can be read.
     """
     for path in reversed(_saved(pathlib.Path(folder, FOLDER))):
         try:
@@ -125,11 +140,12 @@ def load_best(model: keras.Model, folder: str | os.PathLike) -> dict:
                 continue
             path = path.with_name(f"step-{best['step']:08}.npz")
             arrays = _read(path)[1]
-        except _DAMAGE:
+        except _DAMAGE as error:
+            _tell_damage(say, path, error)
             continue
         _assign(path, model.variables, arrays, "model")
         return best
-    raise InputError(f"{folder}: holds no validated checkpoint; train first")
+    raise InputError(f"{folder}: holds no validated checkpoint that can be read; train first")
 
 
 def forget(folder: str | os.PathLike) -> None:
@@ -144,7 +160,9 @@ def settings_of(model: keras.Model, optimizer, **more) -> dict:
     """
     shapes = [[*variable.shape, str(variable.dtype)] for variable in model.variables]
     layers = [_plain(layer) for layer in model.layers]
-    text = json.dumps([shapes, layers], sort_keys=True, default=str)
+    # By name, since a policy's configuration is its name alone.
+    dtypes = [layer.dtype_policy.name for layer in model._flatten_layers()]
+    text = json.dumps([shapes, layers, dtypes], sort_keys=True, default=str)
     return {
         "model": hashlib.sha256(text.encode()).hexdigest(),
         "optimizer": json.dumps(_plain(optimizer), sort_keys=True, default=str),
@@ -178,8 +196,22 @@ def _arrays(variables, prefix: str) -> dict[str, np.ndarray]:
     return {f"{prefix}/{i}": np.asarray(variable) for i, variable in enumerate(variables)}
 
 
+def _write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    whole = io.BytesIO()  # NumPy's own way to a full disk ends in a second error
+    np.savez(whole, **arrays)
+    with open(path, "wb") as file:
+        file.write(whole.getbuffer())
+        file.write(hashlib.sha256(whole.getbuffer()).digest())
+        file.flush()
+        os.fsync(file.fileno())  # on the disk before its name is
+
+
 def _read(path: pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
-    with np.load(path, allow_pickle=False) as file:
+    whole = path.read_bytes()
+    data, digest = whole[:-_DIGEST_BYTES], whole[-_DIGEST_BYTES:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("its checksum is another")
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     return json.loads(arrays.pop(_STATE).tobytes()), arrays
 
@@ -191,6 +223,10 @@ def _assign(path: pathlib.Path, variables, arrays: dict[str, np.ndarray], prefix
         raise InputError(f"{path}: of another {prefix}; train anew with --again")
     for i, variable in enumerate(variables):
         variable.assign(arrays[f"{prefix}/{i}"])
+
+
+def _tell_damage(say: Callable, path: pathlib.Path, error: Exception) -> None:
+    say(f"{path}: damaged ({_line(error)}); passed over")
 
 
 def _short(value) -> bool:
