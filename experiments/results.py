@@ -1,0 +1,98 @@
+"""What the training scripts leave: figures with intervals, a page a system, report.json."""
+
+import argparse
+import json
+import pathlib
+
+import tabulate
+from corpus import Corpus
+from held_out import Asked
+
+from mmat import __version__
+from mmat.cli.common import on_terminal
+from mmat.errors import atomic_path
+from mmat.evaluation import Evaluation, evaluate
+from mmat.metrics.bootstrap import paired_difference
+from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
+from mmat.metrics.thresholds import fire
+from mmat.models.bundle import Bundle
+from mmat.report import figures
+from mmat.report.folder import write_evaluation
+
+RESAMPLES = 1000
+
+
+def evaluated(
+    corpus: Corpus, systems: dict[str, Bundle], split: str, out: pathlib.Path
+) -> dict[str, Evaluation]:
+    """Measure systems on a split, and leave a report folder of each: OUT/report/NAME-SPLIT."""
+    found = {}
+    for name, bundle in systems.items():
+        print(f"== {name} on {split}", flush=True)
+        found[name] = evaluate(bundle, corpus.folder, split, progress=on_terminal())
+        folder = out / "report" / f"{name}-{split}"
+        write_evaluation(folder, found[name], title=f"{name} on {split}")
+    return found
+
+
+def ranked(corpus: Corpus, name: str, bundle: Bundle, split: str, out: pathlib.Path) -> dict:
+    """Measure a system on a split of any size, a few clips in memory at a time.
+
+    Leaves predictions and truth as tables in OUT/report/NAME-SPLIT, and returns the figures of
+    `mmat.report.figures`.
+    """
+    print(f"== {name} on {split}", flush=True)
+    ids, truth, scores, _ = Asked(bundle.model).all(corpus, split)
+    fired, names = fire(scores, bundle.thresholds), bundle.labels.names
+    folder = out / "report" / f"{name}-{split}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tags_tsv(folder / "predictions.tsv", ids, names, fired, scores)
+    write_truth_tsv(folder / "truth.tsv", ids, names, truth)
+    return {
+        "clips": len(ids),
+        **figures.headline(truth, fired, scores, None, RESAMPLES),
+        "per_class": figures.classes(truth, fired, scores, bundle.thresholds, names),
+    }
+
+
+def fused_over_audio(found: dict[str, Evaluation]) -> dict | None:
+    """By how much the fusion is above audio, paired over clips, each with its own thresholds."""
+    if not {"audio", "fused"} <= found.keys():
+        return None
+    audio, fused = found["audio"], found["fused"]
+    pair = (audio.fired, audio.scores), (fused.fired, fused.scores)
+    gains = paired_difference(fused.truth, *pair)
+    return {name: gain._asdict() for name, gain in gains.items()}
+
+
+def write_report(out: pathlib.Path, arguments: argparse.Namespace, measured: dict) -> None:
+    """Write OUT/report.json: what was asked for, and what was measured."""
+    settings = {"mmat": __version__, **vars(arguments)}
+    with atomic_path(out / "report.json") as part:
+        text = json.dumps({"settings": settings, **measured}, indent=1, ensure_ascii=False)
+        part.write_text(text + "\n", encoding="utf-8")
+    print(f"\n{out}/report.json; models, TensorBoard and pages lie beside it")
+
+
+def table(rows: dict[str, dict], columns: tuple[str, ...]) -> str:
+    """Return figures, fractions a row, as a table in per cent; with intervals where there are."""
+    shown = [[name, *(_cell(of, column) for column in columns)] for name, of in rows.items()]
+    return tabulate.tabulate(shown, ["%", *columns], disable_numparse=True)
+
+
+def _cell(of: dict, column: str) -> str:
+    if of.get(column) is None:
+        return ""
+    ends = of.get("intervals", {}).get("clips", {}).get(column)
+    between = " [{:.1f}, {:.1f}]".format(*(100 * ends[x] for x in ("low", "high"))) if ends else ""
+    return f"{100 * of[column]:.1f}{between}"
+
+
+def gain_line(gain: dict) -> str:
+    """Return the gain in micro F1 in words."""
+    f1 = gain["f1"]
+    return (
+        f"fused over audio: {100 * f1['estimate']:+.1f} points of F1, 95 % interval "
+        f"{100 * f1['low']:+.1f} to {100 * f1['high']:+.1f}, above 0 in "
+        f"{100 * f1['share_above_zero']:.1f} % of draws"
+    )
