@@ -23,6 +23,7 @@ from reporting import SHARED_THRESHOLD, Report, Scores
 from mmat import __version__
 from mmat.data.datasets import read_arrays
 from mmat.data.prepare import prepare
+from mmat.errors import atomic_path
 from mmat.fetch.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.pretrained.hub import HubImageClassifier
@@ -62,7 +63,7 @@ def main() -> None:
         keras.utils.set_random_seed(seed)
         logs = folder / "tensorboard" / f"seed-{seed}"
         with report.stage("train audio"):
-            audio = train_audio(data, labels, seed, dtype, arguments.epochs, logs / "audio")
+            audio = kept_audio(arguments, folder, data, labels, seed, dtype)
         with report.stage("train video"):
             video = train_video(data, similarities, logs / "video")
         with report.stage("train fusion"):
@@ -87,6 +88,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="train even if that was done before")
     parser.add_argument("--out", help="folder of the results (default: runs/mini or runs/mini-N)")
     return parser.parse_args()
+
+
+def kept_audio(arguments, folder, data, labels, seed, dtype) -> keras.Model:
+    """The seed's audio branch, trained unless an interrupted run left it."""
+    path = folder / "trainings" / f"audio-{arguments.epochs}-{dtype}-seed{seed}.keras"
+    if path.exists() and not arguments.again:
+        print(f"{path}: trained already")
+        return keras.saving.load_model(path)
+    logs = folder / "tensorboard" / f"seed-{seed}" / "audio"
+    audio = train_audio(data, labels, seed, dtype, arguments.epochs, logs)
+    with atomic_path(path) as part:
+        keras.saving.save_model(audio, part)
+    return audio
 
 
 def prepare_shards(labels) -> pathlib.Path:
