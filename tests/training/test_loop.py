@@ -1,0 +1,359 @@
+"""The training loop: killed and called again it ends the same; it stops at what is no number."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmat.errors import InputError
+from mmat.training import Recipe, load_best, train
+from mmat.training.checkpoints import FOLDER
+from tests.data.tiny_shards import write_shards
+
+# --- killed and called again
+
+# TensorFlow is imported once; every run is a fork of the process, made before TensorFlow starts
+# any thread. Only the first begins from the same weights and seeds: the others must get all from
+# the checkpoints. Prints for each run how it ended and what it said.
+RUNS = """
+import json, os, pathlib, resource, signal, sys
+import keras
+import numpy as np
+import tensorflow as tf
+from mmat.data.sampling import batches_from, clips_once
+from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.pooling import MILPooling
+from mmat.training import Recipe, Stopped, train
+from mmat.training.step import clip_loss
+
+shards, out = sys.argv[1:3]
+INPUTS = ("waveform", "ids")
+RECIPE = Recipe(batch_size=4, learning_rate=0.01, steps_per_checkpoint=5, checkpoints=4, patience=1)
+
+
+def tagger():
+    waveform = keras.Input((None, 1), name="waveform")
+    x = keras.layers.Reshape((-1, 40, 1))(waveform)
+    for layer in (RandomFilter(0.5, seed=1), SpecAugment(0.2, 0.2, seed=2)):
+        x = layer(x)
+    x = keras.layers.Conv2D(4, 3, strides=3, activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Dropout(0.3)(keras.layers.Reshape((-1, 52))(x))
+    x = keras.layers.Bidirectional(keras.layers.GRU(3, return_sequences=True))(x)
+    frame = keras.layers.Dense(3, "sigmoid")(x)
+    return keras.Model({"waveform": waveform}, {"clip": MILPooling()(frame)})
+
+
+def validate(model):
+    inputs, weak_labels = next(iter(clips_once(shards, "train", INPUTS).batch(30)))
+    return {"val_loss": clip_loss(model({"waveform": inputs["waveform"]}), weak_labels)}
+
+
+class Ends(keras.callbacks.Callback):
+    def __init__(self, how, after):
+        self.how, self.after = how, after
+
+    def on_train_batch_end(self, step, logs=None):
+        if step + 1 != self.after:
+            return
+        if self.how == "in a write":  # the system kills it in the middle of the next file
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+        else:
+            os.kill(os.getpid(), getattr(signal, self.how))
+
+
+def run(folder, seed, how, after, lines):
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+    batches = batches_from(shards, "train", RECIPE.batch_size, RECIPE.seed, INPUTS)
+    say = lambda line: os.write(lines, f"{line}\\n".encode())
+    try:
+        train(tagger(), batches, RECIPE, folder, validate, callbacks=[Ends(how, after)], say=say)
+    except Stopped as stopped:
+        say(stopped)
+        return stopped.exit_status
+    return 0
+
+
+def run_apart(folder, seed, how="", after=0):
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 99
+        try:
+            status = run(pathlib.Path(out, folder), seed, how, after, write)
+        finally:
+            os._exit(status)
+    os.close(write)
+    with open(read) as lines:
+        told = [line for line in lines.read().splitlines() if not line.startswith("cost: ")]
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    print(json.dumps([how, status, told]), flush=True)
+
+
+run_apart("whole", 0)
+run_apart("killed", 0, "SIGTERM", 3)
+run_apart("killed", 1, "SIGKILL", 8)
+run_apart("killed", 2, "in a write", 9)
+assert any(path.name.startswith(".step-") for path in pathlib.Path(out, "killed").glob("*/.*"))
+run_apart("killed", 3, "SIGKILL", 14)
+newest = max(pathlib.Path(out, "killed", "checkpoints").glob("step-*"))
+newest.write_bytes(newest.read_bytes()[:-100])
+run_apart("killed", 4)
+"""
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
+    (tmp_path / "shards").mkdir()
+    shards = write_shards(tmp_path / "shards")
+    command = [sys.executable, "-W", "ignore", "-c", RUNS, str(shards), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(how, status) for how, status, _ in runs] == [
+        ("", 0), ("SIGTERM", 143), ("SIGKILL", -9), ("in a write", -25), ("SIGKILL", -9), ("", 0)
+    ]  # fmt: skip
+    whole, *told = [lines for _, _, lines in runs]
+    folder = tmp_path / "killed"
+    assert told[0] == [
+        "stopped by SIGTERM and saved at step 3 of 20; the same command goes on from there"
+    ]
+    goes_on = [f"{folder}: goes on from step {step} of 20" for step in (3, 5, 5, 5)]
+    assert told[1:4] == [[goes_on[0], whole[0]], [goes_on[1]], [goes_on[2], whole[1]]]
+    assert told[4][0] == (
+        f"{folder / FOLDER}/step-00000010.npz: damaged (its checksum is another); passed over"
+    )
+    assert told[4][1:] == [goes_on[3], *whole[1:]]
+    # Weights, seeds, the optimizer's variables and all figures: every byte of the last checkpoint.
+    files = {
+        name: {path.name: path.read_bytes() for path in (tmp_path / name / FOLDER).iterdir()}
+        for name in ("whole", "killed")
+    }
+    assert files["killed"] == files["whole"]
+    assert "step-00000020.npz" in files["whole"]
+
+
+# --- in this process
+
+CLIPS = 4
+
+
+def tagger(rate_of_dropout=0.3):
+    keras.utils.set_random_seed(0)
+    level = keras.Input((5,), name="level")
+    x = keras.layers.Dropout(rate_of_dropout)(level)
+    return keras.Model({"level": level}, {"clip": keras.layers.Dense(3, "sigmoid")(x)})
+
+
+def batches_from(start, change=None, count=-1):
+    """Batches that hang on their number alone; `change` puts other levels into one."""
+
+    def batch(number):
+        seed = tf.stack([number, tf.constant(0, tf.int64)])
+        level = tf.random.stateless_uniform((CLIPS, 5), seed)
+        if change:
+            step, place, value = change
+            bad = tf.one_hot(place, CLIPS, on_value=value, off_value=0.0)[:, None]
+            level = tf.where(number == step, level + bad, level)
+        numbers = number * CLIPS + tf.range(CLIPS, dtype=tf.int64)
+        ids = tf.strings.join(["clip ", tf.strings.as_string(numbers)])
+        return {"level": level, "ids": ids}, tf.cast(level[:, :3] > 0.5, tf.float32)
+
+    return tf.data.Dataset.counter(start).take(count).map(batch)
+
+
+def recipe(**options):
+    return Recipe(**dict(batch_size=CLIPS, learning_rate=0.1, steps_per_checkpoint=2) | options)
+
+
+def given_figures(*losses):
+    """A validation that gives these losses, one a call."""
+    numbers = iter(losses)
+    return lambda model: {"val_loss": next(numbers)}
+
+
+def run(folder, *losses, model=None, batches=batches_from, say=lambda line: None, **options):
+    train_options = {
+        name: options.pop(name) for name in ("monitor", "callbacks", "optimizer") if name in options
+    }
+    return train(
+        model or tagger(), batches, recipe(checkpoints=len(losses), **options), folder,
+        given_figures(*losses), say=say, **train_options,
+    )  # fmt: skip
+
+
+class StopAfterEpoch(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
+LOSSES = (1.0, 0.9, 0.9, float("nan"), 0.95, 0.8, 0.85, 0.8, 0.7)
+# Two checkpoints that are no better halve the rate, and are then waited for anew.
+RATES = (0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025)
+
+
+def test_the_rate_halves_on_a_plateau(tmp_path):
+    history = run(tmp_path, *LOSSES, patience=2)
+    rates = [each["learning_rate"] for each in history.checkpoints]
+    assert rates == pytest.approx(RATES, rel=1e-6)
+    assert history.best == history.checkpoints[-1]
+    assert [each["step"] for each in history.checkpoints] == list(range(2, 20, 2))
+
+
+def test_what_was_waited_outlives_a_resume(tmp_path):
+    validate, whole = given_figures(*LOSSES), run(tmp_path / "whole", *LOSSES, patience=2)
+    halved = recipe(checkpoints=len(LOSSES), patience=2)
+    for _ in LOSSES:
+        history = train(
+            tagger(), batches_from, halved, tmp_path / "parts", validate,
+            callbacks=[StopAfterEpoch()], say=lambda line: None,
+        )  # fmt: skip
+    assert json.dumps(history.checkpoints) == json.dumps(whole.checkpoints)  # NaN equals NaN here
+
+
+def test_a_schedule_of_the_rate_is_left_alone(tmp_path):
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    optimizer = keras.optimizers.SGD(schedule)
+    history = run(tmp_path, 1.0, 1.0, 1.0, patience=1, optimizer=optimizer)
+    rates = [each["learning_rate"] for each in history.checkpoints]
+    assert rates == pytest.approx([0.1 / 4, 0.1 / 16, 0.1 / 64])
+
+
+def test_the_best_checkpoint_has_the_weights_that_were_validated(tmp_path):
+    seen, model = [], tagger()
+    figures = [{"val_f1": f1, "val_loss": 1.0} for f1 in (0.2, 0.6, 0.6, 0.1)]
+
+    def validate(model):
+        seen.append(model.get_weights())
+        return figures[len(seen) - 1]
+
+    history = train(
+        model, batches_from, recipe(checkpoints=4, keep=1), tmp_path, validate, monitor="val_f1",
+        say=lambda line: None,
+    )  # fmt: skip
+    names = sorted(path.name for path in (tmp_path / FOLDER).iterdir())
+    assert names == ["step-00000004.npz", "step-00000008.npz"]
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), seen[3], strict=True))
+    best = load_best(model, tmp_path)
+    assert best == history.best and (best["step"], best["val_f1"]) == (4, 0.6)
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), seen[1], strict=True))
+
+
+def test_a_training_that_is_done_is_left_alone_and_may_be_made_longer(tmp_path):
+    first = run(tmp_path, 1.0, 0.5)
+    told = []
+    again = run(tmp_path, 1.0, 0.5, say=told.append)
+    assert again == first
+    assert told == [f"{tmp_path}: trained already, best at step 4"]
+    validate = given_figures(0.25)
+    longer = train(
+        tagger(), batches_from, recipe(checkpoints=3), tmp_path, validate, say=told.append
+    )
+    assert longer.checkpoints[:2] == first.checkpoints and longer.best["step"] == 6
+    assert told[1] == f"{tmp_path}: goes on from step 4 of 6"
+    cost, checkpoint = told[2:]
+    assert cost.startswith("cost: 8 clips in 2 steps of 4, ")
+    assert checkpoint.startswith("checkpoint 3 of 3, step 6: loss 0.")
+
+
+def test_callbacks_count_through_the_whole_training(tmp_path):
+    class Records(keras.callbacks.Callback):
+        def __init__(self):
+            self.calls = []
+
+        def on_train_begin(self, logs=None):
+            self.calls.append("begin")
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.calls.append((epoch, logs["val_loss"]))
+
+        def on_train_batch_end(self, step, logs=None):
+            self.calls.append((step, sorted(logs)))
+
+        def on_train_end(self, logs=None):
+            self.calls.append("end")
+
+    of_a_step = ["learning_rate", "loss"]
+    records = Records()
+    run(tmp_path, 1.0, 0.5, callbacks=[records, StopAfterEpoch()])
+    assert records.calls == ["begin", (0, of_a_step), (1, of_a_step), (0, 1.0), "end"]
+    records = Records()
+    train(tagger(), batches_from, recipe(checkpoints=2), tmp_path, given_figures(0.5),
+          callbacks=[records], say=lambda line: None)  # fmt: skip
+    assert records.calls == ["begin", (2, of_a_step), (3, of_a_step), (1, 0.5), "end"]
+
+
+def test_another_recipe_in_the_folder_is_named(tmp_path):
+    run(tmp_path, 1.0)
+    with pytest.raises(InputError, match=r"holds another training \(patience was 3, now 1\); name"):
+        run(tmp_path, 1.0, patience=1)
+    with pytest.raises(InputError, match=r"holds another training \(another model\); name"):
+        run(tmp_path, 1.0, model=tagger(0.5))
+
+
+# --- what is no number
+
+
+def saved(folder):
+    return {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_clip_that_is_no_number_is_named_and_nothing_is_saved_of_it(tmp_path, value):
+    run(tmp_path, 1.0)
+    before = saved(tmp_path)
+    ends = []
+
+    class End(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            ends.append("end")
+
+    bad = (3, 2, value)  # the third clip of step 3: clip 14
+    for _ in range(2):  # nor does calling it again go on
+        with pytest.raises(InputError) as error:
+            run(
+                tmp_path,
+                1.0,
+                1.0,
+                batches=lambda start: batches_from(start, bad),
+                callbacks=[End()],
+            )
+        assert str(error.value) == (
+            "step 3: the loss is nan; clips clip 14 hold what is no number: leave them out or "
+            "prepare them again; the batch: clip 12, clip 13, clip 14, clip 15"
+        )
+        assert saved(tmp_path) == before
+    assert ends == ["end", "end"]
+
+
+def test_a_loss_that_runs_away_says_so(tmp_path):
+    optimizer = keras.optimizers.SGD(1e39)  # infinite in float32
+    with pytest.raises(InputError) as error:
+        run(tmp_path, 1.0, optimizer=optimizer)
+    assert str(error.value).startswith("step 0: the loss is 0.")
+    assert str(error.value).endswith(
+        " and the weights that came of it are no numbers; all that went in was numbers: train anew "
+        "with a lower learning rate; the batch: clip 0, clip 1, clip 2, clip 3"
+    )
+    assert list(saved(tmp_path)) == ["step-00000000.npz"]
+
+
+def test_batches_that_end_are_one_line(tmp_path):
+    with pytest.raises(InputError, match="^step 15: the batches ended; they must go on$"):
+        run(tmp_path, *[1.0] * 10, batches=lambda start: batches_from(start, count=15))
+    assert "step-00000014.npz" in saved(tmp_path)
+
+
+def test_a_figure_that_validation_does_not_give_is_named(tmp_path):
+    with pytest.raises(InputError) as error:
+        run(tmp_path, 1.0, monitor="val_f1")
+    assert str(error.value) == (
+        "validation gives no val_f1; it gives loss, learning_rate, val_loss"
+    )
+    assert list(saved(tmp_path)) == ["step-00000000.npz"]
