@@ -71,7 +71,8 @@ class PatchesToFrames(layers.Layer):
         frames = ops.cast(ops.arange(n_frames, dtype="int32"), "float32")
         centres = (frames + 0.5) * self.hop_samples
         places = (centres - self.patch_window_samples / 2) / self.patch_hop_samples
-        places = ops.clip(places[None], 0.0, ops.cast(last, "float32"))  # (batch or 1, frames)
+        # (batch or 1, frames)
+        places = ops.minimum(ops.maximum(places[None], 0.0), ops.cast(last, "float32"))
         others = ops.cast(ops.arange(n_patches, dtype="int32"), "float32")
         shares = ops.maximum(1.0 - ops.abs(places[:, :, None] - others), 0.0)
         return ops.matmul(shares, patches)

@@ -25,6 +25,7 @@ import tensorflow as tf
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.errors import InputError, atomic_path
 from mmat.models.bundle import LABELS_FILE, Bundle
+from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.serving.card import model_card
@@ -93,6 +94,8 @@ class _Served(tf.Module):
         # The variables alone, so that no Keras object is asked for when the model is loaded.
         self.tracked = [variable.value for variable in model.variables]
         self.images = images
+        # The networks of frozen encoders, whose variables Keras does not count.
+        self.encoders = [x for x in model._flatten_layers() if isinstance(x, HubAudioEncoder)]
         self.labels_file = tf.saved_model.Asset(str(labels_csv))
         thresholds = tf.constant(bundle.thresholds, tf.float32)
 

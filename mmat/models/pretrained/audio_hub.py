@@ -79,7 +79,7 @@ class HubAudioEncoder(keras.layers.Layer):
         wanted = {name: (2, size) for name, size in self._sizes().items()}
         try:
             got = {name: tuple(x.shape) for name, x in self._answer(silence).items()}
-        except (ValueError, TypeError, KeyError, IndexError, tf.errors.OpError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, tf.errors.OpError) as error:
             got = " ".join(str(error).split())[:200]
         if got != wanted:
             raise InputError(
@@ -101,11 +101,17 @@ class HubAudioEncoder(keras.layers.Layer):
     def call(self, waveforms):
         n_samples = tf.shape(waveforms)[1]
         beyond = tf.maximum(n_samples - self.window_samples, 0)
-        whole = self.window_samples + -(-beyond // self.hop_samples) * self.hop_samples
+        n_patches = 1 + -(-beyond // self.hop_samples)
+        whole = self.window_samples + (n_patches - 1) * self.hop_samples
         padded = tf.pad(waveforms[:, :, 0], [[0, 0], [0, whole - n_samples]])
+
+        def own(waveform):
+            # YAMNet pads too, and by rounding sometimes a patch more, in which there is nothing.
+            return {name: x[:n_patches] for name, x in self._answer(waveform).items()}
+
         # One waveform after the other, as the network takes them: as fast here as all in one.
         answer = tf.map_fn(
-            self._answer,
+            own,
             padded,
             fn_output_signature={
                 name: tf.TensorSpec((None, size), tf.float32)
