@@ -42,11 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--lists", metavar="DIR", help="the corpus's lists, to prepare")
     parser.add_argument("--unbalanced", action="store_true", help="its two million clips too")
     arguments = parser.parse_args(argv)
-    options.begin(arguments)
+    strategy = options.begin(arguments)
     corpus = open_corpus(
         arguments, lambda: read_audioset(arguments.lists, arguments.unbalanced), "--lists DIR"
     )
-    systems = Systems(arguments, corpus, monitor="val_map").trained()
+    systems = Systems(arguments, corpus, strategy, monitor="val_map").trained()
+    if not systems:
+        return  # of several machines the first goes on alone
     out, measured = pathlib.Path(arguments.out), {}
     if corpus.has("test"):
         measured["test"] = {

@@ -55,7 +55,7 @@ class Corpus:
         labels = LabelSet.from_csv(folder / LABELS_FILE)
         if list(labels.names) != index["labels"]:
             raise InputError(f"{folder / LABELS_FILE}: not the labels of the shards beside it")
-        held = None if _has(index, VALIDATION) else _held_out(folder)
+        held = None if _has(index, VALIDATION) else _held_out(folder, labels)
         return cls(folder, index, labels, held)
 
     @property
@@ -125,6 +125,8 @@ def open_corpus(
                 f"prepare them with --image-model {asked}"
             )
         return corpus
+    if arguments.devices == "workers":
+        raise InputError("--devices workers: give --data, shards that every machine can read")
     if not arguments.media:
         raise InputError(f"no clips: give --data SHARDS, or {lists_option} and --media DIR")
     found = read()
@@ -182,14 +184,15 @@ def _has(index: dict, split: str) -> bool:
     return bool(index["splits"].get(split, {}).get("clips"))
 
 
-def _held_out(folder: pathlib.Path) -> np.ndarray:
+def _held_out(folder: pathlib.Path, labels: LabelSet) -> np.ndarray:
     """Return the positions of the training clips that validate; videos are known by the ids."""
     stored = clips_once(folder, TRAIN, ["ids"]).as_numpy_iterator()
     clips = []
     for inputs, weak_labels in stored:
-        clip, labels = inputs["ids"].decode(), map(str, np.flatnonzero(weak_labels))
+        clip = inputs["ids"].decode()
+        names = tuple(labels.names[c] for c in np.flatnonzero(weak_labels))
         segment = Segment.named(clip)
-        clips.append(Clip(clip, "", tuple(labels), video_id=segment.video_id if segment else ""))
+        clips.append(Clip(clip, "", names, video_id=segment.video_id if segment else ""))
     try:
         sliced = validation_slice(clips, HELD_OUT_SHARE)
     except InputError as error:

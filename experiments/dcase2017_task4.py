@@ -58,9 +58,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = options.parser(__doc__, "runs/dcase2017_task4", systems="audio,video,fused")
     parser.add_argument("--lists", metavar="DIR", help="the task's lists: to prepare, to score by")
     arguments = parser.parse_args(argv)
-    options.begin(arguments)
+    strategy = options.begin(arguments)
     corpus = open_corpus(arguments, lambda: read_task(arguments.lists), "--lists DIR")
-    systems = Systems(arguments, corpus).trained()
+    systems = Systems(arguments, corpus, strategy).trained()
+    if not systems:
+        return  # of several machines the first goes on alone
     out, measured = pathlib.Path(arguments.out), {}
     for split in (split for split in FILES if corpus.has(split)):
         found = results.evaluated(corpus, systems, split, out)

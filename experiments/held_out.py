@@ -28,11 +28,11 @@ class HeldOut:
 
     def __init__(self, corpus: Corpus, model: keras.Model):
         self.corpus, self.model = corpus, model
-        self.ask = Asked(model)
+        self.asked = Asked(model, corpus, VALIDATION)
         self.truth, self.scores = None, None
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
-        _, truth, scores, judged = self.ask.all(self.corpus, VALIDATION)
+        _, truth, scores, judged = self.asked.all()
         self.truth, self.scores = truth, scores
         if not judged.any():
             raise InputError("no validation clip has what the model needs; prepare other clips")
@@ -61,23 +61,23 @@ class HeldOut:
 
 
 class Asked:
-    """A model that is asked for the scores of prepared clips, as its weights are by then."""
+    """A model that is asked for the scores of a part's clips, as its weights are by then."""
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, corpus: Corpus, part: str):
         self.inputs = list(model.input)
         self.flags = needed(self.inputs)
+        self.clips = corpus.once(part, [*self.inputs, *self.flags, "ids"], ASKED_AT_ONCE)
         self.scores = tf.function(
             lambda inputs: model(inputs, training=False)["clip"], reduce_retracing=True
         )
 
-    def all(self, corpus: Corpus, part: str):
+    def all(self) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
         """Return ids, truth bool and scores float32 `(clips, classes)`, and who could be judged.
 
         A clip without what the model needs scores 0.
         """
         ids, truth, scores, judged = [], [], [], []
-        names = [*self.inputs, *self.flags, "ids"]
-        for inputs, weak_labels in corpus.once(part, names, ASKED_AT_ONCE):
+        for inputs, weak_labels in self.clips:
             ids += [clip.decode() for clip in inputs["ids"].numpy()]
             can = np.ones(len(weak_labels), bool)
             for flag in self.flags:
@@ -86,4 +86,4 @@ class Asked:
             judged.append(can)
             scores.append(said * can[:, None])
             truth.append(weak_labels.numpy() > 0)
-        return ids, *map(np.concatenate, (truth, scores, judged))
+        return ids, *(np.concatenate(each) for each in (truth, scores, judged))

@@ -17,7 +17,8 @@ from mmat.models.pretrained.text import (
     embedded_text_encoder,
     hub_text_encoder,
 )
-from mmat.training import Recipe, Stopped, fastest_dtype
+from mmat.training import Recipe, Stopped, fastest_dtype, make_strategy
+from mmat.training.workers import DEVICES
 
 SYSTEMS = ("audio", "video", "fused")
 AUTHORS = Recipe()
@@ -108,7 +109,7 @@ def parser(script_doc: str, out: str, net: str = "crnn", systems: str | None = N
     train.add_argument("--checkpoints", type=at_least(1), default=AUTHORS.checkpoints)
     train.add_argument("--seed", type=at_least(0), default=0)
     train.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
-    train.add_argument("--devices", choices=("one", "mirrored", "workers"), default="one")
+    train.add_argument("--devices", choices=DEVICES, default="one")
     train.add_argument(
         "--deterministic",
         action=argparse.BooleanOptionalAction,
@@ -150,18 +151,15 @@ def dtype(precision: str) -> str:
     return fastest_dtype() if precision == "auto" else PRECISIONS[precision]
 
 
-def strategy(devices: str) -> tf.distribute.Strategy | None:
-    """Return how the devices share a batch; None for one device."""
-    if devices == "one":
-        return None
-    raise InputError(f"--devices {devices}: not there yet")
+def begin(arguments: argparse.Namespace) -> tf.distribute.Strategy | None:
+    """Say to TensorFlow how it is to compute, before anything else; return the devices' strategy.
 
-
-def begin(arguments: argparse.Namespace) -> None:
-    """Make what TensorFlow draws and computes the same in every run of this command."""
+    What it draws and computes is then the same in every run of this command.
+    """
     keras.utils.set_random_seed(arguments.seed)
     if arguments.deterministic:
         tf.config.experimental.enable_op_determinism()
+    return make_strategy(arguments.devices)
 
 
 def _systems(text: str) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def ranked(corpus: Corpus, name: str, bundle: Bundle, split: str, out: pathlib.P
     `mmat.report.figures`.
     """
     print(f"== {name} on {split}", flush=True)
-    ids, truth, scores, _ = Asked(bundle.model).all(corpus, split)
+    ids, truth, scores, _ = Asked(bundle.model, corpus, split).all()
     fired, names = fire(scores, bundle.thresholds), bundle.labels.names
     folder = out / "report" / f"{name}-{split}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ tuned on validation alone.
 
 import argparse
 import dataclasses
+import functools
 import pathlib
 import shutil
 
@@ -15,7 +16,7 @@ import keras
 import numpy as np
 import options
 import tensorflow as tf
-from corpus import Corpus
+from corpus import TRAIN, Corpus
 from held_out import ASKED_AT_ONCE, HeldOut
 
 from mmat.data.splits import VALIDATION
@@ -33,10 +34,11 @@ from mmat.models.pooling import (
     mean_pooling,
 )
 from mmat.models.pretrained.audio_registry import audio_encoder
+from mmat.models.pretrained.text import TextEncoder
 from mmat.models.semantics import label_similarities
 from mmat.models.talnet import talnet
 from mmat.models.video import video_branch
-from mmat.training import Recipe, boards, label_space, load_best, train
+from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
 
 POOLINGS = {
     "max": max_pooling,
@@ -51,33 +53,62 @@ SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
 
 
 class Systems:
-    """Builds and trains the systems of a command line on a corpus, one after the other."""
+    """Builds and trains the systems of a command line on a corpus, one after the other.
 
-    def __init__(self, arguments: argparse.Namespace, corpus: Corpus, monitor: str = "val_f1"):
-        """monitor: the validation figure by which the best checkpoint is chosen."""
+    monitor: the validation figure by which the best checkpoint is chosen. strategy: as from
+    `mmat.training.make_strategy`.
+    """
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        corpus: Corpus,
+        strategy: tf.distribute.Strategy | None = None,
+        monitor: str = "val_f1",
+    ):
         self.arguments, self.corpus, self.monitor = arguments, corpus, monitor
         self.names = _possible(arguments, corpus)
         self.out = pathlib.Path(arguments.out)
         self.recipe = options.recipe(arguments)
-        self.strategy = options.strategy(arguments.devices)
-        self.dtype = options.dtype(arguments.precision)
-        if arguments.again:
+        self.strategy, self.is_chief = strategy, is_chief(strategy)
+        self.models: dict[str, keras.Model] = {}
+        if arguments.again and self.is_chief:
             for folder in ("training", "tensorboard"):
                 shutil.rmtree(self.out / folder, ignore_errors=True)
 
     def trained(self) -> dict[str, Bundle]:
-        """Train what is not trained yet, and save each system as a bundle in OUT/NAME."""
-        bundles, both = {}, "fused" in self.names
-        if both or "audio" in self.names:
-            bundles["audio"] = self._bundle("audio", self._train_audio())
-        if both or "video" in self.names:
-            bundles["video"] = self._bundle("video", self._train_video())
-        if both:
-            branches = bundles["audio"].model, bundles["video"].model
-            bundles["fused"] = self._bundle("fused", self._train_fused(*branches))
-        return {name: bundles[name] for name in self.names}
+        """Train what is not trained yet, and save each system as a bundle in OUT/NAME.
 
-    def build_audio(self, dtype: str = "float32") -> keras.Model:
+        Of several machines the first alone has the bundles and is to evaluate them.
+        """
+        small = min(self.recipe.checkpoints, SMALL_CHECKPOINTS)
+        small = dataclasses.replace(self.recipe, checkpoints=small)
+        all_three = "fused" in self.names
+        bundles = {}
+        if all_three or "audio" in self.names:
+            bundles["audio"] = self._trained("audio", self.recipe, TRAIN)
+        if all_three or "video" in self.names:
+            recipe = dataclasses.replace(small, learning_rate=VIDEO_RATE)
+            bundles["video"] = self._trained("video", recipe, TRAIN)
+        if all_three:
+            recipe = dataclasses.replace(small, learning_rate=FUSION_RATE)
+            bundles["fused"] = self._trained("fused", recipe, VALIDATION)
+        return {name: bundles[name] for name in self.names} if self.is_chief else {}
+
+    def build(self, name: str, dtype: str = "float32") -> keras.Model:
+        """Build a system without its weights; a fusion on branches as they are trained by then."""
+        if name == "audio":
+            return self._build_audio(dtype)
+        if name == "video":
+            clip_seconds = self.corpus.index["clip_seconds"]
+            return video_branch(self._similarities, clip_seconds=clip_seconds)
+        branches = [self.build(branch) for branch in ("audio", "video")]
+        for branch in branches:
+            branch.set_weights(self.models[branch.name].get_weights())
+        fusion = FUSIONS[self.arguments.fusion]
+        return fused_model(*branches, fusion, self.corpus.balanced_rates())
+
+    def _build_audio(self, dtype: str) -> keras.Model:
         """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
         pooling, n_classes = POOLINGS[self.arguments.pooling], len(self.corpus.labels)
         if self.arguments.net == "talnet":
@@ -86,56 +117,65 @@ class Systems:
         encoder = None if name == "none" else audio_encoder(name)
         return audio_branch(n_classes, pooling, dtype=dtype, encoder=encoder)
 
-    def build_fused(self, audio: keras.Model, video: keras.Model) -> keras.Model:
-        rates = self.corpus.balanced_rates()
-        return fused_model(audio, video, FUSIONS[self.arguments.fusion], rates)
+    @functools.cached_property
+    def _text_encoder(self) -> TextEncoder:
+        return options.text_encoder(self.arguments.text_encoder, self.corpus.network.name)
 
-    def _train_audio(self) -> HeldOut:
-        with self._scope():
-            audio = self.build_audio(self.dtype)
-        self._normalize(audio)
-        held = self._train("audio", audio, self.recipe, "train", {"dtype": self.dtype})
-        if self.dtype == "float32":
-            return held
-        # The same weights in float32: what is evaluated is what is saved, to the last digit.
-        with self._scope():
-            plain = self.build_audio()
-        plain.set_weights(audio.get_weights())
-        return HeldOut(self.corpus, plain)
+    @functools.cached_property
+    def _similarities(self) -> np.ndarray:
+        image_labels = self.corpus.network.labels()
+        return label_similarities(image_labels, self.corpus.labels, self._text_encoder)
 
-    def _train_video(self) -> HeldOut:
-        network, labels = self.corpus.network, self.corpus.labels
-        encoder = options.text_encoder(self.arguments.text_encoder, network.name)
-        similarities = label_similarities(network.labels(), labels, encoder)
-        with self._scope():
-            video = video_branch(similarities, clip_seconds=self.corpus.index["clip_seconds"])
-        space = label_space(network.labels(), labels, encoder) if self.arguments.boards else None
-        about = {"encoder": encoder.name}
-        return self._train("video", video, self._small(VIDEO_RATE), "train", about, space)
+    @functools.cached_property
+    def _dtype(self) -> str:
+        """The policy of the audio branch; what `auto` once chose holds for the whole training."""
+        kept = self.out / "training" / "precision.txt"
+        if self.arguments.precision != "auto" or not kept.exists():
+            dtype = options.dtype(self.arguments.precision)
+            with atomic_path(kept) as part:
+                part.write_text(dtype + "\n")
+        return kept.read_text().strip()
 
-    def _train_fused(self, audio: keras.Model, video: keras.Model) -> HeldOut:
-        with self._scope():
-            fused = self.build_fused(audio, video)
-        about = {"fusion": self.arguments.fusion}
-        return self._train("fused", fused, self._small(FUSION_RATE), VALIDATION, about)
+    def _trained(self, name: str, recipe: Recipe, part: str) -> Bundle | None:
+        """Train a system on a part of the corpus to its end, and save its best checkpoint."""
+        dtype, folder = self._dtype if name == "audio" else "float32", self.out / "training" / name
+        # Each system begins alike, whether those before it were trained now or long ago.
+        keras.utils.set_random_seed(self.arguments.seed)
+        with (self.strategy or tf.distribute.get_strategy()).scope():
+            model = self.build(name, dtype)
+        if name == "audio" and self.is_chief:
+            self._normalize(model, folder / "normalization.npz")
+        n_weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+        print(f"== {name}: {n_weights:,} weights to train, {dtype}")
+        held, about = HeldOut(self.corpus, model), self._about(name, dtype)
+        train(
+            model,
+            self.corpus.batches_from(part, [*model.input, "ids"], recipe),
+            recipe,
+            folder,
+            held,
+            monitor=self.monitor,
+            callbacks=self._boards(name, recipe, held) if self.is_chief else (),
+            strategy=self.strategy,
+            about=about,
+        )
+        if self.is_chief:
+            best = load_best(model, folder)
+            print(f"{name}: best at step {best['step']}, {self.monitor} {best[self.monitor]:.4g}")
+        if dtype != "float32" or self.strategy:
+            # The same weights, plain: what is evaluated is what is saved, to the last digit.
+            plain = self.build(name)
+            plain.set_weights(model.get_weights())
+            held = HeldOut(self.corpus, plain)
+        self.models[name] = held.model
+        return self._bundle(name, held) if self.is_chief else None
 
-    def _small(self, rate: float) -> Recipe:
-        checkpoints = min(self.recipe.checkpoints, SMALL_CHECKPOINTS)
-        return dataclasses.replace(self.recipe, learning_rate=rate, checkpoints=checkpoints)
-
-    def _scope(self):
-        return (self.strategy or tf.distribute.get_strategy()).scope()
-
-    def _folder(self, name: str) -> pathlib.Path:
-        return self.out / "training" / name
-
-    def _normalize(self, audio: keras.Model) -> None:
+    def _normalize(self, audio: keras.Model, path: pathlib.Path) -> None:
         """Give the model its bands' mean and deviation over the training clips, measured once."""
         layer = audio.get_layer("band_normalization")
-        path = self._folder("audio") / "normalization.npz"
         if not path.exists():
             print("audio: the mean and the deviation of each band over the training clips")
-            clips = self.corpus.once("train", ["waveform"], ASKED_AT_ONCE)
+            clips = self.corpus.once(TRAIN, ["waveform"], ASKED_AT_ONCE)
             adapt_normalization(audio, (inputs["waveform"].numpy() for inputs, _ in clips))
             with atomic_path(path) as part:
                 np.savez(part, mean=layer.mean, deviation=layer.deviation)
@@ -143,44 +183,32 @@ class Systems:
             layer.mean.assign(kept["mean"])
             layer.deviation.assign(kept["deviation"])
 
-    def _train(self, name, model, recipe, part, about, space=None) -> HeldOut:
-        """Train a model to its end, leave it as its best checkpoint, and return its judge."""
-        print(f"== {name}: {sum(int(np.prod(w.shape)) for w in model.trainable_weights):,} weights")
-        held = HeldOut(self.corpus, model)
-        about = about | {"shards": self.corpus.index.get("list_sha256"), "system": name}
-        shown = []
-        if self.arguments.boards:
-            shown = boards(
-                self.out / "tensorboard" / name,
-                self.corpus.labels,
-                {"recipe": dataclasses.asdict(recipe), **about, **vars(self.arguments)},
-                lambda: (held.truth, held.scores),
-                held.fixed_clips(),
-                space,
-            )
-        with self._scope():
-            optimizer = keras.optimizers.Adam(recipe.learning_rate)
-        train(
-            model,
-            self.corpus.batches_from(part, [*model.input, "ids"], recipe),
-            recipe,
-            self._folder(name),
-            held,
-            monitor=self.monitor,
-            optimizer=optimizer,
-            callbacks=shown,
-            strategy=self.strategy,
-            about=about | {"labels": list(self.corpus.labels.names)},
+    def _about(self, name: str, dtype: str) -> dict:
+        """What tells a training from another one, besides its model and recipe."""
+        about = {"system": name, "dtype": dtype, "labels": list(self.corpus.labels.names)}
+        about["shards"] = self.corpus.index.get("list_sha256")
+        return about if name == "audio" else about | {"text encoder": self._text_encoder.name}
+
+    def _boards(self, name: str, recipe: Recipe, held: HeldOut) -> list:
+        if not self.arguments.boards:
+            return []
+        labels, space = self.corpus.labels, None
+        if name == "video":
+            space = label_space(self.corpus.network.labels(), labels, self._text_encoder)
+        return boards(
+            self.out / "tensorboard" / name,
+            labels,
+            {"recipe": dataclasses.asdict(recipe), **vars(self.arguments), "system": name},
+            lambda: (held.truth, held.scores),
+            held.fixed_clips(),
+            space,
         )
-        best = load_best(model, self._folder(name))
-        print(f"{name}: best at step {best['step']}, {self.monitor} {best[self.monitor]:.4g}")
-        return held
 
     def _bundle(self, name: str, held: HeldOut) -> Bundle:
         held(held.model)
-        index = self.corpus.index
         thresholds = tune_thresholds(held.truth, held.scores)
         f1 = precision_recall_f1(held.truth, fire(held.scores, thresholds)).f1
+        index = self.corpus.index
         bundle = Bundle(
             held.model,
             self.corpus.labels,
@@ -203,6 +231,8 @@ def _possible(arguments: argparse.Namespace, corpus: Corpus) -> tuple[str, ...]:
             f"{corpus.folder}: no image network looked at its pictures; train --systems audio, or "
             "prepare them with --image-model"
         )
+    if arguments.devices == "workers" and arguments.precision == "auto":
+        raise InputError("--devices workers: name a --precision, so that all machines have the same")
     if arguments.net == "talnet" and arguments.audio_encoder != "none":
         raise InputError("--net talnet and --audio-encoder: the encoder takes the net's place")
     return names

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name: of the list, or "
                         "what the shards must have")  # fmt: skip
     arguments = parser.parse_args(argv)
-    options.begin(arguments)
+    strategy = options.begin(arguments)
     labels = named_label_set(arguments.labels) if arguments.labels else None
 
     def read() -> ReadList | None:
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     corpus = open_corpus(arguments, read, "--list CSV")
     check_labels(arguments.labels, labels, corpus)
-    systems = Systems(arguments, corpus).trained()
+    systems = Systems(arguments, corpus, strategy).trained()
+    if not systems:
+        return  # of several machines the first goes on alone
     out, measured = pathlib.Path(arguments.out), {}
     if corpus.has("test"):
         found = results.evaluated(corpus, systems, "test", out)
