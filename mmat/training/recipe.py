@@ -29,8 +29,11 @@ class Recipe:
 
     def __post_init__(self):
         for name in ("batch_size", "steps_per_checkpoint", "checkpoints", "patience", "keep"):
-            if getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} is {getattr(self, name)}; it must be at least 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"recipe: {name} is {value}; it must be a whole number from 1 up")
+        if not isinstance(self.seed, int):
+            raise InputError(f"recipe: seed is {self.seed}; it must be a whole number")
         if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"recipe: learning_rate is {self.learning_rate}; it must be above 0")
 
