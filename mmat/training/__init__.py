@@ -14,6 +14,7 @@ from mmat.training.parts import (
 from mmat.training.precision import fastest_dtype
 from mmat.training.recipe import History, Recipe
 from mmat.training.stopping import Stopped
+from mmat.training.workers import is_chief, make_strategy
 
 __all__ = [
     "FixedClips",
@@ -27,9 +28,11 @@ __all__ = [
     "fastest_dtype",
     "forget",
     "front_end",
+    "is_chief",
     "label_space",
     "late_head",
     "load_best",
+    "make_strategy",
     "predict",
     "train",
     "warm_cosine",

@@ -39,6 +39,11 @@ class Progress:
     losses: list[float] = dataclasses.field(default_factory=list)
     waited: int = 0
 
+    @classmethod
+    def of(cls, state: dict) -> "Progress":
+        """Return what `dataclasses.asdict` made a dict of."""
+        return cls(**state | {"history": History(**state["history"])})
+
 
 class Checkpoints:
     """The checkpoints of one training, in `folder/checkpoints`.
@@ -86,7 +91,7 @@ class Checkpoints:
             self._check(state.pop("settings"))
             _assign(path, model.variables, arrays, "model")
             _assign(path, optimizer.variables, arrays, "optimizer")
-            return Progress(**state | {"history": History(**state["history"])})
+            return Progress.of(state)
         return None
 
     def _clear_leftovers(self) -> None:

@@ -5,6 +5,7 @@ killed, stops at the first loss that is no number and names the clips, and runs 
 """
 
 import dataclasses
+import json
 import math
 import os
 import signal
@@ -18,11 +19,12 @@ import tqdm
 from mmat.cli.common import on_terminal
 from mmat.errors import InputError
 from mmat.training.checkpoints import Checkpoints, Progress, settings_of
-from mmat.training.cost import measure_cost
+from mmat.training.cost import TIMED_SECONDS, Cost, measure_cost
 from mmat.training.finite import all_finite, told_of
 from mmat.training.recipe import History, Recipe
 from mmat.training.step import training_step
-from mmat.training.stopping import Stopped, StopRequest
+from mmat.training.stopping import SIGNALS, Stopped, StopRequest
+from mmat.training.workers import Workers
 
 BatchesFrom = Callable[[int], tf.data.Dataset]
 Validate = Callable[[keras.Model], dict[str, float]]
@@ -55,31 +57,41 @@ def train(
     strategy: model and optimizer are made in its scope. about: what else tells this training from
     another, such as the labels. say: told of a line at a time.
 
+    Several machines (`mmat.training.make_strategy`) all call this with the same arguments. The
+    chief alone has callbacks, says lines and writes; of `folder` only the chief's is read, the
+    others get all of it from the chief. All validate, and the chief's figures count. A signal to
+    any of them stops all. Where one is gone the others raise InputError in 10 seconds or so.
+
     Killed and called again with the same arguments it ends with the same weights, bit for bit, if
     TensorFlow computes the same twice (`tf.config.experimental.enable_op_determinism`, as many
     threads). Raises InputError for a folder of another training, and for a loss or weights that
     are no numbers; Stopped (a KeyboardInterrupt), everything saved, after SIGINT or SIGTERM.
     """
-    optimizer = _scaled_if_needed(model, optimizer or keras.optimizers.Adam(recipe.learning_rate))
-    step = training_step(model, optimizer, strategy)
+    with (strategy or tf.distribute.get_strategy()).scope():
+        optimizer = optimizer or keras.optimizers.Adam(recipe.learning_rate)
+        optimizer = _scaled_if_needed(model, optimizer)
+    step, workers = training_step(model, optimizer, strategy), Workers(strategy)
+    say = say if workers.is_chief else lambda line: None
     kept = ("batch_size", "learning_rate", "steps_per_checkpoint", "patience", "seed")
     settings = settings_of(
         model, optimizer, monitor=monitor, **{x: getattr(recipe, x) for x in kept}, **about
     )
     store = Checkpoints(folder, settings, recipe.keep, say)
-    progress = store.load(model, optimizer)
-    if progress is None:
-        progress = Progress(History(monitor))
-        store.save(progress, model, optimizer)
-    if len(progress.history.checkpoints) >= recipe.checkpoints:
-        say(f"{folder}: trained already, best at step {progress.history.best['step']}")
-        return progress.history
-    if progress.step:
-        say(f"{folder}: goes on from step {progress.step} of {recipe.steps}")
-    run = _Run(model, optimizer, step, batches_from, recipe, store, validate, progress, say)
-    say(str(measure_cost(model, optimizer, step, run.batches(), recipe, progress.step)))
-    run.all(callbacks)
-    return progress.history
+    progress = Progress(History(monitor))
+    run = _Run(
+        model, optimizer, step, batches_from, recipe, store, validate, workers, progress, say
+    )
+    with workers.told_if_gone(run.way_on):
+        run.load()
+        history = run.progress.history
+        if len(history.checkpoints) >= recipe.checkpoints:
+            say(f"{folder}: trained already, best at step {history.best['step']}")
+            return history
+        if run.saved_step:
+            say(f"{folder}: goes on from step {run.saved_step} of {recipe.steps}")
+        say(str(run.cost()))
+        run.all(callbacks if workers.is_chief else ())
+    return history
 
 
 @dataclasses.dataclass
@@ -93,8 +105,53 @@ class _Run:
     recipe: Recipe
     store: Checkpoints
     validate: Validate
+    workers: Workers
     progress: Progress
     say: Callable[[str], None]
+    saved_step: int = 0
+
+    def load(self) -> None:
+        """Take up what was saved, on each machine what the chief has."""
+        if self.workers.is_chief:
+            if loaded := self.store.load(self.model, self.optimizer):
+                self.progress, self.saved_step = loaded, loaded.step
+            else:
+                self.save()
+        own = {"settings": self.store.settings, "checkpoints": self.recipe.checkpoints}
+        own, progress = json.dumps(own), dataclasses.asdict(self.progress)
+        of_all, progress = json.loads(self.workers.from_chief(json.dumps([own, progress]).encode()))
+        if own != of_all:
+            raise InputError(
+                f"worker {self.workers.index} was not started as worker 0 was: another model, "
+                "recipe or labels; give all workers the same command"
+            )
+        self.progress = Progress.of(progress)
+        self.saved_step = self.progress.step
+        self.workers.follow_chief([*self.model.variables, *self.optimizer.variables])
+
+    def save(self) -> None:
+        if self.workers.is_chief:
+            self.store.save(self.progress, self.model, self.optimizer)
+        self.saved_step = self.progress.step
+
+    def way_on(self) -> str:
+        """Return what to do where the training broke off."""
+        return f"start all workers again, they go on from step {self.saved_step}"
+
+    def cost(self) -> Cost:
+        return measure_cost(
+            self.model,
+            self.optimizer,
+            self.step_of_all,
+            self.batches(),
+            self.recipe,
+            self.progress.step,
+            lambda seconds: self.workers.anyone([seconds > TIMED_SECONDS])[0],
+        )
+
+    def step_of_all(self, inputs: dict, weak_labels: tf.Tensor) -> tf.Tensor:
+        """Take a step by a whole batch, of which this machine computes its share."""
+        return self.step(*self.workers.own_share(inputs, weak_labels))
 
     def all(self, callbacks) -> None:
         recipe, history = self.recipe, self.progress.history
@@ -109,18 +166,18 @@ class _Run:
         told.on_train_begin()
         try:
             with StopRequest() as request:
-                while (
-                    len(history.checkpoints) < recipe.checkpoints and not self.model.stop_training
-                ):
+                while len(history.checkpoints) < recipe.checkpoints and not self.is_ended():
                     epoch = len(history.checkpoints)
                     told.on_epoch_begin(epoch)
                     self.steps(batches, told, request)
                     told.on_epoch_end(epoch, self.checkpoint())
                     self.stop_if_asked(request)
-                    if self.model.stop_training:
-                        break
         finally:
             told.on_train_end()
+
+    def is_ended(self) -> bool:
+        """Return whether a callback, which the chief alone has, ended the training."""
+        return self.workers.anyone([self.model.stop_training])[0]
 
     def batches(self) -> Iterator[tuple[dict, tf.Tensor]]:
         """Yield batches from the step that is next, without the clips' ids."""
@@ -138,10 +195,10 @@ class _Run:
                 told.on_train_batch_begin(progress.step)
                 if (batch := next(batches, None)) is None:
                     raise InputError(f"step {progress.step}: the batches ended; they must go on")
-                loss = float(self.step(*batch))
+                loss = float(self.step_of_all(*batch))
                 self.check(loss)
                 progress.losses.append(loss)
-                logs = {"loss": loss, "learning_rate": float(self.optimizer.learning_rate)}
+                logs = {"loss": loss, "learning_rate": _rate(self.optimizer)}
                 told.on_train_batch_end(progress.step, logs)
                 progress.step += 1
                 bar.update()
@@ -161,10 +218,12 @@ class _Run:
     def checkpoint(self) -> dict[str, float]:
         """Validate, halve the rate if it is time, save; return the figures."""
         progress, history = self.progress, self.progress.history
+        # All machines validate, since Keras may sum over them; what the chief finds counts.
+        said = {name: float(x) for name, x in self.validate(self.model).items()}
         figures = {
             "loss": float(np.mean(progress.losses)),
-            "learning_rate": float(self.optimizer.learning_rate),
-            **{name: float(x) for name, x in self.validate(self.model).items()},
+            "learning_rate": _rate(self.optimizer),
+            **json.loads(self.workers.from_chief(json.dumps(said).encode())),
         }
         progress.losses = []
         history.checkpoints.append({"step": progress.step, **figures})
@@ -179,23 +238,28 @@ class _Run:
         elif progress.waited >= self.recipe.patience and not _has_schedule(self.optimizer):
             progress.waited = 0
             self.optimizer.learning_rate = figures["learning_rate"] / 2
-        self.store.save(progress, self.model, self.optimizer)
+        self.save()
         told = ", ".join(f"{name} {x:.4g}" for name, x in figures.items())
         of = f"{len(history.checkpoints)} of {self.recipe.checkpoints}"
         self.say(f"checkpoint {of}, step {progress.step}: {told}")
         return figures
 
     def stop_if_asked(self, request: StopRequest) -> None:
-        """Save and raise Stopped if a signal came."""
-        number = request.signal_number
-        if number is None:
+        """Save and raise Stopped if a signal came, to whichever machine."""
+        came = self.workers.anyone([request.signal_number == number for number in SIGNALS])
+        if not any(came):
             return
-        self.store.save(self.progress, self.model, self.optimizer)
+        number = SIGNALS[came.index(True)]
+        self.save()
         raise Stopped(
             f"stopped by {signal.Signals(number).name} and saved at step {self.progress.step} of "
             f"{self.recipe.steps}; the same command goes on from there",
             128 + number,
         )
+
+
+def _rate(optimizer) -> float:
+    return float(np.asarray(optimizer.learning_rate))  # a strategy's variable is no number itself
 
 
 def _has_schedule(optimizer) -> bool:

@@ -26,9 +26,10 @@ def training_step(
     loss, which mixed_float16 needs.
 
     strategy: model and optimizer must then be made in its scope. The function takes the rows of
-    this machine (`mmat.training.workers.own_share`), one for each of its devices at least; the
-    loss is that of all machines' rows, which may differ in number. Dropout and augmentation are
-    drawn by each replica for itself; batch normalisation takes the mean of a replica's own rows.
+    this machine (`mmat.training.workers`), one for each of its devices at least; the loss is that
+    of all machines' rows, which may differ in number. Dropout and augmentation are drawn by each
+    replica for itself. Batch normalisation takes the mean of a replica's own rows; its moving
+    statistics, by which a model judges later, are the mean over all replicas.
 
     >>> import numpy as np
     >>> clip = keras.layers.Dense(3, "sigmoid", name="clip")
@@ -84,6 +85,7 @@ def share_bounds(n_rows, index, count):
 def _step_of_replicas(gradients_of, model, optimizer, strategy):
     variables = model.trainable_variables
     seeds = [x for x in model.non_trainable_variables if x.name == "seed_generator_state"]
+    statistics = _moving_statistics(model)
     _leave_the_sum_to_the_step(optimizer)
 
     def replica_step(inputs, weak_labels):
@@ -96,11 +98,14 @@ def _step_of_replicas(gradients_of, model, optimizer, strategy):
         learning = [i for i, gradient in enumerate(gradients) if gradient is not None]
         # Weighted by clips, since the replicas may have different numbers of them.
         n_clips = tf.cast(tf.shape(weak_labels)[0], tf.float32)
-        own = [n_clips * gradients[i] for i in learning] + [n_clips * loss, n_clips]
-        *sums, total_loss, total_clips = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
-        means = [total / total_clips for total in sums]
-        optimizer.apply(means, [variables[i] for i in learning])
-        return total_loss / total_clips
+        own = [loss, *(gradients[i] for i in learning), *map(tf.convert_to_tensor, statistics)]
+        own = [n_clips * x for x in own] + [n_clips]
+        *sums, total_clips = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+        loss, *means = [total / total_clips for total in sums]
+        optimizer.apply(means[: len(learning)], [variables[i] for i in learning])
+        for variable, mean in zip(statistics, means[len(learning) :], strict=True):
+            variable.assign(mean)
+        return loss
 
     @tf.function(reduce_retracing=True)
     def step(inputs, weak_labels):
@@ -117,6 +122,12 @@ def _rows_of(replica, batch, strategy):
         n_rows = tf.shape(batch[1])[0]
         start, end = share_bounds(n_rows, replica % n_devices, n_devices)
         return tf.nest.map_structure(lambda rows: rows[start:end], batch)
+
+
+def _moving_statistics(model) -> list[keras.Variable]:
+    """Return the means and variances that each replica moves by its own rows."""
+    layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
+    return [x for layer in layers if layer.trainable for x in layer.non_trainable_variables]
 
 
 def _move_seeds(seeds, replica) -> None:

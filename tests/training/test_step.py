@@ -1,0 +1,72 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmat.training.step import share_bounds, training_step
+from tests.training import worker_runs
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mirrored")
+    process = worker_runs.start(worker_runs.mirrored, folder, "mirrored", folder)
+    status = worker_runs.exit_statuses([process])
+    assert status == [0], (folder / "mirrored.log").read_text()
+    return np.load(folder / "mirrored.npz")
+
+
+@given(st.integers(1, 10_000), st.integers(1, 64))
+def test_shares_are_all_rows_once_and_differ_by_one_at_most(n_rows, count):
+    bounds = [share_bounds(n_rows, index, count) for index in range(count)]
+    rows = [row for start, end in bounds for row in range(start, end)]
+    sizes = {end - start for start, end in bounds}
+    assert rows == list(range(n_rows))
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_step_is_the_gradient_of_the_mean_binary_cross_entropy():
+    keras.utils.set_random_seed(0)
+    inputs, weak_labels = worker_runs.batch(0)
+    level = inputs["level"]
+    clip = keras.layers.Dense(worker_runs.CLASSES, "sigmoid", name="clip")
+    entry = keras.Input((worker_runs.BANDS,), name="level")
+    model = keras.Model({"level": entry}, {"clip": clip(entry)})
+    before = np.asarray(clip.kernel)
+    loss = training_step(model, keras.optimizers.SGD(1.0))({"level": level}, weak_labels)
+    probability = 1 / (1 + np.exp(-level @ before))
+    entropy = -np.log(np.where(weak_labels == 1, probability, 1 - probability))
+    gradient = level.T @ (probability - weak_labels) / weak_labels.size
+    assert float(loss) == pytest.approx(entropy.mean(), rel=1e-5)
+    np.testing.assert_allclose(np.asarray(clip.kernel), before - gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["clipped", "scaled"])
+@pytest.mark.parametrize("what", ["losses", "weights", "optimizer"])
+def test_two_devices_train_as_one_does(mirrored, optimizer, what):
+    one, two = (mirrored[f"{optimizer} {what} {devices}"] for devices in ("one", "two"))
+    np.testing.assert_allclose(two, one, atol=1e-5)
+
+
+def test_two_devices_train_at_all(mirrored):
+    assert mirrored["clipped losses two"][-1] < mirrored["clipped losses two"][0]
+
+
+def test_two_devices_leave_out_a_step_that_overflows_on_one_and_halve_the_scale(mirrored):
+    for devices in ("one", "two"):
+        assert mirrored[f"overflown loss {devices}"] == pytest.approx(np.log(2))
+        assert mirrored[f"overflown scale {devices}"] == 2.0**126
+        assert not mirrored[f"overflown weights {devices}"].any()
+
+
+def test_each_device_draws_dropout_of_its_own(mirrored):
+    # A weight moves by both clips, by one or by none: by one only if the masks differ.
+    assert len(np.unique(mirrored["dropped kernel two"].round(6))) == 3
+    np.testing.assert_array_equal(mirrored["dropped seeds two"], mirrored["dropped seeds one"])
+
+
+def test_two_devices_keep_the_moving_mean_of_all_clips(mirrored):
+    assert mirrored["normalised mean one"].any()
+    one, two = (mirrored[f"normalised mean {devices}"] for devices in ("one", "two"))
+    np.testing.assert_allclose(two, one, atol=1e-6)
