@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"\n{results.table(measured['test'], FIGURES)}")
         for name, of in measured["test"].items():
             print(f"{name}: d' {of['d_prime']}")
-    results.write_report(out, arguments, measured)
+    results.write_report(out, arguments, systems, measured)
 
 
 def read_audioset(folder: str | None, unbalanced: bool) -> ReadList | None:

@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         gain = results.fused_over_audio(found)
         measured[split] = {"systems": scores, "fused_over_audio": gain}
         show(split, scores, gain)
-    results.write_report(out, arguments, measured)
+    results.write_report(out, arguments, systems, measured)
 
 
 def read_task(folder: str | None) -> ReadList | None:

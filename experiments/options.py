@@ -17,16 +17,12 @@ from mmat.models.pretrained.text import (
     embedded_text_encoder,
     hub_text_encoder,
 )
-from mmat.training import Recipe, Stopped, fastest_dtype, make_strategy
+from mmat.training import Recipe, Stopped, make_strategy
+from mmat.training.precision import POLICIES
 from mmat.training.workers import DEVICES
 
 SYSTEMS = ("audio", "video", "fused")
 AUTHORS = Recipe()
-PRECISIONS = {
-    "float32": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
 EMBEDDED_ENCODER, HUB_ENCODER = "embedded", "use"
 
 
@@ -108,7 +104,7 @@ def parser(script_doc: str, out: str, net: str = "crnn", systems: str | None = N
     )
     train.add_argument("--checkpoints", type=at_least(1), default=AUTHORS.checkpoints)
     train.add_argument("--seed", type=at_least(0), default=0)
-    train.add_argument("--precision", choices=("auto", *PRECISIONS), default="auto")
+    train.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
     train.add_argument("--devices", choices=DEVICES, default="one")
     train.add_argument(
         "--deterministic",
@@ -144,11 +140,6 @@ def text_encoder(name: str | None, image_model: str) -> TextEncoder:
     if name == EMBEDDED_ENCODER:
         return embedded_text_encoder()
     return hub_text_encoder(UNIVERSAL_SENTENCE_ENCODER if name == HUB_ENCODER else name)
-
-
-def dtype(precision: str) -> str:
-    """Return the Keras policy of a precision; `auto` measures which is the fastest here."""
-    return fastest_dtype() if precision == "auto" else PRECISIONS[precision]
 
 
 def begin(arguments: argparse.Namespace) -> tf.distribute.Strategy | None:

@@ -65,11 +65,15 @@ def fused_over_audio(found: dict[str, Evaluation]) -> dict | None:
     return {name: gain._asdict() for name, gain in gains.items()}
 
 
-def write_report(out: pathlib.Path, arguments: argparse.Namespace, measured: dict) -> None:
-    """Write OUT/report.json: what was asked for, and what was measured."""
+def write_report(
+    out: pathlib.Path, arguments: argparse.Namespace, systems: dict[str, Bundle], measured: dict
+) -> None:
+    """Write OUT/report.json: what was asked for, and what was measured on each split."""
     settings = {"mmat": __version__, **vars(arguments)}
+    held_out = {name: bundle.figures for name, bundle in systems.items()}
+    report = {"settings": settings, "validation": held_out, **measured}
     with atomic_path(out / "report.json") as part:
-        text = json.dumps({"settings": settings, **measured}, indent=1, ensure_ascii=False)
+        text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
         part.write_text(text + "\n", encoding="utf-8")
     print(f"\n{out}/report.json; models, TensorBoard and pages lie beside it")
 

@@ -39,6 +39,7 @@ from mmat.models.semantics import label_similarities
 from mmat.models.talnet import talnet
 from mmat.models.video import video_branch
 from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
+from mmat.training.precision import choose_dtype, training_rate
 
 POOLINGS = {
     "max": max_pooling,
@@ -131,10 +132,16 @@ class Systems:
         """The policy of the audio branch; what `auto` once chose holds for the whole training."""
         kept = self.out / "training" / "precision.txt"
         if self.arguments.precision != "auto" or not kept.exists():
-            dtype = options.dtype(self.arguments.precision)
+            dtype = choose_dtype(self.arguments.precision, self._rate)
             with atomic_path(kept) as part:
                 part.write_text(dtype + "\n")
         return kept.read_text().strip()
+
+    def _rate(self, dtype: str) -> float:
+        """How many steps a second the audio branch takes in a policy, on a few clips."""
+        few = dataclasses.replace(self.recipe, batch_size=min(self.recipe.batch_size, 4))
+        (batch,) = self.corpus.batches_from(TRAIN, ["waveform"], few)(0).take(1)
+        return training_rate(dtype, functools.partial(self.build, "audio"), batch)
 
     def _trained(self, name: str, recipe: Recipe, part: str) -> Bundle | None:
         """Train a system on a part of the corpus to its end, and save its best checkpoint."""
@@ -232,7 +239,9 @@ def _possible(arguments: argparse.Namespace, corpus: Corpus) -> tuple[str, ...]:
             "prepare them with --image-model"
         )
     if arguments.devices == "workers" and arguments.precision == "auto":
-        raise InputError("--devices workers: name a --precision, so that all machines have the same")
+        raise InputError(
+            "--devices workers: name a --precision, so that all machines have the same"
+        )
     if arguments.net == "talnet" and arguments.audio_encoder != "none":
         raise InputError("--net talnet and --audio-encoder: the encoder takes the net's place")
     return names

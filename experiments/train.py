@@ -3,7 +3,7 @@
     mmat prepare list.csv --media clips --out shards
     python experiments/train.py --data shards                     with clips prepared before
     python experiments/train.py --list list.csv --media clips     prepares them first
-    mmat tag FILE --model runs/train/fused                        what comes of it
+    mmat export runs/train/fused --out export                     what comes of it, to tag with
 
 The list is a CSV of `file,labels[,split,source_group,…]` (docs/data.md). Where none of its clips
 is of the split `validation`, a tenth of the training clips is held out, whole source groups of a
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                         "what the shards must have")  # fmt: skip
     arguments = parser.parse_args(argv)
     strategy = options.begin(arguments)
+    if arguments.data and arguments.list:
+        raise InputError("--data and --list: clips are prepared already, or they are not")
     labels = named_label_set(arguments.labels) if arguments.labels else None
 
     def read() -> ReadList | None:
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(results.gain_line(gain))
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
-    results.write_report(out, arguments, measured)
+    results.write_report(out, arguments, systems, measured)
 
 
 def check_labels(path: str | None, labels, corpus: Corpus) -> None:
