@@ -102,14 +102,12 @@ def train_fusion(data, audio, video, logs=None) -> keras.Model:
     fused = fused_model(audio, video, label_rates=data["train"]["weak_labels"].mean(axis=0))
     both = validation["has_audio"] & validation["has_video"]
     scores = [predict(branch, validation)["clip"][both] for branch in (audio, video)]
-    head = late_head(fused)
-    head.compile(keras.optimizers.Adam(0.02), loss="binary_crossentropy")
-    head.fit(
-        scores,
-        validation["weak_labels"][both],
-        batch_size=32,
-        epochs=LATE_EPOCHS,
-        verbose=0,
-        callbacks=[] if logs is None else boards(logs, mini_labels()),
-    )
+    callbacks = [] if logs is None else boards(logs, mini_labels())
+    fit_late(late_head(fused), scores, validation["weak_labels"][both], callbacks)
     return fused
+
+
+def fit_late(head, scores, truth, callbacks=()) -> None:
+    """Learn a late fusion's weights from the scores of its branches."""
+    head.compile(keras.optimizers.Adam(0.02), loss="binary_crossentropy")
+    head.fit(scores, truth, batch_size=32, epochs=LATE_EPOCHS, verbose=0, callbacks=list(callbacks))

@@ -17,6 +17,7 @@ import tabulate
 
 from experiments.mini_systems import train_fusion, train_video
 from experiments.studies import measuring, runs
+from experiments.studies.options import options
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_labels
 from mmat.models.fusion import fused_model, middle_fusion
@@ -31,7 +32,8 @@ MIDDLE_EPOCHS = 30
 
 
 def main() -> None:
-    chosen = runs.schedules()[: runs.SCHEDULE_SEEDS]
+    asked = options(__doc__, runs.SEEDS)
+    chosen = runs.schedules(asked.precision, asked.seeds)[: asked.seeds]
     runs.train_missing(chosen)
     data = runs.read_data()
     by_seed = [systems(run, data) for run in chosen]

@@ -58,10 +58,12 @@ def localisation(data: dict, scores: dict) -> dict[str, float]:
     }
 
 
-def gains(data: dict, firsts: list[dict], seconds: list[dict]) -> dict[str, Difference]:
-    """The mean F1 of the second system over the first's, paired: drawn by clip and by source group.
+def gains(
+    data: dict, firsts: list[dict], seconds: list[dict], figure: str = "f1"
+) -> dict[str, Difference]:
+    """The mean of the second system over the first's, paired: drawn by clip and by source group.
 
-    firsts, seconds: the scores of each training.
+    firsts, seconds: the scores of each training. figure: a name of `headline_intervals`.
     """
     truth = data["test"]["weak_labels"] > 0
     systems = [
@@ -71,8 +73,8 @@ def gains(data: dict, firsts: list[dict], seconds: list[dict]) -> dict[str, Diff
     group_of = mini_groups()
     groups = [group_of[clip] for clip in data["test"]["ids"]]
     return {
-        "clip": mean_difference(truth, *systems)["f1"],
-        "group": mean_difference(truth, *systems, groups=groups)["f1"],
+        "clip": mean_difference(truth, *systems)[figure],
+        "group": mean_difference(truth, *systems, groups=groups)[figure],
     }
 
 

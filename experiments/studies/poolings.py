@@ -3,8 +3,11 @@
 Question: Wang, Li and Metze (arXiv 1810.09050) find linear softmax best for localisation and mean
 pooling good for tagging. Their poolings, our recipe: mini_systems.py on the short schedule.
 
-    python -m experiments.studies.poolings      3 seeds each, about 45 minutes on 2 cores, then
-                                                seconds; runs/studies/poolings.json and a figure
+    python -m experiments.studies.poolings                      the CRNN, 3 seeds each, about 45
+                                                                minutes on 2 cores with bfloat16
+    python -m experiments.studies.poolings --encoder yamnet     heads on frozen YAMNet
+
+The trainings are kept; runs/studies/poolings.json and a figure, with the encoder's name in theirs.
 """
 
 import json
@@ -12,6 +15,7 @@ import json
 import tabulate
 
 from experiments.studies import measuring, runs
+from experiments.studies.options import options
 from mmat.errors import atomic_path
 from mmat.plots.studies import plot_groups
 
@@ -19,7 +23,8 @@ TAGGING, LOCALISATION = ("F1", "mAP"), ("segment ER", "segment F1", "segment mAP
 
 
 def main() -> None:
-    chosen = runs.poolings()
+    asked = options(__doc__, seeds=3, encoder=True)
+    chosen = runs.poolings(asked.precision, asked.seeds, asked.encoder)
     runs.train_missing(chosen)
     data = runs.read_data()
     figures = {}
@@ -31,11 +36,12 @@ def main() -> None:
     columns = ("validation mAP", *TAGGING, *LOCALISATION)
     rows = [[name, *(measuring.cell(own[x]) for x in columns)] for name, own in figures.items()]
     print(tabulate.tabulate(rows, ["pooling, %", *columns], "github", disable_numparse=True))
-    with atomic_path(runs.FOLDER / "poolings.json") as part:
+    name = "poolings" if asked.encoder == "crnn" else f"poolings_{asked.encoder}"
+    with atomic_path(runs.FOLDER / f"{name}.json") as part:
         part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     shown = ("F1", "mAP", "segment F1", "segment mAP")
-    plot_groups(runs.FOLDER / "poolings.png", figures, shown, "test, %")
-    print(f"{runs.FOLDER}/poolings.json, poolings.png")
+    plot_groups(runs.FOLDER / f"{name}.png", figures, shown, "test, %")
+    print(f"{runs.FOLDER}/{name}.json, {name}.png")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The trainings that the studies compare: each once, kept in runs/studies/, resumed by name.
 
-    python -m experiments.studies.runs      all of them, about 90 minutes on 2 cores
+    python -m experiments.studies.runs      all of the CRNN's, about 90 minutes on 2 cores
 
-A run is an audio branch of the mini corpus under one pooling, schedule, precision and seed. It
-leaves `NAME.keras` and `NAME.npz`: clip and frame scores of validation and test, and the seconds.
+A run is an audio branch of the mini corpus under one pooling, schedule, precision, seed and
+encoder: the CRNN from scratch, or a head on frozen YAMNet. It leaves `NAME.keras` and `NAME.npz`:
+clip and frame scores of validation and test, and the seconds of training.
 """
 
 import dataclasses
@@ -14,10 +15,14 @@ import keras
 import numpy as np
 
 from experiments.mini_systems import train_audio
+from experiments.studies.embeddings import embedded
+from experiments.studies.heads import HEAD_RECIPE, HeadTrainer
+from experiments.studies.options import PRECISIONS, options
 from mmat.data.datasets import read_arrays
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_labels
 from mmat.models import pooling
+from mmat.models.pretrained.audio_registry import yamnet
 from mmat.paths import cache_folder
 from mmat.training import predict
 
@@ -30,7 +35,9 @@ POOLINGS = {
     "attention": pooling.attention,
 }
 SHORT_EPOCHS, FULL_EPOCHS = 12, 24
-SCHEDULE_SEEDS = 5
+SEEDS = 5
+EPOCHS = {"crnn": SHORT_EPOCHS, "yamnet": HEAD_RECIPE.epochs}
+SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +48,17 @@ class Run:
     epochs: int
     dtype: str
     seed: int
+    encoder: str = "crnn"
 
     @property
     def name(self) -> str:
-        return f"{self.pooling}-{self.epochs}-{self.dtype}-seed{self.seed}"
+        encoder = "" if self.encoder == "crnn" else f"{self.encoder}-"
+        return f"{encoder}{self.pooling}-{self.epochs}-{self.dtype}-seed{self.seed}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was trained to its end."""
+        return (FOLDER / f"{self.name}.npz").exists()
 
     def scores(self) -> dict[str, np.ndarray]:
         """What the run left: `validation_clip`, `validation_frame`, `test_clip`, `test_frame`."""
@@ -52,19 +66,19 @@ class Run:
             return dict(kept)
 
 
-def poolings(seeds: int = 3) -> list[Run]:
+def poolings(dtype: str, seeds: int = 3, encoder: str = "crnn") -> list[Run]:
     """The five poolings on the short schedule."""
     return [
-        Run(name, SHORT_EPOCHS, "mixed_bfloat16", seed)
+        Run(name, EPOCHS[encoder], dtype, seed, encoder)
         for name in POOLINGS
         for seed in range(seeds)
     ]
 
 
-def schedules(seeds: int = SCHEDULE_SEEDS) -> list[Run]:
+def schedules(dtype: str, seeds: int = SEEDS) -> list[Run]:
     """Linear softmax on the short and on the full schedule."""
     return [
-        Run("linear", epochs, "mixed_bfloat16", seed)
+        Run("linear", epochs, dtype, seed)
         for epochs in (SHORT_EPOCHS, FULL_EPOCHS)
         for seed in range(seeds)
     ]
@@ -73,28 +87,47 @@ def schedules(seeds: int = SCHEDULE_SEEDS) -> list[Run]:
 def precisions(seeds: int = 3) -> list[Run]:
     """Linear softmax on the short schedule in both precisions of a CPU."""
     return [
-        Run("linear", SHORT_EPOCHS, dtype, seed)
-        for dtype in ("mixed_bfloat16", "float32")
-        for seed in range(seeds)
+        Run("linear", SHORT_EPOCHS, dtype, seed) for dtype in PRECISIONS for seed in range(seeds)
     ]
+
+
+def heads(dtype: str, seeds: int = SEEDS) -> list[Run]:
+    """Linear softmax on frozen YAMNet."""
+    return [Run("linear", EPOCHS["yamnet"], dtype, seed, "yamnet") for seed in range(seeds)]
 
 
 def read_data() -> dict[str, dict]:
     """The three splits of the mini corpus as arrays; `experiments/mini.py` prepares them."""
     shards = cache_folder() / "mini" / "shards"
-    return {split: read_arrays(shards, split) for split in ("train", "validation", "test")}
+    return {split: read_arrays(shards, split) for split in SPLITS}
 
 
-def train(run: Run, data: dict, folder: pathlib.Path = FOLDER) -> None:
+def trainer(runs: list[Run], data: dict):
+    """Return what trains these runs: a function from a run to its model and a split's scores."""
+    encoders = {run.encoder for run in runs}
+    if "yamnet" in encoders:
+        heads = HeadTrainer(data, embedded(data, yamnet, FOLDER), yamnet)
+
+    def train_one(run: Run):
+        chosen = POOLINGS[run.pooling]
+        if run.encoder == "yamnet":
+            recipe = dataclasses.replace(HEAD_RECIPE, epochs=run.epochs)
+            audio = heads.train(recipe, run.seed, run.dtype, chosen)
+            return audio, lambda split: heads.scores(audio, split)
+        keras.utils.set_random_seed(run.seed)
+        audio = train_audio(data, mini_labels(), run.seed, run.dtype, run.epochs, pooling=chosen)
+        return audio, lambda split: predict(audio, data[split])
+
+    return train_one
+
+
+def keep(run: Run, train_one, folder: pathlib.Path) -> None:
     """Train one audio branch and keep it with its scores; the npz comes last."""
-    keras.utils.set_random_seed(run.seed)
     began = time.perf_counter()
-    audio = train_audio(
-        data, mini_labels(), run.seed, run.dtype, run.epochs, pooling=POOLINGS[run.pooling]
-    )
+    audio, scores_of = train_one(run)
     kept = {"seconds": time.perf_counter() - began}
     for split in ("validation", "test"):
-        for output, scores in predict(audio, data[split]).items():
+        for output, scores in scores_of(split).items():
             kept[f"{split}_{output}"] = scores
     with atomic_path(folder / f"{run.name}.keras") as part:
         keras.saving.save_model(audio, part)
@@ -105,13 +138,21 @@ def train(run: Run, data: dict, folder: pathlib.Path = FOLDER) -> None:
 def train_missing(runs: list[Run]) -> None:
     """Train those of the runs that did not leave their scores yet, one after the other."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    missing = [run for run in runs if not (FOLDER / f"{run.name}.npz").exists()]
+    missing = [run for run in runs if not run.is_kept]
     print(f"{FOLDER}: {len(runs) - len(missing)} of {len(runs)} runs are there", flush=True)
-    data = read_data() if missing else {}
+    if not missing:
+        return
+    train_one = trainer(missing, read_data())
     for number, run in enumerate(missing, 1):
         print(f"== {number} of {len(missing)}: {run.name}", flush=True)
-        train(run, data)
+        keep(run, train_one, FOLDER)
+
+
+def main() -> None:
+    chosen = options(__doc__, SEEDS)
+    every = [*poolings(chosen.precision), *schedules(chosen.precision, chosen.seeds)]
+    train_missing(list(dict.fromkeys(every)))
 
 
 if __name__ == "__main__":
-    train_missing(list(dict.fromkeys([*poolings(), *schedules(), *precisions()])))
+    main()

@@ -1,12 +1,20 @@
 """The studies' own arithmetic, and one of their trainings on a corpus of seconds."""
 
+import sys
+
+import keras
 import numpy as np
 import pytest
 
-from experiments.studies import fusions, measuring, runs
+from experiments.studies import fusions, heads, measuring, runs, strong_audio
+from experiments.studies.embeddings import MixedEmbeddings, embedded
+from experiments.studies.options import PRECISIONS, options
+from mmat.errors import InputError
 from mmat.fetch.mini import mini_groups, mini_labels
 from mmat.metrics.bootstrap import Difference
+from mmat.training import front_end, predict
 
+pytest_plugins = ["tests.models.tiny_encoder"]
 CLASSES = len(mini_labels())
 
 
@@ -83,28 +91,147 @@ def test_rows_of_gains_are_in_points():
 
 
 def test_each_study_asks_for_runs_that_have_names_of_their_own():
-    every = {run.name for run in [*runs.poolings(), *runs.schedules(), *runs.precisions()]}
-    assert len(every) == 25  # 15 + 5 + 5 + 3 + 3, of which 6 are asked for twice
-    assert {run.pooling for run in runs.poolings()} == set(runs.POOLINGS)
+    asked = [*runs.poolings("float32"), *runs.poolings("float32", encoder="yamnet")]
+    asked += [*runs.schedules("float32"), *runs.precisions(), *runs.heads("float32")]
+    every = {run.name for run in asked}
+    assert len(every) == 15 + 15 + (10 - 3) + 3 + 2  # each run once, whoever asks for it
+    assert {run.pooling for run in runs.poolings("float32")} == set(runs.POOLINGS)
+    assert runs.schedules("float32")[0].name == "linear-12-float32-seed0"
+    assert runs.heads("float32")[1].name.startswith("yamnet-linear-")
 
 
-def test_a_run_leaves_scores_and_a_model_that_gives_them_again(tmp_path, monkeypatch):
-    import keras
+def test_the_command_line_names_precision_and_seeds(monkeypatch, capsys):
+    command = ["study", "--precision", "mixed_bfloat16", "--seeds", "2", "--encoder", "yamnet"]
+    monkeypatch.setattr(sys, "argv", command)
+    asked = options("A study.", seeds=5, encoder=True)
+    assert (asked.precision, asked.seeds, asked.encoder) == ("mixed_bfloat16", 2, "yamnet")
+    monkeypatch.setattr(sys, "argv", ["study"])
+    asked = options("A study.", seeds=5, kept="of what is there")
+    assert asked.precision in PRECISIONS and asked.seeds == 5 and not asked.kept
+    assert capsys.readouterr().out.splitlines()[-1] == f"precision: {asked.precision}"
 
-    from mmat.training import predict
 
+def corpus(n_clips: int = 16, n_samples: int = 8000) -> dict[str, dict]:
+    """Three splits of noise."""
     rng = np.random.default_rng(0)
-    data = {
+    return {
         split: {
-            "waveform": rng.normal(0, 0.1, (16, 8000, 1)).astype(np.float32),
-            "has_audio": np.ones(16, bool),
-            "weak_labels": truth_of(16, 2),
+            "ids": [f"{split}-{i}" for i in range(n_clips)],
+            "waveform": rng.normal(0, 0.1, (n_clips, n_samples, 1)).astype(np.float32),
+            "has_audio": np.arange(n_clips) % 5 > 0,
+            "has_video": np.arange(n_clips) % 3 > 0,
+            "weak_labels": truth_of(n_clips, 2),
         }
         for split in ("train", "validation", "test")
     }
+
+
+def test_a_run_leaves_scores_and_a_model_that_gives_them_again(tmp_path, monkeypatch):
+    data = corpus(20)
     monkeypatch.setattr(runs, "FOLDER", tmp_path)
     run = runs.Run("attention", 1, "float32", 0)
-    runs.train(run, data, tmp_path)
+    assert not run.is_kept
+    runs.keep(run, runs.trainer([run], data), tmp_path)
+    assert run.is_kept
     again = predict(keras.saving.load_model(tmp_path / f"{run.name}.keras"), data["test"])
     np.testing.assert_array_equal(run.scores()["test_clip"], again["clip"])
     np.testing.assert_array_equal(run.scores()["test_frame"], again["frame"])
+
+
+def test_a_head_is_trained_on_kept_embeddings_and_answers_waveforms_alike(tiny_encoder, tmp_path):
+    data = corpus(40, 3200)
+    frames = embedded(data, tiny_encoder, tmp_path)
+    trainer = heads.HeadTrainer(data, frames, tiny_encoder)
+    audio = trainer.train(heads.Recipe(1e-2, 0.1, 1), seed=0, dtype="float32")
+    heard = front_end(audio)(data["test"]["waveform"])
+    np.testing.assert_allclose(frames["test"], heard, atol=1e-5)
+    expected = predict(audio, data["test"])
+    for name, scores in trainer.scores(audio, "test").items():
+        np.testing.assert_allclose(scores, expected[name], atol=1e-5)
+    assert not expected["clip"][0].any()  # which has no sound
+
+
+def test_embeddings_are_computed_anew_for_other_clips_alone(tiny_encoder, tmp_path, capsys):
+    data = corpus(3)
+    first = embedded(data, tiny_encoder, tmp_path)
+    assert "hears 9 clips" in capsys.readouterr().out
+    again = embedded(data, tiny_encoder, tmp_path)
+    assert not capsys.readouterr().out
+    for split, frames in first.items():
+        assert frames.shape == (3, 5, tiny_encoder.embedding_size, 1)
+        np.testing.assert_array_equal(again[split], frames)
+    data["test"] |= {"ids": ["a", "b", "c"], "waveform": data["test"]["waveform"][::-1]}
+    other = embedded(data, tiny_encoder, tmp_path)
+    np.testing.assert_allclose(other["test"], first["test"][::-1], atol=1e-6)
+
+
+def test_mixed_embeddings_are_means_with_the_labels_of_both():
+    rng = np.random.default_rng(0)
+    frames, labels = rng.normal(size=(8, 1, 5, 1)).astype("float32"), np.eye(8, dtype="float32")
+    mixed, told = MixedEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
+    for frame, label in zip(mixed, told, strict=True):
+        np.testing.assert_allclose(frame, frames[label > 0].mean(axis=0), atol=1e-6)
+    assert (told.sum(axis=1) == 2).any()
+    apart, told = MixedEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
+    np.testing.assert_array_equal(apart, frames[told.argmax(axis=1)])
+
+
+def test_the_fusion_of_kept_scores_is_better_where_both_are_there_and_else_a_branchs():
+    data = corpus(40)
+    rng = np.random.default_rng(1)
+    heard, seen = (
+        {
+            split: np.clip(
+                0.1 + 0.6 * data[split]["weak_labels"] + rng.normal(0, 0.2, (40, CLASSES)),
+                0.01,
+                0.99,
+            ).astype(np.float32)
+            for split in strong_audio.HELD
+        }
+        for _ in range(2)
+    )
+    keras.utils.set_random_seed(0)
+    fused = strong_audio.late_scores(data, heard, seen)["test"]
+    test = data["test"]
+    for name, own in (("has_video", heard), ("has_audio", seen)):
+        other = test["has_audio"] if name == "has_video" else test["has_video"]
+        np.testing.assert_array_equal(fused[other & ~test[name]], own["test"][other & ~test[name]])
+    both = test["has_audio"] & test["has_video"]
+    truth = test["weak_labels"][both] > 0
+
+    def margin(scores):
+        return scores[both][truth].mean() - scores[both][~truth].mean()
+
+    assert margin(fused) > max(margin(heard["test"]), margin(seen["test"]))
+
+
+def test_video_adds_nothing_to_a_system_that_knows_all(data):
+    right = perfect(data)
+    lost = np.arange(len(data["test"]["ids"])) % 4 == 0
+    worse = right | {"test_clip": np.where(lost[:, None], 0.0, right["test_clip"])}
+    systems = {
+        strong_audio.WEAK: [{"audio": worse, "fused": right}],
+        strong_audio.STRONG: [{"audio": right, "fused": right}],
+    }
+    gains = strong_audio.video_gains(data, systems)
+    for label in strong_audio.FIGURES:
+        for by in ("clip", "group"):
+            weak, strong, less = (
+                gains[f"{label}, {name}"][by] for name in (*systems, "the latter less the former")
+            )
+            assert strong.estimate == strong.low == strong.high == 0 < weak.estimate
+            assert less.estimate == pytest.approx(-weak.estimate)
+            assert (less.low, less.high) == pytest.approx((-weak.high, -weak.low))
+    assert "less than" in strong_audio.verdict(gains)
+
+
+def test_the_schedule_is_chosen_by_validation_map(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "FOLDER", tmp_path)
+    chosen = runs.schedules("float32", seeds=1)
+    with pytest.raises(InputError, match="linear-12-float32-seed0 is not there"):
+        strong_audio.best_schedule(data, chosen)
+    right = perfect(data)
+    wrong = right | {"validation_clip": 1 - right["validation_clip"]}
+    for run, scores in zip(chosen, (wrong, right), strict=True):
+        np.savez(tmp_path / f"{run.name}.npz", **scores)
+    assert strong_audio.best_schedule(data, chosen) == chosen[1:]

@@ -1,0 +1,159 @@
+"""Is the gain of video a gain over a strong audio system? Late fusion over two of them.
+
+The CRNN from scratch, and a head on frozen YAMNet, which heard AudioSet. Each is tuned by
+validation mAP: the CRNN's schedule, the head's rate and dropout (`head_grid.py`).
+
+    python -m experiments.studies.strong_audio          5 seeds; runs/studies/strong_audio.json and
+                                                        a figure
+    python -m experiments.studies.strong_audio --kept   of the trainings that are there
+"""
+
+import json
+import statistics
+
+import keras
+import tabulate
+
+from experiments.mini_systems import fit_late, train_video
+from experiments.studies import measuring, runs
+from experiments.studies.fusions import gain_rows
+from experiments.studies.options import options
+from mmat.errors import InputError, atomic_path
+from mmat.fetch.mini import mini_labels
+from mmat.metrics.bootstrap import Difference
+from mmat.models.joining import Fallback, LateFusion, ModalityDropout
+from mmat.models.pretrained.registry import image_network
+from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.models.semantics import label_similarities
+from mmat.plots.studies import plot_groups
+from mmat.training import predict
+
+WEAK, STRONG = "CRNN from scratch", "head on YAMNet"
+FIGURES = {"F1": "f1", "mAP": "mean_average_precision"}
+HELD = ("validation", "test")
+
+
+def main() -> None:
+    asked = options(
+        __doc__, runs.SEEDS, kept="train nothing anew, take the trainings that are there"
+    )
+    schedules = runs.schedules(asked.precision, asked.seeds)
+    heads = runs.heads(asked.precision, asked.seeds)
+    if not asked.kept:
+        runs.train_missing([*schedules, *heads])
+    data = runs.read_data()
+    chosen = {WEAK: best_schedule(data, schedules), STRONG: complete(heads)}
+    scores = {name: [with_video(data, run) for run in own] for name, own in chosen.items()}
+    figures = {
+        f"{name}: {system}": measuring.summary(measuring.tagging(data, x[system]) for x in own)
+        for name, own in scores.items()
+        for system in ("audio", "fused")
+    }
+    columns = ("validation mAP", *FIGURES)
+    rows = [[name, *(measuring.cell(own[x]) for x in columns)] for name, own in figures.items()]
+    print(f"{WEAK}: {chosen[WEAK][0].epochs} epochs; {asked.seeds} seeds each")
+    print(tabulate.tabulate(rows, ["system, %", *columns], "github", disable_numparse=True))
+    gains = video_gains(data, scores)
+    print("\n" + tabulate.tabulate(*gain_rows(gains), "github", disable_numparse=True))
+    print("\n" + verdict(gains))
+    kept = {"runs": {name: [run.name for run in own] for name, own in chosen.items()}}
+    kept |= {"systems": figures, "gains": gains}
+    with atomic_path(runs.FOLDER / "strong_audio.json") as part:
+        part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    plot_groups(runs.FOLDER / "strong_audio.png", figures, tuple(FIGURES), "test, %")
+    print(f"{runs.FOLDER}/strong_audio.json, strong_audio.png")
+
+
+def complete(chosen: list[runs.Run]) -> list[runs.Run]:
+    """The same runs; raises InputError that names the first that is not there."""
+    for run in chosen:
+        if not run.is_kept:
+            raise InputError(
+                f"{runs.FOLDER}: run {run.name} is not there; leave out --kept, or ask for fewer "
+                "--seeds"
+            )
+    return chosen
+
+
+def best_schedule(data: dict, chosen: list[runs.Run]) -> list[runs.Run]:
+    """Of the schedules whose runs are all there, the one of the greatest mean validation mAP."""
+    by_epochs = {}
+    for run in chosen:
+        by_epochs.setdefault(run.epochs, []).append(run)
+    there = [own for own in by_epochs.values() if all(run.is_kept for run in own)]
+
+    def validation(own):
+        return statistics.fmean(
+            measuring.tagging(data, run.scores())["validation mAP"] for run in own
+        )
+
+    return max(there, key=validation) if there else complete(chosen)
+
+
+def with_video(data: dict, run: runs.Run) -> dict[str, dict]:
+    """Validation and test scores of an audio system that was kept, and of its late fusion."""
+    keras.utils.set_random_seed(run.seed)
+    labels, network = mini_labels(), image_network("efficientnet_lite0")
+    video = train_video(data, label_similarities(network.labels(), labels, embedded_text_encoder()))
+    seen = {split: predict(video, data[split])["clip"] for split in HELD}
+    heard = {split: run.scores()[f"{split}_clip"] for split in HELD}
+    fused = late_scores(data, heard, seen)
+    systems = {"audio": heard, "fused": fused}
+    return {name: {f"{split}_clip": own[split] for split in HELD} for name, own in systems.items()}
+
+
+def late_scores(data: dict, heard: dict, seen: dict) -> dict:
+    """Each split's scores by a late fusion that learns its weights on validation.
+
+    What `train_fusion` does with whole branches, on the scores that they gave: `(clips, classes)`.
+    """
+    rates = data["train"]["weak_labels"].mean(axis=0)
+    branches = [keras.Input((len(rates),)) for _ in range(2)]
+    keep = ModalityDropout()(branches)
+    head = keras.Model(branches, LateFusion(rates)([*branches, keep]))
+    both = data["validation"]["has_audio"] & data["validation"]["has_video"]
+    scores = [own["validation"][both] for own in (heard, seen)]
+    fit_late(head, scores, data["validation"]["weak_labels"][both])
+    fused = {}
+    for split in HELD:
+        own = [heard[split], seen[split]]
+        presence = [data[split][name] for name in ("has_audio", "has_video")]
+        fused[split] = Fallback()([head.predict(own, verbose=0), *own, *presence]).numpy()
+    return fused
+
+
+def video_gains(data: dict, scores: dict) -> dict[str, dict[str, Difference]]:
+    """What video adds to each audio system, and how much more it adds to the strong one."""
+    gains = {}
+    audio, fused = (
+        {name: [x[system] for x in own] for name, own in scores.items()}
+        for system in ("audio", "fused")
+    )
+    for label, figure in FIGURES.items():
+        for name in scores:
+            gains[f"{label}, {name}"] = measuring.gains(data, audio[name], fused[name], figure)
+        # (fused - audio) of the one less that of the other is twice a difference of two means.
+        lower, upper = [*audio[STRONG], *fused[WEAK]], [*fused[STRONG], *audio[WEAK]]
+        halves = measuring.gains(data, lower, upper, figure)
+        gains[f"{label}, the latter less the former"] = {
+            by: Difference(2 * x.estimate, 2 * x.low, 2 * x.high, x.share_above_zero)
+            for by, x in halves.items()
+        }
+    return gains
+
+
+def verdict(gains: dict) -> str:
+    """One line on F1: whether video adds less to the strong audio system, and how sure that is."""
+    weak, strong = (gains[f"F1, {name}"]["group"] for name in (WEAK, STRONG))
+    less = gains["F1, the latter less the former"]["group"]
+    compared = "less than" if less.estimate < 0 else "no less than"
+    sure = "not " if less.low <= 0 <= less.high else ""
+    return (
+        f"video adds {100 * strong.estimate:+.1f} points of F1 to the {STRONG}, {compared} the "
+        f"{100 * weak.estimate:+.1f} to the {WEAK}; by source group that difference is {sure}"
+        "beyond chance"
+    )
+
+
+if __name__ == "__main__":
+    main()
