@@ -1,0 +1,141 @@
+"""What is asked for is used, auto takes the fastest, and each policy trains the real net."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmat.errors import InputError
+from mmat.models.audio import audio_branch
+from mmat.training import Recipe, train
+from mmat.training.finite import all_finite
+from mmat.training.precision import (
+    POLICIES,
+    candidates,
+    choose_dtype,
+    steps_a_second,
+)
+from mmat.training.step import clip_loss, training_step
+
+RATES = {"float32": 2.0, "mixed_bfloat16": 1.0, "mixed_float16": 3.0}
+
+
+def never(dtype):
+    raise AssertionError(f"{dtype} was measured")
+
+
+@pytest.mark.parametrize(("precision", "policy"), POLICIES.items())
+def test_what_is_asked_for_is_not_measured(precision, policy):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert choose_dtype(precision, never, has_gpu=True) == policy
+    assert keras.dtype_policies.get(policy).name == policy
+
+
+def test_float16_on_a_cpu_is_allowed_and_warned_of_in_a_line():
+    with pytest.warns(UserWarning) as told:
+        assert choose_dtype("float16", never, has_gpu=False) == "mixed_float16"
+    assert [str(each.message) for each in told] == [
+        "float16 without a GPU is about a hundred times slower than float32"
+    ]
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_auto_takes_the_fastest_and_tries_float16_on_a_gpu_alone(has_gpu):
+    tried = []
+
+    def rate_of(dtype):
+        tried.append(dtype)
+        return RATES[dtype]
+
+    assert choose_dtype("auto", rate_of, has_gpu) == ("mixed_float16" if has_gpu else "float32")
+    assert tuple(tried) == candidates(has_gpu)
+    assert ("mixed_float16" in tried) is has_gpu
+    slow = {**RATES, "mixed_bfloat16": 9.0}
+    assert choose_dtype("auto", slow.get, has_gpu) == "mixed_bfloat16"
+
+
+def test_another_precision_is_one_line():
+    with pytest.raises(InputError) as error:
+        choose_dtype("float64")
+    assert str(error.value) == (
+        "precision 'float64': choose one of auto, float32, bfloat16, float16"
+    )
+
+
+def test_a_step_that_is_long_is_taken_twice_and_no_more():
+    taken = []
+    assert steps_a_second(lambda: taken.append(0), seconds=0.0) > 0
+    assert len(taken) == 2
+
+
+# --- the real net
+
+N_CLASSES = 17
+
+
+def short_clips(n_clips):
+    rng = np.random.default_rng(0)  # a quarter of a second: float16 takes its time on a CPU
+    waveform = rng.uniform(-1, 1, (n_clips, 4000, 1)).astype(np.float32)
+    return {"waveform": waveform}, np.eye(n_clips, N_CLASSES, dtype=np.float32)
+
+
+def taken_steps(dtype, optimizer, n_clips):
+    """Take two steps of the real net in a policy; the first loss is held against float32's."""
+    inputs, weak_labels = short_clips(n_clips)
+    keras.utils.set_random_seed(0)
+    model = audio_branch(N_CLASSES, dtype=dtype)
+    plain = audio_branch(N_CLASSES)
+    before = model.get_weights()
+    plain.set_weights(before)
+    step = training_step(model, optimizer)
+    losses = [float(step(inputs, weak_labels)) for _ in range(2)]
+    low = dtype.removeprefix("mixed_")
+    assert low in {layer.compute_dtype for layer in model._flatten_layers()}
+    assert float(clip_loss(plain(inputs), weak_labels)) == pytest.approx(losses[0], rel=2**-6)
+    assert np.isfinite(losses).all() and losses[1] < losses[0]
+    assert all_finite(model.weights)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert sum(changed) == len(model.trainable_weights)
+
+
+def test_mixed_float16_takes_two_steps_on_four_short_clips_by_a_scaled_loss():
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(3e-4))
+    taken_steps("mixed_float16", optimizer, n_clips=4)
+    # The scale was not too large: no step was passed over.
+    assert int(optimizer.step_counter) == int(optimizer.inner_optimizer.iterations) == 2
+
+
+def test_mixed_bfloat16_takes_two_steps():
+    taken_steps("mixed_bfloat16", keras.optimizers.Adam(3e-4), n_clips=2)
+
+
+def small_net(scale):
+    """A dense layer in float16 on levels so high that a scaled loss's gradients overflow."""
+    keras.utils.set_random_seed(0)
+    level = keras.Input((5,), name="level")
+    x = keras.layers.Rescaling(scale)(level)
+    x = keras.layers.Dense(3, dtype="mixed_float16")(x)
+    clip = keras.layers.Activation("sigmoid", dtype="float32")(x)
+    return keras.Model({"level": level}, {"clip": clip})
+
+
+def test_a_training_in_float16_scales_the_loss_and_passes_over_what_overflows(tmp_path):
+    def batches_from(start):
+        batch = {"level": tf.random.stateless_uniform((4, 5), (0, 1))}, tf.ones((4, 3))
+        return tf.data.Dataset.from_tensors(batch).repeat()
+
+    taken = []
+    for scale in (1.0, 1000.0):
+        optimizer, model = keras.optimizers.Adam(0.01), small_net(scale)
+        before = model.get_weights()
+        train(
+            model, batches_from, Recipe(4, steps_per_checkpoint=3, checkpoints=1),
+            tmp_path / str(scale), lambda model: {"val_loss": 1.0}, optimizer=optimizer,
+            say=lambda line: None,
+        )  # fmt: skip
+        moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+        taken.append((int(optimizer.iterations), moved))
+    assert taken == [(3, [True, True]), (0, [False, False])]
