@@ -1,12 +1,21 @@
 """The studies' own arithmetic, and one of their trainings on a corpus of seconds."""
 
+import json
 import sys
 
 import keras
 import numpy as np
 import pytest
 
-from experiments.studies import fusions, heads, measuring, runs, strong_audio
+from experiments.studies import (
+    fusions,
+    heads,
+    measuring,
+    poolings,
+    runs,
+    schedules,
+    strong_audio,
+)
 from experiments.studies.embeddings import MixedEmbeddings, embedded
 from experiments.studies.options import PRECISIONS, options
 from mmat.errors import InputError
@@ -235,3 +244,26 @@ def test_the_schedule_is_chosen_by_validation_map(data, tmp_path, monkeypatch):
     for run, scores in zip(chosen, (wrong, right), strict=True):
         np.savez(tmp_path / f"{run.name}.npz", **scores)
     assert strong_audio.best_schedule(data, chosen) == chosen[1:]
+
+
+@pytest.mark.parametrize(
+    ("study", "chosen", "left"),
+    [
+        (poolings, runs.poolings("float32", 1, "yamnet"), "poolings_yamnet"),
+        (schedules, runs.schedules("float32", 1), "schedules"),
+    ],
+)
+def test_a_study_of_kept_runs_is_a_table_and_figures(
+    study, chosen, left, data, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(runs, "FOLDER", tmp_path)
+    monkeypatch.setattr(runs, "read_data", lambda: data)
+    for run in chosen:
+        np.savez(tmp_path / f"{run.name}.npz", seconds=3.0, **perfect(data))
+    encoder = ["--encoder", "yamnet"] if study is poolings else []
+    monkeypatch.setattr(sys, "argv", ["study", "--precision", "float32", "--seeds", "1", *encoder])
+    study.main()
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + len(chosen) and all("100.0 ± 0.0" in line for line in table[1:])
+    kept = json.loads((tmp_path / f"{left}.json").read_text(encoding="utf-8"))
+    assert len(kept) == len(chosen) and all(own["F1"]["seeds"] == [100] for own in kept.values())
