@@ -58,7 +58,7 @@ def measure_cost(
     Raises InputError for batches that end.
     """
     variables = [*model.variables, *optimizer.variables]
-    before = [np.array(variable) for variable in variables]
+    before = [np.asarray(variable).copy() for variable in variables]
     try:
         for batch in itertools.islice(batches, WARM_STEPS):
             float(step(*batch))
