@@ -30,7 +30,7 @@ def made(dropout=0.5, units=3, dtype="float32", seed=0, rate=0.01):
 
 
 def values(*things):
-    return [np.array(variable) for thing in things for variable in thing.variables]
+    return [np.asarray(variable).copy() for thing in things for variable in thing.variables]
 
 
 def differ(model, optimizer, number):

@@ -30,7 +30,7 @@ def batches(n_clips=4, count=None):
 
 
 def values(model, optimizer):
-    return [np.array(variable) for variable in (*model.variables, *optimizer.variables)]
+    return [np.asarray(variable).copy() for variable in (*model.variables, *optimizer.variables)]
 
 
 def unchanged(before, model, optimizer):
