@@ -36,9 +36,10 @@ class Cost:
         return self.clips / self.clips_a_second / 3600
 
     def __str__(self) -> str:
+        time = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{60 * self.hours:.1f} minutes"
         return (
             f"cost: {self.clips:,} clips in {self.steps:,} steps of {self.batch_size}, "
-            f"{self.clips_a_second:.1f} clips a second measured: {self.hours:.1f} hours"
+            f"{self.clips_a_second:.1f} clips a second measured: {time}"
         )
 
 

@@ -93,3 +93,7 @@ def test_the_cost_of_the_paper_reads_as_hours():
     assert str(cost) == (
         "cost: 2,500,000 clips in 25,000 steps of 100, 115.7 clips a second measured: 6.0 hours"
     )
+
+
+def test_less_than_an_hour_reads_as_minutes():
+    assert str(Cost(steps=60, batch_size=10, clips_a_second=5.0)).endswith("measured: 2.0 minutes")
