@@ -43,7 +43,11 @@ def main() -> None:
         runs.train_missing([*schedules, *heads])
     data = runs.read_data()
     chosen = {WEAK: best_schedule(data, schedules), STRONG: complete(heads)}
-    scores = {name: [with_video(data, run) for run in own] for name, own in chosen.items()}
+    labels, network = mini_labels(), image_network("efficientnet_lite0")
+    similarities = label_similarities(network.labels(), labels, embedded_text_encoder())
+    scores = {
+        name: [with_video(data, run, similarities) for run in own] for name, own in chosen.items()
+    }
     figures = {
         f"{name}: {system}": measuring.summary(measuring.tagging(data, x[system]) for x in own)
         for name, own in scores.items()
@@ -90,11 +94,10 @@ def best_schedule(data: dict, chosen: list[runs.Run]) -> list[runs.Run]:
     return max(there, key=validation) if there else complete(chosen)
 
 
-def with_video(data: dict, run: runs.Run) -> dict[str, dict]:
+def with_video(data: dict, run: runs.Run, similarities) -> dict[str, dict]:
     """Validation and test scores of an audio system that was kept, and of its late fusion."""
     keras.utils.set_random_seed(run.seed)
-    labels, network = mini_labels(), image_network("efficientnet_lite0")
-    video = train_video(data, label_similarities(network.labels(), labels, embedded_text_encoder()))
+    video = train_video(data, similarities)
     seen = {split: predict(video, data[split])["clip"] for split in HELD}
     heard = {split: run.scores()[f"{split}_clip"] for split in HELD}
     fused = late_scores(data, heard, seen)
