@@ -16,6 +16,7 @@ import numpy as np
 import tabulate
 
 from experiments.mini_systems import train_fusion, train_video
+from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
 from mmat.errors import atomic_path
@@ -120,4 +121,4 @@ def gain_rows(gains: dict[str, dict]) -> tuple[list[list[str]], list[str]]:
 
 
 if __name__ == "__main__":
-    main()
+    script(lambda _: main())

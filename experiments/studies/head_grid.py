@@ -9,6 +9,7 @@ import json
 
 import tabulate
 
+from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.embeddings import embedded
 from experiments.studies.heads import HEAD_RECIPE, HeadTrainer, Recipe
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(lambda _: main())

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from experiments.mini_systems import train_audio
+from experiments.options import script
 from experiments.studies.embeddings import embedded
 from experiments.studies.heads import HEAD_RECIPE, HeadTrainer
 from experiments.studies.options import PRECISIONS, options
@@ -155,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(lambda _: main())

@@ -12,6 +12,7 @@ import json
 
 import tabulate
 
+from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
 from mmat.errors import atomic_path
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(lambda _: main())

@@ -15,6 +15,7 @@ import keras
 import tabulate
 
 from experiments.mini_systems import fit_late, train_video
+from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.fusions import gain_rows
 from experiments.studies.options import options
@@ -159,4 +160,4 @@ def verdict(gains: dict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    script(lambda _: main())
