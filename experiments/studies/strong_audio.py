@@ -29,7 +29,7 @@ from mmat.models.semantics import label_similarities
 from mmat.plots.studies import plot_groups
 from mmat.training import predict
 
-WEAK, STRONG = "CRNN from scratch", "head on YAMNet"
+WEAK, STRONG, LESS = "CRNN", "YAMNet", "YAMNet less CRNN"
 FIGURES = {"F1": "f1", "mAP": "mean_average_precision"}
 HELD = ("validation", "test")
 
@@ -139,7 +139,7 @@ def video_gains(data: dict, scores: dict) -> dict[str, dict[str, Difference]]:
         # (fused - audio) of the one less that of the other is twice a difference of two means.
         lower, upper = [*audio[STRONG], *fused[WEAK]], [*fused[STRONG], *audio[WEAK]]
         halves = measuring.gains(data, lower, upper, figure)
-        gains[f"{label}, the latter less the former"] = {
+        gains[f"{label}, {LESS}"] = {
             by: Difference(2 * x.estimate, 2 * x.low, 2 * x.high, x.share_above_zero)
             for by, x in halves.items()
         }
@@ -149,13 +149,13 @@ def video_gains(data: dict, scores: dict) -> dict[str, dict[str, Difference]]:
 def verdict(gains: dict) -> str:
     """One line on F1: whether video adds less to the strong audio system, and how sure that is."""
     weak, strong = (gains[f"F1, {name}"]["group"] for name in (WEAK, STRONG))
-    less = gains["F1, the latter less the former"]["group"]
+    less = gains[f"F1, {LESS}"]["group"]
     compared = "less than" if less.estimate < 0 else "no less than"
     sure = "not " if less.low <= 0 <= less.high else ""
     return (
-        f"video adds {100 * strong.estimate:+.1f} points of F1 to the {STRONG}, {compared} the "
-        f"{100 * weak.estimate:+.1f} to the {WEAK}; by source group that difference is {sure}"
-        "beyond chance"
+        f"video adds {100 * strong.estimate:+.1f} points of F1 to the head on {STRONG}, {compared} "
+        f"the {100 * weak.estimate:+.1f} to the {WEAK} from scratch; by source group that "
+        f"difference is {sure}beyond chance"
     )
 
 
