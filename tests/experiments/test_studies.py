@@ -226,7 +226,7 @@ def test_video_adds_nothing_to_a_system_that_knows_all(data):
     for label in strong_audio.FIGURES:
         for by in ("clip", "group"):
             weak, strong, less = (
-                gains[f"{label}, {name}"][by] for name in (*systems, "the latter less the former")
+                gains[f"{label}, {name}"][by] for name in (*systems, strong_audio.LESS)
             )
             assert strong.estimate == strong.low == strong.high == 0 < weak.estimate
             assert less.estimate == pytest.approx(-weak.estimate)
