@@ -1,15 +1,16 @@
 """The command line that the training scripts share, and how they end on bad input."""
 
 import argparse
+import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import tensorflow as tf
 
-from mmat.cli.common import BAD_INPUT, INTERRUPTED, at_least, say
-from mmat.errors import InputError
+from mmat.cli.common import Parser, at_least, exit_status
 from mmat.models.pretrained.registry import IMAGE_NETWORKS
 from mmat.models.pretrained.text import (
     UNIVERSAL_SENTENCE_ENCODER,
@@ -17,7 +18,7 @@ from mmat.models.pretrained.text import (
     embedded_text_encoder,
     hub_text_encoder,
 )
-from mmat.training import Recipe, Stopped, make_strategy
+from mmat.training import Recipe, make_strategy
 from mmat.training.precision import POLICIES
 from mmat.training.workers import DEVICES
 
@@ -26,31 +27,9 @@ AUTHORS = Recipe()
 EMBEDDED_ENCODER, HUB_ENCODER = "embedded", "use"
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line as every other bad input is said: in one line."""
-
-    def error(self, message: str):
-        raise InputError(f"{message}; see --help")
-
-
 def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
     """Run a script's main function and return its exit status; bad input is one line and 2."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say("warning", message)
-        try:
-            main(argv)
-            return 0
-        except InputError as error:
-            say("error", error)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            say("error", f"{where}{error.strerror or error}")
-        except Stopped as stopped:
-            say("stopped", stopped)
-            return stopped.exit_status
-        except KeyboardInterrupt:
-            return INTERRUPTED
-    return BAD_INPUT
+    return exit_status(lambda: main(argv))
 
 
 def parser(script_doc: str, out: str, net: str = "crnn", systems: str | None = None) -> Parser:

@@ -5,15 +5,11 @@ that needs it, so that help and errors come at once.
 """
 
 import argparse
-import os
-import sys
-import warnings
 from collections.abc import Sequence
 
 from mmat import __version__
 from mmat.cli import evaluate, export, fetch, lists, prepare, score, tag
-from mmat.cli.common import BAD_INPUT, INTERRUPTED, say
-from mmat.errors import InputError
+from mmat.cli.common import Parser, exit_status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,39 +19,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     would fetch ...
     0
     """
-    # Start-up chatter of TensorFlow and CUDA; it must be said before the first import.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
-            stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say("warning", message)
-        try:
-            parser = _parser()
-            # Beam's options change with its runner, so they are Beam's to know.
-            arguments, arguments.beam_options = parser.parse_known_args(argv)
-            if arguments.beam_options and getattr(arguments, "runner", None) is None:
-                parser.error(f"unrecognized arguments: {' '.join(arguments.beam_options)}")
-            return arguments.run(arguments)
-        except InputError as error:
-            say("error", error)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            say("error", f"{where}{error.strerror or error}")
-        except KeyboardInterrupt:
-            return INTERRUPTED
-    return BAD_INPUT
+    return exit_status(lambda: _run(argv))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line as every other bad input is said: in one line."""
-
-    def error(self, message: str):
-        raise InputError(f"{message}; see `{self.prog} --help`")
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    # Beam's options change with its runner, so they are Beam's to know.
+    arguments, arguments.beam_options = parser.parse_known_args(argv)
+    if arguments.beam_options and getattr(arguments, "runner", None) is None:
+        parser.error(f"unrecognized arguments: {' '.join(arguments.beam_options)}")
+    return arguments.run(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("mmat", description="Tag environmental sounds in clips by sound and picture.")
+    parser = Parser("mmat", description="Tag environmental sounds in clips by sound and picture.")
     parser.add_argument("--version", action="version", version=f"mmat {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (fetch, lists, prepare, evaluate, score, export, tag):

@@ -1,8 +1,12 @@
 """What the commands share: exit statuses, messages, argument types."""
 
 import argparse
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+
+from mmat.errors import InputError
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 SHOWN_ROWS = 20  # of those dropped
@@ -11,6 +15,42 @@ SHOWN_ROWS = 20  # of those dropped
 def say(kind: str, message: object) -> None:
     """Print a message on standard error, in one line."""
     print(f"mmat: {kind}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line as every other bad input is said: in one line."""
+
+    def error(self, message: str):
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+
+def exit_status(command: Callable[[], int | None]) -> int:
+    """Run a command and return its exit status; bad input and a full disk are one line and 2.
+
+    Warnings are one line each. A KeyboardInterrupt may carry the status that it asks for.
+
+    >>> exit_status(lambda: None)
+    0
+    """
+    # Start-up chatter of TensorFlow and CUDA; it must be said before the first import.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
+            stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: say("warning", message)
+        try:
+            return command() or 0
+        except InputError as error:
+            say("error", error)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            say("error", f"{where}{error.strerror or error}")
+        except KeyboardInterrupt as interrupt:
+            if str(interrupt):
+                say("stopped", interrupt)
+            return getattr(interrupt, "exit_status", INTERRUPTED)
+    return BAD_INPUT
 
 
 def say_dropped(rows: Sequence) -> None:

@@ -22,8 +22,8 @@ def training_step(
 
     The function takes the model's inputs and weak labels, float32 `(batch, classes)`. The loss,
     float32 `()`, is the binary cross-entropy of the model's `clip` output, the mean over the whole
-    batch and the classes. Frozen variables stay as they are. A `LossScaleOptimizer` scales the
-    loss, which mixed_float16 needs.
+    batch and the classes, and what layers add to it, such as regularizers. Frozen variables stay
+    as they are. A `LossScaleOptimizer` scales the loss, which mixed_float16 needs.
 
     strategy: model and optimizer must then be made in its scope. The function takes the rows of
     this machine (`mmat.training.workers`), one for each of its devices at least; the loss is that
@@ -49,6 +49,7 @@ def training_step(
     def gradients_of(inputs, weak_labels):
         with tf.GradientTape() as tape:
             loss = clip_loss(model(inputs, training=True), weak_labels)
+            loss = tf.add_n([loss, *model.losses])
             scaled = optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, variables)
 

@@ -26,19 +26,23 @@ def test_shares_are_all_rows_once_and_differ_by_one_at_most(n_rows, count):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_a_step_is_the_gradient_of_the_mean_binary_cross_entropy():
+@pytest.mark.parametrize("pull", [0.0, 0.125])
+def test_a_step_is_the_gradient_of_the_mean_binary_cross_entropy_and_of_regularizers(pull):
     keras.utils.set_random_seed(0)
     inputs, weak_labels = worker_runs.batch(0)
     level = inputs["level"]
-    clip = keras.layers.Dense(worker_runs.CLASSES, "sigmoid", name="clip")
+    pulled = keras.regularizers.L2(pull)
+    clip = keras.layers.Dense(
+        worker_runs.CLASSES, "sigmoid", name="clip", kernel_regularizer=pulled
+    )
     entry = keras.Input((worker_runs.BANDS,), name="level")
     model = keras.Model({"level": entry}, {"clip": clip(entry)})
     before = np.asarray(clip.kernel)
     loss = training_step(model, keras.optimizers.SGD(1.0))({"level": level}, weak_labels)
     probability = 1 / (1 + np.exp(-level @ before))
     entropy = -np.log(np.where(weak_labels == 1, probability, 1 - probability))
-    gradient = level.T @ (probability - weak_labels) / weak_labels.size
-    assert float(loss) == pytest.approx(entropy.mean(), rel=1e-5)
+    gradient = level.T @ (probability - weak_labels) / weak_labels.size + 2 * pull * before
+    assert float(loss) == pytest.approx(entropy.mean() + pull * np.sum(before**2), rel=1e-5)
     np.testing.assert_allclose(np.asarray(clip.kernel), before - gradient, atol=1e-6)
 
 
