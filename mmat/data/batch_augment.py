@@ -92,8 +92,9 @@ def augmented(changes: Sequence[Change], seed: int) -> Callable[[tf.data.Dataset
     """Return what changes each clip's waveform by all of the changes, for a dataset's `apply`.
 
     The dataset is one of clips, not of batches, so that padding is not changed. A waveform that
-    would go beyond full scale is made softer as a whole. Raises InputError, when applied, for
-    clips without a waveform and for batches.
+    would go beyond full scale is made softer as a whole. What is drawn hangs on the seed and, where
+    one is set, on TensorFlow's global seed. Raises InputError, when applied, for clips without a
+    waveform and for batches.
     """
 
     def change(clip, key):
@@ -158,7 +159,10 @@ def mixup(alpha: float, seed: int) -> Callable[[tf.data.Dataset], tf.data.Datase
 
 
 def _with_keys(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
-    """Put beside each element a random key (2,), another in every epoch."""
+    """Put beside each element a random key (2,), another in every epoch.
+
+    Where TensorFlow's global seed is set, as `keras.utils.set_random_seed` does, it is part of it.
+    """
     draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     keys = draws.map(lambda draw: tf.stack([tf.constant(seed, tf.int64), draw]))
     return tf.data.Dataset.zip(dataset, keys)

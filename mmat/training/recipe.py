@@ -31,11 +31,11 @@ class Recipe:
         for name in ("batch_size", "steps_per_checkpoint", "checkpoints", "patience", "keep"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise InputError(f"recipe: {name} is {value}; it must be a whole number from 1 up")
+                raise InputError(f"recipe: {name} is {value!r}; it must be a whole number from 1 up")
         if not isinstance(self.seed, int):
-            raise InputError(f"recipe: seed is {self.seed}; it must be a whole number")
+            raise InputError(f"recipe: seed is {self.seed!r}; it must be a whole number")
         if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"recipe: learning_rate is {self.learning_rate}; it must be above 0")
+            raise InputError(f"recipe: learning_rate is {self.learning_rate!r}; it must be above 0")
 
     @property
     def steps(self) -> int:
