@@ -31,7 +31,8 @@ class Recipe:
         for name in ("batch_size", "steps_per_checkpoint", "checkpoints", "patience", "keep"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise InputError(f"recipe: {name} is {value!r}; it must be a whole number from 1 up")
+                what = "it must be a whole number from 1 up"
+                raise InputError(f"recipe: {name} is {value!r}; {what}")
         if not isinstance(self.seed, int):
             raise InputError(f"recipe: seed is {self.seed!r}; it must be a whole number")
         if not 0 < self.learning_rate < float("inf"):
