@@ -11,6 +11,13 @@ import keras
 import tensorflow as tf
 
 from mmat.cli.common import Parser, at_least, exit_status
+from mmat.models.pooling import (
+    attention,
+    exponential_softmax,
+    linear_softmax,
+    max_pooling,
+    mean_pooling,
+)
 from mmat.models.pretrained.registry import IMAGE_NETWORKS
 from mmat.models.pretrained.text import (
     UNIVERSAL_SENTENCE_ENCODER,
@@ -22,6 +29,13 @@ from mmat.training import Recipe, make_strategy
 from mmat.training.precision import POLICIES
 from mmat.training.workers import DEVICES
 
+POOLINGS = {
+    "max": max_pooling,
+    "mean": mean_pooling,
+    "linear": linear_softmax,
+    "exp": exponential_softmax,
+    "attention": attention,
+}
 SYSTEMS = ("audio", "video", "fused")
 AUTHORS = Recipe()
 EMBEDDED_ENCODER, HUB_ENCODER = "embedded", "use"
@@ -50,9 +64,7 @@ def parser(script_doc: str, out: str, net: str = "crnn", systems: str | None = N
         help=f"of {', '.join(SYSTEMS)} (default {systems or 'all that can be'})",
     )
     model.add_argument("--net", choices=("crnn", "talnet"), default=net)
-    model.add_argument(
-        "--pooling", choices=("max", "mean", "linear", "exp", "attention"), default="linear"
-    )
+    model.add_argument("--pooling", choices=POOLINGS, default="linear")
     model.add_argument("--fusion", choices=("late", "middle"), default="late")
     model.add_argument(
         "--image-model",

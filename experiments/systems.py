@@ -18,6 +18,7 @@ import options
 import tensorflow as tf
 from corpus import TRAIN, Corpus
 from held_out import ASKED_AT_ONCE, HeldOut
+from options import POOLINGS
 
 from mmat.data.splits import VALIDATION
 from mmat.errors import InputError, atomic_path
@@ -26,13 +27,6 @@ from mmat.metrics.thresholds import fire, tune_thresholds
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.fusion import fused_model, late_fusion, middle_fusion
-from mmat.models.pooling import (
-    attention,
-    exponential_softmax,
-    linear_softmax,
-    max_pooling,
-    mean_pooling,
-)
 from mmat.models.pretrained.audio_registry import audio_encoder
 from mmat.models.pretrained.text import TextEncoder
 from mmat.models.semantics import label_similarities
@@ -41,13 +35,6 @@ from mmat.models.video import video_branch
 from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
 from mmat.training.precision import choose_dtype, training_rate
 
-POOLINGS = {
-    "max": max_pooling,
-    "mean": mean_pooling,
-    "linear": linear_softmax,
-    "exp": exponential_softmax,
-    "attention": attention,
-}
 FUSIONS = {"late": late_fusion, "middle": middle_fusion}
 # Two weights a class are learnt soon, so these take a few checkpoints of their own rates (ours).
 SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02

@@ -15,26 +15,18 @@ import keras
 import numpy as np
 
 from experiments.mini_systems import train_audio
-from experiments.options import script
+from experiments.options import POOLINGS, script
 from experiments.studies.embeddings import embedded
 from experiments.studies.heads import HEAD_RECIPE, HeadTrainer
 from experiments.studies.options import PRECISIONS, options
 from mmat.data.datasets import read_arrays
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_labels
-from mmat.models import pooling
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.paths import cache_folder
 from mmat.training import predict
 
 FOLDER = pathlib.Path("runs/studies")
-POOLINGS = {
-    "max": pooling.max_pooling,
-    "mean": pooling.mean_pooling,
-    "linear": pooling.linear_softmax,
-    "exp": pooling.exponential_softmax,
-    "attention": pooling.attention,
-}
 SHORT_EPOCHS, FULL_EPOCHS = 12, 24
 SEEDS = 5
 EPOCHS = {"crnn": SHORT_EPOCHS, "yamnet": HEAD_RECIPE.epochs}
