@@ -24,7 +24,8 @@ def fused_model(
     n_image_labels)`, `has_audio` and `has_video` bool `(batch,)`, and with a ragged audio branch
     `n_samples` int32 `(batch,)`, 0 for a clip without sound. Output: a dict of float32
     probabilities, `clip` `(batch, classes)`, `frame` `(batch, time, classes)` at 10 Hz, and what
-    each branch said, `audio` and `video` `(batch, classes)`, 0 where it was absent.
+    each branch said, 0 where it was absent: `audio` and `video` `(batch, classes)`, `audio_frame`
+    and `video_frame` `(batch, time, classes)`.
 
     A clip without video gets exactly what the audio branch says, a clip without audio exactly
     what the video branch says, a clip with neither gets 0. The two models that are passed in are
@@ -38,7 +39,7 @@ def fused_model(
     >>> from mmat.models.video import video_branch
     >>> model = fused_model(audio_branch(3), video_branch(np.eye(5, 3)))
     >>> sorted(model.output)
-    ['audio', 'clip', 'frame', 'video']
+    ['audio', 'audio_frame', 'clip', 'frame', 'video', 'video_frame']
     """
     audio.trainable = video.trainable = False
     n_classes = audio.output["clip"].shape[-1]
@@ -73,12 +74,11 @@ def fused_model(
     frame = Fallback(name="frame")(
         [joined["frame"], heard["frame"], seen["frame"], has_audio, has_video]
     )
-    outputs = {
-        "clip": clip,
-        "frame": frame,
-        "audio": WherePresent(name="audio_clip")([heard["clip"], has_audio]),
-        "video": WherePresent(name="video_clip")([seen["clip"], has_video]),
-    }
+    outputs = {"clip": clip, "frame": frame}
+    for sense, said, present in (("audio", heard, has_audio), ("video", seen, has_video)):
+        outputs[sense] = WherePresent(name=f"{sense}_clip")([said["clip"], present])
+        alone = WherePresent(name=f"{sense}_frame_alone")
+        outputs[f"{sense}_frame"] = alone([said["frame"], present])
     inputs = sound | {x.name: x for x in (probabilities, has_audio, has_video)}
     return keras.Model(inputs, outputs, name="fused")
 

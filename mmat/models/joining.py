@@ -158,7 +158,7 @@ class Fallback(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="mmat")
 class WherePresent(layers.Layer):
-    """A branch's scores `(batch, classes)`, 0 where the branch had nothing to go by.
+    """A branch's scores `(batch, …, classes)`, 0 where the branch had nothing to go by.
 
     >>> WherePresent()([np.ones((1, 2), "float32"), np.array([False])]).numpy().tolist()
     [[0.0, 0.0]]
@@ -169,7 +169,8 @@ class WherePresent(layers.Layer):
 
     def call(self, inputs):
         scores, present = inputs
-        return ops.where(ops.reshape(present, (-1, 1)), scores, ops.zeros_like(scores))
+        shape = (-1, *[1] * (len(scores.shape) - 1))
+        return ops.where(ops.reshape(present, shape), scores, ops.zeros_like(scores))
 
     def compute_output_shape(self, input_shapes):
         return input_shapes[0]
