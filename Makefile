@@ -93,17 +93,15 @@ format: venv  ## ruff: mend rules and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Each lock is resolved twice: with the packages that it must leave room for, then, held to those
-# versions, without them. The same versions serve Python 3.11 and 3.12.
+# The same versions serve Python 3.11 and 3.12.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-	--no-header --no-annotate --upgrade setup.py --extra dev --extra beam
+	--no-header --no-annotate --upgrade setup.py --extra app --extra dev --extra beam
 
 define resolve
-$(COMPILE) $(2) $(1).in requirements/room.in --output-file $(1).room
-$(COMPILE) $(2) $(1).in --constraint $(1).room --output-file $(1).part
+$(COMPILE) $(2) $(1).in --output-file $(1).part
 sed -i '1i # Made by `make lock` from setup.py and $(1).in; not to be edited.' $(1).part
 cmp --silent $(1).part $(1).txt || cp $(1).part $(1).txt
-rm $(1).room $(1).part
+rm $(1).part
 endef
 
 .PHONY: lock

@@ -33,14 +33,17 @@ REQUIRES = [
 ]
 
 EXTRAS = {
+    "app": ["gradio>=6.31,<7"],  # the page of `mmat app`; 7 may change its parts and its names
     # `mmat prepare --runner`: for lists that one machine is too small for.
     "beam": ["apache-beam"],
     # Its native ops load with this TensorFlow alone, so the two are pinned together.
     "tfio": ["tensorflow-io==0.37.1", "tensorflow==2.17.1"],
     "dev": [
+        "axe-playwright-python",  # axe-core, which looks for accessibility faults of the page
         "build",  # the wheel
         "hypothesis",  # tests over many inputs
         "librosa",  # the reference for the mel features
+        "playwright",  # drives the browser that the page is tested in; the browser is the system's
         "pytest",  # the tests
         "pytest-xdist",  # the tests on both cores
         "ruff",  # lint and format
