@@ -9,7 +9,6 @@ import collections
 import concurrent.futures
 import contextlib
 import os
-import pickle
 import queue
 import resource
 import signal
@@ -18,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
+from mmat.data.framing import Malformed, read_answer, read_job, write_answer, write_job
 from mmat.data.media import Media, read_media
 from mmat.errors import InputError
 
@@ -100,10 +100,9 @@ class DecodingProcess:
         timer = threading.Timer(self.limit_seconds, lambda: (too_long.set(), self.kill()))
         timer.start()
         try:
-            pickle.dump(job, self._process.stdin)
-            self._process.stdin.flush()
-            return pickle.load(self._process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            write_job(self._process.stdin, job)
+            return read_answer(self._process.stdout, self.memory_limit_bytes)
+        except (EOFError, OSError, Malformed):
             status = self.close()
             if too_long.is_set():
                 return f"{job['path']}: takes longer than {self.limit_seconds:g} s to decode"
@@ -143,7 +142,7 @@ class DecodingProcess:
 
 
 def serve(limit_seconds: float, memory_limit_bytes: int) -> None:
-    """Answer pickled jobs from standard input until it ends: the worker's side."""
+    """Answer jobs from standard input until it ends: the worker's side."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -159,11 +158,10 @@ def serve(limit_seconds: float, memory_limit_bytes: int) -> None:
     answers.flush()
     with contextlib.suppress(EOFError, BrokenPipeError):  # the parent has gone
         while True:
-            job = pickle.load(sys.stdin.buffer)
+            job = read_job(sys.stdin.buffer)
             # The parent ends what hangs; without a parent the system does, a little later.
             signal.setitimer(signal.ITIMER_REAL, limit_seconds + _GRACE_SECONDS)
-            pickle.dump(_decode_one(job), answers, protocol=pickle.HIGHEST_PROTOCOL)
-            answers.flush()
+            write_answer(answers, _decode_one(job))
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
