@@ -26,8 +26,9 @@ how many pictures of which size it was trained with, the last two 0 for a model 
 
 Signature `label_maps`, without inputs, of models that map the names which a pretrained network
 gives to their classes: `image_labels` string `(n_image_labels,)`, `image_similarities` float32
-`(n_image_labels, classes)`, and of zero-training models `sound_labels`, `sound_similarities`,
-`sound_hop_seconds` and `sound_window_seconds` float32, of the patches.
+`(n_image_labels, classes)`, `image_weights` of that shape, how much a name that is certain counts
+for a class; of zero-training models also `sound_labels`, `sound_similarities`, `sound_weights`, and
+of the patches `sound_hop_seconds` and `sound_window_seconds` float32.
 """
 
 import dataclasses
@@ -189,13 +190,21 @@ def _map_facts(
         facts |= {
             "image_labels": ([names[0] for names in network.labels()], tf.string),
             "image_similarities": (maps["label_map"].map.numpy(), tf.float32),
+            "image_weights": (_weights(maps["label_map"]), tf.float32),
         }
     if "sound_map" in maps:
         (encoder,) = encoders
         facts |= {
             "sound_labels": (list(yamnet.labels()), tf.string),
             "sound_similarities": (maps["sound_map"].map.numpy(), tf.float32),
+            "sound_weights": (_weights(maps["sound_map"]), tf.float32),
             "sound_hop_seconds": (encoder.hop_samples / SAMPLE_RATE_HZ, tf.float32),
             "sound_window_seconds": (encoder.window_samples / SAMPLE_RATE_HZ, tf.float32),
         }
     return facts
+
+
+def _weights(label_map: LabelMap) -> np.ndarray:
+    """Return the evidence `(names, classes)` for each class where one name alone is certain."""
+    similarities = label_map.map.numpy()
+    return np.asarray(label_map.evidence(np.eye(len(similarities), dtype=np.float32), similarities))
