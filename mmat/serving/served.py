@@ -131,8 +131,8 @@ def _images(network: ImageNetwork) -> HubImageClassifier:
 
 
 def _with_images(answer, images: HubImageClassifier):
-    def serving_default(frames, **inputs):
-        probabilities = images(frames)  # (batch, n_frames, n_image_labels)
+    def serving_default(**inputs):
+        probabilities = images(inputs.pop("frames"))  # (batch, n_frames, n_image_labels)
         if "has_video" in inputs:
             seen = inputs["has_video"][:, tf.newaxis, tf.newaxis]
             probabilities = tf.where(seen, probabilities, 0.0)
