@@ -46,7 +46,7 @@ def read_media(
     n_frames: how many pictures, 0 for none; times and sizes as in `read_frames`.
     Raises InputError for a file that cannot be read, or that has nothing of what was asked for.
     """
-    path, start_seconds = _checked(path), start_seconds or 0.0
+    path, start_seconds = checked(path), start_seconds or 0.0
     readers = [_read_container, _read_audio_file]
     if path.suffix.lower() in AUDIO_SUFFIXES:
         readers.reverse()
@@ -92,7 +92,7 @@ def read_audio(
         raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
     from mmat.data.tfio_reader import read_audio_file
 
-    waveform = read_audio_file(_checked(path), start_seconds, end_seconds)
+    waveform = read_audio_file(checked(path), start_seconds, end_seconds)
     if not len(waveform):
         raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
     if not np.isfinite(waveform).all():
@@ -121,7 +121,7 @@ def read_frames(
     """
     if n_frames < 1:
         raise InputError(f"n_frames must be 1 or more, not {n_frames}")
-    path, start_seconds = _checked(path), start_seconds or 0.0
+    path, start_seconds = checked(path), start_seconds or 0.0
     size = pictures.Size(max_side_px, square_px)
     try:
         frames, _ = pictures.read_pictures(path, start_seconds, end_seconds, n_frames, size)
@@ -133,7 +133,8 @@ def read_frames(
     return frames
 
 
-def _checked(path: str | os.PathLike) -> pathlib.Path:
+def checked(path: str | os.PathLike) -> pathlib.Path:
+    """Return a path to a file that can be read; raises InputError that says why it cannot."""
     path = pathlib.Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -153,13 +154,14 @@ def _read_audio_file(path, start_seconds, end_seconds, *_) -> Media:
 
     try:
         with soundfile.SoundFile(path) as file:
-            waveform = resampled(_blocks(file, start_seconds, end_seconds), file.samplerate)
+            waveform = resampled(sound_blocks(file, start_seconds, end_seconds), file.samplerate)
     except (soundfile.SoundFileError, TypeError) as error:
         raise NotReadable(f"libsndfile: {one_line(error)}") from error
     return Media(waveform if len(waveform) else None, None, len(waveform) / SAMPLE_RATE_HZ)
 
 
-def _blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[np.ndarray]:
+def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[np.ndarray]:
+    """Yield the sound of a range of an open soundfile, mono, in blocks float32 (samples,)."""
     first = min(round(start_seconds * file.samplerate), file.frames)
     last = file.frames if end_seconds is None else round(end_seconds * file.samplerate)
     file.seek(first)

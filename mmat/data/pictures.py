@@ -16,7 +16,7 @@ import numpy as np
 from mmat.data.containers import first_track, frames_from, opened
 from mmat.data.keyframes import Need, Packet, chosen, needed
 
-_SAME_INSTANT_SECONDS = 0.001
+SAME_INSTANT_SECONDS = 0.001
 _SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
 _PREROLL_SECONDS = 0.2  # seeking goes by decoding times, a little before the shown ones
 
@@ -36,7 +36,7 @@ class Size:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-class _Unclear(Exception):
+class Unclear(Exception):
     """The packets don't tell where the asked pictures are, or decoding doesn't give them."""
 
 
@@ -55,42 +55,47 @@ def read_pictures(
             track = first_track(container, "video")
             if track is None:
                 return None, 0.0
-            seconds = _duration_seconds(path, container, origin) - start_seconds
+            seconds = duration_seconds(path, container, origin) - start_seconds
             if end_seconds is not None:
                 seconds = min(seconds, end_seconds - start_seconds)
             if seconds <= 0:
                 return None, 0.0
             times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
-            video = _Video(container, track, origin, _Upright(size, track))
-            with contextlib.suppress(_Unclear):
+            video = Video(container, track, origin, Upright(size, track))
+            with contextlib.suppress(Unclear):
                 pictures = video.pictures_at(times, start_seconds + seconds, seek)
                 break
     if pictures is None:
         with frames_from(path, "video", start_seconds) as (origin, track, frames):
-            upright = _Upright(size, track)
-            pictures = _shown_at(times + _SAME_INSTANT_SECONDS, frames, origin, upright)
+            shown = Shown(frames, origin, Upright(size, track))
+            pictures = shown.at(times + SAME_INSTANT_SECONDS)
     return (np.stack(pictures), seconds) if pictures else (None, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Video:
+class Video:
     """The picture track of an open container."""
 
     container: typing.Any
     track: typing.Any
     origin: float
-    upright: "_Upright"
+    upright: "Upright"
 
     def pictures_at(self, times, range_end: float, seek: bool) -> list[np.ndarray]:
-        """Return the pictures that stand for the times; raise _Unclear if that cannot be told."""
-        packets = self._packets(times[0] if seek else None, range_end)
+        """Return the pictures that stand for the times; raise Unclear if that cannot be told."""
+        return self.pictures_of(
+            self.packets(times[0] if seek else None, range_end), times, range_end
+        )
+
+    def pictures_of(self, packets: list[Packet], times, range_end: float) -> list[np.ndarray]:
+        """Return the pictures that stand for the times, out of packets that were read."""
         choice = chosen(packets, times, range_end)
         found = {}
         for need in needed(packets, choice):
             found |= self._decoded(packets, need)
         return [found[n] for n in choice]
 
-    def _packets(self, seek_seconds: float | None, range_end: float) -> list[Packet]:
+    def packets(self, seek_seconds: float | None, range_end: float) -> list[Packet]:
         """Return the video packets from a keyframe on, sought or the first, to the range's end."""
         import av
 
@@ -103,7 +108,7 @@ class _Video:
                 if not packet.size or not (packets or packet.is_keyframe):
                     continue
                 if packet.pts is None:
-                    raise _Unclear
+                    raise Unclear
                 seconds = float(packet.pts * time_base) - self.origin
                 stamps = (packet.pts, packet.dts)
                 packets.append(Packet(seconds, packet.is_keyframe, not packet.is_discard, stamps))
@@ -112,7 +117,7 @@ class _Video:
                     break
         landed_late = seek_seconds is not None and packets and packets[0].seconds > seek_seconds
         if landed_late or not any(packet.is_shown for packet in packets):
-            raise _Unclear
+            raise Unclear
         return packets
 
     def _decoded(self, packets: list[Packet], need: Need) -> dict[int, np.ndarray]:
@@ -142,13 +147,13 @@ class _Video:
             keep(context.decode(None))
             context.flush_buffers()
         except av.error.FFmpegError as error:
-            raise _Unclear from error
+            raise Unclear from error
         if len(found) < len(need.wanted):
-            raise _Unclear
+            raise Unclear
         return found
 
 
-def _duration_seconds(path: pathlib.Path, container, origin: float) -> float:
+def duration_seconds(path: pathlib.Path, container, origin: float) -> float:
     """Return when the last track ends, from the header, else from all packets' times."""
     import av
 
@@ -164,28 +169,51 @@ def _duration_seconds(path: pathlib.Path, container, origin: float) -> float:
     return max(ends) - origin
 
 
-def _shown_at(targets, frames: Iterator, origin: float, upright) -> list[np.ndarray]:
-    """Return for each target time the last picture that begins before it (or the very first)."""
-    found, last, rate = [], None, float(upright.track.average_rate or 25)
-    for number, frame in enumerate(frames):
-        begins = number / rate if frame.time is None else frame.time - origin
-        n_passed = int(np.searchsorted(targets, begins, "left")) - len(found)
-        if n_passed > 0:
-            found += [upright(frame if last is None else last)] * n_passed
-        if len(found) == len(targets):
-            return found
-        last = frame
-    left = len(targets) - len(found)
-    return [] if last is None else found + [upright(last)] * left
+class Shown:
+    """The pictures shown at given times, the times going forward, out of decoded frames."""
+
+    def __init__(self, frames: Iterator, origin: float, upright: "Upright"):
+        self._frames, self._origin, self._upright = enumerate(frames), origin, upright
+        self._rate = float(upright.track.average_rate or 25)
+        self._last = self._following = None  # (begins at, frame)
+        self._advance()
+
+    def at(self, times) -> list[np.ndarray]:
+        """Return for each time the last picture that begins before it (or the very first)."""
+        found = []
+        for time in times:
+            while self._following is not None and self._following[0] <= time:
+                self._advance()
+            shown = self._last or self._following
+            if shown is not None:
+                found.append(self._upright(shown[1]))
+        return found
+
+    @property
+    def last_seconds(self) -> float | None:
+        """When the last picture begins, once it has been reached."""
+        return self._last[0] if self._last and self._following is None else None
+
+    def _advance(self) -> None:
+        self._last = self._following or self._last
+        number, frame = next(self._frames, (0, None))
+        if frame is None:
+            self._following = None
+            return
+        begins = number / self._rate if frame.time is None else frame.time - self._origin
+        self._following = begins, frame
 
 
-class _Upright:
-    """Makes frames RGB with square pixels, turned as metadata say, all of the first one's size."""
+class Upright:
+    """Makes frames RGB with square pixels, turned as metadata say, all of the first one's size.
+
+    aspect: width by height of the upright pictures before they are squeezed to a square.
+    """
 
     def __init__(self, size: Size, track):
         self.size, self.track = size, track
         self.shape: tuple[int, int] | None = None
-        self.quarter_turns = 0
+        self.quarter_turns, self.aspect = 0, 1.0
 
     def __call__(self, frame) -> np.ndarray:
         if self.shape is None:
@@ -193,6 +221,8 @@ class _Upright:
             ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # outside of this it is damage
             self.shape = self.size.scaled(frame.width * ratio, frame.height)
             self.quarter_turns = round(frame.rotation / 90)
+            aspect = frame.width * ratio / frame.height
+            self.aspect = 1 / aspect if self.quarter_turns % 2 else aspect
         width, height = self.shape
         picture = frame.to_ndarray(format="rgb24", width=width, height=height)
         return np.rot90(picture, k=self.quarter_turns)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -21,12 +21,22 @@ def resampled(
 ) -> np.ndarray:
     """Return float32 (samples,) at 16 kHz of a sound that comes in float32 (samples,) blocks.
 
-    It is resampled as if silence came before it: soxr's first samples are off by some per cent
-    otherwise. Raises InputError for a rate that no sound has, and for a sound longer than
-    longest_seconds, since a damaged file may yield one without end.
+    Raises InputError as `resampled_blocks` does.
 
     >>> resampled([np.zeros(44100, np.float32), np.zeros(22050, np.float32)], 44100).shape
     (24000,)
+    """
+    return np.concatenate(list(resampled_blocks(blocks, rate_hz, longest_seconds)))
+
+
+def resampled_blocks(
+    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float
+) -> Iterator[np.ndarray]:
+    """Yield float32 (samples,) at 16 kHz, bit by bit, of a sound that comes in blocks.
+
+    It is resampled as if silence came before it: soxr's first samples are off by some per cent
+    otherwise. Raises InputError for a rate that no sound has, and for a sound longer than
+    longest_seconds, since a damaged file may yield one without end.
     """
     import soxr
 
@@ -35,22 +45,29 @@ def resampled(
     # So much silence that it is a whole number of samples at both rates.
     common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
     n_periods = -(-_SILENCE_SAMPLES // (rate_hz // common))
+    n_silent = n_periods * SAMPLE_RATE_HZ // common  # of the answer, still to be left out
     stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-    waiting = [np.zeros(n_periods * rate_hz // common, np.float32)]
-    n_waiting, n_seconds, parts = 0, 0.0, []
+    n_seconds = 0.0
+    for chunk, last in _chunks(blocks, n_periods * rate_hz // common):
+        n_seconds += len(chunk) / rate_hz
+        if not last and n_seconds > longest_seconds:
+            hours = longest_seconds / 3600
+            raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
+        answer = stream.resample_chunk(chunk, last=last)
+        yield answer[n_silent:]
+        n_silent -= min(n_silent, len(answer))
+
+
+def _chunks(blocks: Iterable[np.ndarray], n_zeros: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield blocks, with zeros before them, in longer pieces, and which of these is the last."""
+    waiting, n_waiting = [np.zeros(n_zeros, np.float32)], 0
     for block in blocks:
         waiting.append(block)
         n_waiting += len(block)
         if n_waiting >= _CHUNK_SAMPLES:
-            n_seconds += n_waiting / rate_hz
-            if n_seconds > longest_seconds:
-                hours = longest_seconds / 3600
-                raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
-            parts.append(stream.resample_chunk(np.concatenate(waiting)))
+            yield np.concatenate(waiting), False
             waiting, n_waiting = [], 0
-    rest = np.concatenate(waiting) if waiting else np.zeros(0, np.float32)
-    parts.append(stream.resample_chunk(rest, last=True))
-    return np.concatenate(parts)[n_periods * SAMPLE_RATE_HZ // common :]
+    yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
 
 
 @functools.cache

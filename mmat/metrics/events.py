@@ -50,15 +50,23 @@ class SegmentScores(NamedTuple):
 
 
 def frames_to_events(
-    frame_scores, thresholds, hop_seconds: float = 0.1, median_filter_frames: int = 1
+    frame_scores,
+    thresholds,
+    hop_seconds: float = 0.1,
+    median_filter_frames: int = 1,
+    low_share: float = 1.0,
 ) -> list[Event]:
     """Return the events of one clip, in order of onset: runs of frames that reach the threshold.
 
     frame_scores: probabilities `(time, classes)`; thresholds: `(classes,)` or one for all, see
     `mmat.metrics.thresholds`. median_filter_frames: an odd width; runs and gaps shorter than
-    half of it are smoothed away. Raises InputError for malformed input.
+    half of it are smoothed away. low_share: hysteresis; an event lasts as long as its score stays
+    above this share of the threshold, if it reaches the threshold at least once. Raises InputError
+    for malformed input.
 
     >>> frames_to_events([[0.1], [0.9], [0.8], [0.2]], [0.5])
+    [Event(label_index=0, onset_seconds=0.1, offset_seconds=0.3, score=0.9)]
+    >>> frames_to_events([[0.1], [0.3], [0.9], [0.2], [0.3]], [0.5], low_share=0.5)
     [Event(label_index=0, onset_seconds=0.1, offset_seconds=0.3, score=0.9)]
     """
     frame_scores = np.asarray(frame_scores, np.float64)
@@ -70,13 +78,19 @@ def frames_to_events(
         raise InputError(f"thresholds: {thresholds.shape} for {frame_scores.shape[1]} classes")
     if hop_seconds <= 0:
         raise InputError(f"hop_seconds: {hop_seconds} is no duration; it is 0.1 for 10 Hz")
-    active = _median_filter(fire(frame_scores, thresholds), median_filter_frames)
+    if not 0 < low_share <= 1:
+        raise InputError(f"low_share: {low_share} is no share above 0 and up to 1")
+    high = fire(frame_scores, thresholds)
+    active = fire(frame_scores, thresholds * np.float32(low_share)) if low_share < 1 else high
+    active = _median_filter(active, median_filter_frames)
     still = np.zeros((1, active.shape[1]), dtype=bool)
     steps = np.diff(np.concatenate([still, active, still]).astype(np.int8), axis=0)
     events = []
     for c in range(active.shape[1]):
         starts, ends = np.flatnonzero(steps[:, c] == 1), np.flatnonzero(steps[:, c] == -1)
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            if not high[start:end, c].any():
+                continue
             # Rounded, or 30 frames would end at 3.0000000000000004 s and touch a fourth second.
             onset, offset = round(start * hop_seconds, 6), round(end * hop_seconds, 6)
             events.append(Event(c, onset, offset, float(frame_scores[start:end, c].max())))

@@ -11,7 +11,8 @@ import numpy as np
 from mmat.data.media import SAMPLE_RATE_HZ, read_media
 from mmat.errors import InputError
 from mmat.metrics.events import Event
-from mmat.serving.tagger import Tagger, Tagging
+from mmat.serving.tagger import Tagger
+from mmat.serving.tagging import Tagging
 
 LEAST_ROWS = 5
 PIECE_SAMPLES = 60 * SAMPLE_RATE_HZ
@@ -21,7 +22,7 @@ CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score"]
 def as_table(taggings: Sequence[Tagging]) -> str:
     """Return a table of tags for each file, those that fired and the best of the rest, and events.
 
-    >>> from mmat.serving.tagger import Tag
+    >>> from mmat.serving.tagging import Tag
     >>> tags = (Tag("Dog", 0.75, True, 0.5, 0.9),)
     >>> empty = np.zeros((1, 1))
     >>> print(as_table([Tagging("a.mp4", 1, empty[0], empty, empty[0], tags, (), True, True)]))

@@ -3,63 +3,42 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mmat.data.media import SAMPLE_RATE_HZ, Media, read_media
+from mmat.data.cutting import Cut
+from mmat.data.held import HeldMedia
+from mmat.data.media import SAMPLE_RATE_HZ, Media
+from mmat.data.stream import MediaStream
 from mmat.errors import InputError
 from mmat.metrics.events import frames_to_events
-from mmat.serving.windows import FRAME_HZ, merge_frames, waveform_reader, windows
-
-SIGNATURES = {"serving_default", "labels"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Tag:
-    """One class of one file: its score, whether it fired, and what each branch said (or None)."""
-
-    label: str
-    score: float
-    fired: bool
-    audio_score: float | None = None
-    video_score: float | None = None
+from mmat.serving.joined import Joined, modality
+from mmat.serving.loading import load_export
+from mmat.serving.mel import MelStrip
+from mmat.serving.tagging import AUDIO, VIDEO, Tag, Tagging, TimedTag
+from mmat.serving.windows import FRAME_HZ
 
 
 @dataclasses.dataclass(frozen=True)
-class TimedTag:
-    """A stretch of time in which a class that fired reaches its threshold; score: its peak."""
+class EventRules:
+    """How frame scores become events.
 
-    label: str
-    onset_seconds: float
-    offset_seconds: float
-    score: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Tagging:
-    """What a file holds.
-
-    file: its path, empty for an array. clip_scores: float32 `(classes,)`; frame_scores: float32
-    `(time, classes)` at 10 Hz; fired: bool `(classes,)`, all three in the label set's order.
-    tags: every class, those that fired first, then by score. events: by onset.
+    median_filter_seconds: runs and gaps shorter than half of it are smoothed away. low_share:
+    hysteresis; an event that reaches its threshold lasts while its score is above this share of it.
     """
 
-    file: str
-    duration_seconds: float
-    clip_scores: np.ndarray
-    frame_scores: np.ndarray
-    fired: np.ndarray
-    tags: tuple[Tag, ...]
-    events: tuple[TimedTag, ...]
-    has_audio: bool
-    has_video: bool
+    median_filter_seconds: float = 0.0
+    low_share: float = 1.0
 
 
 class Tagger:
     """Tags files and waveforms with a SavedModel that `mmat.serving.export` wrote.
 
     labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
-    windows that longer files are cut into; inputs: the names of what the model takes.
+    windows that longer files are cut into; hop_seconds: from one window to the next, half of that
+    if not given; inputs: the names of what the model takes. unmapped: labels that no name of a
+    pretrained network is near to, which therefore never fire.
     Raises InputError for a folder that holds no such export, or a damaged one.
 
     >>> import tempfile
@@ -74,45 +53,89 @@ class Tagger:
     ('Dog', (10, 2))
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, hop_seconds: float | None = None):
+        model = load_export(pathlib.Path(folder))
+        self._take(model, model.signatures, hop_seconds)
+
+    @classmethod
+    def of(cls, bundle, hop_seconds: float | None = None) -> "Tagger":
+        """Make the tagger of a bundle that lies in memory; nothing is written."""
+        from mmat.serving.served import serve
+
+        served, tagger = serve(bundle), cls.__new__(cls)
+        tagger._take(served, served.signatures, hop_seconds)
+        return tagger
+
+    def _take(self, model, signatures: Mapping[str, Callable], hop_seconds: float | None) -> None:
         # The model is held here: without it its signatures lose their variables.
-        self._model = _load(pathlib.Path(folder))
-        self._answer = self._model.signatures["serving_default"]
-        facts = {name: fact.numpy() for name, fact in self._model.signatures["labels"]().items()}
+        self._model, self._answer = model, signatures["serving_default"]
+        facts, self._maps = (
+            {key: fact.numpy() for key, fact in signatures[name]().items()}
+            if name in signatures
+            else {}
+            for name in ("labels", "label_maps")
+        )
         self.labels = tuple(name.decode() for name in facts["labels"])
         self.thresholds = facts["thresholds"]
         self.clip_seconds = float(facts["clip_seconds"])
         self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
         self.inputs = frozenset(self._answer.structured_input_signature[1])
+        hop = self.clip_seconds / 2 if hop_seconds is None else hop_seconds
+        if not 1 / FRAME_HZ <= hop <= self.clip_seconds:
+            raise InputError(
+                f"hop of {hop:g} s: windows of {self.clip_seconds:g} s follow each other by "
+                f"{1 / FRAME_HZ:g} s at least, and by their length at most"
+            )
+        self.hop_seconds = round(hop * FRAME_HZ) / FRAME_HZ
 
-    def tag(self, file: str | os.PathLike | np.ndarray) -> Tagging:
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """The labels that no name of a pretrained network is near to, of a zero-training tagger."""
+        if "sound_weights" not in self._maps:
+            return ()
+        near = self._maps["sound_weights"].any(axis=0) | self._maps["image_weights"].any(axis=0)
+        return tuple(label for label, yes in zip(self.labels, near, strict=True) if not yes)
+
+    def tag(
+        self,
+        file: str | os.PathLike | np.ndarray | Media,
+        rules: EventRules = EventRules(),
+        with_mel: bool = False,
+        progress: Callable[[float, float], None] | None = None,
+    ) -> Tagging:
         """Say what sounds in a media file, or in a waveform `(samples,)`, 16 kHz mono in [-1, 1].
 
-        A file longer than a clip of training is cut into windows of that length, the last one
-        aligned at the end: a class has the highest score of all windows, and the mean frame score
-        where windows overlap. A file that is damaged further on is tagged up to there. A model of
-        both senses works with either sound or pictures alone.
+        A file longer than a clip of training is cut into overlapping windows of that length, the
+        last one aligned at the end: a class has the highest score of all windows, and frame scores
+        that fade from window to window. Memory does not grow with the file, but for the frame
+        scores. A file that is damaged further on is tagged up to there, and `problem` says so. A
+        model of both senses works with either sound or pictures alone. Media are tagged as if they
+        were the file that they were read from.
+
+        with_mel: keep the log-mel for a plot. progress: called with the seconds that are done and
+        those that the file promises.
         Raises InputError for a file that cannot be read or lacks what the model needs.
         """
-        if isinstance(file, np.ndarray):
-            name, read = "", waveform_reader(file)
-        else:
-            name, read = os.fspath(file), self._reader(file)
-        if "waveform" not in self.inputs:
-            read = _only_with_pictures(read, name or "waveform")
-        parts = [
-            (start, media, self._ask(media)) for start, media in windows(read, self.clip_seconds)
-        ]
-        return self._tagging(name, parts)
-
-    def _reader(self, file: str | os.PathLike):
-        return lambda start_seconds, end_seconds: read_media(
-            file,
-            start_seconds,
-            end_seconds,
-            n_frames=self.n_frames,
-            square_px=self.image_size_px or None,
+        cut = Cut(self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None)
+        held = isinstance(file, np.ndarray | Media)
+        name = "" if held else os.fspath(file)
+        joined, mel = Joined(self.thresholds, self._maps), MelStrip() if with_mel else None
+        with HeldMedia(file, cut) if held else MediaStream(file, cut) as stream:
+            for window in stream:
+                self._check(window.media, name or "waveform")
+                joined.add(window, self._ask(window.media))
+                if mel is not None:
+                    mel.add(window)
+                if progress is not None:
+                    progress(joined.seconds, stream.seconds)
+            tagging = self._tagging(name, joined, rules, stream.aspect)
+        return dataclasses.replace(
+            tagging, problem=stream.problem, log_mel=None if mel is None else mel.result()
         )
+
+    def _check(self, media: Media, name: str) -> None:
+        if "waveform" not in self.inputs and media.frames is None:
+            raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
 
     def _ask(self, media: Media) -> dict[str, np.ndarray]:
         """Return the model's answers to one window, without the batch axis."""
@@ -134,81 +157,49 @@ class Tagger:
         answers = self._answer(**{name: tf.constant(inputs[name]) for name in self.inputs})
         return {name: answer.numpy()[0] for name, answer in answers.items()}
 
-    def _tagging(self, name: str, parts: list[tuple[float, Media, dict]]) -> Tagging:
-        """Join the answers to the windows of one file."""
-        best = {
-            key: np.max([answers[key] for *_, answers in parts], axis=0)
-            for key in parts[0][2]
-            if key != "frame"
-        }
-        frame_scores = merge_frames(
-            [(start, media.duration_seconds, answers["frame"]) for start, media, answers in parts]
-        )
-        seconds = parts[-1][0] + parts[-1][1].duration_seconds
-        has = {
-            "audio": any(media.waveform is not None for _, media, _ in parts),
-            "video": any(media.frames is not None for _, media, _ in parts),
-        }
+    def _tagging(self, name: str, joined: Joined, rules: EventRules, aspect: float) -> Tagging:
+        """Make the record of a file of what was joined."""
+        clip, fired = joined.best["clip"], joined.best["fired"]
+        frame_scores = joined.frame_scores()
         # A branch that had nothing to go by said nothing, which is not the same as 0.
-        said = {sense: best[sense] for sense in has if has[sense] and sense in best}
-        fired = best["fired"]
-        order = np.lexsort((-best["clip"], ~fired))
+        said = {s: joined.best[s] for s in joined.has if joined.has[s] and s in joined.best}
+        order = np.lexsort((-clip, ~fired))
         return Tagging(
             file=name,
-            duration_seconds=seconds,
-            clip_scores=best["clip"],
+            duration_seconds=joined.seconds,
+            labels=self.labels,
+            thresholds=self.thresholds,
+            clip_scores=clip,
             frame_scores=frame_scores,
             fired=fired,
-            tags=tuple(self._tag(c, best["clip"][c], fired[c], said) for c in order),
-            events=self._events(frame_scores, fired, seconds),
-            has_audio=has["audio"],
-            has_video=has["video"],
+            tags=tuple(self._tag(c, clip[c], fired[c], said) for c in order),
+            events=self._events(frame_scores, fired, joined, rules),
+            has_audio=joined.has[AUDIO],
+            has_video=joined.has[VIDEO],
+            reasons=joined.evidence.reasons(self.labels),
+            pictures=joined.pictures(fired, self.labels, aspect),
         )
 
     def _tag(self, c: int, score, fired, said: dict[str, np.ndarray]) -> Tag:
         branches = {f"{sense}_score": float(scores[c]) for sense, scores in said.items()}
         return Tag(self.labels[c], float(score), bool(fired), **branches)
 
-    def _events(self, frame_scores, fired, seconds: float) -> tuple[TimedTag, ...]:
-        found = frames_to_events(frame_scores, self.thresholds, 1 / FRAME_HZ)
-        return tuple(
-            TimedTag(self.labels[c], onset, min(offset, round(seconds, 6)), score)
-            for c, onset, offset, score in found
-            if fired[c]
+    def _events(self, frame_scores, fired, joined: Joined, rules: EventRules) -> tuple:
+        classes = np.flatnonzero(fired)
+        reached = joined.reached()
+        n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
+        found = frames_to_events(
+            frame_scores[:, classes],
+            self.thresholds[classes],
+            1 / FRAME_HZ,
+            n_filtered,
+            rules.low_share,
         )
-
-
-def _only_with_pictures(read, name: str):
-    """Wrap a reader so that what has no pictures is bad input."""
-
-    def checked(start_seconds: float, end_seconds: float) -> Media:
-        media = read(start_seconds, end_seconds)
-        if media.frames is None:
-            raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
-        return media
-
-    return checked
-
-
-def _load(folder: pathlib.Path):
-    """Load an export; raises InputError for what is none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name one that `mmat export` wrote")
-    if (folder / "model.keras").is_file():
-        raise InputError(
-            f"{folder}: a trained model that is not exported yet; run "
-            f"`mmat export {folder} --out EXPORT` and name that folder"
-        )
-    if not (folder / "saved_model.pb").is_file():
-        raise InputError(f"{folder}: no exported model here; name a folder `mmat export` wrote")
-    import tensorflow as tf
-
-    try:
-        model = tf.saved_model.load(str(folder))
-    # File system, checkpoint and protocol buffer each bring exceptions of their own.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{folder}: a damaged export: {reason}; export it again") from error
-    if not set(getattr(model, "signatures", ())) >= SIGNATURES:
-        raise InputError(f"{folder}: a SavedModel, but not one that `mmat export` wrote")
-    return model
+        events = []
+        for column, onset, offset, score in found:
+            frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))
+            heard, seen = (reached[s][frames, classes[column]].any() for s in (AUDIO, VIDEO))
+            offset = min(offset, round(joined.seconds, 6))
+            label = self.labels[classes[column]]
+            events.append(TimedTag(label, onset, offset, score, modality(heard, seen)))
+        return tuple(events)

@@ -1,90 +1,55 @@
-"""A long file as windows of a clip's length, and the windows' frame scores as one again."""
+"""The frame scores of overlapping windows as one course over time, in memory for it alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from mmat.data.media import SAMPLE_RATE_HZ, Media
-from mmat.errors import InputError
-
 FRAME_HZ = 10
-SHORTEST_REST_SECONDS = 0.1  # what codecs leave over at a file's end is no window of its own
 
 
-def windows(
-    read: Callable[[float, float], Media], clip_seconds: float
-) -> Iterator[tuple[float, Media]]:
-    """Yield (start in seconds, Media) of consecutive windows, the last one aligned at the end.
+class FrameMerger:
+    """Joins the frame scores of windows that come by their start, without seams.
 
-    read: (start_seconds, end_seconds) to what there is of that range. What cannot be read after
-    the first window counts as the end. Raises InputError where the first cannot be read.
+    Where windows overlap, a frame's score is their weighted mean: a window counts by how far the
+    frame is from the window's nearer end, since what lies beyond an end is not heard in it. finish:
+    applied to `(time, classes)` that no further window touches, such as a comparison.
 
-    >>> read = waveform_reader(np.zeros(25 * SAMPLE_RATE_HZ, "float32"))
-    >>> [(start, media.duration_seconds) for start, media in windows(read, clip_seconds=10.0)]
-    [(0.0, 10.0), (10.0, 10.0), (15.0, 10.0)]
+    >>> merger = FrameMerger()
+    >>> merger.add(0.0, 0.3, np.float32([[0], [0], [0]]))
+    >>> merger.add(0.1, 0.3, np.float32([[1], [1], [1]]))
+    >>> merger.result().ravel().tolist()
+    [0.0, 0.3333333432674408, 0.6666666865348816, 1.0]
     """
-    media = read(0.0, clip_seconds)
-    yield 0.0, media
-    start = clip_seconds
-    while media.duration_seconds > clip_seconds - SHORTEST_REST_SECONDS:
-        try:
-            media = read(start, start + clip_seconds)
-        except InputError:
-            return
-        end = start + media.duration_seconds
-        if media.duration_seconds < SHORTEST_REST_SECONDS:
-            return
-        if media.duration_seconds < clip_seconds - SHORTEST_REST_SECONDS:
-            # On the grid of the frame scores, so that windows merge frame by frame.
-            start = float(np.ceil((end - clip_seconds) * FRAME_HZ) / FRAME_HZ)
-            yield start, read(start, end)
-            return
-        yield start, media
-        start += clip_seconds
 
+    def __init__(self, finish: Callable[[np.ndarray], np.ndarray] = lambda scores: scores):
+        self._finish = finish
+        self._finished: list[np.ndarray] = []
+        self._first = 0  # frame of the sums' first row
+        self._sums = self._weights = np.zeros((0, 1))
 
-def waveform_reader(waveform: np.ndarray) -> Callable[[float, float], Media]:
-    """Return a `read` for `windows` of a waveform, float `(samples,)`, 16 kHz mono in [-1, 1].
+    def add(self, start_seconds: float, duration_seconds: float, scores: np.ndarray) -> None:
+        """Add a window's scores `(steps, classes)`; other than ten a second, they are held."""
+        n = max(1, int(np.ceil(round(duration_seconds * FRAME_HZ, 3))))
+        held = scores[np.arange(n) * len(scores) // n]
+        first = round(start_seconds * FRAME_HZ)
+        self._take_finished(first - self._first)
+        longer = first + n - self._first - len(self._sums)
+        if longer > 0:
+            self._sums = np.pad(self._sums, ((0, longer), (0, held.shape[1] - self._sums.shape[1])))
+            self._weights = np.pad(self._weights, ((0, longer), (0, 0)))
+        weights = np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1))[:, None]
+        part = slice(first - self._first, first - self._first + n)
+        self._sums[part] += weights * held
+        self._weights[part] += weights
 
-    Raises InputError for another shape or kind of numbers, and for no samples.
-    """
-    if waveform.ndim != 1 or waveform.dtype.kind != "f":
-        raise InputError(
-            f"waveform: {waveform.dtype} {waveform.shape}, where floats (samples,) at 16 kHz are "
-            "needed"
-        )
-    if not waveform.size or not np.isfinite(waveform).all():
-        raise InputError("waveform: no samples, or some that are no finite numbers")
+    def result(self) -> np.ndarray:
+        """Return `(time, classes)` of all windows; nothing can be added after it."""
+        self._take_finished(len(self._sums))
+        return np.concatenate(self._finished)
 
-    def read(start_seconds: float, end_seconds: float) -> Media:
-        first, last = (round(t * SAMPLE_RATE_HZ) for t in (start_seconds, end_seconds))
-        part = waveform[first:last].astype(np.float32)
-        if not part.size:
-            raise InputError(f"waveform: nothing from {start_seconds:g} s on")
-        return Media(part, None, len(part) / SAMPLE_RATE_HZ)
-
-    return read
-
-
-def merge_frames(parts: Sequence[tuple[float, float, np.ndarray]]) -> np.ndarray:
-    """Return float32 `(time, classes)` at 10 Hz, the mean where windows overlap.
-
-    parts: start and duration in seconds and frame scores `(steps, classes)` of each window; where
-    the steps are not ten a second, they are held for their share of the duration.
-
-    >>> one, two = np.zeros((2, 1)), np.ones((2, 1))
-    >>> merge_frames([(0.0, 0.2, one), (0.1, 0.2, two)]).ravel().tolist()
-    [0.0, 0.5, 1.0]
-    """
-    placed = []
-    for start, duration, scores in parts:
-        n_steps = max(1, int(np.ceil(round(duration * FRAME_HZ, 3))))
-        held = scores[np.arange(n_steps) * len(scores) // n_steps]
-        placed.append((round(start * FRAME_HZ), held))
-    n_frames = max(first + len(held) for first, held in placed)
-    total = np.zeros((n_frames, placed[0][1].shape[1]))
-    count = np.zeros((n_frames, 1))
-    for first, held in placed:
-        total[first : first + len(held)] += held
-        count[first : first + len(held)] += 1
-    return (total / np.maximum(count, 1)).astype(np.float32)
+    def _take_finished(self, n: int) -> None:
+        if n > 0:
+            mean = self._sums[:n] / np.maximum(self._weights[:n], 1)
+            self._finished.append(self._finish(mean.astype(np.float32)))
+            self._sums, self._weights = self._sums[n:], self._weights[n:]
+            self._first += n
