@@ -173,7 +173,7 @@ class Systems:
             adapt_normalization(audio, (inputs["waveform"].numpy() for inputs, _ in clips))
             with atomic_path(path) as part:
                 np.savez(part, mean=layer.mean, deviation=layer.deviation)
-        with np.load(path) as kept:
+        with np.load(path, allow_pickle=False) as kept:
             layer.mean.assign(kept["mean"])
             layer.deviation.assign(kept["deviation"])
 

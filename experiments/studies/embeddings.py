@@ -42,7 +42,7 @@ def _size(own: dict) -> int:
 def _read(path: pathlib.Path, data: dict) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
-    with np.load(path) as kept:
+    with np.load(path, allow_pickle=False) as kept:
         if any(kept[f"{split}/ids"].tolist() != list(own["ids"]) for split, own in data.items()):
             return None
         return {split: kept[split] for split in data}

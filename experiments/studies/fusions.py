@@ -68,7 +68,7 @@ def systems(run: runs.Run, data: dict) -> dict[str, dict]:
     if not path.exists():
         with atomic_path(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **_scores(run, data))
-    with np.load(path) as kept:
+    with np.load(path, allow_pickle=False) as kept:
         return {
             name: {f"{split}_clip": kept[f"{name}/{split}"] for split in ("validation", "test")}
             for name in SYSTEMS

@@ -55,7 +55,7 @@ class Run:
 
     def scores(self) -> dict[str, np.ndarray]:
         """What the run left: `validation_clip`, `validation_frame`, `test_clip`, `test_frame`."""
-        with np.load(FOLDER / f"{self.name}.npz") as kept:
+        with np.load(FOLDER / f"{self.name}.npz", allow_pickle=False) as kept:
             return dict(kept)
 
 

@@ -7,7 +7,8 @@ A member is named by its path in the package; `!` leads on into a container:
 - `usr/share/opensfx.cat!07`: an entry of an OpenTTD sound set, by its index in two digits.
 
 Everything read here comes from outside, so every offset and size is checked before it is used:
-a damaged file raises `InputError` with its name.
+a damaged file raises `InputError` with its name, and so does one that holds more than
+`mmat.archives` allows. No member's name becomes a path: the caller says where its content goes.
 """
 
 import contextlib
@@ -24,18 +25,20 @@ from typing import BinaryIO
 
 import zstandard
 
+from mmat.archives import MAX_BYTES, Budget, Metered
 from mmat.errors import InputError
 
 INNER = "!"
 
 
 def iter_members(
-    package: str | os.PathLike, members: Collection[str]
+    package: str | os.PathLike, members: Collection[str], max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[str, bytes]]:
     """Yield `(member, content)` of a `.deb` for each of `members` that is there, reading it once.
 
     They come in the package's order; a member that the package lacks is left out. Raises
-    `InputError` for a file that is no Debian package or is damaged.
+    `InputError` for a file that is no Debian package, is damaged, or holds more than `max_bytes`
+    up to the last of the members.
 
     >>> list(iter_members("no.deb", ["dog.wav"]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -46,7 +49,7 @@ def iter_members(
     for member in members:
         outer, _, inner = member.partition(INNER)
         inner_of.setdefault(outer, []).append(inner)
-    for outer, content in _iter_files(pathlib.Path(package), inner_of):
+    for outer, content in _iter_files(pathlib.Path(package), inner_of, max_bytes):
         inners = inner_of[outer]
         if "" in inners:
             yield outer, content
@@ -79,6 +82,7 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
             raise _Damaged("not a .rcc of version 1, 2 or 3")
         node_bytes = 14 if version == 1 else 22  # from version 2 on with the time of change
         files: dict[str, bytes] = {}
+        budget = Budget()
         todo, seen = [(0, "")], set()
         while todo:
             index, folder = todo.pop()
@@ -96,7 +100,7 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
                 todo.extend((child, prefix) for child in range(first, first + children))
             elif wanted is None or path in wanted:
                 (offset,) = struct.unpack_from(">I", content, node_start + 10)
-                files[path] = _rcc_data(content, data_start + offset, flags)
+                files[path] = _rcc_data(content, data_start + offset, flags, budget)
         return files
 
 
@@ -105,14 +109,16 @@ def _rcc_name(content: bytes, start: int) -> str:
     return _slice(content, start + 6, 2 * length).decode("utf-16-be")
 
 
-def _rcc_data(content: bytes, start: int, flags: int) -> bytes:
+def _rcc_data(content: bytes, start: int, flags: int, budget: Budget) -> bytes:
     (n_bytes,) = struct.unpack_from(">I", content, start)
     data = _slice(content, start + 4, n_bytes)
     if flags & 4:
         raise _Damaged("an entry is compressed with zstd, which is not supported")
     if not flags & 1:
+        budget.spend(n_bytes)
         return data
     (expected,) = struct.unpack_from(">I", data)
+    budget.spend(expected)
     inflate = zlib.decompressobj()
     plain = inflate.decompress(data[4:], expected + 1)
     if len(plain) != expected or not inflate.eof:
@@ -136,13 +142,14 @@ def read_cat(content: bytes, name: str, wanted: Collection[str] | None = None) -
         table_bytes = struct.unpack_from("<I", content)[0] & 0x7FFFFFFF  # the top bit is a flag
         if table_bytes % 8 or not 8 <= table_bytes <= len(content):
             raise _Damaged("the table of entries is no table")
-        files = {}
+        files, budget = {}, Budget()
         for index in range(table_bytes // 8):
             key = f"{index:02d}"
             if wanted is not None and key not in wanted:
                 continue
             offset, n_bytes = struct.unpack_from("<II", content, 8 * index)
             offset &= 0x7FFFFFFF
+            budget.spend(n_bytes)
             (title_bytes,) = _slice(content, offset, 1)
             data = _slice(content, offset + 1 + title_bytes, n_bytes)
             if data[:4] != b"RIFF":
@@ -157,16 +164,20 @@ def _slice(content: bytes, start: int, n_bytes: int) -> bytes:
     return content[start : start + n_bytes]
 
 
-def _iter_files(package: pathlib.Path, paths: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def _iter_files(
+    package: pathlib.Path, paths: Collection[str], max_bytes: int
+) -> Iterator[tuple[str, bytes]]:
     """Yield the regular files among `paths` from a package's data archive, read as a stream."""
     left = set(paths)
     with (
         _damage(str(package), "Debian package"),
         open(package, "rb") as file,
         _data_stream(file) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as tar,
+        tarfile.open(fileobj=Metered(stream, max_bytes), mode="r|") as tar,
     ):
+        budget = Budget(max_bytes=max_bytes)
         for entry in tar:
+            budget.spend(entry.size)
             path = entry.name.removeprefix("./")
             if path in left and entry.isfile():
                 left.remove(path)

