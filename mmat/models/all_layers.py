@@ -1,5 +1,23 @@
 """Import this to register every layer of mmat with Keras, before a saved model is read."""
 
-from mmat.models import audio, augment, features, joining, pooling, semantics, video
+from mmat.models import (
+    audio,
+    augment,
+    features,
+    joining,
+    pooling,
+    semantics,
+    video,
+    zero_training,
+)
 
-__all__ = ["audio", "augment", "features", "joining", "pooling", "semantics", "video"]
+__all__ = [
+    "audio",
+    "augment",
+    "features",
+    "joining",
+    "pooling",
+    "semantics",
+    "video",
+    "zero_training",
+]

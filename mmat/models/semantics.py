@@ -163,5 +163,46 @@ class Thresholded:
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="mmat")
+@dataclasses.dataclass(frozen=True)
+class NearestNames:
+    """Evidence by the names nearest to each class: the nearest counts fully, the others less.
+
+    A name weighs `(similarity / the class's largest) ** power`; a class without any similarity gets
+    0. summed: the weighted probabilities are added, for names of which one is true; else the
+    largest is taken, of the `n_names` nearest, for names that may be true together.
+    Call with probabilities (…, n_names) and similarities (n_names, classes); returns float32
+    (…, classes) in [0, 1].
+
+    >>> probabilities, similarities = np.float32([[0.75, 0.25]]), np.float32([[0.4, 0], [0.8, 0]])
+    >>> NearestNames(power=1)(probabilities, similarities).numpy().tolist()
+    [[0.625, 0.0]]
+    >>> NearestNames(power=1, summed=False)(probabilities, similarities).numpy().tolist()
+    [[0.375, 0.0]]
+    """
+
+    power: float = 16.0
+    summed: bool = True
+    n_names: int = 16
+
+    def __call__(self, probabilities, similarities):
+        positive = _positive(similarities)
+        largest = ops.max(positive, axis=0)
+        weights = ops.power(positive / ops.where(largest > 0, largest, 1.0), self.power)
+        if self.summed:
+            return similarity_weighted(probabilities, weights)
+        n_names = min(self.n_names, similarities.shape[0])
+        weights, names = ops.top_k(ops.transpose(weights), n_names)  # (classes, n_names)
+        said = ops.take(ops.cast(probabilities, "float32"), names, axis=-1)
+        return ops.max(said * weights, axis=-1)
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
 def _positive(similarities):
     return ops.clip(ops.cast(similarities, "float32"), 0.0, 1.0)

@@ -1,0 +1,148 @@
+"""A tagger of any labels without training: two pretrained networks, whose names are mapped to them.
+
+YAMNet names what it hears by 521 names of AudioSet, the image network what it sees by ImageNet's
+1000. Both are mapped to the asked labels by `mmat.models.label_matching`; the rest is constant and
+the same for every label. The defaults were chosen on the mini corpus's validation split by
+`experiments/zero_training.py`. All of it is ours.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from mmat.labels import LabelSet
+from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.models.audio import FRAME_HZ
+from mmat.models.bundle import Bundle
+from mmat.models.encoder import PatchesToFrames
+from mmat.models.joining import WherePresent
+from mmat.models.label_matching import image_kinds, matched_similarities
+from mmat.models.pretrained.audio_hub import HubAudioEncoder
+from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder, yamnet
+from mmat.models.pretrained.registry import image_network as known_image_network
+from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
+from mmat.models.semantics import NearestNames, sound_label_names
+from mmat.models.video import HoldFrames, LabelMap
+
+SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
+THRESHOLD = 0.34
+N_FRAMES = 8
+
+
+def zero_training_bundle(
+    labels: LabelSet,
+    sound: AudioEncoder = yamnet,
+    image_network: str = "efficientnet_lite0",
+    text_encoder: TextEncoder | None = None,
+    threshold: float = THRESHOLD,
+) -> Bundle:
+    """Return a tagger of any labels, trained by nobody, as a bundle like any other.
+
+    labels: 1 to as many as one likes; synonyms help where they are given. sound: a network with
+    scores in YAMNet's order. text_encoder: default the embedded one, loaded only for labels that no
+    network knows by name. A label that neither network knows anything near to has scores of 0 and
+    a threshold that never fires: see `unmapped_labels`. Raises InputError where weights were not
+    fetched.
+
+    >>> bundle = zero_training_bundle(LabelSet.of(["Dog"]))
+    >>> sorted(bundle.model.output)[:4], bool(bundle.thresholds[0] < 1)
+    (['audio', 'audio_frame', 'clip', 'frame'], True)
+    """
+    heard = LabelSet.of(sound.labels())
+    sound_names = [sound_label_names(heard, index) for index in range(len(heard))]
+    image_names = known_image_network(image_network).labels()
+
+    def encoder():
+        return text_encoder or embedded_text_encoder()
+
+    hears = matched_similarities(sound_names, labels, encoder, SOUND_FLOOR)
+    sees = matched_similarities(image_names, labels, encoder, IMAGE_FLOOR, kinds=image_kinds())
+    mapped = hears.any(axis=0) | sees.any(axis=0)
+    return Bundle(
+        zero_training_model(hears, sees, sound),
+        labels,
+        np.where(mapped, np.float32(threshold), NEVER_FIRES),
+        image_network,
+        n_frames=N_FRAMES,
+    )
+
+
+def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
+    """Return the labels of a zero-training bundle that neither network knows anything near to.
+
+    >>> unmapped_labels(zero_training_bundle(LabelSet.of(["Dog", "Quarterly tax return"])))
+    ('Quarterly tax return',)
+    """
+    maps = [bundle.model.get_layer(name).map for name in ("sound_map", "label_map")]
+    known = np.any([keras.ops.convert_to_numpy(each).any(axis=0) for each in maps], axis=0)
+    return tuple(
+        name for name, is_known in zip(bundle.labels.names, known, strict=True) if not is_known
+    )
+
+
+def zero_training_model(
+    sound_similarities: np.ndarray, image_similarities: np.ndarray, sound: AudioEncoder = yamnet
+) -> keras.Model:
+    """Build the model behind a zero-training bundle, from its two label maps.
+
+    sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
+    Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
+    patches, n_sound_labels)`. A moment's score is that at least one sense is right, were they
+    independent; a clip's is its highest moment's. So a sense that is missing, or knows nothing of
+    a label, leaves exactly what the other says.
+    """
+    n_image_labels, _ = image_similarities.shape
+    waveform = keras.Input((None, 1), name="waveform")
+    probabilities = keras.Input((None, n_image_labels), name="image_probabilities")
+    has_audio = keras.Input((), dtype="bool", name="has_audio")
+    has_video = keras.Input((), dtype="bool", name="has_video")
+
+    said = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
+    said = WherePresent(name="sound_probabilities")([said, has_audio])
+    # (batch, patches, n_sound_labels)
+    x = _map(sound_similarities, summed=False, name="sound_map")(said)  # (batch, patches, classes)
+    frame_samples = round(SAMPLE_RATE_HZ / FRAME_HZ)
+    to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, frame_samples)
+    heard = to_frames([x, waveform])  # (batch, time, classes)
+
+    x = _map(image_similarities, summed=True, name="label_map")(probabilities)
+    # (batch, n_frames, classes)
+    x = WherePresent(name="seen")([x, has_video])
+    seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
+
+    frame = EitherRight(name="frame")([heard, seen])  # (batch, time, classes)
+    frames = {"frame": frame, "audio_frame": heard, "video_frame": seen}
+    clips = {
+        name: layers.GlobalMaxPooling1D(dtype="float32", name=f"{name}_pooled")(
+            x
+        )  # (batch, classes)
+        for name, x in {"clip": frame, "audio": heard, "video": seen}.items()
+    }
+    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
+    outputs = {**clips, **frames, "sound_probabilities": said}
+    return keras.Model(inputs, outputs, name="zero_training")
+
+
+def _map(similarities: np.ndarray, summed: bool, name: str) -> LabelMap:
+    return LabelMap(similarities, NearestNames(summed=summed), name=name)
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class EitherRight(layers.Layer):
+    """The probability that at least one of two independent witnesses is right: `a + b·(1 - a)`.
+
+    Two inputs of one shape in [0, 1]; where one is 0, exactly the other.
+
+    >>> EitherRight()([np.float32([0.5, 0.0]), np.float32([0.5, 0.25])]).numpy().tolist()
+    [0.75, 0.25]
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+
+    def call(self, inputs):
+        one, other = inputs
+        return one + other * (1.0 - one)
+
+    def compute_output_shape(self, input_shapes):
+        return input_shapes[0]
