@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mmat.labels import LabelSet
+    from mmat.serving.load import load
 
 __version__ = "0.1.0"
-__all__ = ["LabelSet", "__version__"]
+__all__ = ["LabelSet", "__version__", "load"]
 
-_HOMES = {"LabelSet": "mmat.labels"}
+_HOMES = {"LabelSet": "mmat.labels", "load": "mmat.serving.load"}
 
 
 def __getattr__(name: str):

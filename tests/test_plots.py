@@ -10,7 +10,7 @@ import pytest
 
 from mmat import plots
 from mmat.errors import InputError
-from mmat.plots import label_map, style, tagging
+from mmat.plots import label_map, strip, style, tagging
 
 LABELS = ["Dog", "Fire engine, fire truck (siren)", "Costs $4 and $5"]
 
@@ -43,23 +43,30 @@ def test_what_was_detected_is_underlined_at_its_time():
     orange = where_coloured(pixels(png), style.ORANGE)
     lines = np.flatnonzero(orange.sum(axis=1) > 100)  # the key's sample is shorter than that
     columns = np.flatnonzero(orange[lines[len(lines) // 2]])
-    seconds = (columns[[0, -1]] / style.DOTS_PER_INCH - tagging.LEFT) / tagging.DRAWN * 10
+    seconds = (columns[[0, -1]] / style.DOTS_PER_INCH - style.LEFT) / style.DRAWN * 10
     assert seconds == pytest.approx([2, 4], abs=0.05)
 
 
-def test_frames_truth_and_title_make_a_taller_picture():
+def test_pictures_truth_and_title_make_a_taller_picture():
     log_mel, frame_scores, thresholds = clip()
     plots.plot_tagging(plain := io.BytesIO(), log_mel, frame_scores, LABELS, thresholds)
-    frames = np.zeros((8, 48, 64, 3), np.uint8)
-    frames[..., 0] = 255
-    more = {"frames": frames, "true_events": [(0, 2.0, 4.0)], "title": "a $clip$.mp4"}
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[..., 0] = 255
+    seen = [(0.2, red, "a $dog$"), (7.0, red, "a cat, and a name that is far too long for it")]
+    more = {"pictures": seen, "true_events": [(0, 2.0, 4.0)], "title": "a $clip$.mp4"}
     plots.plot_tagging(full := io.BytesIO(), log_mel, frame_scores, LABELS, thresholds, **more)
     picture, plain_picture = pixels(full), pixels(plain)
     assert picture.shape[0] > plain_picture.shape[0]
     assert picture.shape[1] == plain_picture.shape[1]
-    shown = where_coloured(picture, "#FF0000").sum() / style.DOTS_PER_INCH**2
-    width = tagging.DRAWN / 8 * 0.96
-    assert shown == pytest.approx(8 * width * tagging.DRAWN / 8 * 48 / 64, rel=0.03)
+    shown = where_coloured(picture, "#FF0000")
+    height = strip.TALLEST
+    area = shown.sum() / style.DOTS_PER_INCH**2
+    assert area == pytest.approx(2 * height * height * 64 / 48 * 0.96, rel=0.03)
+    columns = np.flatnonzero(shown.any(axis=0)) / style.DOTS_PER_INCH - style.LEFT
+    # The first is pushed to the edge, the second stands at its time.
+    assert columns[0] == pytest.approx(0, abs=0.05)
+    second = columns[columns > style.DRAWN / 2]
+    assert second.mean() / style.DRAWN * 10 == pytest.approx(7.0, abs=0.05)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 60.0])

@@ -30,13 +30,17 @@ def resampled(
 
 
 def resampled_blocks(
-    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float
+    blocks: Iterable[np.ndarray],
+    rate_hz: int,
+    longest_seconds: float = math.inf,
+    chunk_samples: int = _CHUNK_SAMPLES,
 ) -> Iterator[np.ndarray]:
     """Yield float32 (samples,) at 16 kHz, bit by bit, of a sound that comes in blocks.
 
     It is resampled as if silence came before it: soxr's first samples are off by some per cent
-    otherwise. Raises InputError for a rate that no sound has, and for a sound longer than
-    longest_seconds, since a damaged file may yield one without end.
+    otherwise. chunk_samples: of the sound that are waited for at least. Raises InputError for a
+    rate that no sound has, and for a sound longer than longest_seconds, since a damaged file may
+    yield one without end.
     """
     import soxr
 
@@ -48,7 +52,7 @@ def resampled_blocks(
     n_silent = n_periods * SAMPLE_RATE_HZ // common  # of the answer, still to be left out
     stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
     n_seconds = 0.0
-    for chunk, last in _chunks(blocks, n_periods * rate_hz // common):
+    for chunk, last in _chunks(blocks, n_periods * rate_hz // common, chunk_samples):
         n_seconds += len(chunk) / rate_hz
         if not last and n_seconds > longest_seconds:
             hours = longest_seconds / 3600
@@ -58,13 +62,15 @@ def resampled_blocks(
         n_silent -= min(n_silent, len(answer))
 
 
-def _chunks(blocks: Iterable[np.ndarray], n_zeros: int) -> Iterator[tuple[np.ndarray, bool]]:
+def _chunks(
+    blocks: Iterable[np.ndarray], n_zeros: int, chunk_samples: int
+) -> Iterator[tuple[np.ndarray, bool]]:
     """Yield blocks, with zeros before them, in longer pieces, and which of these is the last."""
     waiting, n_waiting = [np.zeros(n_zeros, np.float32)], 0
     for block in blocks:
         waiting.append(block)
         n_waiting += len(block)
-        if n_waiting >= _CHUNK_SAMPLES:
+        if n_waiting >= chunk_samples:
             yield np.concatenate(waiting), False
             waiting, n_waiting = [], 0
     yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True

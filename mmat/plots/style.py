@@ -9,6 +9,7 @@ DOTS_PER_INCH = 120
 BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
 # Up to three systems side by side; the last, which it is about, is blue.
 SYSTEM_COLOURS = (ORANGE, GREY, BLUE)
+LEFT, DRAWN, RIGHT = 2.0, 6.8, 1.6  # inches across a picture with a time axis
 # Names come from outside: a `$` in them starts no formula.
 PLAIN = {"parse_math": False, "color": INK}
 

@@ -1,4 +1,4 @@
-"""A picture of one clip: its frames, its mel spectrogram and what was heard when."""
+"""A picture of one clip: what was seen and heard, its mel spectrogram, on one time axis."""
 
 import os
 import textwrap
@@ -10,9 +10,19 @@ import numpy as np
 from mmat.errors import InputError
 from mmat.metrics.events import Event, frames_to_events
 from mmat.metrics.thresholds import fire
-from mmat.plots.style import INK, ORANGE, PLAIN, add_panel, frameless, new_figure, save
+from mmat.plots.strip import draw_strip, strip_height
+from mmat.plots.style import (
+    DRAWN,
+    INK,
+    LEFT,
+    ORANGE,
+    PLAIN,
+    RIGHT,
+    add_panel,
+    new_figure,
+    save,
+)
 
-LEFT, DRAWN, RIGHT = 2.0, 6.8, 1.6  # inches across
 ROW_HEIGHT, MEL_HEIGHT = 0.34, 1.9
 MEL_MAX_HZ = 8000.0
 
@@ -24,19 +34,19 @@ def plot_tagging(
     labels: Sequence[str],
     thresholds,
     hop_seconds: float = 0.1,
-    frames=None,
+    pictures: Sequence[tuple] = (),
     events: Sequence[Event] | None = None,
     true_events: Sequence[tuple] = (),
     clip_scores=None,
     title: str = "",
     n_rows: int = 5,
 ) -> None:
-    """Draw a clip: its pictures, its log-mel spectrogram and the frame scores on one time axis.
+    """Draw a clip: pictures of it, its log-mel spectrogram and the frame scores on one time axis.
 
     log_mel: decibel `(mel_time, bands)`, 0 to 8000 Hz on Slaney's scale; frame_scores:
     probabilities `(time, classes)`, one every `hop_seconds`, over the same stretch of time as
-    log_mel; thresholds: `(classes,)`; frames: uint8 `(n_frames, height, width, 3)`, evenly
-    spaced; events: what was detected (default: the frames that reach the threshold);
+    log_mel; thresholds: `(classes,)`; pictures: `(seconds, uint8 (height, width, 3), caption)` in
+    order of time; events: what was detected (default: the frames that reach the threshold);
     true_events: `(label_index, onset_seconds, offset_seconds)`; clip_scores: `(classes,)`, what
     the decision stands on (default: each class's highest frame). Shown are the classes that fire
     or have an event, and the best of the rest up to `n_rows`. Raises InputError for other shapes.
@@ -57,9 +67,9 @@ def plot_tagging(
     rows = _rows_to_show(clip_scores, fired, [*events, *true_events], n_rows)
 
     seconds = len(frame_scores) * hop_seconds
-    pictures, mel, scores = _panels(frames, len(rows), seconds, title)
-    if pictures:
-        _draw_frames(pictures, frames, seconds)
+    seen, mel, scores = _panels(strip_height(pictures), len(rows), seconds, title)
+    if seen:
+        draw_strip(seen, pictures, seconds)
     _draw_mel(mel, log_mel, seconds)
     image = _draw_scores(scores, frame_scores[:, rows], seconds)
     _draw_events(scores, rows, events, true_events)
@@ -88,12 +98,9 @@ def _rows_to_show(clip_scores, fired, events, n_rows: int) -> list[int]:
     return [int(c) for c in by_score if c in wanted]
 
 
-def _panels(frames, n_rows: int, seconds: float, title: str) -> list:
+def _panels(seen_height: float, n_rows: int, seconds: float, title: str) -> list:
     """Return the axes for pictures (None without), spectrogram and scores, on one time axis."""
-    heights = [0.0, MEL_HEIGHT, ROW_HEIGHT * n_rows]
-    if frames is not None:
-        picture_height, picture_width = np.shape(frames)[1:3]
-        heights[0] = min(1.6, DRAWN / len(frames) * picture_height / picture_width)
+    heights = [seen_height, MEL_HEIGHT, ROW_HEIGHT * n_rows]
     bottom, gap, top = 1.05, 0.12, 0.5 if title else 0.2
     figure = new_figure(LEFT + DRAWN + RIGHT, bottom + sum(heights) + 2 * gap + top)
     panels, y = [], bottom
@@ -107,15 +114,6 @@ def _panels(frames, n_rows: int, seconds: float, title: str) -> list:
         highest = panels[2] or panels[1]
         highest.set_title(title, loc="left", size=12, weight="bold", pad=8, **PLAIN)
     return panels[::-1]
-
-
-def _draw_frames(axes, frames, seconds: float) -> None:
-    slot = seconds / len(frames)
-    for i, frame in enumerate(frames):
-        extent = ((i + 0.02) * slot, (i + 0.98) * slot, 0, 1)
-        axes.imshow(frame, extent=extent, aspect="auto", interpolation="antialiased")
-    axes.set(xlim=(0, seconds), ylim=(0, 1), xticks=[], yticks=[])
-    frameless(axes)
 
 
 def _draw_mel(axes, log_mel, seconds: float) -> None:

@@ -6,7 +6,7 @@ from mmat.data.cutting import Window
 from mmat.serving.tagging import AUDIO, VIDEO, Reason
 
 MOST_REASONS = 3  # a class and sense
-LEAST_SHARE = 0.05  # of the weightiest reason
+LEAST_PROBABILITY, LEAST_SHARE = 0.01, 0.05  # of the name; of the weightiest reason behind a class
 _SENSES = {VIDEO: "image", AUDIO: "sound"}
 
 
@@ -48,9 +48,10 @@ class Evidence:
         for c, label in enumerate(labels):
             for sense, best in self._best.items():
                 kind = _SENSES[sense]
-                contributions = best * self._maps[f"{kind}_weights"][:, c]
-                for n in np.argsort(-contributions, kind="stable")[:MOST_REASONS]:
-                    if contributions[n] <= LEAST_SHARE * contributions.max():
+                certain = np.where(best >= LEAST_PROBABILITY, best, 0.0)
+                weights = certain * self._maps[f"{kind}_weights"][:, c]
+                for n in np.argsort(-weights, kind="stable")[:MOST_REASONS]:
+                    if weights[n] <= LEAST_SHARE * weights.max():
                         break
                     similarity = float(self._maps[f"{kind}_similarities"][n, c])
                     name = self._maps[f"{kind}_labels"][n].decode()

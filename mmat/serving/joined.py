@@ -82,6 +82,8 @@ class Joined:
             return None
         if f"{AUDIO}_frame" in answers:
             return answers[f"{sense}_frame"]
+        if AUDIO in answers:  # a fused model of before the senses' frame scores were told
+            return None
         # A model of one sense: it looks, if it knows what the pictures show.
         own = VIDEO if "image_probabilities" in answers else AUDIO
         return answers["frame"] if sense == own else None

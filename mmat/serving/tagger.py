@@ -123,7 +123,7 @@ class Tagger:
         with HeldMedia(file, cut) if held else MediaStream(file, cut) as stream:
             for window in stream:
                 self._check(window.media, name or "waveform")
-                joined.add(window, self._ask(window.media))
+                joined.add(window, self.ask(window.media))
                 if mel is not None:
                     mel.add(window)
                 if progress is not None:
@@ -137,8 +137,8 @@ class Tagger:
         if "waveform" not in self.inputs and media.frames is None:
             raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
 
-    def _ask(self, media: Media) -> dict[str, np.ndarray]:
-        """Return the model's answers to one window, without the batch axis."""
+    def ask(self, media: Media) -> dict[str, np.ndarray]:
+        """Return the model's answers to sound and pictures as one clip, without the batch axis."""
         import tensorflow as tf
 
         # Pictures may last longer than the sound: the frame scores follow the longer of the two.
