@@ -65,6 +65,7 @@ setup(
     packages=[*find_packages(include=["mmat", "mmat.*"]), "mmat.data_lists"],
     package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
     package_data={
+        "mmat.app": ["answer.html"],
         "mmat.report": ["page.html"],
         "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
     },

@@ -1,0 +1,55 @@
+"""What stands before the page's server: limits on uploads, and headers for the browser."""
+
+from mmat.app.guard import Guard
+
+UPLOADS_AT_ONCE = 8  # so many of the largest size may lie on the disk
+_FORM_BYTES = 1 << 16  # of a form around its file
+HEADERS = {
+    # The browser itself asks no other host for anything, whatever a page's parts would like.
+    "content-security-policy": (
+        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class Gate:
+    """An ASGI application around another one; see the module."""
+
+    def __init__(self, app, guard: Guard):
+        self.app, self.guard = app, guard
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def send_with_headers(event):
+            if event["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                event = event | {"headers": [*event.get("headers", ()), *added]}
+            await send(event)
+
+        if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
+            refusal = self._refusal(dict(scope["headers"]).get(b"content-length", b""))
+            if refusal:
+                return await _refuse(send_with_headers, *refusal)
+        await self.app(scope, receive, send_with_headers)
+
+    def _refusal(self, length: bytes) -> tuple[int, str] | None:
+        """Return status and words where an upload of so many bytes is not taken."""
+        limits = self.guard.limits
+        if not length.isdigit():
+            return 411, "the upload does not say how long it is"
+        if int(length) > limits.bytes + _FORM_BYTES:
+            return 413, f"the file is larger than {limits.megabytes:g} MB, the most this page takes"
+        if self.guard.sweep() + int(length) > UPLOADS_AT_ONCE * limits.bytes:
+            return 503, "too many clips wait here already; try again in some minutes"
+        return None
+
+
+async def _refuse(send, status: int, words: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": words.encode()})

@@ -1,0 +1,132 @@
+"""What strangers upload: read within limits by one process of its own, then deleted.
+
+Nothing of an upload is opened in the page's own process, and no upload outlives its answer. Of the
+last few clips what was decoded stays in memory, so that they can be asked about other labels.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import threading
+import time
+
+from mmat.data.decoding import DecodingProcess
+from mmat.data.media import Media
+from mmat.errors import InputError
+
+N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
+ABANDONED_SECONDS = 3600.0  # uploads that nobody asked about
+_MEGABYTE = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The most that a page takes of one clip.
+
+    megabytes: of its file. seconds: how long it lasts. decode_seconds, memory_bytes: what the
+    decoding process may use.
+    """
+
+    megabytes: float = 200.0
+    seconds: float = 120.0
+    decode_seconds: float = 60.0
+    memory_bytes: int = 2 << 30
+
+    @property
+    def bytes(self) -> int:
+        """Of a file."""
+        return int(self.megabytes * _MEGABYTE)
+
+
+class Guard:
+    """Reads the files in an upload folder; use it in `with`, it has a process to end.
+
+    folder: where uploads lie; files elsewhere are refused.
+
+    >>> with Guard("no such folder") as guard:
+    ...     guard.read("/etc/passwd", pictures_hz=1.0)
+    Traceback (most recent call last):
+        ...
+    mmat.errors.InputError: passwd: this is no upload; choose or record a clip
+    """
+
+    def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
+        self.folder, self.limits = pathlib.Path(folder).resolve(), limits
+        self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
+        self._remembered: collections.OrderedDict[str, Media | str] = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Guard":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.close()
+
+    def read(self, upload: str | os.PathLike, pictures_hz: float) -> Media:
+        """Return what an upload holds, with so many pictures a second, and delete it.
+
+        An upload that is gone already is remembered for a while. Raises InputError in words for
+        the one who sent it.
+        """
+        path = pathlib.Path(os.path.realpath(upload))
+        if not path.is_relative_to(self.folder):
+            raise InputError(f"{path.name}: this is no upload; choose or record a clip")
+        with self._lock:
+            try:
+                if path.is_file():
+                    answer = self._decoded(path, pictures_hz)
+                    self._remember(str(path), answer)
+                else:
+                    answer = self._remembered.get(str(path))
+            finally:
+                path.unlink(missing_ok=True)
+        if answer is None:
+            raise InputError(f"{path.name}: the clip is no longer here; choose or record it again")
+        if isinstance(answer, str):
+            raise InputError(answer)
+        return answer
+
+    def sweep(self, older_than_seconds: float = ABANDONED_SECONDS) -> int:
+        """Delete what lies in the folder for so long, and return the bytes of what is left."""
+        n_bytes, now = 0, time.time()
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # files before their folders
+            with contextlib.suppress(OSError):  # another one deletes, or a folder is not empty
+                status = path.lstat()
+                if now - status.st_mtime <= older_than_seconds:
+                    n_bytes += status.st_size
+                elif path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+        return n_bytes
+
+    def _remember(self, key: str, answer: Media | str) -> None:
+        self._remembered[key] = answer
+        self._remembered.move_to_end(key)
+        while len(self._remembered) > N_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _decoded(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
+        """Return the media, or in a line why they are refused."""
+        limits = self.limits
+        if path.stat().st_size > limits.bytes:
+            return (
+                f"{path.name}: larger than {limits.megabytes:g} MB, the most that this page takes; "
+                "cut it, or start the page with a larger --max-megabytes"
+            )
+        # How long it is shows when it is read: the pictures of a long one are read in a second go.
+        n_frames, media = round(max(1.0, 10 * pictures_hz)), None
+        while media is None or (media.frames is not None and len(media.frames) < n_frames):
+            job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
+            media = self._process.decode(job)
+            if isinstance(media, str):
+                return media.replace(str(path), path.name)
+            if media.duration_seconds > limits.seconds + 0.5:
+                return (
+                    f"{path.name}: longer than {limits.seconds:g} s, the most that this page "
+                    "takes; cut it, or start the page with a larger --max-seconds"
+                )
+            n_frames = max(n_frames, round(media.duration_seconds * pictures_hz))
+        return media

@@ -1,0 +1,129 @@
+"""The page: a clip and labels in, what the clip holds out. All that Gradio has to know is here."""
+
+import dataclasses
+import html
+import logging
+import pathlib
+import threading
+
+import gradio as gr
+
+from mmat.app.answer import render
+from mmat.app.guard import Guard
+from mmat.app.labels import EXAMPLE, AnyLabels, OneTagger
+from mmat.errors import InputError
+
+TITLE = "What sounds in a clip"
+MOST_WAITING = 16  # requests; one is answered at a time
+CSS = """
+.gradio-container { max-width: 60rem !important; margin: 0 auto; }
+.wrap .or { color: inherit; }
+.answer table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1rem; }
+.answer caption { text-align: left; padding: 0.25rem 0; }
+.answer th, .answer td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid #8888; }
+.answer th[scope=row] { font-weight: 400; }
+.answer tr.fired th, .answer tr.fired td { font-weight: 700; }
+.answer img.timeline { width: 100%; height: auto; background: white; }
+.answer ul.pictures { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
+.answer ul.pictures img { height: 120px; width: auto; }
+.answer figure { margin: 0; }
+.answer a.download { text-decoration: underline; }
+.message { border-left: 4px solid #b45309; padding: 0.25rem 0.75rem; }
+.message.done { border-color: #15803d; }
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Return plain looks: fonts of the machine, and a button that is dark enough to be read."""
+    looks = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    blue, darker = "#1d4ed8", "#1e3a8a"
+    return looks.set(
+        button_primary_background_fill=blue,
+        button_primary_background_fill_dark=blue,
+        button_primary_background_fill_hover=darker,
+        button_primary_background_fill_hover_dark=darker,
+    )
+
+
+def build(guard: Guard, taggers: OneTagger | AnyLabels) -> gr.Blocks:
+    """Return the page, which is not served yet."""
+    answer_one = threading.Lock()  # also where a request comes in beside the queue
+
+    def tag(file: str | None, recording: str | None, labels: str = "") -> tuple[str, str]:
+        """Return a message and an answer, one of them empty."""
+        try:
+            with answer_one:
+                return _done(guard, taggers, file or recording, labels)
+        except InputError as error:
+            return _message(str(error)), ""
+        except Exception:  # the page goes on; what it was stands in the log alone
+            logging.getLogger(__name__).exception("a clip could not be tagged")
+            return _message("something went wrong here; the page's log says what"), ""
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.Markdown(f"# {TITLE}\n\n{_introduction(guard)}")
+        file = _path_alone(gr.File(label="Audio or video file", file_count="single"))
+        recording = _path_alone(
+            gr.Audio(label="Or a recording", sources=["microphone"], type="filepath")
+        )
+        labels = gr.Textbox(
+            label="Labels to look for, separated by ;",
+            value=EXAMPLE,
+            max_lines=3,
+            visible=taggers.asks_for_labels,
+        )
+        button = gr.Button("Tag the clip", variant="primary")
+        message = gr.HTML(container=False, elem_id="message")
+        answer = gr.HTML(container=False, elem_id="answer")
+        # The later one of the two counts; it is the browser that empties the other.
+        file.upload(None, outputs=recording, js="() => null", api_visibility="private")
+        recording.stop_recording(None, outputs=file, js="() => null", api_visibility="private")
+        gr.on(
+            [button.click, labels.submit],
+            tag,
+            [file, recording, labels],
+            [message, answer],
+            api_name="tag",
+            concurrency_limit=1,
+            trigger_mode="once",
+        )
+    return page.queue(max_size=MOST_WAITING, api_open=True)
+
+
+def _done(
+    guard: Guard, taggers: OneTagger | AnyLabels, upload: str | None, labels: str
+) -> tuple[str, str]:
+    if not upload:
+        raise InputError("there is no clip yet; choose a file or record one")
+    tagger = taggers.get(labels)
+    media = guard.read(upload, tagger.n_frames / tagger.clip_seconds)
+    tagging = tagger.tag(media, with_mel=True)
+    tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
+    n_fired = int(tagging.fired.sum())
+    done = f"{n_fired or 'No'} {'tag' if n_fired == 1 else 'tags'} fired."
+    message = f'<p class="message done" role="status">{done}</p>'
+    return message, render(tagging, tagger.unmapped)
+
+
+def _message(text: str) -> str:
+    return f'<p class="message" role="alert"><strong>Not tagged:</strong> {html.escape(text)}.</p>'
+
+
+def _introduction(guard: Guard) -> str:
+    limits = guard.limits
+    return (
+        "Choose a file or record a clip, and see what sounds in it and when. It takes up to "
+        f"{limits.seconds:g} seconds and {limits.megabytes:g} MB. The file stays on this machine "
+        "and is deleted when the answer is there."
+    )
+
+
+def _path_alone(component):
+    """Let Gradio neither open nor copy nor fetch what is sent: the guard does, of uploads alone."""
+
+    async def as_it_is(path):
+        return path
+
+    component.preprocess = lambda payload: None if payload is None else payload.path
+    component.async_move_resource_to_block_cache = as_it_is
+    return component

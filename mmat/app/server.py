@@ -1,0 +1,93 @@
+"""Serve the page on this machine, with a folder of its own for uploads, until it is stopped."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+from mmat.app.guard import Guard, Limits
+from mmat.app.labels import AnyLabels, OneTagger
+from mmat.errors import InputError
+
+QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+@contextlib.contextmanager
+def serving(
+    model: str | os.PathLike | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = 7860,
+    limits: Limits = Limits(),
+) -> Iterator[str]:
+    """Serve the page while the `with` lasts, and give its address.
+
+    model: an export; by default any labels are tagged without training. port: None for a free one.
+    Raises InputError without the extra `app`, for a folder that holds no export, and where the
+    port is taken.
+    """
+    taggers = AnyLabels() if model is None else OneTagger(model)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mmat-app-"))
+        stack.enter_context(_environment(QUIET | {"GRADIO_TEMP_DIR": folder}))
+        try:
+            import gradio  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                "the page needs Gradio, which is not installed: `pip install mmat[app]`"
+            ) from error
+        from starlette.middleware import Middleware
+
+        from mmat.app.gate import Gate
+        from mmat.app.page import CSS, build, theme
+
+        guard = stack.enter_context(Guard(folder, limits))
+        page = build(guard, taggers)
+        stack.callback(page.close, verbose=False)
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                inbrowser=False,
+                show_error=False,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                pwa=False,
+                ssr_mode=False,
+                max_file_size=limits.bytes,
+                theme=theme(),
+                css=CSS,
+                app_kwargs={
+                    "middleware": [Middleware(Gate, guard=guard)],
+                    "docs_url": None,
+                    "redoc_url": None,
+                },
+            )
+        except OSError as error:
+            raise InputError(
+                f"--port {port}: cannot be used on {host}; choose another one"
+            ) from error
+        yield page.local_url
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Gradio is told some things by the environment alone; it is as before afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,59 @@
+"""`mmat app`: a page to tag clips on."""
+
+import argparse
+import contextlib
+import math
+import signal
+import threading
+
+from mmat.cli.common import at_least, say
+
+
+def add(commands) -> None:
+    """Add the command to the parser's."""
+    what = "serve a page to tag clips on, on this machine"
+    command = commands.add_parser("app", help=what, description=what.capitalize() + ".")
+    command.add_argument(
+        "--model", metavar="DIR", help="an exported model; by default any labels, without training"
+    )
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="whom to answer: this machine alone (default), 0.0.0.0: all",
+    )
+    command.add_argument(
+        "--port", type=at_least(0), default=7860, help="default 7860; 0: a free one"
+    )
+    limits = "of a clip; default %(default)g"
+    command.add_argument(
+        "--max-megabytes", type=_above_zero, default=200.0, metavar="N", help=limits
+    )
+    command.add_argument("--max-seconds", type=_above_zero, default=120.0, metavar="N", help=limits)
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    from mmat.app.guard import Limits
+    from mmat.app.server import serving
+
+    # Uploads are deleted however the page is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    limits = Limits(arguments.max_megabytes, arguments.max_seconds)
+    if arguments.host not in ("127.0.0.1", "localhost", "::1"):
+        say("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
+    with serving(arguments.model, arguments.host, arguments.port or None, limits) as address:
+        print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return 0
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
