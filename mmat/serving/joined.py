@@ -47,7 +47,8 @@ class Joined:
         self._frames.add(*span, answers["frame"])
         for sense, merger in self._reaches.items():
             alone = self._alone(answers, sense, present)
-            merger.add(*span, np.zeros_like(answers["frame"]) if alone is None else alone)
+            # Below any threshold, also one of 0.
+            merger.add(*span, np.full_like(answers["frame"], -1) if alone is None else alone)
         if media.frames is not None:
             self._look(window, answers)
         self.evidence.add(window, answers)

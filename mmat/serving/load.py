@@ -15,10 +15,10 @@ def load(
 ) -> Tagger:
     """Return a tagger: of the export in a folder, or, without one, of any labels untrained.
 
-    labels: names, or one text of names separated by `;`, a label file, or a named set such as
-    `dcase2017`: see `mmat.data.lists.asked_labels` and `mmat.models.zero_training`. hop_seconds:
-    from one window of a long file to the next. Raises InputError for a folder that holds no
-    export, for labels that cannot be read, and where the pretrained weights were not fetched.
+    labels: names, or a text as `mmat.data.list_labels.asked_label_set` reads it: names separated by
+    `;`, a label file, or a named set such as `dcase2017`; see `mmat.models.zero_training`.
+    hop_seconds: from one window of a long file to the next. Raises InputError for a folder that
+    holds no export, for labels that cannot be read, and where pretrained weights were not fetched.
 
     >>> tagger = load(labels="Dog;Train horn")
     >>> tagger.labels
@@ -37,7 +37,7 @@ def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
     if isinstance(labels, LabelSet):
         return labels
     if isinstance(labels, str):
-        from mmat.data.lists import asked_labels
+        from mmat.data.list_labels import asked_label_set
 
-        return asked_labels(labels)
+        return asked_label_set(labels)
     return LabelSet.of(labels)

@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from mmat.data.media import read_media
 from mmat.errors import InputError
-from mmat.serving.tagger import Tagger
+from mmat.metrics.events import frames_to_events
+from mmat.models.bundle import load_bundle
+from mmat.serving.tagger import EventRules, Tagger
 from tests.data.conftest import make_sine, write_media_file
 
 pytest_plugins = ["tests.serving.tiny"]
@@ -83,15 +85,65 @@ def test_an_array_is_tagged_as_the_file_is(taggers, clips):
 
 def test_a_long_waveform_has_the_best_of_its_windows(taggers):
     tagger, rng = taggers["audio"], np.random.default_rng(0)
-    waveform = rng.normal(0, 0.1, 25 * 16000).astype(np.float32)
+    waveform = rng.normal(0, 0.1, 17 * 16000).astype(np.float32)
     whole = tagger.tag(waveform)
-    starts = [0, 10, 15]
-    windows = [tagger.tag(waveform[s * 16000 : (s + 10) * 16000]) for s in starts]
+    windows = [tagger.tag(waveform[s * 16000 : (s + 10) * 16000]) for s in (0, 5, 7)]
     expected = np.max([w.clip_scores for w in windows], axis=0)
     np.testing.assert_allclose(whole.clip_scores, expected, atol=1e-6)
-    assert whole.frame_scores.shape == (250, 3)
-    overlap = (windows[1].frame_scores[50:] + windows[2].frame_scores[:50]) / 2
-    np.testing.assert_allclose(whole.frame_scores[150:200], overlap, atol=1e-6)
+    assert whole.frame_scores.shape == (170, 3)
+    np.testing.assert_allclose(whole.frame_scores[:50], windows[0].frame_scores[:50], atol=1e-6)
+    # At 6 s the first window counts for 4 s to its nearer end, the second for 1 s.
+    first, second = windows[0].frame_scores[60], windows[1].frame_scores[10]
+    expected = (40 * first + 11 * second) / 51
+    np.testing.assert_allclose(whole.frame_scores[60], expected, atol=1e-6)
+
+
+def test_media_in_memory_are_tagged_as_their_file_is(taggers, clips):
+    tagger = taggers["fused"]
+    media = read_media(clips / "both.mp4", n_frames=tagger.n_frames, square_px=tagger.image_size_px)
+    from_file, from_media = tagger.tag(clips / "both.mp4"), tagger.tag(media)
+    np.testing.assert_array_equal(from_media.clip_scores, from_file.clip_scores)
+    assert from_media.has_video and from_media.events == from_file.events
+
+
+def test_a_bundle_in_memory_answers_as_its_export(taggers, bundles, clips):
+    one, other = Tagger.of(load_bundle(bundles["fused"])), taggers["fused"]
+    assert one.inputs == other.inputs and one.labels == other.labels
+    answers = [tagger.tag(clips / "both.mp4") for tagger in (one, other)]
+    np.testing.assert_allclose(answers[0].frame_scores, answers[1].frame_scores, atol=1e-6)
+
+
+def test_progress_mel_and_pictures(taggers, clips):
+    seen = []
+    tagging = taggers["fused"].tag(
+        clips / "both.mp4", with_mel=True, progress=lambda *seconds: seen.append(seconds)
+    )
+    assert seen == [(pytest.approx(2.0, abs=0.05), pytest.approx(2.0, abs=0.05))]
+    assert tagging.log_mel.shape == (np.ceil(40 * tagging.duration_seconds), 64)
+    (picture,) = [p for p in tagging.pictures if "Dog" in dict(p.labels)]
+    assert picture.image.shape == (120, 160, 3)
+    # Its threshold is 0: both senses reach it everywhere.
+    assert {event.modality for event in tagging.events if event.label == "Dog"} == {"both"}
+    heard = taggers["fused"].tag(clips / "sound.mp4")
+    assert heard.pictures == () and {event.modality for event in heard.events} == {"audio"}
+
+
+def test_rules_for_events(taggers):
+    rng = np.random.default_rng(0)
+    waveform = rng.normal(0, 0.1, 16000 * 4).astype(np.float32)
+    tagging = taggers["audio"].tag(waveform, EventRules(median_filter_seconds=1.1, low_share=0.5))
+    fired = np.flatnonzero(tagging.fired)
+    expected = frames_to_events(
+        tagging.frame_scores[:, fired], tagging.thresholds[fired], 0.1, 11, 0.5
+    )
+    got = [(e.label, e.onset_seconds, e.offset_seconds) for e in tagging.events]
+    assert got == [(tagging.labels[fired[e[0]]], *e[1:3]) for e in expected]
+
+
+@pytest.mark.parametrize("hop", [0.0, 0.05, 10.1])
+def test_a_hop_that_leaves_gaps_is_refused(hop, exports):
+    with pytest.raises(InputError, match="windows of 10 s follow each other"):
+        Tagger(exports["audio"], hop_seconds=hop)
 
 
 def test_a_long_film_is_tagged_to_its_end(taggers, tmp_path):
@@ -107,6 +159,8 @@ def test_damage_further_on_leaves_what_comes_before(taggers, tmp_path):
     path.write_bytes(path.read_bytes()[: 44 + 2 * 16000 * 13])
     tagging = taggers["audio"].tag(path)
     assert tagging.duration_seconds == pytest.approx(13.0, abs=0.01)
+    whole = taggers["audio"].tag(np.round(make_sine(13.0, rate=16000)[:, 0] * 32768) / 32768)
+    np.testing.assert_allclose(tagging.frame_scores, whole.frame_scores, atol=1e-3)
 
 
 def test_a_model_of_pictures_alone_refuses_an_array(taggers):
