@@ -1,7 +1,10 @@
 """The model card inside an export: what the model is, what it was measured at, what it may do."""
 
+from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.bundle import Bundle
+from mmat.models.pretrained.audio_hub import HubAudioEncoder
+from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.registry import EMBEDDED, image_network
 
 CARD = """\
@@ -9,16 +12,9 @@ CARD = """\
 
 Says which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
 probability in [0, 1] of one event; several events may sound at once. An event fires where its
-score reaches its threshold.
+score reaches its threshold. Clips of training were {clip_seconds:g} s long.
 
-Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
-SavedModel is a program: load those of people you trust.
-
-## Inputs and outputs
-
-The signature `serving_default` takes {inputs}, and answers {outputs}. The signature `labels` takes
-nothing and gives the labels, the thresholds and the format of a clip. Clips of training were
-{clip_seconds:g} s long.
+{use}
 
 ## Labels and thresholds
 
@@ -26,7 +22,11 @@ nothing and gives the labels, the thresholds and the format of a clip. Clips of 
 | --- | --- |
 {thresholds}
 
-## Data and figures
+## Data
+
+{data}
+
+## Figures
 
 {figures}
 
@@ -41,9 +41,29 @@ model that knows only the labels above, and errs more on recordings unlike those
 let nothing that concerns people's safety, rights or privacy hang on them alone.
 """
 
+SAVED_MODEL_USE = """\
+Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
+SavedModel is code: load those of people you trust.
 
-def model_card(bundle: Bundle) -> str:
+## Signatures
+
+| signature | takes | answers |
+| --- | --- | --- |
+{signatures}"""
+
+TFLITE_USE = """\
+This card lies inside the TensorFlow Lite file, which is a zip archive too: `unzip NAME.tflite`
+gives `labels.csv`, with the thresholds. It uses built-in operations alone.
+
+The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
+[-1, 1], and answers `clip`, `fired` and `frame` (10 a second)."""
+
+
+def model_card(bundle: Bundle, served=None) -> str:
     """Return the model card of a bundle as Markdown.
+
+    served: what `mmat.serving.served.serve` gave of it, for a SavedModel's card; without, the card
+    is that of a TensorFlow Lite file of its audio branch.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -51,20 +71,33 @@ def model_card(bundle: Bundle) -> str:
     >>> [line for line in model_card(bundle).splitlines() if "Dog" in line or "F1" in line]
     ['| Dog | 0.250 |', '- test F1: 0.5']
     """
-    inputs, outputs = bundle.model.input, bundle.model.output
-    hears, sees = "waveform" in inputs, "image_probabilities" in inputs
-    names = ["frames" if name == "image_probabilities" else name for name in inputs]
-    figures = [f"- {name}: {_figure(value)}" for name, value in bundle.figures.items()]
+    inputs = bundle.model.input
+    hears, sees = "waveform" in inputs, "image_probabilities" in inputs and served is not None
+    if served is None:
+        use = TFLITE_USE.format(n_samples=round(bundle.clip_seconds * SAMPLE_RATE_HZ))
+    else:
+        use = SAVED_MODEL_USE.format(signatures="\n".join(_signature_rows(served)))
+    figures = [f"- {name}: {_figure(x)}" for name, x in bundle.figures.items() if name != "data"]
+    parts = _parts(bundle, sees)
     return CARD.format(
         n_classes=len(bundle.labels),
         senses=" and ".join(["its sound"] * hears + ["its pictures"] * sees),
-        inputs=", ".join(f"`{name}`" for name in names),
-        outputs=", ".join(f"`{name}`" for name in [*outputs, "fired"]),
         clip_seconds=bundle.clip_seconds,
+        use=use,
         thresholds="\n".join(map(_threshold_row, bundle.labels.names, bundle.thresholds)),
+        data="\n".join(f"- {name}: {data}" for name, data, _ in parts),
         figures="\n".join(figures) or "None were recorded with this model.",
-        licences="\n".join(_licences(bundle, sees)),
+        licences="\n".join(f"- {name}: {licence}" for name, _, licence in parts),
     )
+
+
+def _signature_rows(served) -> list[str]:
+    rows = []
+    for name, function in served.signatures.items():
+        taken, given = function.structured_input_signature[1], function.structured_outputs
+        cells = [", ".join(f"`{key}`" for key in sorted(each)) for each in (taken, given)]
+        rows.append(f"| `{name}` | {cells[0] or 'nothing'} | {cells[1]} |")
+    return rows
 
 
 def _threshold_row(label: str, threshold: float) -> str:
@@ -76,19 +109,27 @@ def _figure(value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _licences(bundle: Bundle, sees: bool) -> list[str]:
-    lines = [
-        "- what was trained here: by whoever trained it; check what the licences of the training "
-        "media ask"
-    ]
-    if sees and image_network(bundle.image_network).handle.startswith(EMBEDDED):
-        lines.append(f"- image network {bundle.image_network}, ImageNet weights: Apache-2.0")
-    elif sees:
-        handle = image_network(bundle.image_network).handle
-        lines.append(f"- image network {bundle.image_network}: as published at {handle}")
+def _parts(bundle: Bundle, sees: bool) -> list[tuple[str, str, str]]:
+    """Return (part, what it was trained on, its licence) of each part that holds weights."""
+    parts = []
+    if "sound_probabilities" not in bundle.model.output:
+        trained_on = bundle.figures.get("data", "not recorded with this model")
+        licence = "whoever trained it knows; check what the licences of the training media ask"
+        parts.append(("what was trained with mmat", trained_on, licence))
+    for layer in bundle.model._flatten_layers():
+        if isinstance(layer, HubAudioEncoder):
+            if layer.handle == yamnet.handle:
+                parts.append(("audio network YAMNet", "AudioSet (labels CC BY 4.0)", "Apache-2.0"))
+            else:
+                parts.append((f"audio network {layer.handle}", *["as published there"] * 2))
     if sees:
-        lines.append(
-            "- label map: similarities of ImageNet's label names (list: MIT) and the labels above "
-            "by a Universal Sentence Encoder (Apache-2.0)"
-        )
-    return lines
+        network = image_network(bundle.image_network)
+        about = ("ImageNet", "Apache-2.0")
+        if not network.handle.startswith(EMBEDDED):
+            about = (f"as published at {network.handle}",) * 2
+        parts.append((f"image network {network.name}", *about))
+    if sees or "sound_probabilities" in bundle.model.output:
+        names = "the networks' own label names (ImageNet's list: MIT)"
+        text = "similarities by a Universal Sentence Encoder (Apache-2.0)"
+        parts.append(("label map", f"{names} and the labels above", text))
+    return parts

@@ -41,7 +41,7 @@ def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Pat
         bundle.labels.to_csv(labels_csv)
         served.module.labels_file = tf.saved_model.Asset(str(labels_csv))
         tf.saved_model.save(served.module, str(part), signatures=served.signatures)
-        (part / "README.md").write_text(model_card(bundle), encoding="utf-8")
+        (part / "README.md").write_text(model_card(bundle, served), encoding="utf-8")
     return folder
 
 
