@@ -4,7 +4,6 @@ Nothing of an upload is opened in the page's own process, and no upload outlives
 last few clips what was decoded stays in memory, so that they can be asked about other labels.
 """
 
-import collections
 import contextlib
 import dataclasses
 import os
@@ -12,12 +11,14 @@ import pathlib
 import threading
 import time
 
+from mmat.app.recent import Recent
 from mmat.data.decoding import DecodingProcess
 from mmat.data.media import Media
 from mmat.errors import InputError
 
 N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
-ABANDONED_SECONDS = 3600.0  # uploads that nobody asked about
+ABANDONED_SECONDS = 1800.0  # uploads that nobody asked about
+_SHORT_SECONDS = 10.0
 _MEGABYTE = 1_000_000
 
 
@@ -55,7 +56,7 @@ class Guard:
     def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
         self.folder, self.limits = pathlib.Path(folder).resolve(), limits
         self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
-        self._remembered: collections.OrderedDict[str, Media | str] = collections.OrderedDict()
+        self._remembered = Recent(N_REMEMBERED)  # path → media, or why they were refused
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Guard":
@@ -73,13 +74,14 @@ class Guard:
         path = pathlib.Path(os.path.realpath(upload))
         if not path.is_relative_to(self.folder):
             raise InputError(f"{path.name}: this is no upload; choose or record a clip")
+        self.sweep()
         with self._lock:
             try:
                 if path.is_file():
                     answer = self._decoded(path, pictures_hz)
-                    self._remember(str(path), answer)
+                    self._remembered.put(path, answer)
                 else:
-                    answer = self._remembered.get(str(path))
+                    answer = self._remembered.get(path)
             finally:
                 path.unlink(missing_ok=True)
         if answer is None:
@@ -102,12 +104,6 @@ class Guard:
                     path.unlink()
         return n_bytes
 
-    def _remember(self, key: str, answer: Media | str) -> None:
-        self._remembered[key] = answer
-        self._remembered.move_to_end(key)
-        while len(self._remembered) > N_REMEMBERED:
-            self._remembered.popitem(last=False)
-
     def _decoded(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
         """Return the media, or in a line why they are refused."""
         limits = self.limits
@@ -116,17 +112,23 @@ class Guard:
                 f"{path.name}: larger than {limits.megabytes:g} MB, the most that this page takes; "
                 "cut it, or start the page with a larger --max-megabytes"
             )
-        # How long it is shows when it is read: the pictures of a long one are read in a second go.
-        n_frames, media = round(max(1.0, 10 * pictures_hz)), None
-        while media is None or (media.frames is not None and len(media.frames) < n_frames):
-            job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
-            media = self._process.decode(job)
-            if isinstance(media, str):
-                return media.replace(str(path), path.name)
-            if media.duration_seconds > limits.seconds + 0.5:
-                return (
-                    f"{path.name}: longer than {limits.seconds:g} s, the most that this page "
-                    "takes; cut it, or start the page with a larger --max-seconds"
-                )
-            n_frames = max(n_frames, round(media.duration_seconds * pictures_hz))
+        n_frames = round(max(1.0, _SHORT_SECONDS * pictures_hz))
+        media = self._asked(path, n_frames)
+        if isinstance(media, str) or media.frames is None:
+            return media
+        # How long it is shows when it is read: the pictures of a long one take a second go.
+        n_more = round(media.duration_seconds * pictures_hz)
+        return self._asked(path, n_more) if n_more > n_frames else media
+
+    def _asked(self, path: pathlib.Path, n_frames: int) -> Media | str:
+        limits = self.limits
+        job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
+        media = self._process.decode(job)
+        if isinstance(media, str):
+            return media.replace(str(path), path.name)
+        if media.duration_seconds > limits.seconds + 0.5:
+            return (
+                f"{path.name}: longer than {limits.seconds:g} s, the most that this page takes; "
+                "cut it, or start the page with a larger --max-seconds"
+            )
         return media

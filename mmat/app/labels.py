@@ -1,10 +1,10 @@
 """Which tagger answers: the page's one export, or one without training for the labels typed in."""
 
-import collections
 import os
 from typing import TYPE_CHECKING
 
 import mmat
+from mmat.app.recent import Recent
 from mmat.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,15 +60,14 @@ class AnyLabels:
     asks_for_labels = True
 
     def __init__(self):
-        self._kept: collections.OrderedDict[tuple[str, ...], Tagger] = collections.OrderedDict()
+        self._kept = Recent(N_KEPT)  # labels → tagger
         self.get(EXAMPLE)  # missing weights show at once, and the first answer does not wait
 
     def get(self, text: str) -> "Tagger":
         """Return the tagger of the labels in a text; raises InputError as `parse_labels` does."""
         labels = parse_labels(text)
-        if labels not in self._kept:
-            self._kept[labels] = mmat.load(None, labels=labels)
-        self._kept.move_to_end(labels)
-        while len(self._kept) > N_KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[labels]
+        tagger = self._kept.get(labels)
+        if tagger is None:
+            tagger = mmat.load(None, labels=labels)
+            self._kept.put(labels, tagger)
+        return tagger

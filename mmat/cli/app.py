@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
         say("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
     with serving(arguments.model, arguments.host, arguments.port or None, limits) as address:
-        print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
+            print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
             threading.Event().wait()
     return 0
 

@@ -1,0 +1,197 @@
+"""The page's server, asked as a program asks it: answers, refusals, limits, and nothing left."""
+
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import requests
+import soundfile
+from gradio_client import Client, handle_file
+
+from mmat.app.gate import HEADERS
+from mmat.app.guard import Limits
+from mmat.app.server import serving
+from mmat.cli import main
+from mmat.errors import InputError
+from tests.data.damage import write_damaged, write_intact
+
+pytest_plugins = ["tests.serving.tiny"]
+LIMITS = Limits(megabytes=2.0, seconds=20.0)
+
+
+@pytest.fixture(scope="module")
+def address(exports):
+    with serving(exports["fused"], port=None, limits=LIMITS) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False, analytics_enabled=False)
+
+
+def ask(client: Client, path) -> tuple[str, str]:
+    """Upload a file and have it tagged; return message and answer."""
+    return client.predict(handle_file(str(path)), None, "", api_name="/tag")
+
+
+def uploads() -> list[pathlib.Path]:
+    return [
+        path for path in pathlib.Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*") if path.is_file()
+    ]
+
+
+def test_a_clip_is_answered_and_gone(client, clips):
+    message, answer = ask(client, clips / "both.mp4")
+    assert "1 tag fired." in message and 'role="status"' in message
+    assert "both.mp4: 2.0 s, sound and pictures." in answer
+    assert uploads() == []
+
+
+def test_other_words_about_the_same_upload_need_no_other_upload(client, clips):
+    """The browser sends the place of its upload again, where nothing lies any more."""
+    answers = [ask(client, clips / "sound.wav") for _ in range(2)]
+    assert answers[0] == answers[1] and "sound.wav: 2.0 s, sound." in answers[0][1]
+
+
+def test_damaged_uploads_get_a_message_and_the_page_goes_on(client, clips, tmp_path):
+    intact = write_intact(tmp_path)
+    for path in write_damaged(tmp_path, intact, range(0, 200, 25)):
+        message, answer = ask(client, path)
+        assert ("Not tagged:" in message and 'role="alert"' in message) != bool(answer)
+    assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
+    assert uploads() == []
+
+
+def test_without_a_clip_the_message_says_so(client):
+    message, answer = client.predict(None, None, "", api_name="/tag")
+    assert "there is no clip yet; choose a file or record one" in message and not answer
+
+
+def test_20_at_once_are_answered_or_told_to_wait(address, clips, tmp_path):
+    """Half of them the same file, so that one's deletion meets another's upload."""
+    rng, paths = np.random.default_rng(0), []
+    for i in range(20):
+        paths.append(tmp_path / f"{i}.wav")
+        noise = rng.normal(0, 0.1, 16000) if i % 2 else np.zeros(16000)
+        soundfile.write(paths[-1], noise, 16000)
+
+    def one(path):
+        try:
+            return ask(Client(address, verbose=False, analytics_enabled=False), path)[0]
+        except Exception as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(20) as threads:
+        messages = list(threads.map(one, paths))
+    answered = [message for message in messages if "fired." in message]
+    assert len(answered) >= 10
+    told = [message for message in messages if "fired." not in message]
+    for message in told:
+        assert "Queue is full" in message or "no longer here" in message, message
+    after = Client(address, verbose=False, analytics_enabled=False)
+    assert "1 tag fired." in ask(after, clips / "both.mp4")[0]
+    left = uploads()  # those of who may ask again
+    assert len(left) <= len(told)
+    for path in left:
+        path.unlink()
+
+
+def test_what_is_too_large_is_refused_before_it_is_taken(address):
+    url = f"{address}gradio_api/upload"
+    said = requests.post(url, files={"files": ("big.wav", bytes(3_000_000))})
+    assert said.status_code == 413 and "larger than 2 MB, the most this page takes" in said.text
+    chunked = requests.post(url, data=iter([b"x"]), headers={"content-type": "multipart/form-data"})
+    assert chunked.status_code == 411
+    assert uploads() == []
+
+
+def test_the_disk_has_a_limit_too(address, tmp_path):
+    """Uploads that nobody asks about."""
+    url, statuses = f"{address}gradio_api/upload", []
+    for i in range(10):
+        content = bytes([i]) * 1_900_000
+        statuses.append(requests.post(url, files={"files": ("a.wav", content)}).status_code)
+    assert statuses[0] == 200 and statuses[-1] == 503
+    assert sum(path.stat().st_size for path in uploads()) <= 8 * LIMITS.bytes
+    for path in uploads():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["{tmp_path}/secret.wav", "/etc/passwd", "http://127.0.0.1:1/a"]
+)
+def test_files_of_the_machine_and_of_others_are_not_read(address, tmp_path, elsewhere):
+    """Asked without Gradio's client, which would upload the file."""
+    secret = tmp_path / "secret.wav"
+    soundfile.write(secret, np.zeros(16000), 16000)
+    sent = {"path": elsewhere.format(tmp_path=tmp_path), "meta": {"_type": "gradio.FileData"}}
+    call = f"{address}gradio_api/call/tag"
+    event = requests.post(call, json={"data": [sent, None, ""]}).json()["event_id"]
+    said = requests.get(f"{call}/{event}").text
+    assert "this is no upload" in said or "event: error" in said
+    assert "fired" not in said and secret.exists()
+
+
+def test_the_browser_is_told_to_ask_nobody_else(address):
+    said = requests.get(address)
+    assert {name: said.headers[name] for name in HEADERS} == HEADERS
+    assert "fonts.googleapis" not in said.text + requests.get(f"{address}theme.css").text
+
+
+def test_the_page_is_for_this_machine_and_a_taken_port_is_said(address, exports):
+    assert address.startswith("http://127.0.0.1:")
+    port = int(address.rstrip("/").rpartition(":")[2])
+    taken = serving(exports["audio"], port=port)
+    with pytest.raises(InputError, match=f"--port {port}: cannot be used"), taken:
+        pass
+
+
+def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, clips, tmp_path):
+    """A process of its own, ended as a service manager does.
+
+    No model of mmat is imported, only the features that the timeline is drawn with.
+    """
+    code = """
+import sys
+from mmat.cli import main
+print(main(sys.argv[1:]))
+print(*sorted(name for name in sys.modules if name.startswith("mmat.models.")))
+"""
+    command = [sys.executable, "-c", code, "app", "--model", exports["fused"], "--port", "0"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with (
+        open(tmp_path / "errors", "w+") as errors,
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        words = process.stdout.readline().split()
+        assert words[:1] == ["open"], (tmp_path / "errors").read_text()
+        client = Client(words[1], verbose=False, analytics_enabled=False)
+        assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
+        assert list(tmp_path.glob("mmat-app-*"))
+        process.terminate()
+        status, imported = process.communicate(timeout=120)[0].splitlines()
+    assert status == "0"
+    assert set(imported.split()) <= {"mmat.models.features", "mmat.models.ragged"}
+    assert not list(tmp_path.glob("mmat-app-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "no such folder"], "no such folder"),
+        (["--max-seconds", "-1"], "'-1' is no number above 0"),
+        (["--max-megabytes", "many"], "'many' is no number above 0"),
+        (["--port", "x"], "'x' is no whole number from 0 up"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, words, capsys):
+    assert main(["app", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and words in said.err and said.err.count("\n") == 1
