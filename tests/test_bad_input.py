@@ -80,8 +80,8 @@ def tag_no_such_file(bench):
 
 
 @case
-def tag_a_folder(bench):
-    """: is a folder, not a media file"""
+def tag_a_folder_without_media(bench):
+    """: no media file in this folder"""
     return bench.tag(bench.folder)
 
 
@@ -121,7 +121,7 @@ def tag_a_container_without_tracks(bench):
 
 @case
 def tag_a_track_without_samples(bench):
-    """mute.wav: no sound track and no picture track, or nothing on it"""
+    """mute.wav: no sound"""
     soundfile.write(bench.folder / "mute.wav", np.zeros((0, 1)), 16000)
     return bench.tag(bench.folder / "mute.wav")
 
@@ -142,6 +142,79 @@ def tag_pictures_alone_with_a_model_of_sound(bench):
 def tag_a_name_with_a_line_break(bench):
     """mp4: no such file"""
     return bench.tag(bench.folder / "two\nlines.mp4")
+
+
+@case
+def tag_with_neither_model_nor_labels(bench):
+    """name either --model EXPORT, or --labels without a model"""
+    return ["tag", bench.clips / "both.mp4"]
+
+
+@case
+def tag_with_both_model_and_labels(bench):
+    """name either --model EXPORT, or --labels without a model"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--labels", "Dog"]
+
+
+@case
+def tag_with_labels_of_no_name(bench):
+    """label"""
+    return ["tag", bench.clips / "both.mp4", "--labels", " ; "]
+
+
+@case
+def tag_with_a_label_file_that_is_not_there(bench):
+    """none.csv: no such file"""
+    return ["tag", bench.clips / "both.mp4", "--labels", bench.folder / "none.csv"]
+
+
+@case
+def tag_live_from_a_file(bench):
+    """--live: tags standard input as it comes; name - as the only file"""
+    return [*bench.tag(bench.clips / "sound.wav"), "--live", "16000"]
+
+
+@case
+def tag_live_as_an_event_list(bench):
+    """--live: prints lines or JSON lines, not tsv"""
+    return [*bench.tag("-"), "--live", "16000", "--format", "tsv"]
+
+
+@case
+def tag_two_files_as_one_label_track(bench):
+    """--format audacity: is about one file, not 2"""
+    files = [bench.clips / "both.mp4", bench.clips / "sound.wav"]
+    return ["tag", *files, *bench.tag("")[2:], "--format", "audacity"]
+
+
+@case
+def tag_into_a_folder(bench):
+    """is a folder; name the file"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--out", bench.folder]
+
+
+@case
+def tag_with_frame_scores_over_others(bench):
+    """is there already; name a new folder"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--frame-scores", bench.folder]
+
+
+@case
+def tag_with_a_hop_that_leaves_gaps(bench):
+    """windows of 10 s follow each other by 0.1 s at least, and by their length at most"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--hop-seconds", "11"]
+
+
+@case
+def tag_with_a_share_that_is_none(bench):
+    """low_share: 2.0 is no share above 0 and up to 1"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--hysteresis", "2"]
+
+
+@case
+def tag_with_a_filter_of_less_than_nothing(bench):
+    """median_filter_seconds: -1 s is no duration"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--median-filter-seconds", "-1"]
 
 
 # --- with what it is tagged, and where the picture goes
@@ -189,14 +262,14 @@ def tag_with_missing_weights(bench):
 
 @case
 def plot_of_two_files(bench):
-    """plot.png: draws one file, not 2"""
+    """--plot: is about one file, not 2"""
     command, *rest = bench.tag(bench.clips / "both.mp4")
     return [command, bench.clips / "sound.mp4", *rest, "--plot", bench.folder / "plot.png"]
 
 
 @case
 def plot_to_a_folder(bench):
-    """: is a folder; name the picture's file"""
+    """: is a folder; name the file"""
     return [*bench.tag(bench.clips / "both.mp4"), "--plot", bench.folder]
 
 

@@ -1,7 +1,5 @@
 """The commands, end to end on small real files; what goes wrong stands in test_bad_input.py."""
 
-import csv
-import io
 import json
 import os
 import pathlib
@@ -9,7 +7,6 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import mmat
@@ -116,69 +113,6 @@ def test_export_is_what_tag_takes(bundles, clips, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'export'}\n"
     assert main(["tag", str(clips / "sound.wav"), "--model", str(tmp_path / "export")]) == 0
     assert "Cat, kitten" in capsys.readouterr().out
-
-
-def run_tag(capsys, *words) -> str:
-    assert main(["tag", *map(str, words)]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return captured.out
-
-
-def test_tag_prints_a_table_of_tags_and_events(clips, exports, capsys):
-    lines = run_tag(capsys, clips / "both.mp4", "--model", exports["fused"]).splitlines()
-    assert lines[0] == f"{clips / 'both.mp4'}: 2.0 s, sound and pictures"
-    assert lines[1].split() == ["tag", "score", "fired", "audio", "video"]
-    assert lines[3].split()[::2] == ["Dog", "*", lines[3].split()[-1]]
-    assert [line.split()[0] for line in lines if line.startswith("event")] == ["event"]
-
-
-# A clip without pictures or without sound is no error for a model of both.
-@pytest.mark.parametrize(
-    ("file", "senses"),
-    [("sound.mp4", "sound"), ("pictures.mp4", "pictures"), ("sound.wav", "sound")],
-)
-def test_tag_falls_back_to_the_sense_there_is(file, senses, clips, exports, capsys):
-    lines = run_tag(capsys, clips / file, "--model", exports["fused"]).splitlines()
-    assert lines[0].endswith(f" s, {senses}")
-
-
-def test_tag_as_json_and_csv(clips, exports, capsys):
-    model = ["--model", exports["fused"], "--format"]
-    one = json.loads(run_tag(capsys, clips / "both.mp4", *model, "json"))
-    assert one["file"] == str(clips / "both.mp4")
-    assert {"label", "score", "fired", "audio_score", "video_score"} == set(one["tags"][0])
-    assert {"label", "onset_seconds", "offset_seconds", "score"} == set(one["events"][0])
-    files = [clips / "both.mp4", clips / "sound.wav"]
-    both = json.loads(run_tag(capsys, *files, *model, "json"))
-    assert both[0] == one
-    assert both[1]["tags"][0]["video_score"] is None
-    rows = list(csv.DictReader(io.StringIO(run_tag(capsys, *files, *model, "csv"))))
-    assert len(rows) == 6
-    for row, tag in zip(rows, one["tags"] + both[1]["tags"], strict=True):
-        assert (row["label"], row["fired"]) == (tag["label"], str(int(tag["fired"])))
-        assert float(row["score"]) == pytest.approx(tag["score"], abs=1e-6)
-
-
-@pytest.mark.parametrize("file", ["both.mp4", "pictures.mp4", "sound.wav"])
-def test_tag_draws_a_plot(file, clips, exports, tmp_path, capsys):
-    path = tmp_path / "new" / "plot.png"
-    run_tag(capsys, clips / file, "--model", exports["fused"], "--plot", path)
-    from matplotlib.image import imread
-
-    picture = imread(path)
-    assert picture.shape[0] > 300 and picture.shape[1] > 900
-    assert np.ptp(picture[..., :3]) > 0.5
-    assert os.listdir(path.parent) == ["plot.png"]
-
-
-def test_one_bad_file_does_not_stop_the_others(clips, exports, capsys):
-    files = [clips / "both.mp4", clips / "none.mp4", clips / "sound.wav"]
-    argv = ["tag", *files, "--model", exports["fused"], "--format", "json"]
-    assert main([str(word) for word in argv]) == 2
-    captured = capsys.readouterr()
-    assert [each["file"] for each in json.loads(captured.out)] == [str(files[0]), str(files[2])]
-    assert captured.err == f"mmat: error: {files[1]}: no such file\n"
 
 
 def test_interruption_is_no_traceback(tmp_path):

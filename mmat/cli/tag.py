@@ -75,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     files = _checked(arguments)
     from mmat.serving.load import load
+    from mmat.serving.tagger import EventRules
+
+    rules = EventRules(arguments.median_filter_seconds, arguments.hysteresis)
 
     tagger = load(
         arguments.model, arguments.labels, None if arguments.live else arguments.hop_seconds
@@ -85,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _listen(arguments, tagger)
     from mmat.cli.tag_files import TagFiles
 
-    tagging = TagFiles(tagger, arguments, files)
+    tagging = TagFiles(tagger, rules, arguments, files)
     text = _form(arguments, len(files) > 1 or files != arguments.files).write(tagging)
     if arguments.out:
         with atomic_path(arguments.out) as part, open(part, "w", encoding="utf-8") as out:
@@ -109,6 +112,10 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
     if arguments.live and arguments.format not in ("table", "json"):
         raise InputError(f"--live: prints lines or JSON lines, not {arguments.format}")
     files = expanded(arguments.files)
+    if len(files) == 1 and files != ["-"]:
+        from mmat.data.media import checked
+
+        checked(files[0])  # before the model is loaded, which takes longer
     for option in ("plot", "out", "frame_scores"):
         path = getattr(arguments, option)
         if path:
@@ -126,7 +133,7 @@ def _check_target(option: str, path: str, is_folder: bool) -> None:
     if is_folder and os.path.exists(path):
         raise InputError(f"{option} {path}: is there already; name a new folder")
     if not is_folder and os.path.isdir(path):
-        raise InputError(f"{option} {path}: is a folder; name a file")
+        raise InputError(f"{option} {path}: is a folder; name the file")
 
 
 def _form(arguments: argparse.Namespace, several: bool):

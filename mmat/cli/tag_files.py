@@ -14,6 +14,7 @@ from mmat.errors import InputError
 from mmat.serving.tagging import Tagging
 
 STANDARD_INPUT = "-"
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
 
 
 def expanded(names: Sequence[str]) -> list[str]:
@@ -46,12 +47,10 @@ class TagFiles:
     Each file that fails is one line on standard error.
     """
 
-    def __init__(self, tagger, arguments: argparse.Namespace, files: list[str]):
-        from mmat.serving.tagger import EventRules
-
+    def __init__(self, tagger, rules, arguments: argparse.Namespace, files: list[str]):
         self.failed = 0
         self._tagger, self._arguments, self._files = tagger, arguments, files
-        self._rules = EventRules(arguments.median_filter_seconds, arguments.hysteresis)
+        self._rules = rules
 
     def __iter__(self) -> Iterator[Tagging]:
         import tqdm
@@ -100,9 +99,6 @@ class TagFiles:
             names = [file for file, _ in kept]
         scores = [scores for _, scores in kept]
         write_frame_scores(self._arguments.frame_scores, names, self._tagger.labels, scores)
-
-
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of it, {remaining} left"
 
 
 @contextlib.contextmanager

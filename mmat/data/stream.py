@@ -76,7 +76,7 @@ class MediaStream:
             end = window.start_seconds + window.media.duration_seconds
             yield window
         if not end:
-            lacking = "no sound track and no picture track" if self._cut.n_frames else "no sound"
+            lacking = "no sound track" + " and no picture track" * bool(self._cut.n_frames)
             raise InputError(f"{self._path}: {lacking}, or nothing on it")
         if not self.problem and self.seconds - end > _MISSING_SECONDS:
             self.problem = f"it ends at {end:.1f} s of the {self.seconds:.1f} s that it promises"
@@ -86,10 +86,12 @@ class MediaStream:
         n_samples = 0
         try:
             for block in self._sound or ():
-                if not np.isfinite(block).all():
+                finite = np.isfinite(block)
+                good = block if finite.all() else block[: finite.argmin()]
+                n_samples += len(good)
+                yield good
+                if len(good) < len(block):
                     raise InputError("the sound holds samples that are no finite numbers")
-                n_samples += len(block)
-                yield block
         except (InputError, NotReadable) as error:
             seconds = n_samples / SAMPLE_RATE_HZ
             if seconds < self._cut.clip_seconds:

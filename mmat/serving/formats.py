@@ -37,7 +37,7 @@ class Form:
 def json_form(several: bool, explain: bool = False) -> Form:
     """Return JSON: an object for the one file, or an array of objects.
 
-    explain: tags also have `audio_score`, `video_score` (null where a branch said nothing), and
+    `audio_score` and `video_score` are null where a branch said nothing. explain: tags also have
     `reasons`: sense, name, probability, similarity, seconds.
 
     >>> print("".join(json_form(several=True).write([])), end="")
@@ -66,7 +66,7 @@ def _tag(tag: Tag, explain: bool, reasons: list[Reason]) -> dict:
     if explain:
         more = [{k: v for k, v in reason._asdict().items() if k != "label"} for reason in reasons]
         return vars(tag) | {"reasons": more}
-    return {"label": tag.label, "score": tag.score, "fired": tag.fired}
+    return vars(tag)
 
 
 def _by_label(reasons: Iterable[Reason]) -> dict[str, list[Reason]]:

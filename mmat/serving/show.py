@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from mmat.errors import InputError
 from mmat.metrics.events import Event
 from mmat.serving.formats import Form
 from mmat.serving.tagging import Tag, Tagging
@@ -108,9 +107,3 @@ def plot(tagging: Tagging, path_png: str | os.PathLike) -> None:
         clip_scores=tagging.clip_scores,
         title=os.path.basename(tagging.file),
     )
-
-
-def check_plot_path(path_png: str | os.PathLike) -> None:
-    """Raise InputError where no picture can be written, before the work is done."""
-    if os.path.isdir(path_png):
-        raise InputError(f"{path_png}: is a folder; name the picture's file")

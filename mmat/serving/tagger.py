@@ -26,10 +26,18 @@ class EventRules:
 
     median_filter_seconds: runs and gaps shorter than half of it are smoothed away. low_share:
     hysteresis; an event that reaches its threshold lasts while its score is above this share of it.
+    Raises InputError for values that are none.
     """
 
     median_filter_seconds: float = 0.0
     low_share: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.low_share <= 1:
+            raise InputError(f"low_share: {self.low_share} is no share above 0 and up to 1")
+        if not 0 <= self.median_filter_seconds < np.inf:
+            seconds = self.median_filter_seconds
+            raise InputError(f"median_filter_seconds: {seconds:g} s is no duration")
 
 
 class Tagger:

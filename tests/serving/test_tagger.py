@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from mmat.data.media import read_media
+from mmat.data.media import read_audio, read_media
 from mmat.errors import InputError
 from mmat.metrics.events import frames_to_events
 from mmat.models.bundle import load_bundle
@@ -156,10 +156,11 @@ def test_a_long_film_is_tagged_to_its_end(taggers, tmp_path):
 def test_damage_further_on_leaves_what_comes_before(taggers, tmp_path):
     path = tmp_path / "cut.wav"
     soundfile.write(path, make_sine(25.0, rate=16000), 16000)
+    before = read_audio(path)
     path.write_bytes(path.read_bytes()[: 44 + 2 * 16000 * 13])
     tagging = taggers["audio"].tag(path)
     assert tagging.duration_seconds == pytest.approx(13.0, abs=0.01)
-    whole = taggers["audio"].tag(np.round(make_sine(13.0, rate=16000)[:, 0] * 32768) / 32768)
+    whole = taggers["audio"].tag(before[: 13 * 16000])
     np.testing.assert_allclose(tagging.frame_scores, whole.frame_scores, atol=1e-3)
 
 
