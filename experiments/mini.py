@@ -132,15 +132,19 @@ def save_models(folder, models, scores, labels, report) -> None:
 
 
 def tag_a_clip(folder, data) -> None:
-    """Tag a held-out clip by the command line, with nothing but the export."""
+    """Tag a held-out clip by the command line: with nothing but the export, and untrained."""
     test = data["test"]
     both = test["has_audio"] & test["has_video"]
     position = int(np.flatnonzero(both)[0])
     clip = next(clip for clip in read_mini() if clip.id == test["ids"][position])
     path = fetch_and_compose(progress=False) / clip.file
+    command = [sys.executable, "-m", "mmat", "tag", str(path)]
     print(f"\ntagging {clip.file}, in which sounds: {', '.join(clip.labels)}", flush=True)
-    command = [sys.executable, "-m", "mmat", "tag", str(path), "--model", str(folder / "export")]
-    subprocess.run([*command, "--plot", str(folder / "tagged.png")], check=True)
+    plot = ["--plot", str(folder / "tagged.png")]
+    subprocess.run([*command, "--model", str(folder / "export"), *plot], check=True)
+    print("\nthe same clip, by names alone and without any training", flush=True)
+    labels = ";".join(mini_labels().names)
+    subprocess.run([*command, "--labels", labels, "--explain"], check=True)
 
 
 if __name__ == "__main__":
