@@ -1,4 +1,4 @@
-"""README's own example is run as it stands, on a few made clips and for one epoch."""
+"""README's own examples are run as they stand, on made clips and for one epoch."""
 
 import pathlib
 import re
@@ -7,8 +7,19 @@ import numpy as np
 import soundfile
 
 from mmat.cli import main
+from tests.data.conftest import write_media_file
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def test_tagging_a_file(models_cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_media_file(tmp_path / "clip.mp4")
+    section = README.read_text(encoding="utf-8").split("## Tag a file")[1]
+    names = {}
+    exec(section.split("```python")[1].split("```")[0], names)
+    assert sorted(tag.label for tag in names["tagging"].tags) == ["Dog", "Train"]
+    assert capsys.readouterr().out.startswith("[")
 
 
 def test_training_on_an_own_list(tmp_path, monkeypatch):
