@@ -82,6 +82,13 @@ test: lint fetch  ## lint and all tests
 test-long: fetch  ## the tests that take minutes, which `make test` leaves out
 	$(BIN)/python -m pytest tests/long
 
+.PHONY: test-page
+test-page: fetch  ## the page of `mmat app` in a real browser, Debian's chromium
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update && \
+		apt-get install --yes --no-install-recommends chromium; } || \
+		{ echo "mmat: the browser chromium is not there; install it (Debian: chromium)" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/page
+
 .PHONY: test-next
 test-next: venv-next  ## all tests with the newest TensorFlow
 	$(NEXT_BIN)/mmat fetch models

@@ -27,10 +27,13 @@ def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
     name = pathlib.PurePath(tagging.file)
     events = "".join(events_form().write([tagging]))
     n_rows = max(LEAST_ROWS, int(np.sum(tagging.fired)))
+    order = {tag.label: place for place, tag in enumerate(tagging.tags[:n_rows])}
+    reasons = [reason for reason in tagging.reasons if reason.label in order]
     return _template().render(
         tagging=tagging,
         tags=tagging.tags[:n_rows],
         n_left_out=len(tagging.tags) - n_rows,
+        reasons=sorted(reasons, key=lambda reason: order[reason.label]),
         senses=" and ".join(["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video),
         sense=_SENSES.get,
         unmapped=unmapped,

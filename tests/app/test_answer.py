@@ -143,6 +143,14 @@ def test_labels_that_nothing_is_near_to_and_damage_are_said(tagging):
     assert "A part of it could not be read: it ends early." in page.text
 
 
+def test_reasons_stand_in_the_order_of_the_tags(tagging):
+    reasons = [
+        Reason(label, "audio", f"heard {label}", 0.5, 0.5, 0.0) for label in ("Cat, kitten", "Dog")
+    ]
+    text = Page(render(dataclasses.replace(tagging, reasons=tuple(reasons)))).text
+    assert text.index("heard Dog") < text.index("heard Cat, kitten")
+
+
 def test_of_many_labels_the_rest_is_counted(tagging):
     many = tuple(Tag(f"Label {i}", 0.1, False) for i in range(30))
     page = Page(render(dataclasses.replace(tagging, tags=(tagging.tags[0], *many))))

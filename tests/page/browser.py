@@ -1,0 +1,94 @@
+"""The system's Chromium without a window, and what a person does in it on the page."""
+
+import contextlib
+import pathlib
+import re
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ANSWER_MILLISECONDS = 120_000
+SEVERE = {"serious", "critical"}
+# A microphone that beeps; and no sandbox, for in a container root has none.
+ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser that the system has; nothing is downloaded."""
+    path = shutil.which("chromium")
+    assert path, "no chromium here; `make test-page` installs Debian's"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A visit to the page in a window of its own.
+
+    hosts: all that the browser asked for anything, data and blobs aside.
+    """
+
+    def __init__(self, browser: Browser, address: str, **options):
+        context = browser.new_context(viewport={"width": 1000, "height": 900}, **options)
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.hosts: set[str] = set()
+        self.page.on("request", self._note)
+        self.page.goto(address)
+        self.button.wait_for()
+
+    def _note(self, request) -> None:
+        url = urllib.parse.urlsplit(request.url)
+        if url.scheme not in ("data", "blob"):
+            self.hosts.add(url.netloc)
+
+    @property
+    def button(self):
+        return self.page.get_by_role("button", name="Tag the clip")
+
+    @property
+    def labels(self):
+        return self.page.get_by_label("Labels to look for, separated by ;")
+
+    @property
+    def answer(self):
+        return self.page.locator("#answer section")
+
+    def upload(self, path: pathlib.Path) -> None:
+        """Choose a file, and wait until it is on the server."""
+        with self.page.expect_response(re.compile(r"/upload\b")):
+            self.page.locator("input[type=file]").first.set_input_files(path)
+        self.page.get_by_text(re.compile(r"[\d.]+ [KM]?B")).first.wait_for()
+
+    def tag(self) -> str:
+        """Press the button and return the message that comes."""
+        with self.answered():
+            self.button.click()
+        return self.message()
+
+    def message(self) -> str:
+        return self.page.locator("#message p").inner_text()
+
+    @contextlib.contextmanager
+    def answered(self) -> Iterator[None]:
+        """Wait at the end until another answer than before has come."""
+        mark = "document.querySelectorAll('#message p').forEach(p => p.dataset.old = 'yes')"
+        self.page.evaluate(mark)
+        yield
+        self.page.locator("#message p:not([data-old])").wait_for(timeout=ANSWER_MILLISECONDS)
+
+    def faults(self) -> list[str]:
+        """Return the serious and critical accessibility faults that axe-core finds."""
+        found = Axe().run(self.page).response
+        assert len(found["passes"]) > 10
+        return [
+            f"{fault['id']} ({fault['impact']}): {node['html'][:200]}"
+            for fault in found["violations"]
+            if fault["impact"] in SEVERE
+            for node in fault["nodes"]
+        ]
