@@ -1,5 +1,6 @@
 """Label sets: the names of the sound events, in the order every score follows."""
 
+import collections
 import csv
 import dataclasses
 import os
@@ -26,7 +27,7 @@ class LabelSet:
     def __post_init__(self):
         if not self.names:
             raise InputError("a label set needs at least one name")
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        twice = sorted(name for name, n in collections.Counter(self.names).items() if n > 1)
         if twice:
             raise InputError(f"a label set names {twice[0]!r} twice; keep one of them")
         for field in ("mids", "synonyms"):
@@ -40,6 +41,38 @@ class LabelSet:
     def of(cls, names) -> "LabelSet":
         """Make a label set of names alone."""
         return cls(tuple(names))
+
+    @classmethod
+    def from_text(cls, text: str) -> "LabelSet":
+        """Read names separated by `;`, for names may hold commas.
+
+        Raises InputError where there is no name, or one stands there twice.
+
+        >>> LabelSet.from_text("Dog; Fire engine, fire truck (siren)").names
+        ('Dog', 'Fire engine, fire truck (siren)')
+        """
+        names = [" ".join(name.split()) for name in text.split(";")]
+        if not any(names):
+            raise InputError(f"labels {text!r}: no name in it; write 'Dog;Train'")
+        return cls.of(name for name in names if name)
+
+    @classmethod
+    def from_lines(cls, path: str | os.PathLike) -> "LabelSet":
+        """Read a text file with a name a line; empty lines are passed over.
+
+        Raises InputError where it cannot be read, holds no name or one twice.
+        """
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                names = [" ".join(line.split()) for line in file]
+        except OSError as error:
+            raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
+        try:
+            return cls.of(name for name in names if name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "LabelSet":

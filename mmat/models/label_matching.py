@@ -1,5 +1,6 @@
 """Which names of a pretrained network mean an asked label: the same name, else the nearest ones."""
 
+import collections
 import csv
 import re
 from collections.abc import Callable, Sequence
@@ -24,18 +25,20 @@ def matched_similarities(
     """Return how much each name of a network means each label: 1 the same, 0 nothing of the kind.
 
     names: what each output of the network is called, its whole name first. kinds: more general
-    names for it, which count as its own for labels without synonyms. A label whose whole name is
-    an output's is that output; one that shares another name with outputs is all of these; for the
-    rest the cosines of the names' text vectors count, from `floor` on. So a label that nothing is
-    near enough to has a column of zeros. make_encoder: called only where a cosine is needed.
-    Letter case does not matter. Returns float32 `(n_names, classes)` in [0, 1].
+    names for it, the nearest first, which count as its own for labels without synonyms. A label
+    whose whole name is an output's is that output; one that shares another name with outputs is
+    all of these, but an output that several labels share is that label's which names it most
+    closely (a hen is a chicken before it is a bird). For the rest the cosines of the names' text
+    vectors count, from `floor` on: a label that nothing is near enough to has a column of zeros.
+    make_encoder: called only where a cosine is needed. Letter case does not matter. Returns
+    float32 `(n_names, classes)` in [0, 1].
 
     >>> names = [("Bark",), ("Bee, wasp, etc.", "Bee", "wasp")]
     >>> matched_similarities(names, LabelSet.of(["bark", "Wasp"]), None, 0.6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    exact = np.stack([_same(names, labels, i, kinds) for i in range(len(labels))], axis=1)
-    found = exact.astype(np.float32)  # (n_names, classes)
+    exact = _exact(names, labels, kinds)  # bool (n_names, classes)
+    found = exact.astype(np.float32)
     rest = np.flatnonzero(~exact.any(axis=0))
     if len(rest):
         asked = LabelSet(
@@ -82,13 +85,28 @@ def _ancestors(synset: str, above: dict[str, list[str]]) -> list[str]:
     return found[1:]
 
 
-def _same(names: Names, labels: LabelSet, index: int, kinds: Names | None) -> np.ndarray:
-    """Which outputs share a name with a label: bool `(n_names,)`."""
-    whole = labels.names[index].casefold()
-    by_whole_name = np.array([own[0].casefold() == whole for own in names])
-    if by_whole_name.any():
-        return by_whole_name
-    if kinds is not None and not labels.synonyms[index]:
-        names = [(*own, *more) for own, more in zip(names, kinds, strict=True)]
-    asked = {name.casefold() for name in asked_names(labels, index)}
-    return np.array([any(name.casefold() in asked for name in own) for own in names])
+def _exact(names: Names, labels: LabelSet, kinds: Names | None) -> np.ndarray:
+    """Which outputs are called what a label is: bool `(n_names, classes)`."""
+    whole = _by_name([own[:1] for own in names])
+    any_name = _by_name(names)
+    any_kind = _by_name(kinds or ())
+    distances = np.full((len(names), len(labels)), np.inf)
+    for i, label in enumerate(labels.names):
+        if outputs := whole.get(label.casefold()):
+            distances[list(outputs), i] = 0
+            continue
+        for asked in {name.casefold() for name in asked_names(labels, i)}:
+            if not labels.synonyms[i]:
+                for output, place in any_kind.get(asked, {}).items():
+                    distances[output, i] = min(distances[output, i], place + 1)
+            distances[list(any_name.get(asked, ())), i] = 0
+    return np.isfinite(distances) & (distances == distances.min(axis=1, keepdims=True))
+
+
+def _by_name(names: Names) -> dict[str, dict[int, int]]:
+    """Each name with the outputs that bear it, and its first place among each one's names."""
+    found = collections.defaultdict(dict)
+    for output, own in enumerate(names):
+        for place, name in enumerate(own):
+            found[name.casefold()].setdefault(output, place)
+    return found

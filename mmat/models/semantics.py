@@ -20,6 +20,7 @@ from mmat.paths import cache_folder
 
 # (probabilities (…, n_image_labels), similarities (n_image_labels, classes)) -> (…, classes)
 EvidenceFunction = Callable[..., keras.KerasTensor]
+SMALLEST_SHARE = 1e-6
 
 
 def label_similarities(
@@ -165,34 +166,25 @@ class Thresholded:
 
 @keras.saving.register_keras_serializable(package="mmat")
 @dataclasses.dataclass(frozen=True)
-class NearestNames:
-    """Evidence by the names nearest to each class: the nearest counts fully, the others less.
+class LikeliestName:
+    """Evidence as the likeliest of the names of each class, for names that may be true together.
 
-    A name weighs `(similarity / the class's largest) ** power`; a class without any similarity gets
-    0. summed: the weighted probabilities are added, for names of which one is true; else the
-    largest is taken, of the `n_names` nearest, for names that may be true together.
+    The class's nearest name counts fully, others by `(similarity / the largest) ** power`; of them
+    the `n_names` nearest are asked. A class without any similarity gets 0.
     Call with probabilities (…, n_names) and similarities (n_names, classes); returns float32
     (…, classes) in [0, 1].
 
     >>> probabilities, similarities = np.float32([[0.75, 0.25]]), np.float32([[0.4, 0], [0.8, 0]])
-    >>> NearestNames(power=1)(probabilities, similarities).numpy().tolist()
-    [[0.625, 0.0]]
-    >>> NearestNames(power=1, summed=False)(probabilities, similarities).numpy().tolist()
+    >>> LikeliestName(power=1)(probabilities, similarities).numpy().tolist()
     [[0.375, 0.0]]
     """
 
     power: float = 16.0
-    summed: bool = True
     n_names: int = 16
 
     def __call__(self, probabilities, similarities):
-        positive = _positive(similarities)
-        largest = ops.max(positive, axis=0)
-        weights = ops.power(positive / ops.where(largest > 0, largest, 1.0), self.power)
-        if self.summed:
-            return similarity_weighted(probabilities, weights)
-        n_names = min(self.n_names, similarities.shape[0])
-        weights, names = ops.top_k(ops.transpose(weights), n_names)  # (classes, n_names)
+        weights = ops.transpose(_relative(similarities, self.power))  # (classes, all names)
+        weights, names = ops.top_k(weights, min(self.n_names, similarities.shape[0]))
         said = ops.take(ops.cast(probabilities, "float32"), names, axis=-1)
         return ops.max(said * weights, axis=-1)
 
@@ -202,6 +194,46 @@ class NearestNames:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+@dataclasses.dataclass(frozen=True)
+class EqualPriors:
+    """Evidence as the sum of the names of each class, as if every class were equally common.
+
+    For names of which one is true. The nearest name counts fully, others by `(similarity / the
+    largest) ** power`. A class of many names (118 breeds of dog) gathers chance from all of them:
+    its odds are divided by those of its share of the names, times those of `prior`.
+    Call with probabilities (…, n_names) and similarities (n_names, classes); returns float32
+    (…, classes) in [0, 1].
+
+    >>> probabilities, similarities = np.float32([[0.5, 0.25, 0.25]]), np.float32(np.eye(3, 2))
+    >>> EqualPriors(prior=1 / 3)(probabilities, similarities).numpy().round(3).tolist()
+    [[0.5, 0.25]]
+    """
+
+    power: float = 16.0
+    prior: float = 0.001
+
+    def __call__(self, probabilities, similarities):
+        weights = _relative(similarities, self.power)
+        share = ops.clip(ops.mean(weights, axis=0), SMALLEST_SHARE, 1.0 - SMALLEST_SHARE)
+        ratio = self.prior / (1.0 - self.prior) * (1.0 - share) / share
+        said = ops.minimum(similarity_weighted(probabilities, weights), 1.0)
+        return said * ratio / (1.0 - said + said * ratio)
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _relative(similarities, power: float):
+    positive = _positive(similarities)
+    largest = ops.max(positive, axis=0)
+    return ops.power(positive / ops.where(largest > 0, largest, 1.0), power)
 
 
 def _positive(similarities):

@@ -8,7 +8,7 @@ the same for every label. The defaults were chosen on the mini corpus's validati
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from mmat.labels import LabelSet
 from mmat.metrics.thresholds import NEVER_FIRES
@@ -17,15 +17,18 @@ from mmat.models.bundle import Bundle
 from mmat.models.encoder import PatchesToFrames
 from mmat.models.joining import WherePresent
 from mmat.models.label_matching import image_kinds, matched_similarities
+from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder, yamnet
 from mmat.models.pretrained.registry import image_network as known_image_network
 from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
-from mmat.models.semantics import NearestNames, sound_label_names
+from mmat.models.semantics import EqualPriors, LikeliestName, sound_label_names
 from mmat.models.video import HoldFrames, LabelMap
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
-THRESHOLD = 0.34
+IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
+COMPETITION = 1.0
+THRESHOLD = 0.047
 N_FRAMES = 8
 
 
@@ -74,7 +77,7 @@ def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
     ('Quarterly tax return',)
     """
     maps = [bundle.model.get_layer(name).map for name in ("sound_map", "label_map")]
-    known = np.any([keras.ops.convert_to_numpy(each).any(axis=0) for each in maps], axis=0)
+    known = np.any([ops.convert_to_numpy(each).any(axis=0) for each in maps], axis=0)
     return tuple(
         name for name, is_known in zip(bundle.labels.names, known, strict=True) if not is_known
     )
@@ -87,9 +90,9 @@ def zero_training_model(
 
     sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
     Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
-    patches, n_sound_labels)`. A moment's score is that at least one sense is right, were they
-    independent; a clip's is its highest moment's. So a sense that is missing, or knows nothing of
-    a label, leaves exactly what the other says.
+    patches, n_sound_labels)`. A label's score at a moment is that at least one sense is right, were
+    they independent, and then the labels compete; a clip's score is pooled of its moments'. So a
+    clip without one sense gets exactly what the other says.
     """
     n_image_labels, _ = image_similarities.shape
     waveform = keras.Input((None, 1), name="waveform")
@@ -100,31 +103,31 @@ def zero_training_model(
     said = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
     said = WherePresent(name="sound_probabilities")([said, has_audio])
     # (batch, patches, n_sound_labels)
-    x = _map(sound_similarities, summed=False, name="sound_map")(said)  # (batch, patches, classes)
+    x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(said)
+    # (batch, patches, classes)
     frame_samples = round(SAMPLE_RATE_HZ / FRAME_HZ)
     to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, frame_samples)
     heard = to_frames([x, waveform])  # (batch, time, classes)
 
-    x = _map(image_similarities, summed=True, name="label_map")(probabilities)
+    x = LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map")(
+        probabilities
+    )
     # (batch, n_frames, classes)
     x = WherePresent(name="seen")([x, has_video])
     seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
 
-    frame = EitherRight(name="frame")([heard, seen])  # (batch, time, classes)
-    frames = {"frame": frame, "audio_frame": heard, "video_frame": seen}
-    clips = {
-        name: layers.GlobalMaxPooling1D(dtype="float32", name=f"{name}_pooled")(
-            x
-        )  # (batch, classes)
-        for name, x in {"clip": frame, "audio": heard, "video": seen}.items()
-    }
+    both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
+    outputs = {"sound_probabilities": said}
+    for clip, frame, x in (
+        ("clip", "frame", both),
+        ("audio", "audio_frame", heard),
+        ("video", "video_frame", seen),
+    ):
+        outputs[frame] = Competing(COMPETITION, name=frame)(x)  # (batch, time, classes)
+        # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
+        outputs[clip] = mean_pooling(outputs[frame])
     inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
-    outputs = {**clips, **frames, "sound_probabilities": said}
     return keras.Model(inputs, outputs, name="zero_training")
-
-
-def _map(similarities: np.ndarray, summed: bool, name: str) -> LabelMap:
-    return LabelMap(similarities, NearestNames(summed=summed), name=name)
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -146,3 +149,30 @@ class EitherRight(layers.Layer):
 
     def compute_output_shape(self, input_shapes):
         return input_shapes[0]
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class Competing(layers.Layer):
+    """Labels that are asked for together compete: `x · (x / the highest at that moment) ** power`.
+
+    `(batch, time, classes)` in [0, 1] to the same shape. The highest keeps its score, and so does
+    a label that is asked for alone; a weaker one must be the surer of itself, since networks give
+    half a thought to whatever resembles what they hear.
+
+    >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
+    [[[0.5, 0.125, 0.0]]]
+    """
+
+    def __init__(self, power: float = 1.0, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.power = power
+
+    def call(self, scores):
+        highest = ops.max(scores, axis=-1, keepdims=True)
+        return scores * ops.power(scores / ops.where(highest > 0, highest, 1.0), self.power)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"power": self.power}

@@ -1,0 +1,215 @@
+"""Tagging the mini corpus without any training, against YAMNet alone with its names matched.
+
+    python experiments/zero_training.py     3 to 7 minutes on 2 cores; prints docs/zero_training.md's
+                                            tables and writes runs/zero_training/report.json
+
+Labels are asked for by their names alone, as a user types them. Defaults are chosen on validation;
+every threshold is tuned there and in the same way, the baseline's too: one for all labels (the
+headline, chosen in advance), and one a label. What the networks said is kept beside the report;
+after a change of the tagger, remove that folder.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+
+import numpy as np
+import tabulate
+from mini import prepare_shards
+from reporting import CLASS_THRESHOLDS, SHARED_THRESHOLD, Scores
+
+from mmat.data.datasets import read_arrays
+from mmat.errors import atomic_path
+from mmat.fetch.mini import mini_groups, mini_labels
+from mmat.labels import LabelSet
+from mmat.metrics.bootstrap import mean_intervals, paired_difference
+from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
+from mmat.metrics.thresholds import best_single_threshold, fire
+from mmat.models.encoder import PatchesToFrames
+from mmat.models.pooling import MILPooling
+from mmat.models.pretrained.audio_registry import yamnet
+from mmat.models.semantics import EqualPriors, LikeliestName
+from mmat.models.zero_training import THRESHOLD, Competing, EitherRight, zero_training_bundle
+from mmat.training import predict
+
+SPLITS = ("validation", "test")
+POOLED_BY = ("mean_pooling", "linear_softmax", "exponential_softmax", "max_pooling")
+PICTURE_WEIGHTS = (0.2, 0.3, 0.5, 1.0)
+COMPETITIONS = (0.0, 0.5, 1.0)
+IMAGE_PRIORS = (0.001, 0.002, 0.005, 0.01)
+FIRST_NAME, EVERY_NAME = "YAMNet alone, whole or first name", "YAMNet alone, best of all names"
+FUSED, WITH_SYNONYMS = "fused", "fused, with the label file's synonyms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default="runs/zero_training", help="folder of the results")
+    folder = pathlib.Path(parser.parse_args().out)
+    labels = mini_labels()
+    names_alone = said_by(LabelSet.of(labels.names), folder / "names_alone.npz")
+    with_synonyms = said_by(labels, folder / "with_synonyms.npz")
+    truth = {split: names_alone[f"{split} truth"] for split in SPLITS}
+    grid = choices([names_alone, with_synonyms], truth["validation"])
+    clips = {
+        FIRST_NAME: matched_by_name(names_alone, labels.names, lambda parts: parts[:1]),
+        EVERY_NAME: matched_by_name(names_alone, labels.names, lambda parts: parts),
+        **{name: of_splits(names_alone, name) for name in ("audio", "video")},
+        FUSED: of_splits(names_alone, "clip"),
+        WITH_SYNONYMS: of_splits(with_synonyms, "clip"),
+    }
+    groups = [mini_groups()[clip] for clip in names_alone["test ids"]]
+    report = {"systems": {}, "gains": {}, "grid on validation": grid}
+    for how in (SHARED_THRESHOLD, CLASS_THRESHOLDS):
+        tuned = {
+            name: Scores.tuned(truth["validation"], own["validation"], own["test"], how)
+            for name, own in clips.items()
+        }
+        report["systems"][how] = {
+            name: figures(truth["test"], scores, groups) for name, scores in tuned.items()
+        }
+        report["gains"][how] = gains(truth["test"], tuned, groups)
+    fired = fire(clips[FUSED]["test"], THRESHOLD)
+    at_default = float(precision_recall_f1(truth["test"], fired).f1)
+    report["fused at the default threshold"] = {"threshold": THRESHOLD, "f1": at_default}
+    with atomic_path(folder / "report.json") as part:
+        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    show(report)
+
+
+def said_by(labels: LabelSet, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """What the tagger of these labels says of validation and test; computed once, then kept."""
+    if not path.exists():
+        shards = prepare_shards(mini_labels())
+        bundle = zero_training_bundle(labels)
+        maps = {"image_similarities": "label_map", "sound_similarities": "sound_map"}
+        said = {key: np.asarray(bundle.model.get_layer(name).map) for key, name in maps.items()}
+        for split in SPLITS:
+            data = read_arrays(shards, split)
+            said |= {f"{split} {name}": x for name, x in predict(bundle.model, data).items()}
+            for name in ("image_probabilities", "has_video"):
+                said[f"{split} {name}"] = data[name]
+            said[f"{split} truth"] = data["weak_labels"] > 0
+            said[f"{split} ids"] = np.array(data["ids"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as part, open(part, "wb") as file:
+            np.savez_compressed(file, **said)
+    return dict(np.load(path, allow_pickle=False))
+
+
+def of_splits(said: dict, name: str) -> dict[str, np.ndarray]:
+    return {split: said[f"{split} {name}"] for split in SPLITS}
+
+
+def matched_by_name(said: dict, names, parts_of) -> dict[str, np.ndarray]:
+    """YAMNet's clip means where its name, or the first of its names, is one of the label's."""
+    known = {}
+    for position, name in enumerate(yamnet.labels()):
+        known.setdefault(name.split(", ")[0].casefold(), position)
+    known |= {name.casefold(): position for position, name in enumerate(yamnet.labels())}
+    found = {}
+    for split in SPLITS:
+        means = said[f"{split} sound_probabilities"].mean(axis=1)  # (clips, 521)
+        columns = []
+        for name in names:
+            called = [name] if name.casefold() in known else parts_of(name.split(", "))
+            columns.append(np.max([means[:, known[each.casefold()]] for each in called], axis=0))
+        found[split] = np.stack(columns, axis=1)
+    return found
+
+
+def choices(told: list[dict], truth: np.ndarray) -> list[dict]:
+    """The grid on validation, best first: by the mean F1 of both ways to give the labels."""
+    rows = []
+    for prior, weight in itertools.product(IMAGE_PRIORS, PICTURE_WEIGHTS):
+        both = [either(said, weight, prior) for said in told]
+        for power, pooling in itertools.product(COMPETITIONS, POOLED_BY):
+            found = []
+            for scores in both:
+                scores = np.asarray(MILPooling(pooling)(Competing(power)(scores)))
+                threshold = best_single_threshold(truth, scores)
+                f1 = precision_recall_f1(truth, fire(scores, threshold)).f1
+                found.append((f1, mean_average_precision(truth, scores), threshold))
+            f1, mean_ap, _ = np.mean(found, axis=0)
+            row = {"pooling": pooling, "competition": power, "picture_weight": weight}
+            row |= {"image_prior": prior, "f1": f1, "mean_average_precision": mean_ap}
+            rows.append(row | {"thresholds": ", ".join(f"{each[2]:.3f}" for each in found)})
+    return sorted(rows, key=lambda row: -row["f1"])
+
+
+def either(said: dict, weight: float, prior: float) -> np.ndarray:
+    """What either sense says of validation before labels compete: (clips, time, classes)."""
+    patches = LikeliestName()(said["validation sound_probabilities"], said["sound_similarities"])
+    to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, hop_samples=1600)
+    n_samples = 1600 * said["validation frame"].shape[1]
+    heard = np.asarray(to_frames([patches, np.zeros((1, n_samples, 1), np.float32)]))
+    images = said["validation image_probabilities"], said["image_similarities"]
+    seen = weight * np.asarray(EqualPriors(prior=prior)(*images))
+    seen *= said["validation has_video"][:, None, None]
+    steps = np.arange(heard.shape[1]) * seen.shape[1] // heard.shape[1]
+    return np.asarray(EitherRight()([heard, seen[:, steps]]))
+
+
+def figures(truth: np.ndarray, scores: Scores, groups: list[str]) -> dict:
+    """A system's test figures with their 95 % intervals, by clip and by source group."""
+    training = (fire(scores.test, scores.thresholds), scores.test)
+    by = {
+        "clip": mean_intervals(truth, [training]),
+        "group": mean_intervals(truth, [training], groups),
+    }
+    found = {"validation_f1": scores.validation_f1, "thresholds": scores.thresholds.tolist()}
+    for name in ("f1", "precision", "recall", "mean_average_precision"):
+        found[name] = by["clip"][name].estimate
+        found[f"{name}_interval"] = {key: each[name][1:] for key, each in by.items()}
+    return found
+
+
+def gains(truth: np.ndarray, tuned: dict[str, Scores], groups: list[str]) -> dict:
+    """By how much F1 each fusion is above each baseline and above the sound alone, in pairs."""
+    fired = {name: (fire(own.test, own.thresholds), own.test) for name, own in tuned.items()}
+    return {
+        f"{system} over {name}": {
+            by: paired_difference(truth, fired[name], fired[system], each)["f1"]._asdict()
+            for by, each in (("clip", None), ("group", groups))
+        }
+        for system in (FUSED, WITH_SYNONYMS)
+        for name in (FIRST_NAME, EVERY_NAME, "audio")
+    }
+
+
+def show(report: dict) -> None:
+    grid = report["grid on validation"]
+    best = {(row["pooling"], row["competition"]): row for row in reversed(grid)}
+    rows = [[*row.values()] for row in sorted(best.values(), key=lambda row: -row["f1"])]
+    head = ["best of each pooling", "competition", "picture weight", "image prior"]
+    head += ["validation F1", "validation mAP", "thresholds"]
+    print(tabulate.tabulate(rows, head, floatfmt=".3f", tablefmt="github"))
+    for how, systems in report["systems"].items():
+        rows = []
+        for name, own in systems.items():
+            ends = [
+                "{:.1f} to {:.1f}".format(*(100 * end for end in own["f1_interval"][by]))
+                for by in ("clip", "group")
+            ]
+            numbers = [100 * own[key] for key in ("validation_f1", "f1")]
+            rest = [100 * own[key] for key in ("precision", "recall", "mean_average_precision")]
+            rows.append([name, *numbers, *ends, *rest])
+        head = ["%", "validation F1", "test F1", "95 % by clip", "by group"]
+        head += ["precision", "recall", "mAP"]
+        print(f"\nthresholds: {how}")
+        print(tabulate.tabulate(rows, head, floatfmt=".1f", tablefmt="github"))
+        for name, gain in report["gains"][how].items():
+            for by, own in gain.items():
+                print(
+                    f"{name}: {100 * own['estimate']:+.1f} points of F1, 95 % "
+                    f"{100 * own['low']:+.1f} to {100 * own['high']:+.1f} by {by}"
+                )
+    print(
+        "\nat the default threshold {threshold:g}: F1 {f1:.3f}".format(
+            **report["fused at the default threshold"]
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
