@@ -13,10 +13,12 @@ def take(path_png: pathlib.Path) -> None:
     """Tag the fire engine, and take a picture of the whole page."""
     with tempfile.TemporaryDirectory() as folder, serving(port=None) as address:
         clip = write_clip(pathlib.Path(folder))
-        with chromium() as browser:
+        with chromium(with_microphone=False) as browser:
             visit = Visit(browser, address, color_scheme="light")
             visit.upload(clip)
             print(visit.tag())
+            visit.page.mouse.move(0, 0)
+            visit.page.wait_for_timeout(2000)  # what fades in is there
             visit.page.screenshot(path=path_png, full_page=True)
 
 
