@@ -59,6 +59,8 @@ INPUTS = {
 class Served:
     """What `serve` gives: `signatures`, name → function by keywords, and the module they need.
 
+    The functions take keywords alone, as those of a loaded SavedModel do.
+
     Hold it as long as one of its functions is called, as one holds a loaded SavedModel.
     """
 
@@ -146,18 +148,18 @@ def _with_images(answer, images: HubImageClassifier):
 def _hearing(answer, network: ImageNetwork):
     n_labels = network.n_outputs - network.background_offset
 
-    def audio_only(waveform):
-        batch = tf.shape(waveform)[0]
+    def audio_only(**inputs):
+        batch = tf.shape(inputs["waveform"])[0]
         nothing = tf.zeros(tf.stack([batch, 1, n_labels]))
         yes, no = tf.fill([batch], True), tf.fill([batch], False)
-        return answer(waveform=waveform, image_probabilities=nothing, has_audio=yes, has_video=no)
+        return answer(image_probabilities=nothing, has_audio=yes, has_video=no, **inputs)
 
     return tf.function(audio_only).get_concrete_function(waveform=INPUTS["waveform"])
 
 
 def _wav_reading(hear):
-    def tag_wav(wav):
-        return hear(waveform=decode_wav(wav))
+    def tag_wav(**inputs):
+        return hear(waveform=decode_wav(inputs["wav"]))
 
     return tf.function(tag_wav).get_concrete_function(wav=tf.TensorSpec((), tf.string, "wav"))
 

@@ -16,8 +16,8 @@ def tflite_log_mel(model: keras.Model, n_samples: int):
     """Return a function from a waveform `(1, n_samples, 1)` to a model's decibels.
 
     They are float32 `(1, frames, mel_bands, 1)`, those that enter the model's band normalization:
-    equal to `mmat.models.features.log_mel`, but for what lies more than about 70 dB under the
-    clip's maximum, where float32 has no more digits. `model` is an audio branch with a log-mel.
+    equal to `mmat.models.features.log_mel`, but for what lies more than 55 dB under a pure
+    tone, where float32 has no more digits. `model` is an audio branch with a log-mel.
 
     >>> from mmat.models.audio import audio_branch
     >>> decibels = tflite_log_mel(audio_branch(2), n_samples=16000)

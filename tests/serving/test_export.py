@@ -1,10 +1,13 @@
 """What an export answers, in a process of its own that has TensorFlow and NumPy alone."""
 
+import io
+import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
 from mmat.errors import InputError
@@ -13,10 +16,12 @@ from mmat.models.audio import audio_branch
 from mmat.models.bundle import Bundle, load_bundle
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
+from mmat.models.zero_training import zero_training_bundle
 from mmat.serving.export import export_saved_model
 
 pytest_plugins = ["tests.serving.tiny"]
 
+FIRST_LANE_PYTHON = pathlib.Path(__file__).parents[2] / ".venv" / "bin" / "python"
 # Nothing of mmat, Kapre or TF-Hub can be imported there.
 ASK = """
 import sys
@@ -28,10 +33,19 @@ import tensorflow as tf
 for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3):
     model = tf.saved_model.load(folder)
     inputs = {name: tf.constant(x) for name, x in np.load(asked).items()}
+    wav = inputs.pop("wav").numpy().tobytes()
     facts = {"fact_" + name: x.numpy() for name, x in model.signatures["labels"]().items()}
     facts["fact_labels"] = facts["fact_labels"].astype(str)
     scores = {name: x.numpy() for name, x in model.signatures["serving_default"](**inputs).items()}
-    np.savez(answered, **facts, **scores)
+    wav_scores = {}
+    if "tag_wav" in model.signatures:
+        tag_wav = model.signatures["tag_wav"]
+        wav_scores = {"wav_" + name: x.numpy() for name, x in tag_wav(wav=tf.constant(wav)).items()}
+        try:
+            tag_wav(wav=tf.constant(wav[:99]))
+        except Exception as error:
+            wav_scores["wav_refusal"] = str(error)
+    np.savez(answered, **facts, **scores, **wav_scores)
 """
 
 
@@ -39,8 +53,12 @@ for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3):
 def inputs() -> dict:
     """Three clips of 1.23 s with pictures of no square shape: both senses, sound, pictures."""
     rng = np.random.default_rng(1)
+    samples = rng.normal(0, 3000, (3, 19680, 1)).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, samples[1], 16000, format="WAV", subtype="PCM_16")
     return {
-        "waveform": rng.normal(0, 0.1, (3, 19680, 1)).astype(np.float32),
+        "wav": np.frombuffer(file.getvalue(), np.uint8),  # of the clip that is heard alone
+        "waveform": samples / np.float32(2**15),
         "frames": rng.integers(0, 256, (3, 4, 60, 90, 3), np.uint8),
         "has_audio": np.array([True, True, False]),
         "has_video": np.array([True, False, True]),
@@ -49,19 +67,37 @@ def inputs() -> dict:
 
 @pytest.fixture(scope="module")
 def models(bundles) -> dict[str, Bundle]:
-    """The tiny models, and an audio branch that computes in low precision."""
+    """The tiny models, one that computes in low precision, and one without training."""
     low = Bundle(audio_branch(2, dtype="mixed_bfloat16"), LabelSet.of("ab"), np.float32([0.4, 0.6]))
-    return {name: load_bundle(folder) for name, folder in bundles.items()} | {"low": low}
+    models = {name: load_bundle(folder) for name, folder in bundles.items()}
+    models |= {"low": low, "zero_training": zero_training_bundle(LabelSet.of(["Dog", "Siren"]))}
+    return models | {"made in the first lane": models["fused"]}
 
 
 @pytest.fixture(scope="module")
-def answers(models, exports, inputs, tmp_path_factory) -> dict[str, dict]:
+def first_lane_export(bundles, exports, tmp_path_factory) -> pathlib.Path:
+    """The fused model exported by the older TensorFlow, whichever this one is."""
+    if tf.__version__.startswith("2.17."):
+        return exports["fused"]
+    if not FIRST_LANE_PYTHON.exists():
+        pytest.skip("the first lane's environment is not there; run `make venv`")
+    folder = tmp_path_factory.mktemp("first") / "lane"
+    command = [FIRST_LANE_PYTHON, "-m", "mmat", "export", bundles["fused"], "--out", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(models, exports, first_lane_export, inputs, tmp_path_factory) -> dict[str, dict]:
     """What each export answers in another process; one for all, since TensorFlow starts slowly."""
     folder = tmp_path_factory.mktemp("answers")
-    exports = exports | {"low": export_saved_model(models["low"], folder / "low")}
+    exports = exports | {"made in the first lane": first_lane_export}
+    for name in ("low", "zero_training"):
+        exports[name] = export_saved_model(models[name], folder / name)
     arguments = []
     for name, model in models.items():
-        taken = set(model.model.input) - {"image_probabilities"}
+        taken = set(model.model.input) - {"image_probabilities"} | {"wav"}
         taken |= {"frames"} if "image_probabilities" in model.model.input else set()
         np.savez(folder / f"{name}-asked.npz", **{key: inputs[key] for key in taken})
         arguments += [exports[name], folder / f"{name}-asked.npz", folder / f"{name}.npz"]
@@ -71,23 +107,52 @@ def answers(models, exports, inputs, tmp_path_factory) -> dict[str, dict]:
     return {name: dict(np.load(folder / f"{name}.npz")) for name in models}
 
 
+def keras_says(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
+    """What the model itself answers, and what it was told of the pictures."""
+    images = HubImageClassifier.of(image_network("efficientnet_lite0"))
+    seen = inputs["has_video"] | ("has_video" not in bundle.model.input)
+    given = np.asarray(images(inputs["frames"])) * seen[:, None, None]
+    known = inputs | {"image_probabilities": given}
+    said = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
+    return said | {key: known[key] for key in bundle.model.input if key == "image_probabilities"}
+
+
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("fused", 1e-5), ("audio", 1e-5), ("video", 1e-5), ("low", 2e-2)]
+    ("name", "tolerance"),
+    [
+        ("fused", 1e-5),
+        ("audio", 1e-5),
+        ("video", 1e-5),
+        ("low", 2e-2),
+        ("zero_training", 1e-5),
+        ("made in the first lane", 1e-5),
+    ],
 )
 def test_answers_elsewhere_as_keras_does(name, tolerance, models, inputs, answers):
     bundle, found = models[name], answers[name]
-    images = HubImageClassifier.of(image_network("efficientnet_lite0"))
-    known = inputs | {"image_probabilities": images(inputs["frames"])}
-    expected = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
-    if "image_probabilities" in bundle.model.input:
-        given = np.asarray(known["image_probabilities"])
-        present = inputs["has_video"] | ("has_video" not in bundle.model.input)
-        expected["image_probabilities"] = given * present[:, None, None]
-    assert {key for key in found if not key.startswith("fact_")} == {*expected, "fired"}
+    expected = keras_says(bundle, inputs)
+    own = {key for key in found if not key.startswith(("fact_", "wav_"))}
+    assert own == {*expected, "fired"}
     for key, scores in expected.items():
         assert found[key].dtype == np.float32
         np.testing.assert_allclose(found[key], scores, atol=tolerance, err_msg=key)
     np.testing.assert_array_equal(found["fired"], found["clip"] >= bundle.thresholds)
+
+
+def test_a_wav_is_answered_or_refused_in_words(answers):
+    heard_alone = 1
+    for name, found in answers.items():
+        said = {key.removeprefix("wav_") for key in found if key.startswith("wav_")}
+        if name == "video":
+            assert not said
+            continue
+        own = {key for key in found if not key.startswith(("fact_", "wav_"))}
+        assert said == own | {"refusal"}
+        assert "[tag_wav: cut off: 55 of 39360 data bytes, where" in str(found["wav_refusal"])
+        for key in ("clip", "frame"):
+            atol = 2e-2 if name == "low" else 1e-5
+            alone = found[key][heard_alone]
+            np.testing.assert_allclose(found[f"wav_{key}"][0], alone, atol=atol, err_msg=name)
 
 
 def test_says_what_it_knows(models, answers):
@@ -95,13 +160,14 @@ def test_says_what_it_knows(models, answers):
         assert found["fact_labels"].tolist() == list(models[name].labels.names)
         np.testing.assert_array_equal(found["fact_thresholds"], models[name].thresholds)
         assert (found["fact_clip_seconds"], found["fact_sample_rate_hz"]) == (10.0, 16000)
-        pictures = (2, 224) if name in ("video", "fused") else (0, 0)
+        sees = "image_probabilities" in models[name].model.input
+        pictures = (models[name].n_frames, 224) if sees else (0, 0)
         assert (found["fact_n_frames"], found["fact_image_size_px"]) == pictures
 
 
 def test_absence_is_told_and_not_faked(exports, inputs):
     answer = tf.saved_model.load(str(exports["fused"])).signatures["serving_default"]
-    given = {name: tf.constant(x) for name, x in inputs.items()}
+    given = {name: tf.constant(x) for name, x in inputs.items() if name != "wav"}
     black = given | {"frames": tf.zeros((3, 1, 5, 7, 3), tf.uint8)}
     full, without = answer(**given), answer(**black)
     heard_alone = 1
@@ -115,7 +181,13 @@ def test_labels_and_card_lie_inside(exports, bundles):
     bundle = load_bundle(bundles["fused"])
     assert LabelSet.from_csv(exports["fused"] / "assets" / "labels.csv") == bundle.labels
     card = (exports["fused"] / "README.md").read_text(encoding="utf-8")
-    for words in ("| Cat, kitten | 0.500 |", "Apache-2.0", "## Intended use", "`has_video`"):
+    for words in (
+        "| Cat, kitten | 0.500 |",
+        "Apache-2.0",
+        "## Intended use",
+        "`has_video`",
+        "| `tag_wav` | `wav` |",
+    ):
         assert words in card
     assert "image network" not in (exports["audio"] / "README.md").read_text(encoding="utf-8")
 
