@@ -1,7 +1,7 @@
 """Tagging the mini corpus without any training, against YAMNet alone with its names matched.
 
-    python experiments/zero_training.py     3 to 7 minutes on 2 cores; prints docs/zero_training.md's
-                                            tables and writes runs/zero_training/report.json
+    python experiments/zero_training.py    3 to 7 minutes on 2 cores; prints docs/zero_training.md's
+                                           tables and writes runs/zero_training/report.json
 
 Labels are asked for by their names alone, as a user types them. Defaults are chosen on validation;
 every threshold is tuned there and in the same way, the baseline's too: one for all labels (the

@@ -9,6 +9,8 @@ from mmat.labels import LabelSet
 from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import (
+    EqualPriors,
+    LikeliestName,
     Sharpened,
     Thresholded,
     label_similarities,
@@ -115,7 +117,35 @@ def test_evidence_is_what_its_definition_says(way, case):
     np.testing.assert_allclose(evidence, by_hand(way, *case), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=30, deadline=None)
+@given(case=probabilities_and_similarities(), power=st.floats(0.5, 20))
+def test_the_nearest_name_counts_fully_and_the_likeliest_speaks(case, power):
+    probabilities, similarities = case
+    positive = np.clip(similarities, 0, 1).astype(np.float64)
+    largest = positive.max(axis=0)
+    weights = (positive / np.where(largest > 0, largest, 1)) ** power
+    expected = (probabilities[..., :, None] * weights).max(axis=-2)
+    answer = LikeliestName(power, n_names=16)(*case)
+    np.testing.assert_allclose(answer, expected, rtol=1e-3, atol=1e-5)
+    assert not keras.ops.convert_to_numpy(answer)[..., largest == 0].any()
+
+
+def test_of_many_names_the_nearest_are_asked():
+    similarities = np.float32([[0.9], [0.8], [0.7]])
+    answer = LikeliestName(power=1.0, n_names=2)(np.float32([[0.0, 0.0, 1.0]]), similarities)
+    assert float(answer[0, 0]) == 0
+
+
+def test_with_equal_priors_a_broad_class_gathers_no_chance():
+    """Where the picture says nothing, each class is as likely as its prior, however broad."""
+    similarities = np.zeros((100, 3), np.float32)
+    similarities[:60, 0] = similarities[60:61, 1] = 1
+    nothing, sure = np.full((1, 100), 0.01, np.float32), np.eye(100, dtype=np.float32)[:1]
+    answer = np.asarray(EqualPriors(prior=0.02)(np.concatenate([nothing, sure]), similarities))
+    np.testing.assert_allclose(answer, [[0.02, 0.02, 0], [1, 0, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("way", [*WAYS, LikeliestName(3.0, n_names=2), EqualPriors(3.0)])
 def test_ways_work_in_a_saved_model(way, tmp_path):
     """They are registered, so a layer that holds one can be saved, and loaded in safe mode."""
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(way))
