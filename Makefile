@@ -85,7 +85,7 @@ test-long: fetch  ## the tests that take minutes, which `make test` leaves out
 .PHONY: test-page
 test-page: fetch  ## the page of `mmat app` in a real browser, Debian's chromium
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update && \
-		apt-get install --yes --no-install-recommends chromium; } || \
+		apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } || \
 		{ echo "mmat: the browser chromium is not there; install it (Debian: chromium)" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/page
 

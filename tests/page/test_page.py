@@ -101,6 +101,9 @@ def test_without_a_clip_or_labels_the_page_says_what_is_missing(visit, fire_engi
     visit.upload(fire_engine)
     visit.labels.fill(" ; ")
     assert "labels: there are none; type some" in visit.tag()
+    visit.labels.fill("Siren")
+    assert "fired." in visit.tag()
+    assert uploads() == []
 
 
 def test_a_recording_is_tagged(visit):
