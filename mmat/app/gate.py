@@ -1,9 +1,15 @@
-"""What stands before the page's server: limits on uploads, and headers for the browser."""
+"""What stands before the page's server: what may be sent, and headers for the browser.
+
+Gradio's server can do more than this page needs, such as convert a film or edit the page.
+"""
 
 from mmat.app.guard import Guard
 
 UPLOADS_AT_ONCE = 8  # so many of the largest size may lie on the disk
 _FORM_BYTES = 1 << 16  # of a form around its file
+_REQUEST_BYTES = 1 << 18  # of anything else: labels, and where an upload lies
+UPLOAD = "/gradio_api/upload"
+SENT = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/tag", "/gradio_api/cancel")
 HEADERS = {
     # The browser itself asks no other host for anything, whatever a page's parts would like.
     "content-security-policy": (
@@ -31,17 +37,24 @@ class Gate:
                 event = event | {"headers": [*event.get("headers", ()), *added]}
             await send(event)
 
-        if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
-            refusal = self._refusal(dict(scope["headers"]).get(b"content-length", b""))
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            length = dict(scope["headers"]).get(b"content-length", b"")
+            refusal = self._refusal(scope["method"], scope["path"].rstrip("/"), length)
             if refusal:
                 return await _refuse(send_with_headers, *refusal)
         await self.app(scope, receive, send_with_headers)
 
-    def _refusal(self, length: bytes) -> tuple[int, str] | None:
-        """Return status and words where an upload of so many bytes is not taken."""
+    def _refusal(self, method: str, path: str, length: bytes) -> tuple[int, str] | None:
+        """Return status and words where what is sent, of so many bytes, is not taken."""
         limits = self.guard.limits
+        if method != "POST" or path not in SENT:
+            return 404, "the page takes nothing here"
         if not length.isdigit():
-            return 411, "the upload does not say how long it is"
+            return 411, "the request does not say how long it is"
+        if path != UPLOAD:
+            if int(length) > _REQUEST_BYTES:
+                return 413, "the request is too large"
+            return None
         if int(length) > limits.bytes + _FORM_BYTES:
             return 413, f"the file is larger than {limits.megabytes:g} MB, the most this page takes"
         if self.guard.sweep() + int(length) > UPLOADS_AT_ONCE * limits.bytes:

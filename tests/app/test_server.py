@@ -110,6 +110,20 @@ def test_what_is_too_large_is_refused_before_it_is_taken(address):
     assert uploads() == []
 
 
+@pytest.mark.parametrize(
+    "path", ["process_recording", "vibe-edit", "vibe-code", "component_server", "run/tag", "login"]
+)
+def test_what_else_gradio_can_do_is_not_there(address, path):
+    said = requests.post(f"{address}gradio_api/{path}", json={})
+    assert (said.status_code, said.text) == (404, "the page takes nothing here")
+    assert requests.delete(f"{address}gradio_api/{path}").status_code == 404
+
+
+def test_a_request_without_end_is_refused(address):
+    said = requests.post(f"{address}gradio_api/queue/join", data=b"x" * 300_000)
+    assert said.status_code == 413
+
+
 def test_the_disk_has_a_limit_too(address, tmp_path):
     """Uploads that nobody asks about."""
     url, statuses = f"{address}gradio_api/upload", []
