@@ -56,6 +56,8 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
         longest = tagger.clip_seconds
         raise InputError(f"a hop of {hop_seconds:g} s is not within 0.1 and {longest:g} s")
     n_bytes = 2 * round(hop_seconds * rate_hz)
+    # The first answer of a model takes seconds: it is not the stream that is to wait for it.
+    tagger.ask(Media(np.zeros(SAMPLE_RATE_HZ, np.float32), None, 1.0))
     sound = Sound(resampled_blocks(_pcm(stream, n_bytes), rate_hz, chunk_samples=1))
     end, heard = hop_seconds, 0.0
     while not sound.ended:
