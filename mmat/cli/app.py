@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     limits = Limits(arguments.max_megabytes, arguments.max_seconds)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
         say("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
-    with serving(arguments.model, arguments.host, arguments.port or None, limits) as address:
-        with contextlib.suppress(KeyboardInterrupt):
-            print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
-            threading.Event().wait()
+    page = serving(arguments.model, arguments.host, arguments.port or None, limits)
+    with page as address, contextlib.suppress(KeyboardInterrupt):
+        print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
+        threading.Event().wait()
     return 0
 
 
