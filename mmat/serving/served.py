@@ -45,6 +45,7 @@ from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.models.video import LabelMap
+from mmat.serving.served_gru import projected_grus
 from mmat.serving.wav import decode_wav
 
 INPUTS = {
@@ -123,7 +124,8 @@ def _answers(model, thresholds: np.ndarray):
         return outputs
 
     specs = {name: tf.TensorSpec(x.shape, x.dtype, name) for name, x in model.input.items()}
-    return tf.function(answer).get_concrete_function(**specs)
+    with projected_grus(model):
+        return tf.function(answer).get_concrete_function(**specs)
 
 
 def _images(network: ImageNetwork) -> HubImageClassifier:

@@ -25,6 +25,7 @@ from mmat.errors import InputError, atomic_path
 from mmat.models.bundle import LABELS_FILE, Bundle
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.serving.card import model_card
+from mmat.serving.served_gru import projected_grus
 from mmat.serving.tflite_mel import tflite_log_mel
 
 SUFFIX, INT8 = ".tflite", "int8"
@@ -76,7 +77,8 @@ def _audio_answer(bundle: Bundle) -> tf.Module:
     # The variables alone: given the Keras model, the converter does not find their values.
     module.tracked = [variable.value for variable in rest.variables]
     spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
-    module.signature = tf.function(answer).get_concrete_function(waveform=spec)
+    with projected_grus(rest):
+        module.signature = tf.function(answer).get_concrete_function(waveform=spec)
     return module
 
 

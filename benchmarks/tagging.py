@@ -1,0 +1,140 @@
+"""10 s of sound from a file to scores, warm: where the milliseconds go.
+
+    python benchmarks/tagging.py
+
+Files of 10 s: WAV at 16 kHz, and 44.1 kHz of two channels as WAV, FLAC and MP3. The model is the
+936,041-parameter audio branch with 17 classes, untrained, since its weights' values cost nothing.
+Parts: reading and resampling the file, log-mel, the network up to the frame scores, pooling, each a
+graph of its own. Wholes: the file through the export's `audio_only`, through its `tag_wav`, and
+through `Tagger.tag` with its windows and events. All run in turn, on files in the system's cache;
+medians of wall-clock time with the least and the most. The least is what a machine without other
+work takes.
+"""
+
+import argparse
+import os
+import pathlib
+import platform
+import statistics
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import soundfile
+import tensorflow as tf
+from tabulate import tabulate
+
+from mmat.data.media import read_audio
+from mmat.labels import LabelSet
+from mmat.models.audio import audio_branch
+from mmat.models.bundle import Bundle
+from mmat.serving.export import export_saved_model
+from mmat.serving.tagger import Tagger
+from mmat.serving.tflite import export_tflite
+from mmat.serving.tflite_run import TFLiteTagger
+
+SECONDS, N_CLASSES = 10, 17
+FILES = {"16 kHz.wav": (16000, 1), "a.wav": (44100, 2), "a.flac": (44100, 2), "a.mp3": (44100, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=20, help="runs of each, interleaved")
+    rounds = parser.parse_args().rounds
+    labels = LabelSet.of(f"class {number}" for number in range(N_CLASSES))
+    model = audio_branch(N_CLASSES)
+    bundle = Bundle(model, labels, np.full(N_CLASSES, 0.5, np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        files = write_sounds(folder)
+        export = export_saved_model(bundle, folder / "export")
+        kinds = ("", "int8")
+        lite = {kind: export_tflite(bundle, folder / f"{kind}.tflite", kind) for kind in kinds}
+        parts = {f"read {path.name}": bind(read_audio, path) for path in files}
+        parts |= network_parts(model, read_audio(files[0]))
+        parts |= wholes(export, files)
+        parts |= {
+            f"TensorFlow Lite {kind or 'float32'}, {threads} thread{'s' * (threads > 1)}": bind(
+                TFLiteTagger(path, threads), as_batch(read_audio(files[0]))
+            )
+            for kind, path in lite.items()
+            for threads in (1, 2)
+        }
+        times = interleaved(parts, rounds)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
+    rows = [
+        [name, f"{statistics.median(ms):.1f}", f"{min(ms):.1f}", f"{max(ms):.1f}"]
+        for name, ms in times.items()
+    ]
+    print(tabulate(rows, ["10 s of sound", "ms", "least", "most"], "github"))
+
+
+def write_sounds(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Write a tone that wanders, in noise."""
+    paths = []
+    for name, (rate_hz, channels) in FILES.items():
+        seconds = np.arange(SECONDS * rate_hz) / rate_hz
+        tone = 0.3 * np.sin(2 * np.pi * (300 * seconds + 200 * np.sin(seconds)))
+        noise = 0.02 * np.random.default_rng(0).standard_normal((len(seconds), channels))
+        paths.append(folder / name)
+        soundfile.write(paths[-1], (tone[:, None] + noise).astype(np.float32), rate_hz)
+    return paths
+
+
+def network_parts(model: keras.Model, waveform: np.ndarray) -> dict:
+    """Return the model cut in three, each with what the one before gives it."""
+    mel_out, frame = model.get_layer("band_normalization").input, model.output["frame"]
+    cuts = {
+        "log-mel": keras.Model(model.input, mel_out),
+        "network": keras.Model(mel_out, frame),
+        "pooling": keras.Model(frame, model.output["clip"]),
+    }
+    x, parts = {"waveform": as_batch(waveform)}, {}
+    for name, part in cuts.items():
+        run = tf.function(lambda x, part=part: part(x, training=False))
+        parts[name] = bind(lambda run, x: run(x).numpy(), run, x)
+        x = run(x)
+    return parts
+
+
+def wholes(export: pathlib.Path, files: list[pathlib.Path]) -> dict:
+    loaded, tagger = tf.saved_model.load(str(export)), Tagger(export)
+
+    def through_export(path):
+        # The loaded model is named here, since its signatures alone do not hold its variables.
+        said = loaded.signatures["audio_only"](waveform=as_batch(read_audio(path)))
+        return said["frame"].numpy()
+
+    def through_tag_wav(path):
+        said = loaded.signatures["tag_wav"](wav=tf.constant(path.read_bytes()))
+        return said["frame"].numpy()
+
+    parts = {f"export on {path.name}": bind(through_export, path) for path in files}
+    parts[f"tag_wav on {files[0].name}"] = bind(through_tag_wav, files[0])
+    return parts | {f"Tagger.tag on {path.name}": bind(tagger.tag, path) for path in files}
+
+
+def as_batch(waveform: np.ndarray) -> tf.Tensor:
+    return tf.constant(waveform[np.newaxis, : SECONDS * 16000, np.newaxis])
+
+
+def bind(function, *arguments):
+    return lambda: function(*arguments)
+
+
+def interleaved(parts: dict, rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of each part's runs, one of each in turn; two are not counted."""
+    times = {name: [] for name in parts}
+    for _ in range(rounds + 2):
+        for name, part in parts.items():
+            begun = time.perf_counter()
+            part()
+            times[name].append((time.perf_counter() - begun) * 1000)
+    return {name: its_times[2:] for name, its_times in times.items()}
+
+
+if __name__ == "__main__":
+    main()
