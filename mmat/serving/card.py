@@ -131,5 +131,7 @@ def _parts(bundle: Bundle, sees: bool) -> list[tuple[str, str, str]]:
     if sees or "sound_probabilities" in bundle.model.output:
         names = "the networks' own label names (ImageNet's list: MIT)"
         text = "similarities by a Universal Sentence Encoder (Apache-2.0)"
+        if "sound_probabilities" in bundle.model.output:
+            text += ", kinds of things by WordNet 3.0 (its own licence, which asks to be named)"
         parts.append(("label map", f"{names} and the labels above", text))
     return parts
