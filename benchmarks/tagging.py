@@ -32,6 +32,7 @@ from mmat.labels import LabelSet
 from mmat.models.audio import audio_branch
 from mmat.models.bundle import Bundle
 from mmat.serving.export import export_saved_model
+from mmat.serving.served_gru import projected_grus
 from mmat.serving.tagger import Tagger
 from mmat.serving.tflite import export_tflite
 from mmat.serving.tflite_run import TFLiteTagger
@@ -51,18 +52,13 @@ def main() -> None:
         folder = pathlib.Path(folder)
         files = write_sounds(folder)
         export = export_saved_model(bundle, folder / "export")
-        kinds = ("", "int8")
-        lite = {kind: export_tflite(bundle, folder / f"{kind}.tflite", kind) for kind in kinds}
         parts = {f"read {path.name}": bind(read_audio, path) for path in files}
         parts |= network_parts(model, read_audio(files[0]))
         parts |= wholes(export, files)
-        parts |= {
-            f"TensorFlow Lite {kind or 'float32'}, {threads} thread{'s' * (threads > 1)}": bind(
-                TFLiteTagger(path, threads), as_batch(read_audio(files[0]))
-            )
-            for kind, path in lite.items()
-            for threads in (1, 2)
-        }
+        for kind in ("", "int8"):
+            tagger = TFLiteTagger(export_tflite(bundle, folder / f"a{kind}.tflite", kind))
+            waveform = as_batch(read_audio(files[0]))
+            parts[f"TensorFlow Lite {kind or 'float32'}, one thread"] = bind(tagger, waveform)
         times = interleaved(parts, rounds)
     print(f"{platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
     rows = [
@@ -96,7 +92,8 @@ def network_parts(model: keras.Model, waveform: np.ndarray) -> dict:
     for name, part in cuts.items():
         run = tf.function(lambda x, part=part: part(x, training=False))
         parts[name] = bind(lambda run, x: run(x).numpy(), run, x)
-        x = run(x)
+        with projected_grus(part):
+            x = run(x)
     return parts
 
 
