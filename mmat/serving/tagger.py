@@ -77,6 +77,7 @@ class Tagger:
     def _take(self, model, signatures: Mapping[str, Callable], hop_seconds: float | None) -> None:
         # The model is held here: without it its signatures lose their variables.
         self._model, self._answer = model, signatures["serving_default"]
+        self._hear = signatures.get("audio_only")
         facts, self._maps = (
             {key: fact.numpy() for key, fact in signatures[name]().items()}
             if name in signatures
@@ -155,6 +156,10 @@ class Tagger:
         if media.waveform is not None:
             heard = media.waveform[:n_samples]
             waveform[0, : len(heard), 0] = heard
+        if media.frames is None and self._hear is not None:
+            # The same answers, without a look of the image network at nothing.
+            answers = self._hear(waveform=tf.constant(waveform))
+            return {name: answer.numpy()[0] for name, answer in answers.items()}
         black = np.zeros((1, 8, 8, 3), np.uint8)
         inputs = {
             "waveform": waveform,
