@@ -1,6 +1,8 @@
-"""Which tagger answers: the page's one export, or one without training for the labels typed in."""
+"""Which tagger answers: an export of the page's, or one without training for labels typed in."""
 
 import os
+import pathlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import mmat
@@ -10,8 +12,10 @@ from mmat.errors import InputError
 if TYPE_CHECKING:
     from mmat.serving.tagger import Tagger
 
+TYPED = "Labels that I type"  # the name of the choice that is no export
 EXAMPLE = "Dog; Train; Fire engine, fire truck (siren)"
 MOST_LABELS, LONGEST_LABEL = 50, 100
+TYPED_PICTURES_HZ = 0.8  # what a tagger without training looks at; known before one is made
 N_KEPT = 3  # taggers of the last label sets; each takes some seconds to make
 
 
@@ -38,33 +42,55 @@ def parse_labels(text: str) -> tuple[str, ...]:
     return labels
 
 
-class OneTagger:
-    """An export, whatever labels are typed in; raises InputError for a folder that holds none."""
+def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLike]:
+    """Return the folders by name: the last part of their paths, or more where names are equal.
 
-    asks_for_labels = False
+    A folder that is given twice is there once.
 
-    def __init__(self, folder: str | os.PathLike):
-        self._tagger = mmat.load(folder)
+    >>> list(names_of(["runs/mini", "runs/a/export", "runs/b/export"]))
+    ['mini', 'a/export', 'b/export']
+    """
+    paths = {pathlib.Path(os.path.abspath(folder)): folder for folder in folders}
+    taken = [*paths, pathlib.Path(TYPED)]
 
-    def get(self, text: str) -> "Tagger":
-        """Return the tagger."""
-        return self._tagger
+    def name(path: pathlib.Path) -> str:
+        n_parts = 1
+        while sum(other.parts[-n_parts:] == path.parts[-n_parts:] for other in taken) > 1:
+            n_parts += 1
+        return str(pathlib.Path(*path.parts[-n_parts:]))
+
+    return {name(path): folder for path, folder in paths.items()}
 
 
-class AnyLabels:
-    """Taggers without training, for the labels typed in; the last few are kept.
+class Taggers:
+    """The exports of a page, and taggers without training, made when they are first asked for.
 
-    Raises InputError where the pretrained weights were not fetched.
+    exports: folders. names: of the choices, labels that are typed first; chosen: the one at the
+    start, the first export if there is any. pictures_hz: so many pictures a second are enough for
+    each of them. Raises InputError for a folder that holds no export and, where there are no
+    exports, if the pretrained weights were not fetched.
     """
 
-    asks_for_labels = True
-
-    def __init__(self):
+    def __init__(self, exports: Iterable[str | os.PathLike] = ()):
+        self._exports = {name: mmat.load(folder) for name, folder in names_of(exports).items()}
         self._kept = Recent(N_KEPT)  # labels → tagger
-        self.get(EXAMPLE)  # missing weights show at once, and the first answer does not wait
+        self.names = (TYPED, *self._exports)
+        self.chosen = next(iter(self._exports), TYPED)
+        rates = [tagger.n_frames / tagger.clip_seconds for tagger in self._exports.values()]
+        self.pictures_hz = max([TYPED_PICTURES_HZ, *rates])
+        if not self._exports:  # missing weights show at once, and the first answer does not wait
+            self.get(TYPED, EXAMPLE)
 
-    def get(self, text: str) -> "Tagger":
-        """Return the tagger of the labels in a text; raises InputError as `parse_labels` does."""
+    def get(self, name: str | None, text: str) -> "Tagger":
+        """Return the tagger of a choice, one of `names`; the text counts where labels are typed.
+
+        Raises InputError as `parse_labels` does, for another name, and where the pretrained weights
+        were not fetched.
+        """
+        if name in self._exports:
+            return self._exports[name]
+        if name != TYPED:
+            raise InputError("tagger: none is chosen; choose one of the page's")
         labels = parse_labels(text)
         tagger = self._kept.get(labels)
         if tagger is None:

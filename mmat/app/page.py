@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import json
 import logging
 import pathlib
 import threading
@@ -10,7 +11,7 @@ import gradio as gr
 
 from mmat.app.answer import render
 from mmat.app.guard import Guard
-from mmat.app.labels import EXAMPLE, AnyLabels, OneTagger
+from mmat.app.labels import EXAMPLE, TYPED, Taggers
 from mmat.errors import InputError
 
 TITLE = "What sounds in a clip"
@@ -33,6 +34,21 @@ CSS = """
 """
 
 
+# Gradio's radio buttons are no group: neither the arrow keys nor a screen reader know what belongs
+# together. It names each of them anew at every choice.
+GROUP = """() => {
+  const group = document.getElementById("tagger");
+  if (!group) return;
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-label", "Tagger");
+  const join = () => group.querySelectorAll("input:not([name=tagger])").forEach(
+    radio => { radio.name = "tagger"; });
+  new MutationObserver(join).observe(group, {subtree: true, attributeFilter: ["name"]});
+  join();
+}"""
+SHOW_LABELS = f"name => ({{__type__: 'update', visible: name === {json.dumps(TYPED)}}})"
+
+
 def theme() -> gr.themes.Base:
     """Return plain looks: fonts of the machine, and a button that is dark enough to be read."""
     looks = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
@@ -45,15 +61,17 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build(guard: Guard, taggers: OneTagger | AnyLabels) -> gr.Blocks:
+def build(guard: Guard, taggers: Taggers) -> gr.Blocks:
     """Return the page, which is not served yet."""
     answer_one = threading.Lock()  # also where a request comes in beside the queue
 
-    def tag(file: str | None, recording: str | None, labels: str = "") -> tuple[str, str]:
+    def tag(
+        file: str | None, recording: str | None, labels: str, tagger: str | None
+    ) -> tuple[str, str]:
         """Return a message and an answer, one of them empty."""
         try:
             with answer_one:
-                return _done(guard, taggers, file or recording, labels)
+                return _done(guard, taggers, file or recording, labels, tagger)
         except InputError as error:
             return _message(str(error)), ""
         except Exception:  # the page goes on; what it was stands in the log alone
@@ -66,11 +84,18 @@ def build(guard: Guard, taggers: OneTagger | AnyLabels) -> gr.Blocks:
         recording = _path_alone(
             gr.Audio(label="Or a recording", sources=["microphone"], type="filepath")
         )
+        tagger = gr.Radio(
+            taggers.names,
+            value=taggers.chosen,
+            label="Tagger",
+            visible=len(taggers.names) > 1,
+            elem_id="tagger",
+        )
         labels = gr.Textbox(
             label="Labels to look for, separated by ;",
             value=EXAMPLE,
             max_lines=3,
-            visible=taggers.asks_for_labels,
+            visible=taggers.chosen == TYPED,
         )
         button = gr.Button("Tag the clip", variant="primary")
         message = gr.HTML(container=False, elem_id="message")
@@ -78,10 +103,12 @@ def build(guard: Guard, taggers: OneTagger | AnyLabels) -> gr.Blocks:
         # The later one of the two counts; it is the browser that empties the other.
         file.upload(None, outputs=recording, js="() => null", api_visibility="private")
         recording.stop_recording(None, outputs=file, js="() => null", api_visibility="private")
+        tagger.change(None, tagger, labels, js=SHOW_LABELS, api_visibility="private")
+        page.load(None, js=GROUP, api_visibility="private")
         gr.on(
             [button.click, labels.submit],
             tag,
-            [file, recording, labels],
+            [file, recording, labels, tagger],
             [message, answer],
             api_name="tag",
             concurrency_limit=1,
@@ -91,12 +118,12 @@ def build(guard: Guard, taggers: OneTagger | AnyLabels) -> gr.Blocks:
 
 
 def _done(
-    guard: Guard, taggers: OneTagger | AnyLabels, upload: str | None, labels: str
+    guard: Guard, taggers: Taggers, upload: str | None, labels: str, name: str | None
 ) -> tuple[str, str]:
     if not upload:
         raise InputError("there is no clip yet; choose a file or record one")
-    tagger = taggers.get(labels)
-    media = guard.read(upload, tagger.n_frames / tagger.clip_seconds)
+    tagger = taggers.get(name, labels)
+    media = guard.read(upload, taggers.pictures_hz)
     tagging = tagger.tag(media, with_mel=True)
     tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
     n_fired = int(tagging.fired.sum())

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mmat.app.guard import Guard, Limits
-from mmat.app.labels import AnyLabels, OneTagger
+from mmat.app.labels import Taggers
 from mmat.errors import InputError
 
 QUIET = {
@@ -18,18 +18,18 @@ QUIET = {
 
 @contextlib.contextmanager
 def serving(
-    model: str | os.PathLike | None = None,
+    models: Sequence[str | os.PathLike] = (),
     host: str = "127.0.0.1",
     port: int | None = 7860,
     limits: Limits = Limits(),
 ) -> Iterator[str]:
     """Serve the page while the `with` lasts, and give its address.
 
-    model: an export; by default any labels are tagged without training. port: None for a free one.
-    Raises InputError without the extra `app`, for a folder that holds no export, and where the
-    port is taken.
+    models: exports to choose from, the first one at the start, beside any labels without training.
+    port: None for a free one. Raises InputError without the extra `app`, for a folder that holds no
+    export, and where the port is taken.
     """
-    taggers = AnyLabels() if model is None else OneTagger(model)
+    taggers = Taggers(models)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mmat-app-"))
         stack.enter_context(_environment(QUIET | {"GRADIO_TEMP_DIR": folder}))

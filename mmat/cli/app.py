@@ -14,7 +14,12 @@ def add(commands) -> None:
     what = "serve a page to tag clips on, on this machine"
     command = commands.add_parser("app", help=what, description=what.capitalize() + ".")
     command.add_argument(
-        "--model", metavar="DIR", help="an exported model; by default any labels, without training"
+        "--model",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="an exported model to choose, may be given several times; beside it, and by default "
+        "alone: any labels, without training",
     )
     command.add_argument(
         "--host",

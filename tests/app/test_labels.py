@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.app.labels import EXAMPLE, AnyLabels, OneTagger, parse_labels
+from mmat.app.labels import EXAMPLE, TYPED, TYPED_PICTURES_HZ, Taggers, names_of, parse_labels
 from mmat.errors import InputError
 
 pytest_plugins = ["tests.serving.tiny"]
@@ -36,16 +36,42 @@ def test_each_label_comes_once_and_in_order(text):
 
 
 def test_any_labels_have_their_tagger_and_no_name_is_read_as_a_file(models_cache, tmp_path):
-    taggers = AnyLabels()
-    first = taggers.get(EXAMPLE)
-    assert first.labels == parse_labels(EXAMPLE) and taggers.get(f" {EXAMPLE};;") is first
+    taggers = Taggers()
+    assert taggers.names == (TYPED,) and taggers.chosen == TYPED
+    first = taggers.get(TYPED, EXAMPLE)
+    assert first.labels == parse_labels(EXAMPLE) and taggers.get(TYPED, f" {EXAMPLE};;") is first
+    assert first.n_frames / first.clip_seconds == TYPED_PICTURES_HZ == taggers.pictures_hz
     path = tmp_path / "labels.csv"
     path.write_text("index,mid,display_name\n0,,Dog\n")
-    assert taggers.get(str(path)).labels == (str(path),)
+    assert taggers.get(TYPED, str(path)).labels == (str(path),)
 
 
-def test_an_export_answers_whatever_is_typed(exports, tmp_path):
-    taggers = OneTagger(exports["audio"])
-    assert taggers.get("") is taggers.get("Frog") and len(taggers.get("").labels) == 3
-    with pytest.raises(InputError, match="no such folder"):
-        OneTagger(tmp_path / "none")
+def test_exports_are_chosen_by_name_whatever_is_typed(exports, models_cache):
+    taggers = Taggers([exports["fused"], exports["audio"]])
+    assert taggers.names == (TYPED, "fused", "audio") and taggers.chosen == "fused"
+    fused, audio = taggers.get("fused", ""), taggers.get("audio", "Frog")
+    assert fused.n_frames == 2 and not audio.n_frames
+    assert taggers.get("fused", "Frog") is fused
+    assert taggers.get(TYPED, "Frog").labels == ("Frog",)
+    with pytest.raises(InputError, match="tagger: none is chosen"):
+        taggers.get(None, "Frog")
+
+
+def test_names_are_as_long_as_it_takes_to_tell_folders_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = ["a/x/export", "b/x/export", "small", "./small/", TYPED, "/export"]
+    assert names_of(folders) == {
+        "a/x/export": "a/x/export",
+        "b/x/export": "b/x/export",
+        "small": "./small/",
+        f"{tmp_path.name}/{TYPED}": TYPED,
+        "/export": "/export",
+    }
+
+
+@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), max_size=6))
+def test_each_folder_has_a_name_of_its_own(paths):
+    folders = {"/" + "/".join(path) for path in paths}
+    named = names_of(folders)
+    assert set(named.values()) == folders
+    assert all(("/" + folder).endswith("/" + name) for name, folder in named.items())

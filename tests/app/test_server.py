@@ -11,9 +11,11 @@ import pytest
 import requests
 import soundfile
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 from mmat.app.gate import HEADERS
 from mmat.app.guard import Limits
+from mmat.app.labels import TYPED
 from mmat.app.server import serving
 from mmat.cli import main
 from mmat.errors import InputError
@@ -25,7 +27,7 @@ LIMITS = Limits(megabytes=2.0, seconds=20.0)
 
 @pytest.fixture(scope="module")
 def address(exports):
-    with serving(exports["fused"], port=None, limits=LIMITS) as address:
+    with serving([exports["fused"]], port=None, limits=LIMITS) as address:
         yield address
 
 
@@ -65,6 +67,16 @@ def test_damaged_uploads_get_a_message_and_the_page_goes_on(client, clips, tmp_p
         assert ("Not tagged:" in message and 'role="alert"' in message) != bool(answer)
     assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
     assert uploads() == []
+
+
+def test_a_program_can_choose_the_tagger_too(client, clips):
+    file = handle_file(str(clips / "both.mp4"))
+    _, answer = client.predict(file, None, "Frog", TYPED, api_name="/tag")
+    assert "Frog" in answer and "Cat, kitten" not in answer
+    with pytest.raises(AppError, match="not in the list of choices"):
+        client.predict(file, None, "", "no such", api_name="/tag")
+    for path in uploads():
+        path.unlink()
 
 
 def test_without_a_clip_the_message_says_so(client):
@@ -145,7 +157,7 @@ def test_files_of_the_machine_and_of_others_are_not_read(address, tmp_path, else
     soundfile.write(secret, np.zeros(16000), 16000)
     sent = {"path": elsewhere.format(tmp_path=tmp_path), "meta": {"_type": "gradio.FileData"}}
     call = f"{address}gradio_api/call/tag"
-    event = requests.post(call, json={"data": [sent, None, ""]}).json()["event_id"]
+    event = requests.post(call, json={"data": [sent, None, "", "fused"]}).json()["event_id"]
     said = requests.get(f"{call}/{event}").text
     assert "this is no upload" in said or "event: error" in said
     assert "fired" not in said and secret.exists()
@@ -160,7 +172,7 @@ def test_the_browser_is_told_to_ask_nobody_else(address):
 def test_the_page_is_for_this_machine_and_a_taken_port_is_said(address, exports):
     assert address.startswith("http://127.0.0.1:")
     port = int(address.rstrip("/").rpartition(":")[2])
-    taken = serving(exports["audio"], port=port)
+    taken = serving([exports["audio"]], port=port)
     with pytest.raises(InputError, match=f"--port {port}: cannot be used"), taken:
         pass
 
@@ -209,3 +221,9 @@ def test_bad_arguments_are_one_line(arguments, words, capsys):
     assert main(["app", *arguments]) == 2
     said = capsys.readouterr()
     assert said.out == "" and words in said.err and said.err.count("\n") == 1
+
+
+def test_a_bad_folder_beside_a_good_one_is_one_line_before_anything_is_served(exports, capsys):
+    assert main(["app", "--model", str(exports["audio"]), "--model", "none"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and "none: no such folder" in said.err

@@ -60,6 +60,14 @@ class Visit:
         return self.page.get_by_label("Labels to look for, separated by ;")
 
     @property
+    def taggers(self):
+        return self.page.get_by_role("radiogroup", name="Tagger")
+
+    def tagger(self) -> str:
+        """Return the name of the tagger that is chosen."""
+        return self.taggers.get_by_role("radio", checked=True).get_attribute("value")
+
+    @property
     def answer(self):
         return self.page.locator("#answer section")
 

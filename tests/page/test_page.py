@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from mmat.app.labels import TYPED
 from mmat.app.server import serving
 from tests.page.browser import Visit
 
@@ -133,14 +134,42 @@ def test_no_serious_accessibility_fault_and_no_other_host(browser, address, fire
     visit.page.context.close()
 
 
-def test_a_page_of_an_export_asks_for_no_labels(browser, exports, clips):
-    with serving(exports["fused"], port=None) as address:
+def test_a_tagger_is_chosen_by_the_keyboard_and_only_one_of_them_asks_for_labels(
+    browser, exports, clips
+):
+    with serving([exports["fused"], exports["audio"]], port=None) as address:
         visit = Visit(browser, address)
-        assert visit.labels.count() == 0
+        assert visit.tagger() == "fused" and visit.labels.count() == 0
         visit.upload(clips / "both.mp4")
         assert visit.tag() == "1 tag fired."
-        assert row(visit, "tags", "Dog")[2] == "yes"
+        _, _, fired, by_sound, by_picture = row(visit, "tags", "Dog")
+        assert fired == "yes" and "–" not in (by_sound, by_picture)
         assert visit.faults() == []
+
+        visit.taggers.get_by_label("fused").focus()
+        visit.page.keyboard.press("ArrowDown")
+        assert visit.tagger() == "audio" and visit.labels.count() == 0
+        visit.tag()
+        assert row(visit, "tags", "Dog")[2:] == ["yes", "–", "–"]  # it has one sense alone
+
+        visit.page.keyboard.press("Shift+Tab")
+        visit.page.keyboard.press("ArrowUp")
+        visit.page.keyboard.press("ArrowUp")
+        visit.labels.wait_for()
+        assert visit.tagger() == TYPED
+        visit.labels.fill("Rain")
+        visit.tag()
+        assert visit.page.locator(".tags tbody tr").count() == 1
+        assert row(visit, "tags", "Rain")[4] != "–"  # the pictures are there, whoever was first
+        assert visit.faults() == []
+
+        visit.taggers.get_by_label("fused").check()
+        visit.labels.wait_for(state="detached")
         assert visit.hosts == {address.split("/")[2]}
         assert uploads() == []
         visit.page.context.close()
+
+
+def test_where_there_is_nothing_to_choose_no_choice_is_shown(visit):
+    assert visit.labels.count() == 1 and visit.taggers.count() == 0
+    assert visit.page.get_by_label(TYPED).count() == 0
