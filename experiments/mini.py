@@ -35,6 +35,7 @@ from mmat.serving.export import export_saved_model
 from mmat.training import exchanged, fastest_dtype, predict
 
 IMAGE_NETWORK = "efficientnet_lite0"
+DATA = "the mini corpus: composed clips of recordings and photographs in five Debian packages"
 
 
 def main() -> None:
@@ -124,7 +125,7 @@ def save_models(folder, models, scores, labels, report) -> None:
     """A folder a system, and the fused one as a SavedModel that needs TensorFlow alone."""
     for name, model in models.items():
         pictures = "" if name == "audio" else IMAGE_NETWORK
-        figures = report.figures[name][0]
+        figures = report.figures[name][0] | {"data": DATA}
         bundle = Bundle(model, labels, scores[name].thresholds, pictures, figures=figures)
         save_bundle(folder / name, bundle)
     print(f"exporting {folder / 'export'}")

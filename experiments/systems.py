@@ -203,6 +203,7 @@ class Systems:
         thresholds = tune_thresholds(held.truth, held.scores)
         f1 = precision_recall_f1(held.truth, fire(held.scores, thresholds)).f1
         index = self.corpus.index
+        n_clips = index["splits"][TRAIN]["clips"]
         bundle = Bundle(
             held.model,
             self.corpus.labels,
@@ -210,7 +211,7 @@ class Systems:
             "" if name == "audio" else index["image_network"],
             index["n_frames"],
             index["clip_seconds"],
-            {"validation_f1": f1},
+            {"validation_f1": f1, "data": f"{n_clips} clips prepared in {self.corpus.folder.name}"},
         )
         save_bundle(self.out / name, bundle)
         return bundle
