@@ -639,8 +639,8 @@ def unknown_command(bench):
 
 @case
 def missing_option(bench):
-    """--model|see `mmat tag --help`"""
-    return ["tag", bench.clips / "both.mp4"]
+    """--out|see `mmat export --help`"""
+    return ["export", bench.bundles["audio"]]
 
 
 @case

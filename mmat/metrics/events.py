@@ -80,17 +80,13 @@ def frames_to_events(
         raise InputError(f"hop_seconds: {hop_seconds} is no duration; it is 0.1 for 10 Hz")
     if not 0 < low_share <= 1:
         raise InputError(f"low_share: {low_share} is no share above 0 and up to 1")
-    high = fire(frame_scores, thresholds)
-    active = fire(frame_scores, thresholds * np.float32(low_share)) if low_share < 1 else high
+    active = fire(frame_scores, thresholds)
+    if low_share < 1:
+        active = _runs_that_reach(active, fire(frame_scores, thresholds * np.float32(low_share)))
     active = _median_filter(active, median_filter_frames)
-    still = np.zeros((1, active.shape[1]), dtype=bool)
-    steps = np.diff(np.concatenate([still, active, still]).astype(np.int8), axis=0)
     events = []
     for c in range(active.shape[1]):
-        starts, ends = np.flatnonzero(steps[:, c] == 1), np.flatnonzero(steps[:, c] == -1)
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            if not high[start:end, c].any():
-                continue
+        for start, end in _runs(active[:, c]):
             # Rounded, or 30 frames would end at 3.0000000000000004 s and touch a fourth second.
             onset, offset = round(start * hop_seconds, 6), round(end * hop_seconds, 6)
             events.append(Event(c, onset, offset, float(frame_scores[start:end, c].max())))
@@ -171,6 +167,22 @@ def _segment_scores(figures: dict) -> SegmentScores:
     names = ("error_rate", "f_measure", "precision", "recall")
     # sed_eval answers NaN where nothing was predicted.
     return SegmentScores(*(float(np.nan_to_num(figures[name])) for name in names))
+
+
+def _runs(active: np.ndarray) -> list[tuple[int, int]]:
+    """Return the first frame of each run of a class, bool `(time,)`, and that behind its last."""
+    steps = np.diff(np.concatenate([[False], active, [False]]).astype(np.int8))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _runs_that_reach(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return the runs of `low` in which `high` is true somewhere: bool `(time, classes)`."""
+    kept = np.zeros_like(low)
+    for c in range(low.shape[1]):
+        for start, end in _runs(low[:, c]):
+            kept[start:end, c] = high[start:end, c].any()
+    return kept
 
 
 def _median_filter(active: np.ndarray, width: int) -> np.ndarray:

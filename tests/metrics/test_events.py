@@ -26,6 +26,33 @@ def test_events_painted_back_are_the_active_frames(active):
     assert found == sorted(found, key=lambda event: event.onset_seconds)
 
 
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(0, 30), st.integers(1, 3)),
+        elements=st.floats(0, 1, width=32),
+    ),
+    st.sampled_from([0.25, 0.5, 0.9]),
+)
+def test_hysteresis_is_a_walk_from_low_to_high_and_back(scores, share):
+    """By hand: from each frame that reaches the threshold, to both sides as long as it is low."""
+    low = scores >= np.float32(0.5) * np.float32(share)
+    expected = scores >= np.float32(0.5)
+    for t, c in np.argwhere(expected):
+        for step in (-1, 1):
+            at = t
+            while 0 <= at < len(scores) and low[at, c]:
+                expected[at, c] = True
+                at += step
+    found = events.frames_to_events(scores, 0.5, low_share=share)
+    got = np.zeros_like(expected)
+    for c, onset, offset, score in found:
+        part = slice(round(onset * 10), round(offset * 10))
+        got[part, c] = True
+        assert score == scores[part, c].max() >= 0.5
+    np.testing.assert_array_equal(got, expected)
+
+
 @given(ACTIVITY, st.sampled_from([3, 5, 7]))
 def test_the_median_filter_is_numpys_median(active, width):
     assume(len(active))  # there is no edge to repeat in an empty clip
