@@ -181,6 +181,36 @@ def tag_live_as_an_event_list(bench):
 
 
 @case
+def tag_live_at_no_rate(bench):
+    """a rate of 0 Hz"""
+    return [*bench.tag("-", "audio"), "--live", "0"]
+
+
+@case
+def tag_live_with_what_is_about_files(bench):
+    """--explain: is about files, not about --live"""
+    return [*bench.tag("-"), "--live", "16000", "--explain"]
+
+
+@case
+def tag_with_a_model_and_another_ear(bench):
+    """--sound-model and --image-model: are about --labels"""
+    return [*bench.tag(bench.clips / "both.mp4"), "--sound-model", "yamnet"]
+
+
+@case
+def tag_with_an_eye_that_is_unknown(bench):
+    """image network 'owl': unknown"""
+    return ["tag", bench.clips / "both.mp4", "--labels", "Dog", "--image-model", "owl"]
+
+
+@case
+def app_at_no_port(bench):
+    """70000 is no port; the highest is 65535"""
+    return ["app", "--port", "70000"]
+
+
+@case
 def tag_two_files_as_one_label_track(bench):
     """--format audacity: is about one file, not 2"""
     files = [bench.clips / "both.mp4", bench.clips / "sound.wav"]

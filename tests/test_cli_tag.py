@@ -104,6 +104,16 @@ def test_out_takes_what_would_be_printed_whole_or_not_at_all(clips, exports, tmp
     assert track.split("\t")[0] == "0.000000"
 
 
+def test_where_nothing_was_tagged_an_earlier_answer_stays(exports, tmp_path, capsys):
+    out, notes = tmp_path / "x.json", tmp_path / "notes.mp4"
+    out.write_text("precious")
+    notes.write_text("no media" * 99)
+    argv = ["tag", notes, "--model", exports["audio"], "--format", "json", "--out", out]
+    assert main([str(word) for word in argv]) == 2
+    assert out.read_text() == "precious"
+    assert sorted(os.listdir(tmp_path)) == ["notes.mp4", "x.json"]
+
+
 def test_frame_scores_are_read_by_sed_scores_eval(clips, exports, tmp_path, capsys):
     folder = tmp_path / "scores"
     words = [clips / "both.mp4", clips / "sound.wav", "--model", exports["fused"]]

@@ -26,6 +26,7 @@ class Gate:
 
     def __init__(self, app, guard: Guard):
         self.app, self.guard = app, guard
+        self._announced = 0  # bytes of uploads that are under way
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -42,6 +43,12 @@ class Gate:
             refusal = self._refusal(scope["method"], scope["path"].rstrip("/"), length)
             if refusal:
                 return await _refuse(send_with_headers, *refusal)
+            length = int(length) if scope["path"].rstrip("/") == UPLOAD else 0
+            self._announced += length
+            try:
+                return await self.app(scope, receive, send_with_headers)
+            finally:
+                self._announced -= length
         await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, path: str, length: bytes) -> tuple[int, str] | None:
@@ -57,7 +64,9 @@ class Gate:
             return None
         if int(length) > limits.bytes + _FORM_BYTES:
             return 413, f"the file is larger than {limits.megabytes:g} MB, the most this page takes"
-        if self.guard.sweep() + int(length) > UPLOADS_AT_ONCE * limits.bytes:
+        # What is under way may be counted twice, of which some lies on the disk by then.
+        n_bytes = self.guard.sweep() + self._announced + int(length)
+        if n_bytes > UPLOADS_AT_ONCE * limits.bytes:
             return 503, "too many clips wait here already; try again in some minutes"
         return None
 

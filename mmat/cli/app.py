@@ -8,6 +8,8 @@ import threading
 
 from mmat.cli.common import at_least, say
 
+HIGHEST_PORT = 65_535
+
 
 def add(commands) -> None:
     """Add the command to the parser's."""
@@ -26,9 +28,7 @@ def add(commands) -> None:
         default="127.0.0.1",
         help="whom to answer: this machine alone (default), 0.0.0.0: all",
     )
-    command.add_argument(
-        "--port", type=at_least(0), default=7860, help="default 7860; 0: a free one"
-    )
+    command.add_argument("--port", type=_port, default=7860, help="default 7860; 0: a free one")
     limits = "of a clip; default %(default)g"
     command.add_argument(
         "--max-megabytes", type=_above_zero, default=200.0, metavar="N", help=limits
@@ -52,6 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
         threading.Event().wait()
     return 0
+
+
+def _port(text: str) -> int:
+    port = at_least(0)(text)
+    if port > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; the highest is {HIGHEST_PORT}")
+    return port
 
 
 def _above_zero(text: str) -> float:

@@ -6,6 +6,7 @@ import sys
 from mmat.cli.common import BAD_INPUT, SOME_FAILED, say
 from mmat.errors import InputError, atomic_path
 
+FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
 FORMATS = ("table", "json", "csv", "tsv", "audacity")
 
 
@@ -24,6 +25,12 @@ def add(commands) -> None:
         "--labels",
         metavar="LABELS",
         help='without a model: any labels, "Dog;Train horn", a label file, dcase2017 or audioset',
+    )
+    command.add_argument(
+        "--sound-model", metavar="NAME", help="with --labels: yamnet (default), or a TF-Hub handle"
+    )
+    command.add_argument(
+        "--image-model", metavar="NAME", help="with --labels: efficientnet_lite0 (default), …"
     )
     _add_answers(command)
     _add_rules(command)
@@ -74,25 +81,31 @@ def _add_rules(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     files = _checked(arguments)
-    from mmat.serving.load import load
+    from mmat.serving.load import IMAGE_MODEL, SOUND_MODEL, load
     from mmat.serving.tagger import EventRules
 
     rules = EventRules(arguments.median_filter_seconds, arguments.hysteresis)
 
+    is_live = arguments.live is not None
     tagger = load(
-        arguments.model, arguments.labels, None if arguments.live else arguments.hop_seconds
+        arguments.model,
+        arguments.labels,
+        None if is_live else arguments.hop_seconds,
+        arguments.sound_model or SOUND_MODEL,
+        arguments.image_model or IMAGE_MODEL,
     )
     for label in tagger.unmapped:
         say("warning", f"label {label!r}: no sound and no picture has such a name; it never fires")
-    if arguments.live:
+    if is_live:
         return _listen(arguments, tagger)
     from mmat.cli.tag_files import TagFiles
 
     tagging = TagFiles(tagger, rules, arguments, files)
     text = _form(arguments, len(files) > 1 or files != arguments.files).write(tagging)
     if arguments.out:
-        with atomic_path(arguments.out) as part, open(part, "w", encoding="utf-8") as out:
-            out.writelines(text)
+        text = list(text)
+        if tagging.failed < len(files):  # or what is there stays
+            _write(arguments.out, text)
     else:
         for piece in text:
             print(piece, end="", flush=True)
@@ -101,17 +114,25 @@ def run(arguments: argparse.Namespace) -> int:
     return BAD_INPUT if len(files) == 1 else SOME_FAILED
 
 
+def _write(path: str, text: list[str]) -> None:
+    options = {"encoding": "utf-8", "errors": "backslashreplace"}  # names of files may be no text
+    with atomic_path(path) as part, open(part, "w", **options) as out:
+        out.writelines(text)
+
+
 def _checked(arguments: argparse.Namespace) -> list[str]:
     """Return the files to tag; raises InputError for options that contradict each other."""
     from mmat.cli.tag_files import expanded
 
     if (arguments.model is None) == (arguments.labels is None):
         raise InputError("name either --model EXPORT, or --labels without a model")
-    if arguments.live and arguments.files != ["-"]:
-        raise InputError("--live: tags standard input as it comes; name - as the only file")
-    if arguments.live and arguments.format not in ("table", "json"):
-        raise InputError(f"--live: prints lines or JSON lines, not {arguments.format}")
+    if arguments.labels is None and (arguments.sound_model or arguments.image_model):
+        raise InputError("--sound-model and --image-model: are about --labels; leave them out")
+    if arguments.live is not None:
+        _check_live(arguments)
     files = expanded(arguments.files)
+    if arguments.frame_scores and len(set(files)) < len(files):
+        raise InputError("--frame-scores: a file is named twice; name each once")
     if len(files) == 1 and files != ["-"]:
         from mmat.data.media import checked
 
@@ -125,6 +146,19 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
         if asked and len(files) > 1:
             raise InputError(f"{option}: is about one file, not {len(files)}")
     return files
+
+
+def _check_live(arguments: argparse.Namespace) -> None:
+    if arguments.files != ["-"]:
+        raise InputError("--live: tags standard input as it comes; name - as the only file")
+    if arguments.format not in ("table", "json"):
+        raise InputError(f"--live: prints lines or JSON lines, not {arguments.format}")
+    for option in FILES_ONLY:
+        if getattr(arguments, option):
+            name = option.replace("_", "-")
+            raise InputError(f"--{name}: is about files, not about --live; leave it out")
+    if arguments.hysteresis != 1.0:
+        raise InputError("--hysteresis: is about files, not about --live; leave it out")
 
 
 def _check_target(option: str, path: str, is_folder: bool) -> None:
@@ -154,7 +188,7 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
 
     from mmat.serving.live import listen
 
-    hop_seconds = arguments.hop_seconds or 1.0
+    hop_seconds = 1.0 if arguments.hop_seconds is None else arguments.hop_seconds
     behind = False
     for moment in listen(tagger, sys.stdin.buffer, arguments.live, hop_seconds):
         if arguments.format == "json":

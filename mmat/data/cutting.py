@@ -122,7 +122,7 @@ def _length(sound: Sound, pictures: Pictures | None, until: float) -> float:
     if pictures is None:
         return sound.seconds
     pictures.read_until(until)
-    if sound.ended and sound.seconds:
+    if sound.ended:
         pictures.end_with_the_sound(sound.seconds)
     return max(sound.seconds, pictures.seconds)
 

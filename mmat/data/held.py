@@ -45,7 +45,13 @@ class HeldMedia:
 
     def __iter__(self) -> Iterator[Window]:
         sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
-        return windows(Sound(sound), self._pictures, self._cut)
+        found = windows(Sound(sound), self._pictures, self._cut)
+        first = next(found, None)
+        if first is None:
+            lacking = "no sound" + " and no pictures" * bool(self._cut.n_frames)
+            raise InputError(f"the clip has {lacking}, and this model needs it")
+        yield first
+        yield from found
 
 
 class HeldPictures:

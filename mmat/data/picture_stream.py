@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from mmat.data.containers import first_track, frames_from, opened
+from mmat.data.containers import NotReadable, first_track, frames_from, one_line, opened
 from mmat.data.pictures import (
     SAME_INSTANT_SECONDS,
     Shown,
@@ -16,6 +16,7 @@ from mmat.data.pictures import (
     duration_seconds,
 )
 
+LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
 _FAR_SECONDS = 20.0  # a keyframe so long before the asked pictures makes seeking dear
 
 
@@ -23,13 +24,14 @@ class PictureStream:
     """Reads evenly spaced pictures, range after range, and keeps those of the last ranges.
 
     range_seconds and n_frames: of one range. seconds: until when the file promises pictures; less,
-    once it is seen that they end before. As in `mmat.data.media.read_frames` a picture is the
-    nearest keyframe where those are dense; from where they are sparse on, all is decoded, once.
-    Raises NotReadable for what FFmpeg cannot decode.
+    once it is seen that they end before. problem: why they could not be read any further, else
+    empty. As in `mmat.data.media.read_frames` a picture is the nearest keyframe where those are
+    dense; from where they are over 20 s apart all is decoded, once. Raises NotReadable for a file
+    that FFmpeg cannot open.
     """
 
     def __init__(self, path: pathlib.Path, range_seconds: float, n_frames: int, size: Size):
-        self.seconds = 0.0
+        self.seconds, self.problem = 0.0, ""
         self._path, self._range_seconds, self._n_frames = path, range_seconds, n_frames
         self._kept: list[tuple[float, np.ndarray]] = []
         self._done_seconds = 0.0
@@ -39,7 +41,7 @@ class PictureStream:
             container, origin = stack.enter_context(opened(path))
             track = first_track(container, "video")
             if track is not None:
-                self.seconds = duration_seconds(path, container, origin)
+                self.seconds = min(LONGEST_SECONDS, duration_seconds(path, container, origin))
                 self._upright = Upright(size, track)
                 self._video = Video(container, track, origin, self._upright)
             self._open = stack.pop_all()
@@ -61,7 +63,7 @@ class PictureStream:
             share = (end - begin) / self._range_seconds
             n = max(1, round(self._n_frames * share)) if begin else self._n_frames
             times = begin + (np.arange(n) + 0.5) * ((end - begin) / n)
-            pictures = self._read(times, end)
+            pictures = self._until_damage(times, end)
             if not pictures:
                 self.seconds = begin
                 return
@@ -72,10 +74,11 @@ class PictureStream:
         """Let the pictures end with the sound, where the last one has been read by then.
 
         A picture may be meant to stay, but a film that is cut off promises its whole length.
+        Without sound (0 seconds) the last picture stays for a range.
         """
         if self._last_seconds is not None:
-            end = max(seconds, self._last_seconds + self._range_seconds / self._n_frames)
-            self.seconds = min(self.seconds, end)
+            stays = self._range_seconds / (self._n_frames if seconds else 1)
+            self.seconds = min(self.seconds, max(seconds, self._last_seconds + stays))
 
     def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
         """Return uint8 (n_frames, height, width, 3) for the centres of n parts, and their times.
@@ -94,6 +97,15 @@ class PictureStream:
     def forget(self, before_seconds: float) -> None:
         """Let go of the pictures before a time."""
         self._kept = [(time, picture) for time, picture in self._kept if time >= before_seconds]
+
+    def _until_damage(self, times: np.ndarray, end: float) -> list[np.ndarray]:
+        import av
+
+        try:
+            return self._read(times, end)
+        except (NotReadable, av.error.FFmpegError) as error:
+            self.problem = f"the pictures end at {self._done_seconds:.1f} s: {one_line(error)}"
+            return []
 
     def _read(self, times: np.ndarray, end: float) -> list[np.ndarray]:
         if self._shown is None:

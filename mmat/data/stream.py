@@ -6,6 +6,7 @@ Sound and pictures have a cursor of their own in the file, so that they need not
 import contextlib
 import itertools
 import os
+import pathlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,11 +15,10 @@ from mmat.data import containers, media, pictures
 from mmat.data.containers import NotReadable, one_line
 from mmat.data.cutting import Cut, Sound, Window, windows
 from mmat.data.media import AUDIO_SUFFIXES
-from mmat.data.picture_stream import PictureStream
+from mmat.data.picture_stream import LONGEST_SECONDS, PictureStream
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled_blocks
 from mmat.errors import InputError
 
-LONGEST_SECONDS = 48 * 3600.0  # a damaged file may yield sound without end
 _MISSING_SECONDS = 1.0  # a file that ends so much before its promise is damaged
 
 
@@ -77,7 +77,10 @@ class MediaStream:
             yield window
         if not end:
             lacking = "no sound track" + " and no picture track" * bool(self._cut.n_frames)
-            raise InputError(f"{self._path}: {lacking}, or nothing on it")
+            seen = self._pictures and self._pictures.problem
+            raise InputError(f"{self._path}: {seen or f'{lacking}, or nothing on it'}")
+        if self._pictures is not None and self._pictures.problem:
+            self.problem = self.problem or self._pictures.problem
         if not self.problem and self.seconds - end > _MISSING_SECONDS:
             self.problem = f"it ends at {end:.1f} s of the {self.seconds:.1f} s that it promises"
 
@@ -116,12 +119,17 @@ class MediaStream:
             sights = PictureStream(self._path, self._cut.clip_seconds, self._cut.n_frames, size)
             self._open.callback(sights.close)
         if sights is None or not sights.seconds:
-            sights = None
-            with containers.opened(self._path) as (container, origin):
-                seconds = pictures.duration_seconds(self._path, container, origin)
-        else:
-            seconds = sights.seconds
-        return sound and _resampled(*sound), sights, seconds
+            return sound and _resampled(*sound), None, _sound_seconds(self._path)
+        return sound and _resampled(*sound), sights, sights.seconds
+
+
+def _sound_seconds(path: pathlib.Path) -> float:
+    """Return how long the sound of a container promises to be."""
+    with containers.opened(path) as (container, origin):
+        track = containers.first_track(container, "audio")
+        if track is not None and track.duration:
+            return float(track.duration * track.time_base)
+        return pictures.duration_seconds(path, container, origin)
 
 
 def _resampled(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:

@@ -100,7 +100,8 @@ class Joined:
         for c in np.flatnonzero(seen.max(axis=0) > self._seen_best):
             n = which[c]
             self._seen_best[c] = seen[n, c]
-            self._seen[c] = float(window.picture_seconds[n]), window.media.frames[n]
+            # A copy: a view would keep all pictures of the window.
+            self._seen[c] = float(window.picture_seconds[n]), window.media.frames[n].copy()
 
 
 def modality(heard: bool, seen: bool) -> str:

@@ -14,6 +14,7 @@ from mmat.serving.tagger import Tagger
 from mmat.serving.windows import FRAME_HZ
 
 _RATES_HZ = (8000, 192_000)
+_BLOCK_SECONDS = 0.02  # resampling holds back a little, for which a longer one would have to come
 
 
 class Moment(NamedTuple):
@@ -55,7 +56,7 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
     if not 1 / FRAME_HZ <= hop_seconds <= tagger.clip_seconds:
         longest = tagger.clip_seconds
         raise InputError(f"a hop of {hop_seconds:g} s is not within 0.1 and {longest:g} s")
-    n_bytes = 2 * round(hop_seconds * rate_hz)
+    n_bytes = 2 * round(_BLOCK_SECONDS * rate_hz)
     # The first answer of a model takes seconds: it is not the stream that is to wait for it.
     tagger.ask(Media(np.zeros(SAMPLE_RATE_HZ, np.float32), None, 1.0))
     sound = Sound(resampled_blocks(_pcm(stream, n_bytes), rate_hz, chunk_samples=1))

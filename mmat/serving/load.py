@@ -7,17 +7,23 @@ from mmat.errors import InputError
 from mmat.labels import LabelSet
 from mmat.serving.tagger import Tagger
 
+SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
+
 
 def load(
     path: str | os.PathLike | None = None,
     labels: str | Iterable[str] | LabelSet | None = None,
     hop_seconds: float | None = None,
+    sound_model: str = SOUND_MODEL,
+    image_model: str = IMAGE_MODEL,
 ) -> Tagger:
     """Return a tagger: of the export in a folder, or, without one, of any labels untrained.
 
     labels: names, or a text as `mmat.data.list_labels.asked_label_set` reads it: names separated by
     `;`, a label file, or a named set such as `dcase2017`; see `mmat.models.zero_training`.
-    hop_seconds: from one window of a long file to the next. Raises InputError for a folder that
+    hop_seconds: from one window of a long file to the next. sound_model, image_model: with labels,
+    who hears and sees: `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name
+    of `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that
     holds no export, for labels that cannot be read, and where pretrained weights were not fetched.
 
     >>> tagger = load(labels="Dog;Train horn")
@@ -28,9 +34,11 @@ def load(
         raise InputError("load: name either a folder that `mmat export` wrote, or labels")
     if path is not None:
         return Tagger(path, hop_seconds)
+    from mmat.models.pretrained.audio_registry import audio_encoder
     from mmat.models.zero_training import zero_training_bundle
 
-    return Tagger.of(zero_training_bundle(_label_set(labels)), hop_seconds)
+    bundle = zero_training_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
+    return Tagger.of(bundle, hop_seconds)
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:

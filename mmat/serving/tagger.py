@@ -131,7 +131,7 @@ class Tagger:
         joined, mel = Joined(self.thresholds, self._maps), MelStrip() if with_mel else None
         with HeldMedia(file, cut) if held else MediaStream(file, cut) as stream:
             for window in stream:
-                self._check(window.media, name or "waveform")
+                self._check(window.media, name or "the clip")
                 joined.add(window, self.ask(window.media))
                 if mel is not None:
                     mel.add(window)

@@ -45,7 +45,8 @@ class FrameMerger:
     def result(self) -> np.ndarray:
         """Return `(time, classes)` of all windows; nothing can be added after it."""
         self._take_finished(len(self._sums))
-        return np.concatenate(self._finished)
+        parts, self._finished = self._finished, []
+        return np.concatenate(parts)
 
     def _take_finished(self, n: int) -> None:
         if n > 0:

@@ -74,6 +74,13 @@ def test_sound_or_pictures_may_end_first():
         assert found[1].media.waveform is None
 
 
+@pytest.mark.parametrize("frames", [None, np.zeros((4, 8, 8, 3), np.uint8)])
+def test_a_clip_without_what_is_needed_is_bad_input(frames):
+    held = HeldMedia(Media(None, frames, 1.0), Cut(n_frames=0))
+    with pytest.raises(InputError, match="the clip has no sound"):
+        list(held)
+
+
 @pytest.mark.parametrize(
     ("waveform", "words"),
     [

@@ -118,6 +118,41 @@ def test_a_film_that_is_cut_off_ends_where_it_is_cut(suffix, file_options, optio
     assert f"it ends at {end:.1f} s of the 20." in stream.problem
 
 
+def test_a_silent_film_that_is_cut_off_does_not_go_on_as_promised(tmp_path):
+    path = write_media_file(
+        tmp_path / "film.mkv", audio=None, n_pictures=300, fps=FPS, picture=shade
+    )
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    found, stream = read_all(path)
+    end = found[-1].start_seconds + found[-1].media.duration_seconds
+    assert 10 < end < 22
+    assert f"it ends at {end:.1f} s of the 30.0 s" in stream.problem
+
+
+def test_pictures_that_cannot_be_decoded_leave_the_sound(tmp_path):
+    path = write_media_file(
+        tmp_path / "film.mkv", video="mpeg4", sound=make_sine(9.0), n_pictures=90, fps=FPS
+    )
+    with av.open(str(path)) as film:
+        places = [packet.pos for packet in film.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for place in places:  # behind the head of each block
+        content[place + 16 : place + 40] = bytes(24)
+    path.write_bytes(content)
+    found, stream = read_all(path)
+    assert found[-1].start_seconds + found[-1].media.duration_seconds == pytest.approx(9, abs=0.1)
+    assert all(window.media.waveform is not None for window in found)
+    assert found[0].media.frames is None and stream.problem.startswith("the pictures end at 0.0 s")
+
+
+def test_sound_alone_promises_its_own_length(tmp_path):
+    path = write_media_file(tmp_path / "film.mp4", sound=make_sine(5.0), n_pictures=90, fps=FPS)
+    found, stream = read_all(path, Cut(4.0, 2.0, n_frames=0))
+    assert stream.seconds == pytest.approx(5.0, abs=0.1) and stream.problem == ""
+    assert all(window.media.frames is None for window in found)
+
+
 def test_damage_in_the_first_window_is_an_error_and_further_on_an_end(tmp_path):
     path = tmp_path / "nan.wav"
     for n_good, fails in ((16000, True), (160_000, False)):

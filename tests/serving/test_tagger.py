@@ -165,7 +165,7 @@ def test_damage_further_on_leaves_what_comes_before(taggers, tmp_path):
 
 
 def test_a_model_of_pictures_alone_refuses_an_array(taggers):
-    with pytest.raises(InputError, match="waveform: no picture track"):
+    with pytest.raises(InputError, match="the clip: no picture track"):
         taggers["video"].tag(np.zeros(16000, np.float32))
 
 
