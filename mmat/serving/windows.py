@@ -1,10 +1,12 @@
 """The frame scores of overlapping windows as one course over time, in memory for it alone."""
 
+import collections
 from collections.abc import Callable
 
 import numpy as np
 
 FRAME_HZ = 10
+_PIECES_A_BLOCK = 256
 
 
 class FrameMerger:
@@ -23,7 +25,8 @@ class FrameMerger:
 
     def __init__(self, finish: Callable[[np.ndarray], np.ndarray] = lambda scores: scores):
         self._finish = finish
-        self._finished: list[np.ndarray] = []
+        self._finished: collections.deque[np.ndarray] = collections.deque()
+        self._pieces: list[np.ndarray] = []  # the newest, not joined to a larger one yet
         self._first = 0  # frame of the sums' first row
         self._sums = self._weights = np.zeros((0, 1))
 
@@ -45,12 +48,27 @@ class FrameMerger:
     def result(self) -> np.ndarray:
         """Return `(time, classes)` of all windows; nothing can be added after it."""
         self._take_finished(len(self._sums))
-        parts, self._finished = self._finished, []
-        return np.concatenate(parts)
+        self._join_pieces()
+        n_frames = sum(map(len, self._finished))
+        _, *shape = self._finished[0].shape
+        whole, n_done = np.empty((n_frames, *shape), self._finished[0].dtype), 0
+        while self._finished:  # each is let go of as soon as it is copied
+            part = self._finished.popleft()
+            whole[n_done : n_done + len(part)] = part
+            n_done += len(part)
+        return whole
+
+    def _join_pieces(self) -> None:
+        # Large blocks go back to the system when they are freed, thousands of small ones do not.
+        if self._pieces:
+            self._finished.append(np.concatenate(self._pieces))
+            self._pieces = []
 
     def _take_finished(self, n: int) -> None:
         if n > 0:
             mean = self._sums[:n] / np.maximum(self._weights[:n], 1)
-            self._finished.append(self._finish(mean.astype(np.float32)))
+            self._pieces.append(self._finish(mean.astype(np.float32)))
+            if len(self._pieces) == _PIECES_A_BLOCK:
+                self._join_pieces()
             self._sums, self._weights = self._sums[n:], self._weights[n:]
             self._first += n

@@ -1,6 +1,7 @@
 """Merging the frame scores of windows."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,12 @@ def test_between_windows_that_disagree_there_is_no_step():
     # From one window to the next in ten frames: a hard cut would jump by 1.
     assert np.abs(np.diff(found)).max() < 0.12
     np.testing.assert_allclose(found[10:20], np.arange(1, 11) / 11, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_windows", [255, 256, 257, 600])
+def test_many_windows_come_back_as_one(n_windows):
+    found = merged(parts_of((n_windows + 1) * SAMPLE_RATE_HZ, 1.0, lambda steps: steps * 1.0))
+    np.testing.assert_allclose(found[:, 0], np.arange(10 * (n_windows + 1)), rtol=1e-6)
 
 
 def test_few_steps_are_held_over_the_duration():
