@@ -51,10 +51,10 @@ class LabelSet:
         >>> LabelSet.from_text("Dog; Fire engine, fire truck (siren)").names
         ('Dog', 'Fire engine, fire truck (siren)')
         """
-        names = [" ".join(name.split()) for name in text.split(";")]
-        if not any(names):
+        names = names_in(text)
+        if not names:
             raise InputError(f"labels {text!r}: no name in it; write 'Dog;Train'")
-        return cls.of(name for name in names if name)
+        return cls.of(names)
 
     @classmethod
     def from_lines(cls, path: str | os.PathLike) -> "LabelSet":
@@ -121,3 +121,13 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in a text that are separated by `;`, for names may hold commas.
+
+    >>> names_in("Dog;  Train   horn;;")
+    ['Dog', 'Train horn']
+    """
+    names = (" ".join(name.split()) for name in text.split(";"))
+    return [name for name in names if name]

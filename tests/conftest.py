@@ -26,5 +26,15 @@ def mini_sources() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def photographs(mini_sources) -> dict[str, pathlib.Path]:
     """The photographs of the mini corpus, by their id in `data_lists/mini/sources.csv`."""
+    return _by_id(mini_sources, "photograph")
+
+
+@pytest.fixture(scope="session")
+def recordings(mini_sources) -> dict[str, pathlib.Path]:
+    """The recordings of the mini corpus, by their id there."""
+    return _by_id(mini_sources, "recording")
+
+
+def _by_id(folder: pathlib.Path, kind: str) -> dict[str, pathlib.Path]:
     listed = read_sources(data_list("mini", "sources.csv"))
-    return {each.id: mini_sources / each.file for each in listed if each.kind == "photograph"}
+    return {each.id: folder / each.file for each in listed if each.kind == kind}

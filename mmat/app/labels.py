@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import mmat
 from mmat.app.recent import Recent
 from mmat.errors import InputError
+from mmat.labels import names_in
 
 if TYPE_CHECKING:
     from mmat.serving.tagger import Tagger
@@ -27,8 +28,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
     >>> parse_labels("Dog; Fire engine, fire truck (siren) ;; Dog")
     ('Dog', 'Fire engine, fire truck (siren)')
     """
-    names = (" ".join(part.split()) for part in text.split(";"))
-    labels = tuple(dict.fromkeys(name for name in names if name))
+    labels = tuple(dict.fromkeys(names_in(text)))
     if not labels:
         raise InputError(f"labels: there are none; type some, separated by `;`, such as {EXAMPLE}")
     if len(labels) > MOST_LABELS:

@@ -111,9 +111,20 @@ def similarity_weighted(probabilities, similarities):
     return ops.matmul(ops.cast(probabilities, "float32"), _positive(similarities))
 
 
+class _Saved:
+    """What Keras needs to save a frozen dataclass, and to make it again."""
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
 @keras.saving.register_keras_serializable(package="mmat")
 @dataclasses.dataclass(frozen=True)
-class Sharpened:
+class Sharpened(_Saved):
     """Evidence as the mean of similarity ** power: far labels fade, however many they are.
 
     Call with probabilities (…, n_image_labels) and similarities (n_image_labels, classes); returns
@@ -129,17 +140,10 @@ class Sharpened:
     def __call__(self, probabilities, similarities):
         return similarity_weighted(probabilities, ops.power(_positive(similarities), self.power))
 
-    def get_config(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
 
 @keras.saving.register_keras_serializable(package="mmat")
 @dataclasses.dataclass(frozen=True)
-class Thresholded:
+class Thresholded(_Saved):
     """Evidence as the mean similarity, where those under a threshold are 0, above it scaled to 1.
 
     Call with probabilities (…, n_image_labels) and similarities (n_image_labels, classes); returns
@@ -156,17 +160,10 @@ class Thresholded:
         above = (_positive(similarities) - self.threshold) / (1 - self.threshold)
         return similarity_weighted(probabilities, above)
 
-    def get_config(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
 
 @keras.saving.register_keras_serializable(package="mmat")
 @dataclasses.dataclass(frozen=True)
-class LikeliestName:
+class LikeliestName(_Saved):
     """Evidence as the likeliest of the names of each class, for names that may be true together.
 
     The class's nearest name counts fully, others by `(similarity / the largest) ** power`; of them
@@ -188,17 +185,10 @@ class LikeliestName:
         said = ops.take(ops.cast(probabilities, "float32"), names, axis=-1)
         return ops.max(said * weights, axis=-1)
 
-    def get_config(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
 
 @keras.saving.register_keras_serializable(package="mmat")
 @dataclasses.dataclass(frozen=True)
-class EqualPriors:
+class EqualPriors(_Saved):
     """Evidence as the sum of the names of each class, as if every class were equally common.
 
     For names of which one is true. The nearest name counts fully, others by `(similarity / the
@@ -221,13 +211,6 @@ class EqualPriors:
         ratio = self.prior / (1.0 - self.prior) * (1.0 - share) / share
         said = ops.minimum(similarity_weighted(probabilities, weights), 1.0)
         return said * ratio / (1.0 - said + said * ratio)
-
-    def get_config(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 def _relative(similarities, power: float):

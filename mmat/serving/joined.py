@@ -63,7 +63,8 @@ class Joined:
 
     def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
         """Return the pictures in which classes that fired were seen best, by time."""
-        spoke = [c for c in self._seen if fired[c] and fire(self._seen_best, self._thresholds)[c]]
+        seen = fired & fire(self._seen_best, self._thresholds)
+        spoke = [c for c in self._seen if seen[c]]
         spoke = sorted(spoke, key=lambda c: -self._seen_best[c])
         by_time: dict[float, list[int]] = {}
         for c in spoke:

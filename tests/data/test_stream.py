@@ -45,6 +45,18 @@ def write_film(path, seconds: int, options=None, file_options=None):
     return path
 
 
+def cut_off(path, share: float):
+    """Keep that share of a file's bytes."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    return path
+
+
+def end_of(found) -> float:
+    """Where the last window ends."""
+    return found[-1].start_seconds + found[-1].media.duration_seconds
+
+
 def read_all(path, cut=CUT):
     with MediaStream(path, cut) as stream:
         return list(stream), stream
@@ -110,10 +122,8 @@ def test_pictures_of_all_windows_are_those_of_their_times(options, off_seconds, 
 )
 def test_a_film_that_is_cut_off_ends_where_it_is_cut(suffix, file_options, options, tmp_path):
     path = write_film(tmp_path / f"film{suffix}", 20, options, file_options)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) * 6 // 10])
-    found, stream = read_all(path)
-    end = found[-1].start_seconds + found[-1].media.duration_seconds
+    found, stream = read_all(cut_off(path, 0.6))
+    end = end_of(found)
     assert 10 < end < 14
     assert f"it ends at {end:.1f} s of the 20." in stream.problem
 
@@ -122,10 +132,8 @@ def test_a_silent_film_that_is_cut_off_does_not_go_on_as_promised(tmp_path):
     path = write_media_file(
         tmp_path / "film.mkv", audio=None, n_pictures=300, fps=FPS, picture=shade
     )
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    found, stream = read_all(path)
-    end = found[-1].start_seconds + found[-1].media.duration_seconds
+    found, stream = read_all(cut_off(path, 0.5))
+    end = end_of(found)
     assert 10 < end < 22
     assert f"it ends at {end:.1f} s of the 30.0 s" in stream.problem
 
@@ -141,7 +149,7 @@ def test_pictures_that_cannot_be_decoded_leave_the_sound(tmp_path):
         content[place + 16 : place + 40] = bytes(24)
     path.write_bytes(content)
     found, stream = read_all(path)
-    assert found[-1].start_seconds + found[-1].media.duration_seconds == pytest.approx(9, abs=0.1)
+    assert end_of(found) == pytest.approx(9, abs=0.1)
     assert all(window.media.waveform is not None for window in found)
     assert found[0].media.frames is None and stream.problem.startswith("the pictures end at 0.0 s")
 
@@ -164,8 +172,7 @@ def test_damage_in_the_first_window_is_an_error_and_further_on_an_end(tmp_path):
                 read_all(path)
         else:
             found, stream = read_all(path)
-            end = found[-1].start_seconds + found[-1].media.duration_seconds
-            assert end == pytest.approx(10.0, abs=0.02)
+            assert end_of(found) == pytest.approx(10.0, abs=0.02)
             assert "no finite numbers" in stream.problem
 
 

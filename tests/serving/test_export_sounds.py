@@ -9,12 +9,10 @@ import soundfile
 import tensorflow as tf
 
 from mmat.data.media import SAMPLE_RATE_HZ, read_audio
-from mmat.fetch.sources import read_sources
 from mmat.labels import LabelSet
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.bundle import Bundle
 from mmat.models.zero_training import zero_training_bundle
-from mmat.resources import data_list
 from mmat.serving.export import export_saved_model
 from mmat.serving.tflite import export_tflite
 from mmat.serving.tflite_run import TFLiteTagger
@@ -26,7 +24,7 @@ N_SAMPLES, STEPS, COPIES = SAMPLE_RATE_HZ, 60, 4
 
 
 @pytest.fixture(scope="module")
-def sounds(mini_sources) -> dict[str, np.ndarray]:
+def sounds(recordings) -> dict[str, np.ndarray]:
     """Sounds of 1 s as a file of 16 bits holds them, float32 `(1, samples, 1)`."""
     seconds = np.arange(N_SAMPLES) / SAMPLE_RATE_HZ
     phase = 2 * np.pi * np.cumsum(1000 - 500 * np.cos(np.pi / 2 * seconds)) / SAMPLE_RATE_HZ
@@ -34,9 +32,8 @@ def sounds(mini_sources) -> dict[str, np.ndarray]:
         "silence": np.zeros(N_SAMPLES),
         "siren": sum(0.2 / k * np.sin(k * phase) for k in (1, 2, 3, 4)),
     }
-    files = {each.id: each.file for each in read_sources(data_list("mini", "sources.csv"))}
     for name, recording in RECORDINGS.items():
-        waveform = read_audio(mini_sources / files[recording])
+        waveform = read_audio(recordings[recording])
         waveform = np.resize(waveform, N_SAMPLES)  # a short one is repeated
         sounds[name] = 0.3 * waveform / np.abs(waveform).max()
     return {

@@ -5,8 +5,6 @@ import pytest
 
 import mmat
 from mmat.data.media import SAMPLE_RATE_HZ, read_audio
-from mmat.fetch.sources import read_sources
-from mmat.resources import data_list
 
 BARK = "dog-gc-lrbark-1-la-cut"
 CLIP_SECONDS, FILE_SECONDS = 8, 36
@@ -18,10 +16,9 @@ def tagger(models_cache):
 
 
 @pytest.fixture(scope="module")
-def clip(mini_sources) -> np.ndarray:
+def clip(recordings) -> np.ndarray:
     """Faint noise, in which a dog barks from 3 s on."""
-    files = {source.id: source.file for source in read_sources(data_list("mini", "sources.csv"))}
-    bark = read_audio(mini_sources / files[BARK])[: 3 * SAMPLE_RATE_HZ]
+    bark = read_audio(recordings[BARK])[: 3 * SAMPLE_RATE_HZ]
     clip = np.random.default_rng(1).normal(0, 0.003, CLIP_SECONDS * SAMPLE_RATE_HZ)
     clip[3 * SAMPLE_RATE_HZ :][: len(bark)] += 0.5 * bark / np.abs(bark).max()
     return clip.astype(np.float32)
