@@ -29,6 +29,7 @@ REQUIRES = [
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies
     "requests",  # downloads of the public lists, resumed where they broke off
+    "unearth>=0.19,<0.20",  # finds source archives in pip's indexes; pip would build them
     "zstandard",  # unpacks the packages that hold the mini corpus
 ]
 
