@@ -15,6 +15,7 @@ REQUIRES = [
     "tensorflow-hub>=0.16.1,<0.17",  # frozen image networks and text encoders by handle
     "setuptools<82",  # tensorflow-hub imports pkg_resources, which 82 drops
     "numpy>=1.26",  # arrays at every border
+    "h5py",  # reads the label file of CMU-MOSI, which is HDF5; Keras needs it too
     "scipy",  # sums over bootstrap draws as sparse products
     "pandas>=2,<3",  # tables; under 3 the event metrics meet read-only arrays
     "matplotlib",  # plots of spectrograms, scores and label maps
