@@ -6,6 +6,7 @@ import dataclasses
 import os
 
 from mmat.errors import InputError
+from mmat.tasks import MULTI_LABEL, Task, regression
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +14,8 @@ class LabelSet:
     """An ordered set of class names, with optional machine ids and synonyms.
 
     names: display names, unique. mids: one machine id (AudioSet's `/m/…`) a name, may be empty
-    strings. synonyms: other names of each class, used by the label map of the video branch.
+    strings. synonyms: other names of each class, used by the label map of the video branch. task:
+    what the labels mean together; of a regression each is the name of a quantity.
 
     >>> labels = LabelSet.of(["Dog", "Train horn"])
     >>> labels.index("Train horn"), len(labels)
@@ -23,6 +25,7 @@ class LabelSet:
     names: tuple[str, ...]
     mids: tuple[str, ...] = ()
     synonyms: tuple[tuple[str, ...], ...] = ()
+    task: Task = MULTI_LABEL
 
     def __post_init__(self):
         if not self.names:
@@ -76,11 +79,12 @@ class LabelSet:
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "LabelSet":
-        """Read `index,mid,display_name[,synonyms]` (AudioSet's form; synonyms separated by `;`).
+        """Read `index,mid,display_name[,synonyms][,task]` (AudioSet's form; synonyms by `;`).
 
+        task: `multi-class` or `regression LOW HIGH`, the same in every row; multi-label without.
         Raises InputError with the line's number where a row is wrong.
         """
-        names, mids, synonyms = [], [], []
+        names, mids, synonyms, tasks = [], [], [], []
         try:
             with open(path, encoding="utf-8-sig", newline="") as file:
                 rows = csv.DictReader(file)
@@ -94,12 +98,13 @@ class LabelSet:
                     mids.append((row.get("mid") or "").strip())
                     others = (row.get("synonyms") or "").split(";")
                     synonyms.append(tuple(s.strip() for s in others if s.strip()))
+                    tasks.append(_task(row.get("task") or "", tasks, f"{path}:{rows.line_num}"))
         except OSError as error:
             raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
         try:
-            return cls(tuple(names), tuple(mids), tuple(synonyms))
+            return cls(tuple(names), tuple(mids), tuple(synonyms), *tasks[:1])
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -107,9 +112,10 @@ class LabelSet:
         """Write the label set in the form that `from_csv` reads."""
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["index", "mid", "display_name", "synonyms"])
+            task = {} if self.task == MULTI_LABEL else {"task": str(self.task)}
+            writer.writerow(["index", "mid", "display_name", "synonyms", *task])
             for i, row in enumerate(zip(self.mids, self.names, self.synonyms, strict=True)):
-                writer.writerow([i, row[0], row[1], ";".join(row[2])])
+                writer.writerow([i, row[0], row[1], ";".join(row[2]), *task.values()])
 
     def index(self, name: str) -> int:
         """Return the position of a name; raises InputError for a name that is not in the set."""
@@ -121,6 +127,19 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+SENTIMENT = LabelSet(("sentiment",), task=regression(-3, 3))  # CMU-MOSI's scale
+
+
+def _task(text: str, before: list[Task], where: str) -> Task:
+    try:
+        task = Task.from_text(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    if before and task != before[0]:
+        raise InputError(f"{where}: the task is {task}, in the rows above {before[0]}; name one")
+    return task
 
 
 def names_in(text: str) -> list[str]:

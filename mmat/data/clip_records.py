@@ -63,6 +63,7 @@ class ClipJob:
     labels: tuple[int, ...]
     events: tuple[tuple[int, float, float], ...]
     stamp: tuple[int, int] | None
+    values: tuple[float, ...] = ()
 
     def reading(self, settings: Settings) -> dict:
         """Return the arguments of `mmat.data.media.read_media`: no more than a shard holds."""
@@ -93,6 +94,7 @@ def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> It
             tuple(labels.index(name) for name in clip.labels),
             tuple((labels.index(e.label), e.onset_seconds, e.offset_seconds) for e in clip.events),
             found and _stamp(path),
+            clip.values,
         )
 
 
@@ -132,4 +134,4 @@ def make_record(
         kept = tuple(
             tf.io.encode_jpeg(picture, quality=_JPEG_QUALITY).numpy() for picture in media.frames
         )
-    return Record(job.id, audio, probabilities, job.labels, job.events, kept)
+    return Record(job.id, audio, probabilities, job.labels, job.events, kept, job.values)

@@ -21,8 +21,9 @@ class Clip:
     """One clip: a media file (a path inside the media folder) or a range of it, and its labels.
 
     start_seconds, end_seconds: the range inside the file; None is the file's own end.
-    labels: names, each once. events: strong times where they are known. video_id: the web video
-    that a public list cuts the clip from (the range is then in that video), else empty.
+    labels: names, each once. values: of a regression the value of each label, else empty. events:
+    strong times where they are known. video_id: the web video that a public list cuts the clip
+    from (the range is then in that video), else empty.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Clip:
     source_group: str = ""
     events: tuple[Event, ...] = ()
     video_id: str = ""
+    values: tuple[float, ...] = ()
 
 
 COLUMNS = (
@@ -46,6 +48,7 @@ COLUMNS = (
     "split",
     "source_group",
     "events",
+    "values",
 )
 _TIMES = ("start_seconds", "end_seconds")
 

@@ -162,7 +162,7 @@ def read_arrays(shards_folder: str | os.PathLike, split: str) -> dict:
         "events": [list(record.events) for record in records],
     }
     for i, record in enumerate(records):
-        arrays["weak_labels"][i, list(record.labels)] = 1.0
+        arrays["weak_labels"][i] = record.weak_labels(shape["n_classes"])
         if record.audio is not None:
             arrays["waveform"][i, : len(record.audio), 0] = to_float32(record.audio)
         if record.image_probabilities is not None:

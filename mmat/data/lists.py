@@ -7,7 +7,7 @@ Which kind a file is, its content tells:
 - strong truth, and lists as sed_eval reads them (tabs or commas, with the header `filename onset
   offset event_label` or without): times from the beginning of the clip, `0 0` for not audible;
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
-  several labels by `;` or in several rows.
+  several labels by `;` or in several rows; with a label set of a regression `name=value`.
 
 The table has a row a clip, and the columns of `COLUMNS`; see `Clip` for what each one holds.
 A row is a line: no cell holds a line break.
@@ -161,7 +161,7 @@ def _read(source: ListFile, form: Form, labels: LabelSet | None, split: str | No
         return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
     known = None if labels is None else frozenset(labels.names)
     if form.kind == OWN:
-        clips, lines = read_own(source, form, known, split)
+        clips, lines = read_own(source, form, labels, split)
     else:
         clips, lines = read_truth(source, form, known, split or _split_of(source))
     return table_of(clips), lines

@@ -2,27 +2,35 @@
 
 import csv
 import dataclasses
+import functools
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from mmat.data.clips import Clip
 from mmat.data.list_formats import EVENT_COLUMNS, Form
 from mmat.data.list_rows import ListFile, WrongRow, inner_path, seconds
 from mmat.errors import InputError
+from mmat.labels import LabelSet
+from mmat.tasks import Task
 
 SPLIT_NAME = re.compile(r"[A-Za-z0-9_]+")  # it becomes the beginning of a file name
 
 
 def read_own(
-    source: ListFile, form: Form, known: Collection[str] | None, split: str | None
+    source: ListFile, form: Form, labels: LabelSet | None, split: str | None
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list, and the line in which each one first stands.
 
-    known: the labels, or None for any; split: that of every clip, whatever the list says. Rows of
-    one clip bring their labels together: those of one id, or without ids of one file and range.
+    labels: those there may be, or None for any; of a regression a label stands as `name=value`.
+    split: that of every clip, whatever the list says. Rows of one clip bring their labels together:
+    those of one id, or without ids of one file and range.
     """
+    known = None if labels is None else frozenset(labels.names)
+    read_labels = _label_names
+    if labels is not None and labels.task.is_regression:
+        read_labels = functools.partial(_label_values, labels.task)
     clips = _Clips()
     for line, cells in source.rows(form.delimiter, after=form.header):
         try:
@@ -33,7 +41,7 @@ def read_own(
             row = dict(zip(form.columns, cells, strict=True))
             if split is not None:
                 row["split"] = split
-            clips.add(_clip(row, known), row, line)
+            clips.add(_clip(row, read_labels, known), row, line)
         except WrongRow as wrong:
             source.drop(line, wrong)
     return clips.clips, clips.lines
@@ -78,10 +86,12 @@ class _Clips:
                 raise WrongRow(
                     f"duplicate clip {there.id!r} with another {field}, see line {self.lines[i]}"
                 )
-        labels = tuple(dict.fromkeys(there.labels + clip.labels))
-        if labels == there.labels:
+        new = [n for n, label in enumerate(clip.labels) if label not in there.labels]
+        if not new:
             raise WrongRow(f"duplicate clip {there.id!r}, it stands in line {self.lines[i]}")
-        self.clips[i] = dataclasses.replace(there, labels=labels)
+        labels = there.labels + tuple(clip.labels[n] for n in new)
+        values = there.values + tuple(clip.values[n] for n in new if clip.values)
+        self.clips[i] = dataclasses.replace(there, labels=labels, values=values)
 
 
 def _with_range(name: str, clip: Clip) -> str:
@@ -91,10 +101,32 @@ def _with_range(name: str, clip: Clip) -> str:
     return f"{name}_{clip.start_seconds or 0.0:.3f}_{end}"
 
 
-def _clip(row: dict[str, str], known: Collection[str] | None) -> Clip:
+def _label_names(cell: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the names in a cell, each once, and no values."""
+    return tuple(dict.fromkeys(n for name in cell.split(";") if (n := name.strip()))), ()
+
+
+def _label_values(task: Task, cell: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the names and values in a cell such as `valence=-1.5;arousal=0.25`."""
+    found: dict[str, float] = {}
+    for part in _label_names(cell)[0]:
+        name, _, text = (piece.strip() for piece in part.rpartition("="))
+        try:
+            value = float(text)
+        except ValueError:
+            raise WrongRow(f"label {part!r}: write it as NAME=VALUE") from None
+        if not name or name in found:
+            raise WrongRow(f"label {part!r}: " + ("it stands there twice" if name else "no name"))
+        if not task.low <= value <= task.high:
+            raise WrongRow(f"label {part!r}: not within {task.low:g} to {task.high:g}")
+        found[name] = value
+    return tuple(found), tuple(found.values())
+
+
+def _clip(row: dict[str, str], read_labels: Callable, known: Collection[str] | None) -> Clip:
     """Return the clip of one row, its id empty where the row gives none."""
     file = inner_path(row["file"])
-    labels = tuple(dict.fromkeys(n for name in row["labels"].split(";") if (n := name.strip())))
+    labels, values = read_labels(row["labels"])
     for name in labels:
         if known is not None and name not in known:
             raise WrongRow(f"unknown label {name!r}")
@@ -109,7 +141,13 @@ def _clip(row: dict[str, str], known: Collection[str] | None) -> Clip:
         raise WrongRow(f"split {split!r} may hold letters, digits and _ only")
     others = {name: row.get(name, "") for name in ("id", "source_group", "video_id")}
     return Clip(
-        file=file, labels=labels, start_seconds=start, end_seconds=end, split=split, **others
+        file=file,
+        labels=labels,
+        values=values,
+        start_seconds=start,
+        end_seconds=end,
+        split=split,
+        **others,
     )
 
 
@@ -125,7 +163,7 @@ def write_clip_list(
     fields = ["id", "file", "start_seconds", "end_seconds", "split", "source_group"]
     if any(clip.video_id for clip in clips):
         fields.append("video_id")
-    rows = [(*(getattr(clip, f) for f in fields), ";".join(clip.labels)) for clip in clips]
+    rows = [(*(getattr(clip, f) for f in fields), _labels_cell(clip)) for clip in clips]
     for clip, row in zip(clips, rows, strict=True):
         if any(";" in label for label in clip.labels):
             raise InputError(f"clip {clip.id!r}: a label holds ';', which separates labels")
@@ -139,6 +177,12 @@ def write_clip_list(
             for e in clip.events
         )
         _write(events, "\t", EVENT_COLUMNS, times)
+
+
+def _labels_cell(clip: Clip) -> str:
+    if not clip.values:
+        return ";".join(clip.labels)
+    return ";".join(f"{n}={value!r}" for n, value in zip(clip.labels, clip.values, strict=True))
 
 
 def _write(path: str | os.PathLike, delimiter: str, header: tuple, rows: Iterable[tuple]) -> None:

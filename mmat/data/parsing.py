@@ -63,6 +63,7 @@ def parse_example(
     (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
     has_video: bool (), n_samples: int32 (), ids: string ()}, weak_labels: float32 (n_classes,)).
     What the clip lacks is zeros with False and 0 beside it; has_video tells of the probabilities.
+    The weak labels of a regression are their values.
 
     >>> import numpy as np
     >>> from mmat.data.records import Record, encode_example
@@ -82,6 +83,7 @@ def parse_example(
             "n_frames": tf.io.FixedLenFeature((), tf.int64),
             "has_audio": tf.io.FixedLenFeature((), tf.int64),
             "labels": tf.io.RaggedFeature(tf.int64),
+            "label_values": tf.io.RaggedFeature(tf.float32),
         },
     )
     has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
@@ -104,5 +106,7 @@ def parse_example(
         "n_samples": tf.strings.length(row["audio"]) // 2,
         "ids": row["id"],
     }
-    weak_labels = tf.reduce_sum(tf.one_hot(row["labels"], n_classes), axis=0)
-    return inputs, tf.minimum(weak_labels, 1.0)
+    values = row["label_values"]
+    values = tf.where(tf.size(values) > 0, values, tf.ones_like(row["labels"], tf.float32))
+    weak_labels = tf.zeros(n_classes)
+    return inputs, tf.tensor_scatter_nd_update(weak_labels, row["labels"][:, None], values)

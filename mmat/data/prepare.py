@@ -77,6 +77,7 @@ def prepare(
     )
     clips, media, out_folder = list(clips), MediaFolder(media_folder), pathlib.Path(out_folder)
     _check_ids(clips)
+    _check_labels(clips, labels)
     plan = plan_shards(clips, clips_per_shard)
     about = {
         "schema_version": SCHEMA_VERSION,
@@ -130,10 +131,30 @@ def _check_ids(clips: list[Clip]) -> None:
         seen.add(clip.id)
 
 
+def _check_labels(clips: list[Clip], labels: LabelSet) -> None:
+    """Raise InputError for a clip whose labels are not those of the label set's task."""
+    task = labels.task
+    for clip in clips:
+        if task.exclusive and len(clip.labels) != 1:
+            what = f"{len(clip.labels)} labels, where a clip has exactly one ({task})"
+        elif task.is_regression and set(clip.labels) != set(labels.names):
+            what = f"no value of {', '.join(set(labels.names) - set(clip.labels))}"
+        elif len(clip.values) != (len(clip.labels) if task.is_regression else 0):
+            what = f"{len(clip.values)} values of {len(clip.labels)} labels ({task})"
+        elif not all(task.low <= value <= task.high for value in clip.values):
+            what = f"a value outside of {task.low:g} to {task.high:g}"
+        else:
+            continue
+        raise InputError(f"prepare: clip {clip.id!r}: {what}; mend the list")
+
+
 def _list_sha256(clips: list[Clip]) -> str:
     digest = hashlib.sha256()
     for clip in clips:
-        digest.update(repr(clip).encode(errors="backslashreplace"))
+        values = f", values={clip.values!r}"
+        # Of a list without values the sum is what it was before clips could have any.
+        shown = repr(clip) if clip.values else repr(clip).replace(values, "")
+        digest.update(shown.encode(errors="backslashreplace"))
     return digest.hexdigest()
 
 

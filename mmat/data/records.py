@@ -8,6 +8,7 @@
 | n_frames, n_image_labels | int64 | shape of the probabilities; 0 where there are none |
 | has_audio, has_video | int64 | 1 if the record holds sound; probabilities or pictures |
 | labels | int64 list | weak labels, as positions in the label set |
+| label_values | float list | of a regression the value of each label; else not there |
 | event_labels | int64 list | strong labels, in the order of the times |
 | event_onset_seconds, event_offset_seconds | float list | strong times within the clip |
 | frames_jpeg | bytes list | the pictures themselves, where they were kept |
@@ -28,7 +29,8 @@ class Record:
 
     audio: int16 (samples,), 16 kHz mono, or None without sound. image_probabilities: (n_frames,
     n_image_labels), or None without pictures. labels: positions in the label set. events: (label
-    position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files.
+    position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files. values: of a
+    regression one for each label, else empty.
     """
 
     id: str
@@ -37,6 +39,13 @@ class Record:
     labels: tuple[int, ...] = ()
     events: tuple[tuple[int, float, float], ...] = ()
     frames_jpeg: tuple[bytes, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def weak_labels(self, n_classes: int) -> np.ndarray:
+        """Return float32 `(classes,)`: 1 for a label, or its value, and 0 elsewhere."""
+        weak_labels = np.zeros(n_classes, np.float32)
+        weak_labels[list(self.labels)] = self.values or 1.0
+        return weak_labels
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
@@ -80,6 +89,8 @@ def encode_example(record: Record) -> bytes:
         "event_offset_seconds": _floats(*offsets),
         "frames_jpeg": _bytes(*record.frames_jpeg),
     }
+    if record.values:  # other shards stay what they were, to the byte
+        feature["label_values"] = _floats(*record.values)
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     # Else the order of the features is that of a hash table, another one in every process.
     return example.SerializeToString(deterministic=True)
@@ -105,6 +116,7 @@ def decode_example(serialized: bytes) -> Record:
             )
         ),
         frames_jpeg=tuple(feature["frames_jpeg"].bytes_list.value),
+        values=tuple(feature["label_values"].float_list.value),
     )
 
 

@@ -86,6 +86,7 @@ def read_segments(
         "split": [split] * len(ids),
         "source_group": videos,
         "events": [()] * len(ids),
+        "values": [()] * len(ids),
     }
     return _without_duplicates(source, table_from(columns), np.frombuffer(lines, np.int64))
 

@@ -128,6 +128,8 @@ def _wrong(record: Record, index: dict) -> str:
     n_labels, seconds = len(index["labels"]), index["clip_seconds"]
     if not all(0 <= label < n_labels for label in record.labels):
         return f"a label outside of the {n_labels}"
+    if len(record.values) not in (0, len(record.labels)):
+        return f"{len(record.values)} values of {len(record.labels)} labels"
     for label, onset, offset in record.events:
         if not (0 <= label < n_labels and 0 <= onset < offset):
             return f"an event of label {label} from {onset:g} to {offset:g} s"

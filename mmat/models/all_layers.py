@@ -1,6 +1,7 @@
 """Import this to register every layer of mmat with Keras, before a saved model is read."""
 
 from mmat.models import (
+    answers,
     audio,
     augment,
     features,
@@ -12,6 +13,7 @@ from mmat.models import (
 )
 
 __all__ = [
+    "answers",
     "audio",
     "augment",
     "features",

@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
+from mmat.models.answers import answered
 from mmat.models.encoder import PatchesToFrames, encoder_trunk
 from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
 from mmat.models.pooling import MILPooling, attention, linear_softmax
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder
 from mmat.models.ragged import OwnSteps, zero_beyond
+from mmat.tasks import MULTI_LABEL, Task
 
 # (filters, pool over time and frequency): the authors' three blocks of 5×5 convolutions.
 BLOCKS = ((32, (1, 2)), (64, (2, 2)), (128, (2, 2)))
+# Of the log-mel of `SPEECH_MEL`, whose frames are 10 ms apart, also 10 frames a second (ours).
+SPEECH_BLOCKS = ((32, (2, 2)), (64, (5, 2)), (128, (1, 2)))
 GRU_UNITS = 100
 FRAME_HZ = 10.0
 
@@ -27,11 +31,14 @@ def audio_branch(
     dtype: str = "float32",
     ragged: bool = False,
     encoder: AudioEncoder | None = None,
+    task: Task = MULTI_LABEL,
+    blocks: Sequence[tuple[int, tuple[int, int]]] = BLOCKS,
 ) -> keras.Model:
     """Build the authors' CRNN: waveform in, clip and frame probabilities out.
 
     Input `waveform`: float32 `(batch, samples, 1)` at 16 kHz, of any length. Output: a dict of
     float32 probabilities, `clip` `(batch, classes)` and `frame` `(batch, time, classes)` at 10 Hz.
+    With another task they are what `mmat.models.answers` says.
 
     pooling: a function of `mmat.models.pooling`. augmentation: layers on the normalised log-mel
     that act in training alone. dtype: the policy of convolutions and GRU (`mixed_bfloat16` is
@@ -44,7 +51,11 @@ def audio_branch(
 
     encoder: the frozen embeddings of an audio network, such as `yamnet` of
     `mmat.models.pretrained.audio_registry`, in the place of log-mel and convolutions; brought to
-    10 Hz by interpolation, and normalised as the mel is. `mel` is then of no account.
+    10 Hz by interpolation, and normalised as the mel is. `mel` and `blocks` are then of no account.
+
+    blocks: of the convolutions, (filters, pool over time and frequency), which lead from the mel's
+    hop to 10 Hz: the authors', or `SPEECH_BLOCKS` with `SPEECH_MEL`. Raises ValueError for blocks
+    that lead elsewhere.
 
     Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017; the encoder is
     ours.
@@ -53,23 +64,38 @@ def audio_branch(
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
     {'clip': (17,), 'frame': (None, 17)}
     """
+    samples_per_step = round(SAMPLE_RATE_HZ / FRAME_HZ)
     if encoder is None:
-        inputs, x = crnn_trunk(mel, augmentation, dtype, ragged)
-        samples_per_step = math.prod(time for _, (time, _) in BLOCKS) * mel.hop_samples
+        _check_rate(mel, blocks)
+        inputs, x = crnn_trunk(mel, augmentation, dtype, ragged, blocks)
     else:
-        samples_per_step = round(SAMPLE_RATE_HZ / FRAME_HZ)
         inputs, x = encoder_trunk(encoder, samples_per_step, augmentation, ragged)
     # (batch, 100, 8, 128) of the CRNN for 10 s, (batch, 100, 1024, 1) of YAMNet
     return recurrent_tagger(
-        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step
+        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task
     )
 
 
-def crnn_trunk(mel: MelParameters, augmentation: Sequence[layers.Layer], dtype: str, ragged: bool):
+def _check_rate(mel: MelParameters, blocks: Sequence[tuple[int, tuple[int, int]]]) -> None:
+    hops = math.prod(time for _, (time, _) in blocks)
+    if hops * mel.hop_seconds * FRAME_HZ != 1:
+        raise ValueError(
+            f"blocks: they pool {hops} hops of {mel.hop_seconds:g} s, which makes no frame of "
+            f"{1 / FRAME_HZ:g} s; pool so many that it does"
+        )
+
+
+def crnn_trunk(
+    mel: MelParameters,
+    augmentation: Sequence[layers.Layer],
+    dtype: str,
+    ragged: bool,
+    blocks: Sequence[tuple[int, tuple[int, int]]] = BLOCKS,
+):
     """Begin the authors' CRNN: its inputs by name, and the feature maps of its convolutions."""
     inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
-    for filters, pool in BLOCKS:
+    for filters, pool in blocks:
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", dtype=dtype)(x)
         x = zero_beyond(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
@@ -102,6 +128,7 @@ def recurrent_tagger(
     dropout: float,
     dtype: str,
     samples_per_step: int,
+    task: Task = MULTI_LABEL,
 ) -> keras.Model:
     """End an audio branch: from feature maps `(batch, time, frequency, channels)` to the model.
 
@@ -118,7 +145,7 @@ def recurrent_tagger(
     # (batch, 100, 2 · gru_units)
     x = zero_beyond(x, n_samples, samples_per_step, dtype)
     x = layers.Dropout(dropout, dtype=dtype)(x)
-    frame = layers.Dense(n_classes, activation="sigmoid", dtype="float32", name="frame")(x)
+    frame = layers.Dense(n_classes, activation=task.activation, dtype="float32", name="frame")(x)
     frame = zero_beyond(frame, n_samples, samples_per_step)
     pooled = [frame]
     if pooling is attention:
@@ -126,7 +153,10 @@ def recurrent_tagger(
     if n_samples is not None:
         pooled.append(OwnSteps(samples_per_step, name="own_frames")([x, n_samples]))
     clip = MILPooling(pooling, name="clip")(pooled if len(pooled) > 1 else frame)
-    return keras.Model(inputs, {"clip": clip, "frame": frame}, name="audio")
+    outputs = {"clip": answered(clip, task), "frame": answered(frame, task)}
+    if task.is_regression:  # 0 is the least score, but not the least value
+        outputs["frame"] = zero_beyond(outputs["frame"], n_samples, samples_per_step)
+    return keras.Model(inputs, outputs, name="audio")
 
 
 def adapt_normalization(model: keras.Model, waveforms) -> None:

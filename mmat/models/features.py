@@ -37,6 +37,9 @@ class MelParameters:
         return self.hop_samples / self.sample_rate_hz
 
 
+SPEECH_MEL = MelParameters(fft_samples=512, window_samples=400, hop_samples=160)  # 25 ms, 10 ms
+
+
 def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=None):
     """Turn a waveform `(batch, samples, 1)` into decibels `(batch, frames, mel_bands, 1)`.
 

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmat.models.answers import answered, scored
 from mmat.models.joining import Corrected, Fallback, LateFusion, ModalityDropout, WherePresent
 from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, zero_beyond
 from mmat.models.video import HoldFrames
+from mmat.tasks import MULTI_LABEL, Task
 
 
 def fused_model(
@@ -17,6 +19,7 @@ def fused_model(
     fusion: Callable | None = None,
     label_rates: np.ndarray | None = None,
     modality_dropout: float = 0.2,
+    task: Task = MULTI_LABEL,
 ) -> keras.Model:
     """Join an audio and a video branch into one model that also works with one of them missing.
 
@@ -33,7 +36,8 @@ def fused_model(
 
     fusion: `late_fusion` (default) or `middle_fusion`. label_rates: how often each class occurs,
     `(classes,)`; both branches know it, and it is counted once. modality_dropout: how often a
-    branch is silenced in training. All of it is ours, the paper's public text names no formula.
+    branch is silenced in training. task: that of both branches, whose answers are joined as scores
+    (`mmat.models.answers`). All of it is ours, the paper's public text names no formula.
 
     >>> from mmat.models.audio import audio_branch
     >>> from mmat.models.video import video_branch
@@ -63,7 +67,8 @@ def fused_model(
     seen["frame"] = hold(name="held_frames")([seen["shots"], time])
     keep = ModalityDropout(modality_dropout, name="modality_dropout")([heard["clip"], seen["clip"]])
     rates = np.full(n_classes, 0.5) if label_rates is None else np.asarray(label_rates)
-    joined = (fusion or late_fusion)(heard, seen, keep, rates)
+    joined = (fusion or late_fusion)(_scored(heard, task), _scored(seen, task), keep, rates)
+    joined = {name: answered(scores, task) for name, scores in joined.items()}
     if ragged:
         samples_per_step = audio.get_layer("own_frames").samples_per_step
         joined["frame"] = zero_beyond(joined["frame"], sound["n_samples"], samples_per_step)
@@ -116,6 +121,10 @@ def middle_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray, units:
         "clip": Corrected(name="corrected_clip")([late["clip"], correction]),
         "frame": Corrected(name="corrected_frame")([late["frame"], correction]),
     }
+
+
+def _scored(said: dict, task: Task) -> dict:
+    return said | {name: scored(said[name], task) for name in ("clip", "frame")}
 
 
 def _mean_and_max(x):

@@ -9,6 +9,7 @@ from mmat.models.audio import normalized_mel, recurrent_tagger
 from mmat.models.features import MelParameters
 from mmat.models.pooling import linear_softmax
 from mmat.models.ragged import OwnSteps, zero_beyond
+from mmat.tasks import MULTI_LABEL, Task
 
 # (filters of two 3×3 convolutions, then a pool over time and frequency)
 BLOCKS = ((32, (2, 2)), (64, (2, 2)), (128, (1, 2)), (256, (1, 2)), (512, (1, 2)))
@@ -25,6 +26,7 @@ def talnet(
     dropout: float = 0.0,
     dtype: str = "float32",
     ragged: bool = False,
+    task: Task = MULTI_LABEL,
 ) -> keras.Model:
     """Build TALNet: waveform in, clip and frame probabilities out.
 
@@ -55,5 +57,5 @@ def talnet(
     # (batch, 200, 32, 32), (batch, 100, 16, 64), (batch, 100, 8, 128), (batch, 100, 4, 256), then
     # (batch, 100, 2, 512), and under the GRU (batch, 100, 1024)
     return recurrent_tagger(
-        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step
+        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task
     )

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmat.models.answers import answered
 from mmat.models.audio import FRAME_HZ
 from mmat.models.pooling import MILPooling, mean_pooling
 from mmat.models.semantics import Sharpened
+from mmat.tasks import MULTI_LABEL, Task
 
 SMALLEST_EVIDENCE = 1e-3
 
@@ -19,12 +21,14 @@ def video_branch(
     pooling: Callable = mean_pooling,
     calibrated: bool = True,
     clip_seconds: float = 10.0,
+    task: Task = MULTI_LABEL,
 ) -> keras.Model:
     """Build the video branch: image-label probabilities of frames in, event probabilities out.
 
     Input `image_probabilities`: float32 `(batch, n_frames, n_image_labels)`, the frames evenly
     spaced over the clip. Output: a dict of float32 probabilities, `clip` `(batch, classes)` and
-    `frame` `(batch, time, classes)` at 10 Hz over `clip_seconds`, each frame held for its share.
+    `frame` `(batch, time, classes)` at 10 Hz over `clip_seconds`, each frame held for its share;
+    with another task what `mmat.models.answers` says.
 
     similarities: `(n_image_labels, classes)` from `mmat.models.semantics.label_similarities`, kept
     as a constant. evidence: a way of that module. calibrated: learn a slope and an offset for each
@@ -44,9 +48,8 @@ def video_branch(
         x = Calibration(name="calibration")(x)
     clip = MILPooling(pooling, name="clip")(x)  # (batch, classes)
     frame = HoldFrames(round(clip_seconds * FRAME_HZ), name="frame")(x)
-    return keras.Model(
-        {"image_probabilities": probabilities}, {"clip": clip, "frame": frame}, name="video"
-    )
+    outputs = {"clip": answered(clip, task), "frame": answered(frame, task)}
+    return keras.Model({"image_probabilities": probabilities}, outputs, name="video")
 
 
 @keras.saving.register_keras_serializable(package="mmat")

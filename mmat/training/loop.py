@@ -18,6 +18,7 @@ import tqdm
 
 from mmat.cli.common import on_terminal
 from mmat.errors import InputError
+from mmat.tasks import MULTI_LABEL, Task
 from mmat.training.checkpoints import Checkpoints, Progress, settings_of
 from mmat.training.cost import TIMED_SECONDS, Cost, measure_cost
 from mmat.training.finite import all_finite, told_of
@@ -41,6 +42,7 @@ def train(
     optimizer: keras.optimizers.Optimizer | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     strategy: tf.distribute.Strategy | None = None,
+    task: Task = MULTI_LABEL,
     about: Mapping[str, object] = {},
     say: Callable[[str], None] = print,
 ) -> History:
@@ -54,8 +56,8 @@ def train(
 
     monitor: the figure by which the best checkpoint is chosen. optimizer: Adam at the recipe's
     rate. callbacks: a checkpoint is an epoch to them, and steps count through the whole training.
-    strategy: model and optimizer are made in its scope. about: what else tells this training from
-    another, such as the labels. say: told of a line at a time.
+    strategy: model and optimizer are made in its scope. task: whose loss is learnt by. about: what
+    else tells this training from another, such as the labels. say: told of a line at a time.
 
     Several machines (`mmat.training.make_strategy`) all call this with the same arguments. The
     chief alone has callbacks, says lines and writes; of `folder` only the chief's is read, the
@@ -70,7 +72,7 @@ def train(
     with (strategy or tf.distribute.get_strategy()).scope():
         optimizer = optimizer or keras.optimizers.Adam(recipe.learning_rate)
         optimizer = _scaled_if_needed(model, optimizer)
-    step, workers = training_step(model, optimizer, strategy), Workers(strategy)
+    step, workers = training_step(model, optimizer, strategy, task), Workers(strategy)
     say = say if workers.is_chief else lambda line: None
     kept = ("batch_size", "learning_rate", "steps_per_checkpoint", "patience", "seed")
     settings = settings_of(

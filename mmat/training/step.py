@@ -10,6 +10,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from mmat.tasks import MULTI_LABEL, Task
+
 _SEED_STRIDE = 1_000_003
 
 
@@ -17,13 +19,15 @@ def training_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     strategy: tf.distribute.Strategy | None = None,
+    task: Task = MULTI_LABEL,
 ) -> Callable[[dict, tf.Tensor], tf.Tensor]:
     """Return a function that trains the model by one batch and gives the batch's loss.
 
     The function takes the model's inputs and weak labels, float32 `(batch, classes)`. The loss,
-    float32 `()`, is the binary cross-entropy of the model's `clip` output, the mean over the whole
-    batch and the classes, and what layers add to it, such as regularizers. Frozen variables stay
-    as they are. A `LossScaleOptimizer` scales the loss, which mixed_float16 needs.
+    float32 `()`, is that of the task, by default the binary cross-entropy of the model's `clip`
+    output, the mean over the whole batch and the classes, and what layers add to it, such as
+    regularizers. Frozen variables stay as they are. A `LossScaleOptimizer` scales the loss, which
+    mixed_float16 needs.
 
     strategy: model and optimizer must then be made in its scope. The function takes the rows of
     this machine (`mmat.training.workers`), one for each of its devices at least; the loss is that
@@ -48,7 +52,7 @@ def training_step(
 
     def gradients_of(inputs, weak_labels):
         with tf.GradientTape() as tape:
-            loss = clip_loss(model(inputs, training=True), weak_labels)
+            loss = clip_loss(model(inputs, training=True), weak_labels, task)
             loss = tf.add_n([loss, *model.losses])
             scaled = optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, variables)
@@ -64,14 +68,15 @@ def training_step(
     return _step_of_replicas(gradients_of, model, optimizer, strategy)
 
 
-def clip_loss(outputs: dict, weak_labels) -> tf.Tensor:
-    """Return the mean binary cross-entropy of the clips' probabilities, float32 `()`.
+def clip_loss(outputs: dict, weak_labels, task: Task = MULTI_LABEL) -> tf.Tensor:
+    """Return the task's mean loss of the clips, binary cross-entropy by default, float32 `()`.
 
     >>> round(float(clip_loss({"clip": tf.constant([[0.5]])}, tf.constant([[1.0]]))), 4)
     0.6931
     """
     clip = tf.cast(outputs["clip"], tf.float32)
-    return tf.reduce_mean(keras.losses.binary_crossentropy(tf.cast(weak_labels, tf.float32), clip))
+    loss_of = getattr(keras.losses, task.loss)
+    return tf.reduce_mean(loss_of(tf.cast(weak_labels, tf.float32), clip))
 
 
 def share_bounds(n_rows, index, count):

@@ -1,0 +1,65 @@
+"""Tasks: what the labels of a set mean together, and so what a model answers and learns by."""
+
+import dataclasses
+import math
+
+from mmat.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a model of a label set answers.
+
+    activation: Keras's name of the function that makes scores of frames. loss: Keras's name of the
+    loss of clips. low, high: between which values the answers lie.
+
+    >>> str(MULTI_CLASS), str(regression(-3, 3))
+    ('multi-class', 'regression -3 3')
+    """
+
+    kind: str
+    activation: str
+    loss: str
+    low: float = 0.0
+    high: float = 1.0
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a clip has exactly one of the labels."""
+        return self.activation == "softmax"
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether each label is a quantity of which a clip has a value."""
+        return self.kind == "regression"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Task":
+        """Read what `str` gives; nothing is multi-label. Raises InputError for another text.
+
+        >>> Task.from_text("regression -3 3").high
+        3.0
+        """
+        name = " ".join(text.split()) or str(MULTI_LABEL)
+        kind, *ends = name.split()
+        try:
+            if kind == "regression":
+                return regression(*map(float, ends))
+            return {str(task): task for task in (MULTI_LABEL, MULTI_CLASS)}[name]
+        except (KeyError, TypeError, ValueError):
+            known = f"{MULTI_LABEL}, {MULTI_CLASS} and 'regression LOW HIGH'"
+            raise InputError(f"unknown task {text!r}; there are {known}") from None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.low:g} {self.high:g}" if self.is_regression else self.kind
+
+
+MULTI_LABEL = Task("multi-label", "sigmoid", "binary_crossentropy")
+MULTI_CLASS = Task("multi-class", "softmax", "categorical_crossentropy")
+
+
+def regression(low: float, high: float) -> Task:
+    """Return the task of values between two ends; raises InputError for ends that are none."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"regression: no values lie between {low:g} and {high:g}")
+    return Task("regression", "sigmoid", "mean_absolute_error", float(low), float(high))
