@@ -1,9 +1,18 @@
 """Archives of strangers: nothing leaves its folder, and no more comes out than was allowed."""
 
+import contextlib
 import io
+import lzma
+import os
 import pathlib
+import struct
+import tarfile
 import zipfile
+import zlib
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
+
+import zstandard
 
 from mmat.errors import InputError
 
@@ -81,3 +90,47 @@ def check_zip(
             budget.spend(entry.file_size)
         except TooMuch as error:
             raise InputError(f"{name}: {error} unpacked; refused") from error
+
+
+def iter_tar(
+    stream: BinaryIO, paths: Collection[str], max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """Yield `(path, content)` of the regular files among `paths` in a tar archive, in its order.
+
+    The stream is read up to the last of them. Raises what `damage` turns into an `InputError`.
+
+    >>> list(iter_tar(io.BytesIO(bytes(1024)), ["dog.wav"]))
+    []
+    """
+    left = set(paths)
+    budget = Budget(max_bytes=max_bytes)
+    with tarfile.open(fileobj=Metered(stream, max_bytes), mode="r|") as tar:
+        for entry in tar:
+            budget.spend(entry.size)
+            path = entry.name.removeprefix("./")
+            if path in left and entry.isfile():
+                left.remove(path)
+                yield path, tar.extractfile(entry).read()
+            if not left:
+                return
+
+
+class Damaged(Exception):
+    """What is wrong with the file at hand; `damage` says which file that is."""
+
+
+@contextlib.contextmanager
+def damage(name: str | os.PathLike, kind: str) -> Iterator[None]:
+    """Turn whatever a reader meets in a damaged file into one `InputError` with its name."""
+    damages = (Damaged, OSError, EOFError, ValueError, struct.error, tarfile.TarError)
+    damages += (lzma.LZMAError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError)
+    try:
+        yield
+    except InputError:
+        raise
+    except damages as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = " ".join(why.split())  # one line, whatever a library says
+        raise InputError(
+            f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
+        ) from error

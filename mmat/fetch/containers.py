@@ -11,21 +11,19 @@ a damaged file raises `InputError` with its name, and so does one that holds mor
 `mmat.archives` allows. No member's name becomes a path: the caller says where its content goes.
 """
 
-import contextlib
 import gzip
 import io
 import lzma
 import os
 import pathlib
 import struct
-import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from typing import BinaryIO
 
 import zstandard
 
-from mmat.archives import MAX_BYTES, Budget, Metered
+from mmat.archives import MAX_BYTES, Budget, Damaged, damage, iter_tar
 from mmat.errors import InputError
 
 INNER = "!"
@@ -75,11 +73,11 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
     `InputError` for a damaged collection, and for an entry compressed with zstd.
     Layout: Qt's `qresource.cpp`.
     """
-    with _damage(name, "Qt resource collection"):
+    with damage(name, "Qt resource collection"):
         header = struct.Struct(">4sIIII")
         magic, version, tree_start, data_start, names_start = header.unpack_from(content)
         if magic != b"qres" or not 1 <= version <= 3:
-            raise _Damaged("not a .rcc of version 1, 2 or 3")
+            raise Damaged("not a .rcc of version 1, 2 or 3")
         node_bytes = 14 if version == 1 else 22  # from version 2 on with the time of change
         files: dict[str, bytes] = {}
         budget = Budget()
@@ -87,7 +85,7 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
         while todo:
             index, folder = todo.pop()
             if index in seen:
-                raise _Damaged("an entry stands in two folders")
+                raise Damaged("an entry stands in two folders")
             seen.add(index)
             node_start = tree_start + index * node_bytes
             name_offset, flags = struct.unpack_from(">IH", content, node_start)
@@ -95,7 +93,7 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
             if flags & 2:
                 children, first = struct.unpack_from(">II", content, node_start + 6)
                 if (first + children) * node_bytes > len(content):
-                    raise _Damaged(f"the folder {path!r} goes past the end")
+                    raise Damaged(f"the folder {path!r} goes past the end")
                 prefix = f"{path}/" if path else ""
                 todo.extend((child, prefix) for child in range(first, first + children))
             elif wanted is None or path in wanted:
@@ -113,7 +111,7 @@ def _rcc_data(content: bytes, start: int, flags: int, budget: Budget) -> bytes:
     (n_bytes,) = struct.unpack_from(">I", content, start)
     data = _slice(content, start + 4, n_bytes)
     if flags & 4:
-        raise _Damaged("an entry is compressed with zstd, which is not supported")
+        raise Damaged("an entry is compressed with zstd, which is not supported")
     if not flags & 1:
         budget.spend(n_bytes)
         return data
@@ -122,7 +120,7 @@ def _rcc_data(content: bytes, start: int, flags: int, budget: Budget) -> bytes:
     inflate = zlib.decompressobj()
     plain = inflate.decompress(data[4:], expected + 1)
     if len(plain) != expected or not inflate.eof:
-        raise _Damaged("a compressed entry has another length than it says")
+        raise Damaged("a compressed entry has another length than it says")
     return plain
 
 
@@ -138,10 +136,10 @@ def read_cat(content: bytes, name: str, wanted: Collection[str] | None = None) -
     >>> read_cat(table + b"\\x04Dog\\x00" + wav, "dog.cat") == {"00": wav}
     True
     """
-    with _damage(name, "OpenTTD sound set"):
+    with damage(name, "OpenTTD sound set"):
         table_bytes = struct.unpack_from("<I", content)[0] & 0x7FFFFFFF  # the top bit is a flag
         if table_bytes % 8 or not 8 <= table_bytes <= len(content):
-            raise _Damaged("the table of entries is no table")
+            raise Damaged("the table of entries is no table")
         files, budget = {}, Budget()
         for index in range(table_bytes // 8):
             key = f"{index:02d}"
@@ -153,14 +151,14 @@ def read_cat(content: bytes, name: str, wanted: Collection[str] | None = None) -
             (title_bytes,) = _slice(content, offset, 1)
             data = _slice(content, offset + 1 + title_bytes, n_bytes)
             if data[:4] != b"RIFF":
-                raise _Damaged(f"entry {key} is no RIFF data")
+                raise Damaged(f"entry {key} is no RIFF data")
             files[key] = data
         return files
 
 
 def _slice(content: bytes, start: int, n_bytes: int) -> bytes:
     if start + n_bytes > len(content):
-        raise _Damaged("an entry goes past the end")
+        raise Damaged("an entry goes past the end")
     return content[start : start + n_bytes]
 
 
@@ -168,36 +166,26 @@ def _iter_files(
     package: pathlib.Path, paths: Collection[str], max_bytes: int
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the regular files among `paths` from a package's data archive, read as a stream."""
-    left = set(paths)
     with (
-        _damage(str(package), "Debian package"),
+        damage(package, "Debian package"),
         open(package, "rb") as file,
         _data_stream(file) as stream,
-        tarfile.open(fileobj=Metered(stream, max_bytes), mode="r|") as tar,
     ):
-        budget = Budget(max_bytes=max_bytes)
-        for entry in tar:
-            budget.spend(entry.size)
-            path = entry.name.removeprefix("./")
-            if path in left and entry.isfile():
-                left.remove(path)
-                yield path, tar.extractfile(entry).read()
-            if not left:
-                return
+        yield from iter_tar(stream, paths, max_bytes)
 
 
 def _data_stream(file: BinaryIO) -> BinaryIO:
     """Open the decompressed `data.tar` of a package, which is a Unix `ar` archive."""
     if file.read(8) != b"!<arch>\n":
-        raise _Damaged("it does not begin as one")
+        raise Damaged("it does not begin as one")
     while header := file.read(60):
         name, n_bytes = header[:16].strip().rstrip(b"/"), int(header[48:58])
         if n_bytes < 0 or header[58:] != b"`\n":
-            raise _Damaged("a header of the archive is damaged")
+            raise Damaged("a header of the archive is damaged")
         if name.startswith(b"data.tar"):
             return _decompressor(name.removeprefix(b"data.tar"))(_Section(file, n_bytes))
         file.seek(n_bytes + n_bytes % 2, os.SEEK_CUR)
-    raise _Damaged("it has no data.tar")
+    raise Damaged("it has no data.tar")
 
 
 def _decompressor(suffix: bytes) -> Callable[[BinaryIO], BinaryIO]:
@@ -208,7 +196,7 @@ def _decompressor(suffix: bytes) -> Callable[[BinaryIO], BinaryIO]:
         b"": io.BufferedReader,
     }
     if suffix not in known:
-        raise _Damaged(f"its data are compressed in an unknown way ({suffix!r})")
+        raise Damaged(f"its data are compressed in an unknown way ({suffix!r})")
     return known[suffix]
 
 
@@ -226,24 +214,3 @@ class _Section(io.RawIOBase):
         buffer[: len(data)] = data
         self.left -= len(data)
         return len(data)
-
-
-class _Damaged(Exception):
-    """What is wrong with the file at hand; `_damage` says which file that is."""
-
-
-@contextlib.contextmanager
-def _damage(name: str, kind: str) -> Iterator[None]:
-    """Turn whatever a reader meets in a damaged file into one `InputError` with its name."""
-    damages = (_Damaged, OSError, EOFError, ValueError, struct.error, tarfile.TarError)
-    damages += (lzma.LZMAError, zlib.error, zstandard.ZstdError)
-    try:
-        yield
-    except InputError:
-        raise
-    except damages as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        why = " ".join(why.split())  # one line, whatever a library says
-        raise InputError(
-            f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
-        ) from error

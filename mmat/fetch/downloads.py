@@ -47,14 +47,16 @@ def download(
     check: Callable[[pathlib.Path], None] | None = None,
     progress: bool = True,
     patience: Patience = PATIENCE,
+    get: Callable[..., requests.Response] = requests.get,
 ) -> pathlib.Path:
     """Download `url` to `path`, unless the right file is there; return the path.
 
     sha256: the expected one, in hexadecimal; None takes what comes. `check` is called with the
-    whole file before it goes into place, and raises InputError to refuse it. Raises InputError
-    where the server cannot be reached or lacks the file, where the content is another one, where
-    another content is at `path` already (it stays), and where the folder cannot be written to. What
-    came of a download that broke off stays in `NAME.part`, and the next call goes on from there.
+    whole file before it goes into place, and raises InputError to refuse it. `get`: `requests.get`,
+    or that with certificates, a proxy and the like. Raises InputError where the server cannot be
+    reached or lacks the file, where the content is another one, where another content is at `path`
+    already (it stays), and where the folder cannot be written to. What came of a download that
+    broke off stays in `NAME.part`, and the next call goes on from there.
 
     >>> import tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
@@ -74,7 +76,7 @@ def download(
             try:
                 # Another process may have finished between the first look and the lock.
                 if not _is_there(path, sha256, check):
-                    _complete(url, file, note, sha256, progress, patience)
+                    _complete(url, file, note, sha256, progress, patience, get)
                     if check is not None:
                         _checked(check, part, file)
                     os.replace(part, path)
@@ -136,6 +138,7 @@ def _complete(
     sha256: str | None,
     progress: bool,
     patience: Patience,
+    get: Callable[..., requests.Response],
 ) -> None:
     """Fill a part until it has the expected sha256, or until it is whole if none is expected."""
     if file_sha256(file.name) == sha256:  # killed when all had come
@@ -143,7 +146,7 @@ def _complete(
     failures, furthest, renewed = 0, _size(file), False
     while True:
         try:
-            start = _receive(url, file, note, progress, patience)
+            start = _receive(url, file, note, progress, patience, get)
         except _Broken as broken:
             failures = 1 if _size(file) > furthest else failures + 1
             furthest = max(furthest, _size(file))
@@ -166,7 +169,12 @@ def _complete(
 
 
 def _receive(
-    url: str, file: BinaryIO, note: pathlib.Path, progress: bool, patience: Patience
+    url: str,
+    file: BinaryIO,
+    note: pathlib.Path,
+    progress: bool,
+    patience: Patience,
+    get: Callable[..., requests.Response],
 ) -> int:
     """Append what is missing, in one request, and return from which byte on that was.
 
@@ -180,9 +188,7 @@ def _receive(
     if start and etag and not etag.startswith("W/"):  # a weak one may not be asked for
         headers["If-Range"] = etag
     try:
-        with requests.get(
-            url, headers=headers, stream=True, timeout=patience.limit_seconds
-        ) as answer:
+        with get(url, headers=headers, stream=True, timeout=patience.limit_seconds) as answer:
             _refuse(answer)
             if answer.status_code == 200:
                 start = 0
