@@ -1,0 +1,129 @@
+"""What the task of a label set makes of answers: the decision on a clip, and its course over time.
+
+Conventions
+-----------
+- multi-label: a class is decided where its score reaches its threshold (`mmat.metrics.thresholds`);
+  of several moments it has the highest score. Its course are the stretches that reach it.
+- multi-class: the best class alone is decided, the first of equals, whatever the thresholds; where
+  no class has a score above 0, none is. Of several moments it has the mean. Its course are the
+  stretches in which it is the best.
+- regression: the value itself is the answer, and is said of every label that has one. Of several
+  moments it is the mean. Its course are the stretches of one whole number, half to even.
+"""
+
+import numpy as np
+
+from mmat.errors import InputError
+from mmat.metrics.events import Event, frames_to_events
+from mmat.metrics.thresholds import fire
+from mmat.tasks import MULTI_LABEL, Task
+
+NO_SCORE = -np.inf  # of what had nothing to go by; it decides nothing
+
+
+def decide(task: Task, scores, thresholds) -> np.ndarray:
+    """Return what is decided: bool `(…, classes)`, of scores of that shape.
+
+    thresholds: `(classes,)` or one for all, which count in a multi-label task alone.
+
+    >>> from mmat.tasks import MULTI_CLASS, regression
+    >>> scores = [[0.3, 0.4, 0.3], [0.0, 0.0, 0.0]]
+    >>> decide(MULTI_CLASS, scores, 0.5).tolist()
+    [[False, True, False], [False, False, False]]
+    >>> decide(regression(-3, 3), [[-1.5, NO_SCORE]], 0.5).tolist()
+    [[True, False]]
+    """
+    scores = np.asarray(scores, np.float32)
+    if task.is_regression:
+        return np.isfinite(scores)
+    if not task.exclusive:
+        return fire(scores, thresholds)
+    best = scores.argmax(axis=-1)[..., None]
+    return (np.arange(scores.shape[-1]) == best) & (scores > 0)
+
+
+def together(task: Task, scores, weights) -> np.ndarray:
+    """Return the scores `(classes,)` of several moments `(moments, classes)` as one, float32.
+
+    weights: `(moments,)`, how much each counts in a mean.
+
+    >>> from mmat.tasks import MULTI_CLASS
+    >>> scores = [[0.25, 0.75], [0.5, 0.5]]
+    >>> together(MULTI_CLASS, scores, [3, 1]).tolist(), together(MULTI_LABEL, scores, [3, 1])[0]
+    ([0.3125, 0.6875], 0.5)
+    """
+    scores = np.asarray(scores, np.float32)
+    if task == MULTI_LABEL:
+        return scores.max(axis=0)
+    return np.average(scores, axis=0, weights=weights).astype(np.float32)
+
+
+def course(
+    task: Task,
+    frame_scores,
+    thresholds,
+    decided,
+    hop_seconds: float = 0.1,
+    median_filter_frames: int = 1,
+    low_share: float = 1.0,
+) -> list[Event]:
+    """Return the course of a clip over time, by onset.
+
+    frame_scores: `(time, classes)`; thresholds: `(classes,)`; decided: bool `(classes,)`, what was
+    decided of the clip: of a multi-label task these classes alone have events. An event's score is
+    its highest frame, of a regression the mean value. median_filter_frames: an odd width over which
+    scores are smoothed first. low_share: hysteresis, as in `mmat.metrics.events.frames_to_events`;
+    raises InputError for one in a task without thresholds.
+
+    >>> from mmat.tasks import MULTI_CLASS, regression
+    >>> frames = np.float32([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
+    >>> [tuple(event) for event in course(MULTI_CLASS, frames, [0, 0], [True, False])]
+    [(0, 0.0, 0.2, 0.75), (1, 0.2, 0.3, 0.75)]
+    >>> [tuple(event) for event in course(regression(-3, 3), [[0.75], [1.25], [2]], [0], [True])]
+    [(0, 0.0, 0.2, 1.0), (0, 0.2, 0.3, 2.0)]
+    """
+    check_low_share(task, low_share)
+    frame_scores, thresholds = np.asarray(frame_scores, np.float32), np.asarray(thresholds)
+    if task == MULTI_LABEL:
+        classes = np.flatnonzero(decided)
+        rules = hop_seconds, median_filter_frames, low_share
+        found = frames_to_events(frame_scores[:, classes], thresholds[classes], *rules)
+        return [event._replace(label_index=int(classes[event.label_index])) for event in found]
+    smooth = _medians(frame_scores, median_filter_frames)
+    kept = decide(task, smooth, thresholds)
+    steps = np.rint(smooth) if task.is_regression else kept
+    events = []
+    for c in range(steps.shape[1]):
+        for start, end in _stretches(steps[:, c]):
+            if kept[start, c]:
+                frames = slice(start, end), c
+                score = smooth[frames].mean() if task.is_regression else frame_scores[frames].max()
+                onset, offset = round(start * hop_seconds, 6), round(end * hop_seconds, 6)
+                events.append(Event(c, onset, offset, float(score)))
+    return sorted(events, key=lambda event: (event.onset_seconds, event.label_index))
+
+
+def check_low_share(task: Task, low_share: float) -> None:
+    """Raise InputError for a hysteresis where no class has a threshold."""
+    if task != MULTI_LABEL and low_share != 1:
+        raise InputError(
+            f"hysteresis: {low_share:g} is a share of thresholds, which a {task.kind} model lacks; "
+            "leave it out"
+        )
+
+
+def _stretches(steps: np.ndarray) -> list[tuple[int, int]]:
+    """Return where `(time,)` stays the same: the first frame, and that behind the last."""
+    changes = (np.flatnonzero(steps[1:] != steps[:-1]) + 1).tolist()
+    edges = [0, *changes, len(steps)] if len(steps) else []
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _medians(scores: np.ndarray, width: int) -> np.ndarray:
+    """Return `(time, classes)` in which each frame is the median of `width` frames around it."""
+    if width < 1 or width % 2 == 0:
+        raise InputError(f"median_filter_frames: {width} is no odd number of frames")
+    if width == 1 or not scores.size:
+        return scores
+    padded = np.pad(scores, ((width // 2, width // 2), (0, 0)), mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width, axis=0), axis=-1)
