@@ -8,6 +8,7 @@ from mmat.errors import InputError
 WHAT = {
     "models": "the pretrained weights",
     "mini": "the mini corpus",
+    "speech-emotion": "450 recordings of acted speech in three emotions",
     "dcase2017": "the lists of DCASE 2017 task 4",
     "audioset": "the lists of AudioSet",
 }
@@ -71,6 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
         from mmat.fetch.mini import fetch_and_compose
 
         fetch_and_compose(dry_run=arguments.dry_run, deb_folder=arguments.debs)
+    elif arguments.what == "speech-emotion":
+        from mmat.fetch.speech_emotion import NOTICE, fetch_speech_emotion
+
+        folder = fetch_speech_emotion(dry_run=arguments.dry_run, progress=on_terminal())
+        if not arguments.dry_run:
+            print(f"speech-emotion: {folder}")
+        print(NOTICE)
     else:
         from mmat.fetch.weights import fetch_models
 
