@@ -2,9 +2,9 @@
 
 Conventions
 -----------
-Truth and decisions are bool `(clips, classes)` as for tags, but with exactly one label in each row.
-Every figure is a fraction in [0, 1]. Malformed input raises InputError; no clips warns and answers
-0.
+Truth and decisions are bool `(clips, classes)` as for tags, but with exactly one label in each row
+of the truth, and at most one decision: a clip without any is wrong whatever it has. Every figure is
+a fraction in [0, 1]. Malformed input raises InputError; no clips warns and answers 0.
 
 Metrics
 -------
@@ -20,11 +20,12 @@ References
 ----------
 B. Schuller, S. Steidl, A. Batliner, "The INTERSPEECH 2009 Emotion Challenge", INTERSPEECH 2009,
 which ranks systems by unweighted average recall; scikit-learn calls it balanced accuracy.
-J. Opitz, S. Burst, "Macro F1 and Macro F1", arXiv 1911.03347: there are two, this is the mean of the
-classes' F1.
+J. Opitz, S. Burst, "Macro F1 and Macro F1", arXiv 1911.03347: there are two, this is the mean of
+the classes' F1.
 """
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,26 +33,12 @@ from mmat.errors import InputError
 from mmat.metrics import checks
 
 
-def confusion_matrix(truth, decided) -> np.ndarray:
-    """Return in how many clips of the row's class the column's was decided, int64.
+class _Counts(NamedTuple):
+    """Of each class, int64 `(classes,)`: clips found, clips that have it, clips decided to."""
 
-    truth, decided: bool `(clips, classes)`, one label in each row. Returns `(classes, classes)`.
-    Raises InputError for other shapes or values.
-
-    >>> confusion_matrix([[1, 0], [1, 0], [0, 1]], [[1, 0], [0, 1], [0, 1]])
-    array([[1, 1],
-           [0, 1]])
-    """
-    truth = one_label(truth, "truth")
-    decided = one_label(decided, "decisions")
-    checks.same_shape(decided, "decisions", truth.shape)
-    if not len(truth):
-        warnings.warn("the truth holds no clips; every figure is 0", stacklevel=3)
-    n_classes = truth.shape[1]
-    if not truth.size:
-        return np.zeros((n_classes, n_classes), np.int64)
-    pairs = truth.argmax(axis=1) * n_classes + decided.argmax(axis=1)
-    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+    hits: np.ndarray
+    n_true: np.ndarray
+    n_decided: np.ndarray
 
 
 def unweighted_average_recall(truth, decided) -> float:
@@ -62,10 +49,9 @@ def unweighted_average_recall(truth, decided) -> float:
     >>> unweighted_average_recall([[1, 0], [1, 0], [0, 1]], [[1, 0], [0, 1], [0, 1]])
     0.75
     """
-    counts = confusion_matrix(truth, decided)
-    n_true = counts.sum(axis=1)
+    hits, n_true, _ = _counts(truth, decided)
     present = n_true > 0
-    return _mean(counts.diagonal()[present] / n_true[present])
+    return _mean(hits[present] / n_true[present])
 
 
 def accuracy(truth, decided) -> float:
@@ -76,8 +62,8 @@ def accuracy(truth, decided) -> float:
     >>> accuracy([[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1], [0, 1], [0, 1]])
     0.75
     """
-    counts = confusion_matrix(truth, decided)
-    return float(counts.trace() / max(1, counts.sum()))
+    hits, n_true, _ = _counts(truth, decided)
+    return float(hits.sum() / max(1, n_true.sum()))
 
 
 def macro_f1(truth, decided) -> float:
@@ -88,27 +74,49 @@ def macro_f1(truth, decided) -> float:
     >>> macro_f1([[1, 0, 0], [1, 0, 0], [0, 1, 0]], [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
     0.6666666666666666
     """
-    counts = confusion_matrix(truth, decided)
-    true_or_decided = counts.sum(axis=1) + counts.sum(axis=0)
-    there = true_or_decided > 0
-    return _mean(2 * counts.diagonal()[there] / true_or_decided[there])
+    hits, n_true, n_decided = _counts(truth, decided)
+    either = n_true + n_decided
+    there = either > 0
+    return _mean(2 * hits[there] / either[there])
 
 
-def one_label(values, what: str) -> np.ndarray:
-    """Return `values` as bool `(clips, classes)`, one True in each row; raises InputError if not.
+def confusion_matrix(truth, decided) -> np.ndarray:
+    """Return in how many clips of the row's class the column's was decided, int64.
 
-    >>> one_label([[0, 1]], "truth")
-    array([[False,  True]])
+    truth, decided: bool `(clips, classes)`, one label in each row. Returns `(classes, classes)`; a
+    clip without a decision is in none of its columns. Raises InputError if malformed.
+
+    >>> confusion_matrix([[1, 0], [1, 0], [0, 1]], [[1, 0], [0, 1], [0, 1]])
+    array([[1, 1],
+           [0, 1]])
     """
-    array = checks.as_decisions(values, what)
-    wrong = np.flatnonzero(array.sum(axis=1) != 1)
-    if len(wrong):
-        n_labels = array[wrong[0]].sum()
-        raise InputError(
-            f"{what}: clip {wrong[0]} has {n_labels} labels, where classes exclude each other it "
-            "has exactly one"
-        )
-    return array
+    truth, decided = _validated(truth, decided)
+    n_classes = truth.shape[1]
+    clips, columns = np.nonzero(decided)
+    pairs = np.nonzero(truth)[1][clips] * n_classes + columns
+    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _counts(truth, decided) -> _Counts:
+    truth, decided = _validated(truth, decided)
+    return _Counts(*(part.sum(axis=0) for part in (truth & decided, truth, decided)))
+
+
+def _validated(truth, decided) -> tuple[np.ndarray, np.ndarray]:
+    truth = checks.as_decisions(truth, "truth")
+    decided = checks.as_decisions(decided, "decisions")
+    checks.same_shape(decided, "decisions", truth.shape)
+    if not len(truth):
+        warnings.warn("the truth holds no clips; every figure is 0", stacklevel=4)
+    for array, what, least in ((truth, "truth", 1), (decided, "decisions", 0)):
+        n_labels = array.sum(axis=1)
+        wrong = np.flatnonzero((n_labels < least) | (n_labels > 1))
+        if len(wrong):
+            raise InputError(
+                f"{what}: clip {wrong[0]} has {n_labels[wrong[0]]} labels, where classes exclude "
+                f"each other it has {'one' if least else 'one at most'}"
+            )
+    return truth, decided
 
 
 def _mean(of_classes: np.ndarray) -> float:

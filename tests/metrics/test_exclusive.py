@@ -65,6 +65,15 @@ def test_a_class_without_truth_has_no_recall_but_costs_f1_where_it_is_decided():
     assert exclusive.macro_f1(truth, said) == pytest.approx((1 + 2 / 3 + 0) / 3)
 
 
+def test_a_clip_without_a_decision_is_wrong_and_no_class_is_blamed():
+    truth, said = one_hot([0, 0, 1, 1], 2), one_hot([0, 0, 1, 1], 2)
+    said[3] = False
+    assert exclusive.accuracy(truth, said) == 0.75
+    assert exclusive.unweighted_average_recall(truth, said) == 0.75
+    assert exclusive.macro_f1(truth, said) == pytest.approx((1 + 2 / 3) / 2)
+    assert exclusive.confusion_matrix(truth, said).tolist() == [[2, 0], [0, 1]]
+
+
 @pytest.mark.parametrize("figure", EVERY)
 def test_no_clips_warn_and_answer_0(figure):
     nothing = np.zeros((0, 3), bool)
@@ -77,13 +86,16 @@ def test_no_clips_warn_and_answer_0(figure):
     ("truth", "decided", "reason"),
     [
         ([[1, 1]], [[1, 0]], "truth: clip 0 has 2 labels"),
-        ([[1, 0], [0, 1]], [[1, 0], [0, 0]], "decisions: clip 1 has 0 labels"),
+        ([[1, 0], [0, 0]], [[1, 0], [1, 0]], "truth: clip 1 has 0 labels"),
+        ([[1, 0], [0, 1]], [[1, 0], [1, 1]], "decisions: clip 1 has 2 labels"),
         ([[1, 0]], [[1, 0, 0]], "shape"),
         ([1, 0], [1, 0], "1 axes"),
         ([[0.5, 0.5]], [[1, 0]], "only yes and no"),
     ],
 )
-def test_what_is_not_one_label_a_clip_is_refused_in_a_sentence(figure, truth, decided, reason):
+def test_truth_and_decisions_that_do_not_exclude_each_other_are_refused_in_a_sentence(
+    figure, truth, decided, reason
+):
     with pytest.raises(InputError, match=reason) as caught:
         figure(truth, decided)
     assert "\n" not in str(caught.value)
