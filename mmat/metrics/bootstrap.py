@@ -14,15 +14,15 @@ Metrics
 - `paired_difference`: how much more one system reaches than another, with its interval and the
   share of draws in which it is more.
 - `mean_intervals`, `mean_difference`: the same of means over several trainings.
-- `bootstrap_interval`: the interval of any figure of any arrays; a loop, for what has no formula.
+
+For figures of another task, or of your own, see `mmat.metrics.intervals`.
 
 Reference
 ---------
 B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -129,8 +129,7 @@ def mean_intervals(
     """
     once, drawn = _mean_figures(*_checked(truth, trainings), groups, level, resamples, seed)
     return {
-        name: Interval(float(once[name][0]), *_ends(values, level))
-        for name, values in drawn.items()
+        name: Interval(float(once[name][0]), *ends(values, level)) for name, values in drawn.items()
     }
 
 
@@ -182,39 +181,8 @@ def mean_difference(
     for name in drawn:
         gains = drawn[name] - first_drawn[name]
         estimate = float(once[name][0] - first_once[name][0])
-        differences[name] = Difference(estimate, *_ends(gains, level), float(np.mean(gains > 0)))
+        differences[name] = Difference(estimate, *ends(gains, level), float(np.mean(gains > 0)))
     return differences
-
-
-def bootstrap_interval(
-    figure: Callable[..., float],
-    *arrays,
-    groups: Sequence[str] | None = None,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
-    """Return `figure(*arrays)` with its percentile bootstrap interval over clips.
-
-    arrays: any number of arrays with the clips on the first axis. One draw of clips is used for
-    all of them, so a figure that compares two systems on the same clips is compared in pairs.
-    figure: takes the arrays, returns a float. Raises InputError where the arrays' lengths differ.
-
-    >>> Interval(1.0, 1.0, 1.0) == bootstrap_interval(np.mean, np.ones(20))
-    True
-    """
-    arrays = [np.asarray(array) for array in arrays]
-    lengths = sorted({len(array) for array in arrays})
-    if len(lengths) != 1 or lengths[0] == 0:
-        raise InputError(f"bootstrap: the arrays hold {lengths} clips; give at least one of each")
-    _check_level(level)
-    clips = np.arange(lengths[0])
-    draws = [np.repeat(clips, n) for n in draw_counts(len(clips), groups, resamples, seed)]
-    with warnings.catch_warnings():
-        # A draw may miss every labelled clip: then 0 is its figure, and no news.
-        warnings.simplefilter("ignore", UserWarning)
-        figures = [figure(*(array[draw] for array in arrays)) for draw in draws]
-    return Interval(float(figure(*arrays)), *_ends(figures, level))
 
 
 def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
@@ -232,7 +200,7 @@ def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
     """Return the systems' mean figures on all clips, and on every draw."""
     if not systems:
         raise InputError("bootstrap: there is no training to take the mean of; give at least one")
-    _check_level(level)
+    check_level(level)
     means = []
     every = np.ones((1, len(truth)), np.uint16)
     for weights in (every, draw_counts(len(truth), groups, resamples, seed)):
@@ -241,11 +209,13 @@ def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
     return means
 
 
-def _ends(figures, level: float) -> tuple[float, float]:
+def ends(figures, level: float) -> tuple[float, float]:
+    """Return the two ends of an interval that holds this share of the draws' figures."""
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
+    """Raise InputError for a level that is no fraction."""
     if not 0 < level < 1:
         raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")

@@ -93,7 +93,7 @@ def test_no_clips_warn_and_answer_0(figure):
         ([[0.5, 0.5]], [[1, 0]], "only yes and no"),
     ],
 )
-def test_truth_and_decisions_that_do_not_exclude_each_other_are_refused_in_a_sentence(
+def test_labels_that_do_not_exclude_each_other_are_refused_in_a_sentence(
     figure, truth, decided, reason
 ):
     with pytest.raises(InputError, match=reason) as caught:
