@@ -1,0 +1,100 @@
+"""CMU-MOSI for those who own it: from its label file and its raw videos to shards.
+
+    python experiments/mosi.py --csd CMU_MOSI_Opinion_Labels.csd --out mosi
+
+writes mosi/list.csv and mosi/labels.csv, for `mmat lists` and `mmat prepare`; with --media
+CMU_MOSI/Video/Full also mosi/shards. `experiments/sentiment.py` prepares the same itself.
+Never run on the corpus, which cannot be had here: docs/cmu_mosi.md.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from mmat.cli.common import Parser, exit_status, say_dropped
+from mmat.data.csd import read_csd
+from mmat.data.lists import ReadList, clips_of, write_clip_list
+from mmat.data.prepare import prepare
+
+
+def prepare_mosi(
+    csd: str | os.PathLike,
+    media: str | os.PathLike,
+    out: str | os.PathLike,
+    image_model: str | None = None,
+    clip_seconds: float | None = 10.0,
+    n_frames: int = 8,
+    workers: int = 2,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> pathlib.Path:
+    """Cut the segments of the label file out of the videos and return OUT/shards.
+
+    Beside it lie the lists of `listed`. Its splits are train, validation and test, the published
+    folds. image_model: what looks at the pictures; default nothing does, since the label map says
+    nothing of them (docs/cmu_mosi.md). Other arguments: as of `mmat.data.prepare.prepare`, which
+    goes on where a run was stopped.
+    Raises InputError for a file that is no such label file, and as `prepare` does.
+    """
+    found = listed(csd, out)
+    folder = pathlib.Path(out, "shards")
+    index = prepare(
+        clips_of(found.table),
+        media,
+        folder,
+        found.labels,
+        **_looking(image_model),
+        n_frames=n_frames,
+        clip_seconds=clip_seconds,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    counts = ", ".join(f"{name} {split['clips']}" for name, split in index["splits"].items())
+    print(f"{folder}: {counts}; {index['failures']} segments cannot be used")
+    lasting = found.table["end_seconds"] - found.table["start_seconds"]
+    if clip_seconds is not None and (lasting > clip_seconds).any():
+        n_longer = int((lasting > clip_seconds).sum())
+        print(f"segments longer than {clip_seconds:g} s, whose rest is left out: {n_longer}")
+    return folder
+
+
+def _looking(image_model: str | None) -> dict:
+    if image_model is None:
+        return {}
+    from mmat.models.pretrained.hub import HubImageClassifier
+    from mmat.models.pretrained.registry import image_network
+
+    network = image_network(image_model)
+    return {
+        "image_classifier": HubImageClassifier.of(network),
+        "image_network": network.name,
+        "image_size_px": network.input_size_px,
+    }
+
+
+def listed(csd: str | os.PathLike, out: str | os.PathLike) -> ReadList:
+    """Read the label file, and write it as OUT/list.csv and OUT/labels.csv."""
+    found, out = read_csd(csd), pathlib.Path(out)
+    say_dropped(found.dropped)
+    out.mkdir(parents=True, exist_ok=True)
+    write_clip_list(out / "list.csv", clips_of(found.table))
+    found.labels.to_csv(out / "labels.csv")
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csd", metavar="FILE", required=True, help="the label file")
+    parser.add_argument("--media", metavar="DIR", help="the raw videos: prepare shards too")
+    parser.add_argument("--out", metavar="DIR", required=True)
+    arguments = parser.parse_args(argv)
+    if arguments.media:
+        prepare_mosi(arguments.csd, arguments.media, arguments.out)
+    else:
+        listed(arguments.csd, arguments.out)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,54 @@
+"""What docs/cmu_mosi.md says of the label map and sentiment, held against the real encoder."""
+
+import numpy as np
+import pytest
+import sentiment_map
+from sentiment_map import ASKED, POLES, SOUNDS, asked_map, correlation
+
+PEOPLE = {"ballplayer", "groom", "scuba diver"}  # the only ones among ImageNet's names
+
+
+@pytest.fixture(scope="module")
+def found(models_cache):
+    return asked_map()
+
+
+def nearest(found, asked, k=10):
+    names, similarities = found
+    order = np.argsort(-similarities[:, ASKED.index(asked)], kind="stable")
+    return [names[i] for i in order[:k]]
+
+
+def test_nothing_that_can_be_seen_is_near_to_sentiment(found):
+    _, similarities = found
+    largest = dict(zip(ASKED, similarities.max(axis=0), strict=True))
+    sounds = {name for pair in SOUNDS for name in pair}
+    others = ASKED[: -len(sounds)]
+    assert set(others).isdisjoint(sounds)
+    assert all(largest[name] < 0.6 for name in others)
+    assert all(largest[name] > 0.65 for name in sounds)
+
+
+@pytest.mark.parametrize("asked", ["sentiment", *POLES[0]])
+def test_nearest_to_sentiment_are_no_people(found, asked):
+    assert set(found[0]) >= PEOPLE
+    assert PEOPLE.isdisjoint(nearest(found, asked))
+
+
+def test_the_map_knows_a_dog_and_a_train_when_it_is_asked(found):
+    assert {"dogsled", "Eskimo dog", "beagle", "pug"} <= set(nearest(found, "Dog"))
+    assert {"bullet train", "steam locomotive"} <= set(nearest(found, "Train"))
+
+
+def test_the_poles_of_sentiment_are_told_apart_less_than_any_two_sounds(found):
+    _, similarities = found
+    poles = correlation(similarities, *POLES[0])
+    assert poles > 0.8
+    assert all(correlation(similarities, *pair) < poles for pair in SOUNDS)
+
+
+def test_the_tables_name_all_that_was_asked(found, capsys):
+    sentiment_map.main()
+    table = capsys.readouterr().out
+    assert all(f"| {name} " in table for name in ASKED)
+    assert sum(line.startswith("| ") for line in table.splitlines()) == 2 + len(ASKED) + 5
