@@ -43,6 +43,7 @@ EXTRAS = {
     "dev": [
         "axe-playwright-python",  # axe-core, which looks for accessibility faults of the page
         "build",  # the wheel
+        "cryptography",  # the certificate of a server in the tests
         "hypothesis",  # tests over many inputs
         "librosa",  # the reference for the mel features
         "playwright",  # drives the browser that the page is tested in; the browser is the system's

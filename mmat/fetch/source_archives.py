@@ -152,14 +152,15 @@ def _locate(
 
 
 def _links(finder: PackageFinder, archive: SourceArchive, patience: Patience) -> list[Link]:
-    for failures in range(1, patience.tries + 1):
+    failures = 0
+    while True:
         try:
             return [package.link for package in finder.find_matches(str(archive))]
         except httpx2.TransportError:
-            if failures == patience.tries:
+            failures += 1
+            if failures >= patience.tries:
                 raise
             time.sleep(patience.backoff_seconds * 2 ** (failures - 1))
-    return []
 
 
 def _stated_sha256(link: Link) -> str | None:
@@ -183,10 +184,14 @@ def _warnings_of_unearth(messages: list[str]) -> Iterator[None]:
 
 def _client(settings: PipSettings, sign_in: MultiDomainBasicAuth) -> PyPIClient:
     """Return what reads the pages of indexes."""
+    proxy = settings.proxy or None
+    # unearth by itself goes around the proxy for these.
+    unchecked = httpx2.HTTPTransport(verify=False, proxy=proxy)
     return PyPIClient(
         trusted_hosts=settings.trusted_hosts,
+        mounts={f"all://{host}": unchecked for host in settings.trusted_hosts} if proxy else {},
         verify=_certificates(settings),
-        proxy=settings.proxy or None,
+        proxy=proxy,
         timeout=settings.timeout_seconds,
         follow_redirects=True,
         auth=sign_in,

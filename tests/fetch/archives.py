@@ -33,6 +33,16 @@ def make_deb(files: dict[str, bytes], compression: str = ".xz") -> bytes:
     return ar
 
 
+def make_source_archive(files: dict[str, bytes], project: str, version: str = "1.0") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(f"{project}-{version}/{path}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 def make_rcc(files: dict[str, bytes], version: int = 3, compression: int = 1) -> bytes:
     """Write a collection of one folder level; `compression`: 0 none, 1 zlib, 4 marked as zstd."""
     folders: dict[str, list[str]] = {}

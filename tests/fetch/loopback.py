@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
+import os
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -26,6 +28,8 @@ class Served:
     statuses: list[int] = dataclasses.field(default_factory=list)
     cuts: list[int] = dataclasses.field(default_factory=list)  # hang up after so many bytes
     length: bool = True  # whether Content-Length is said
+    content_type: str = ""
+    authorization: str = ""  # refuse those who come without it
     hold_after: int | None = None  # send so many bytes, then nothing until `released`
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
 
@@ -47,10 +51,16 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[Loopback]:
+def serve(certificate: str | os.PathLike | None = None) -> Iterator[Loopback]:
+    """Serve until the end of the context; by TLS with a certificate, a PEM file with its key."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    loopback = server.loopback = Loopback(f"http://127.0.0.1:{server.server_port}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if certificate is None else "https"
+    loopback = server.loopback = Loopback(f"{scheme}://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield loopback
@@ -67,12 +77,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.loopback.requests.append((self.path, asked))
         file = self.server.loopback.files.get(self.path.lstrip("/"))
         status = 404 if file is None else file.statuses.pop(0) if file.statuses else 200
+        if status == 200 and file.authorization not in ("", self.headers["Authorization"]):
+            status = 401
         if status != 200:
             return self._send(status, b"")
         start = self._start(file, asked)
         if start >= len(file.content) > 0:
             return self._send(416, b"", {"Content-Range": f"bytes */{len(file.content)}"})
-        headers = {"ETag": file.etag} if file.etag else {}
+        headers = {"ETag": file.etag, "Content-Type": file.content_type}
+        headers = {name: value for name, value in headers.items() if value}
         if start:
             status, said = 206, 0 if file.begins_wrong else start
             headers["Content-Range"] = f"bytes {said}-{len(file.content) - 1}/{len(file.content)}"
