@@ -40,7 +40,7 @@ def test_the_map_knows_a_dog_and_a_train_when_it_is_asked(found):
     assert {"bullet train", "steam locomotive"} <= set(nearest(found, "Train"))
 
 
-def test_the_poles_of_sentiment_are_told_apart_less_than_any_two_sounds(found):
+def test_the_poles_of_sentiment_are_more_alike_than_a_train_and_a_bus(found):
     _, similarities = found
     poles = correlation(similarities, *POLES[0])
     assert poles > 0.8
