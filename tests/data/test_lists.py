@@ -157,7 +157,7 @@ def write(folder, text: str, name: str = "list.csv") -> pathlib.Path:
 def test_the_table_has_its_columns_and_types(tmp_path):
     table = read_list(write(tmp_path, "file,labels,end_seconds\na.wav,Dog,2\nb.wav,,\n")).table
     names = ["id", "file", "video_id", "start_seconds", "end_seconds"]
-    names += ["labels", "split", "source_group", "events"]
+    names += ["labels", "split", "source_group", "events", "values"]
     assert list(table.columns) == names
     assert table["start_seconds"].dtype == table["end_seconds"].dtype == float
     assert table["end_seconds"].tolist()[0] == 2 and math.isnan(table["end_seconds"].tolist()[1])
