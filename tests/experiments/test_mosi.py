@@ -55,6 +55,16 @@ def test_what_was_left_out_and_cut_off_is_said(made, tmp_path, capsys):
     assert f"{made / 'labels.csd'}:tmZoasNr4rU:2: the sentiment 7 is not" in said.err
 
 
+def test_pictures_are_looked_at_where_it_is_asked_for(made, models_cache, tmp_path):
+    shards = mosi.prepare_mosi(
+        made / "labels.csd", made / "videos", tmp_path, "efficientnet_lite0", n_frames=2, workers=0,
+        progress=False,
+    )  # fmt: skip
+    arrays = read_arrays(shards, "test")
+    assert arrays["has_video"].all() and arrays["image_probabilities"].shape == (1, 2, 1000)
+    assert arrays["image_probabilities"].sum(axis=-1) == pytest.approx(1, abs=0.01)
+
+
 def test_the_lists_lead_to_the_same_shards(made, shards, tmp_path):
     mosi.main(["--csd", str(made / "labels.csd"), "--out", str(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"list.csv", "labels.csv"}
