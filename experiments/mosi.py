@@ -12,7 +12,9 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from mmat.cli.common import Parser, exit_status, say_dropped
+import options
+
+from mmat.cli.common import Parser, say_dropped
 from mmat.data.csd import read_csd
 from mmat.data.lists import ReadList, clips_of, write_clip_list
 from mmat.data.prepare import prepare
@@ -97,4 +99,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main))
+    sys.exit(options.run(main))

@@ -4,10 +4,11 @@ import json
 
 import mosi
 import numpy as np
+import options
 import pytest
 
 from mmat.cli import main as mmat
-from mmat.cli.common import BAD_INPUT, exit_status
+from mmat.cli.common import BAD_INPUT
 from mmat.data.datasets import read_arrays
 from mmat.data.lists import clips_of, read_list
 from mmat.labels import SENTIMENT, LabelSet
@@ -83,6 +84,6 @@ def test_the_lists_lead_to_the_same_shards(made, shards, tmp_path):
 def test_what_is_no_label_file_is_one_line_and_nothing_is_left(tmp_path, capsys):
     (tmp_path / "labels.csd").write_text("video,sentiment\n")
     command = ["--csd", str(tmp_path / "labels.csd"), "--out", str(tmp_path / "out")]
-    assert exit_status(lambda: mosi.main(command)) == BAD_INPUT
+    assert options.run(mosi.main, command) == BAD_INPUT
     assert "not an HDF5 file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
