@@ -6,6 +6,8 @@ every class with its share, the same in every run (`mmat.data.splits`).
 
 import argparse
 import dataclasses
+import functools
+import math
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from mmat.cli.common import say_dropped
 from mmat.data.clips import Clip, clips_of
 from mmat.data.datasets import batches
 from mmat.data.lists import ReadList
+from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.prepare import prepare
 from mmat.data.sampling import batches_from, clips_once
 from mmat.data.scanning import scan_split
@@ -31,6 +34,7 @@ from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.training import Recipe
 
 TRAIN, HELD_OUT_SHARE = "train", 0.1
+LONGEST_CLIP_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,15 +52,26 @@ class Corpus:
         folder = pathlib.Path(folder)
         index = read_index(folder)
         shard_files(folder, index, TRAIN)
-        if index["clip_seconds"] is None:
-            raise InputError(
-                f"{folder}: its clips have lengths of their own; prepare them with a --clip-seconds"
-            )
         labels = LabelSet.from_csv(folder / LABELS_FILE)
         if list(labels.names) != index["labels"]:
             raise InputError(f"{folder / LABELS_FILE}: not the labels of the shards beside it")
         held = None if _has(index, VALIDATION) else _held_out(folder, labels)
         return cls(folder, index, labels, held)
+
+    @property
+    def ragged(self) -> bool:
+        """Whether its clips have lengths of their own."""
+        return self.index["clip_seconds"] is None
+
+    @functools.cached_property
+    def clip_seconds(self) -> float:
+        """How long its clips are; of lengths of their own the longest in training, 30 s at most."""
+        if not self.ragged:
+            return self.index["clip_seconds"]
+        clips = self.once(TRAIN, ["n_samples"], 1).as_numpy_iterator()
+        longest = max(int(inputs["n_samples"][0]) for inputs, _ in clips)
+        tenths = math.ceil(10 * longest / SAMPLE_RATE_HZ)
+        return min(max(tenths, 1) / 10, LONGEST_CLIP_SECONDS)
 
     @property
     def network(self) -> ImageNetwork | None:
@@ -190,7 +205,9 @@ def _held_out(folder: pathlib.Path, labels: LabelSet) -> np.ndarray:
     clips = []
     for inputs, weak_labels in stored:
         clip = inputs["ids"].decode()
-        names = tuple(labels.names[c] for c in np.flatnonzero(weak_labels))
+        # Of a regression each clip has a value of every label: nothing to share out evenly.
+        has = np.zeros(0) if labels.task.is_regression else weak_labels
+        names = tuple(labels.names[c] for c in np.flatnonzero(has))
         segment = Segment.named(clip)
         clips.append(Clip(clip, "", names, video_id=segment.video_id if segment else ""))
     try:

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 
 from mmat.cli.common import Parser, at_least, exit_status
+from mmat.models.audio import BLOCKS, SPEECH_BLOCKS
+from mmat.models.features import SPEECH_MEL, MelParameters
 from mmat.models.pooling import (
     attention,
     exponential_softmax,
@@ -35,6 +37,11 @@ POOLINGS = {
     "linear": linear_softmax,
     "exp": exponential_softmax,
     "attention": attention,
+}
+# What the convolutions see, and how they are to pool it to 10 frames a second.
+MELS = {
+    "authors": {"mel": MelParameters(), "blocks": BLOCKS},
+    "speech": {"mel": SPEECH_MEL, "blocks": SPEECH_BLOCKS},
 }
 SYSTEMS = ("audio", "video", "fused")
 AUTHORS = Recipe()
@@ -64,6 +71,8 @@ def parser(script_doc: str, out: str, net: str = "crnn", systems: str | None = N
         help=f"of {', '.join(SYSTEMS)} (default {systems or 'all that can be'})",
     )
     model.add_argument("--net", choices=("crnn", "talnet"), default=net)
+    model.add_argument("--mel", choices=MELS, default="authors", help="windows of the crnn: "
+                       "64 ms every 25 ms, or 25 ms every 10 ms")  # fmt: skip
     model.add_argument("--pooling", choices=POOLINGS, default="linear")
     model.add_argument("--fusion", choices=("late", "middle"), default="late")
     model.add_argument(

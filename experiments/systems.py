@@ -3,12 +3,14 @@
 Audio and video learn from class-balanced training clips. The fusion's weights are learnt on the
 validation clips, since the audio branch knows the training clips by heart and would be trusted too
 far. Of each system the checkpoint with the best validation figure is kept, and its thresholds are
-tuned on validation alone.
+tuned on validation alone. What the models answer, the loss and the figures are those of the task
+of the clips' labels; only where a clip may have several labels are there thresholds.
 """
 
 import argparse
 import dataclasses
 import functools
+import math
 import pathlib
 import shutil
 
@@ -16,26 +18,21 @@ import keras
 import numpy as np
 import options
 import tensorflow as tf
+from building import Builder, possible_systems
 from corpus import TRAIN, Corpus
-from held_out import ASKED_AT_ONCE, HeldOut
-from options import POOLINGS
+from held_out import ASKED_AT_ONCE, HeldOut, watched
 
 from mmat.data.splits import VALIDATION
-from mmat.errors import InputError, atomic_path
-from mmat.metrics.tagging import precision_recall_f1
-from mmat.metrics.thresholds import fire, tune_thresholds
-from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.errors import atomic_path
+from mmat.metrics.by_task import figures
+from mmat.metrics.decisions import decide
+from mmat.metrics.thresholds import tune_thresholds
+from mmat.models.audio import adapt_normalization
 from mmat.models.bundle import Bundle, save_bundle
-from mmat.models.fusion import fused_model, late_fusion, middle_fusion
-from mmat.models.pretrained.audio_registry import audio_encoder
-from mmat.models.pretrained.text import TextEncoder
-from mmat.models.semantics import label_similarities
-from mmat.models.talnet import talnet
-from mmat.models.video import video_branch
+from mmat.tasks import MULTI_LABEL
 from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
 from mmat.training.precision import choose_dtype, training_rate
 
-FUSIONS = {"late": late_fusion, "middle": middle_fusion}
 # Two weights a class are learnt soon, so these take a few checkpoints of their own rates (ours).
 SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
 
@@ -43,8 +40,8 @@ SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
 class Systems:
     """Builds and trains the systems of a command line on a corpus, one after the other.
 
-    monitor: the validation figure by which the best checkpoint is chosen. strategy: as from
-    `mmat.training.make_strategy`.
+    monitor: the validation figure by which the best checkpoint is chosen, by default the task's.
+    strategy: as from `mmat.training.make_strategy`.
     """
 
     def __init__(
@@ -52,10 +49,12 @@ class Systems:
         arguments: argparse.Namespace,
         corpus: Corpus,
         strategy: tf.distribute.Strategy | None = None,
-        monitor: str = "val_f1",
+        monitor: str | None = None,
     ):
-        self.arguments, self.corpus, self.monitor = arguments, corpus, monitor
-        self.names = _possible(arguments, corpus)
+        self.arguments, self.corpus, self.task = arguments, corpus, corpus.labels.task
+        self.monitor = monitor or watched(self.task)
+        self.names = possible_systems(arguments, corpus)
+        self.builder = Builder(arguments, corpus)
         self.out = pathlib.Path(arguments.out)
         self.recipe = options.recipe(arguments)
         self.strategy, self.is_chief = strategy, is_chief(strategy)
@@ -86,33 +85,13 @@ class Systems:
     def build(self, name: str, dtype: str = "float32") -> keras.Model:
         """Build a system without its weights; a fusion on branches as they are trained by then."""
         if name == "audio":
-            return self._build_audio(dtype)
+            return self.builder.audio(dtype)
         if name == "video":
-            clip_seconds = self.corpus.index["clip_seconds"]
-            return video_branch(self._similarities, clip_seconds=clip_seconds)
+            return self.builder.video()
         branches = [self.build(branch) for branch in ("audio", "video")]
         for branch in branches:
             branch.set_weights(self.models[branch.name].get_weights())
-        fusion = FUSIONS[self.arguments.fusion]
-        return fused_model(*branches, fusion, self.corpus.balanced_rates())
-
-    def _build_audio(self, dtype: str) -> keras.Model:
-        """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
-        pooling, n_classes = POOLINGS[self.arguments.pooling], len(self.corpus.labels)
-        if self.arguments.net == "talnet":
-            return talnet(n_classes, pooling, dtype=dtype)
-        name = self.arguments.audio_encoder
-        encoder = None if name == "none" else audio_encoder(name)
-        return audio_branch(n_classes, pooling, dtype=dtype, encoder=encoder)
-
-    @functools.cached_property
-    def _text_encoder(self) -> TextEncoder:
-        return options.text_encoder(self.arguments.text_encoder, self.corpus.network.name)
-
-    @functools.cached_property
-    def _similarities(self) -> np.ndarray:
-        image_labels = self.corpus.network.labels()
-        return label_similarities(image_labels, self.corpus.labels, self._text_encoder)
+        return self.builder.fused(branches)
 
     @functools.cached_property
     def _dtype(self) -> str:
@@ -127,7 +106,7 @@ class Systems:
     def _rate(self, dtype: str) -> float:
         """How many steps a second the audio branch takes in a policy, on a few clips."""
         few = dataclasses.replace(self.recipe, batch_size=min(self.recipe.batch_size, 4))
-        (batch,) = self.corpus.batches_from(TRAIN, ["waveform"], few)(0).take(1)
+        (batch,) = self.corpus.batches_from(TRAIN, self.builder.sound, few)(0).take(1)
         return training_rate(dtype, functools.partial(self.build, "audio"), batch)
 
     def _trained(self, name: str, recipe: Recipe, part: str) -> Bundle | None:
@@ -151,6 +130,7 @@ class Systems:
             monitor=self.monitor,
             callbacks=self._boards(name, recipe, held) if self.is_chief else (),
             strategy=self.strategy,
+            task=self.task,
             about=about,
         )
         if self.is_chief:
@@ -169,8 +149,8 @@ class Systems:
         layer = audio.get_layer("band_normalization")
         if not path.exists():
             print("audio: the mean and the deviation of each band over the training clips")
-            clips = self.corpus.once(TRAIN, ["waveform"], ASKED_AT_ONCE)
-            adapt_normalization(audio, (inputs["waveform"].numpy() for inputs, _ in clips))
+            clips = self.corpus.once(TRAIN, self.builder.sound, ASKED_AT_ONCE).as_numpy_iterator()
+            adapt_normalization(audio, (inputs for inputs, _ in clips))
             with atomic_path(path) as part:
                 np.savez(part, mean=layer.mean, deviation=layer.deviation)
         with np.load(path, allow_pickle=False) as kept:
@@ -181,27 +161,33 @@ class Systems:
         """What tells a training from another one, besides its model and recipe."""
         about = {"system": name, "dtype": dtype, "labels": list(self.corpus.labels.names)}
         about["shards"] = self.corpus.index.get("list_sha256")
-        return about if name == "audio" else about | {"text encoder": self._text_encoder.name}
+        return (
+            about if name == "audio" else about | {"text encoder": self.builder.text_encoder.name}
+        )
 
     def _boards(self, name: str, recipe: Recipe, held: HeldOut) -> list:
         if not self.arguments.boards:
             return []
         labels, space = self.corpus.labels, None
         if name == "video":
-            space = label_space(self.corpus.network.labels(), labels, self._text_encoder)
+            space = label_space(self.corpus.network.labels(), labels, self.builder.text_encoder)
         return boards(
             self.out / "tensorboard" / name,
             labels,
             {"recipe": dataclasses.asdict(recipe), **vars(self.arguments), "system": name},
-            lambda: (held.truth, held.scores),
-            held.fixed_clips(),
+            (lambda: (held.truth, held.scores)) if self.task == MULTI_LABEL else None,
+            None if self.task.is_regression else held.fixed_clips(),
             space,
         )
 
     def _bundle(self, name: str, held: HeldOut) -> Bundle:
         held(held.model)
-        thresholds = tune_thresholds(held.truth, held.scores)
-        f1 = precision_recall_f1(held.truth, fire(held.scores, thresholds)).f1
+        truth, scores, task = held.truth, held.scores, self.task
+        if task == MULTI_LABEL:
+            thresholds = tune_thresholds(truth, scores)
+        else:  # none that decides: below whatever is answered
+            thresholds = np.full(len(self.corpus.labels), task.low, np.float32)
+        found = figures(task, truth, decide(task, scores, thresholds), scores)
         index = self.corpus.index
         n_clips = index["splits"][TRAIN]["clips"]
         bundle = Bundle(
@@ -210,26 +196,13 @@ class Systems:
             thresholds,
             "" if name == "audio" else index["image_network"],
             index["n_frames"],
-            index["clip_seconds"],
-            {"validation_f1": f1, "data": f"{n_clips} clips prepared in {self.corpus.folder.name}"},
+            self.corpus.clip_seconds,
+            _named(found) | {"data": f"{n_clips} clips prepared in {self.corpus.folder.name}"},
         )
         save_bundle(self.out / name, bundle)
         return bundle
 
 
-def _possible(arguments: argparse.Namespace, corpus: Corpus) -> tuple[str, ...]:
-    """Return the systems to train; raises InputError where the clips do not allow those asked."""
-    seen = corpus.network is not None
-    names = arguments.systems or (options.SYSTEMS if seen else ("audio",))
-    if names != ("audio",) and not seen:
-        raise InputError(
-            f"{corpus.folder}: no image network looked at its pictures; train --systems audio, or "
-            "prepare them with --image-model"
-        )
-    if arguments.devices == "workers" and arguments.precision == "auto":
-        raise InputError(
-            "--devices workers: name a --precision, so that all machines have the same"
-        )
-    if arguments.net == "talnet" and arguments.audio_encoder != "none":
-        raise InputError("--net talnet and --audio-encoder: the encoder takes the net's place")
-    return names
+def _named(found: dict[str, float]) -> dict[str, float | None]:
+    """Return validation figures as a model keeps them; JSON has no word for what is not defined."""
+    return {f"validation_{name}": x if math.isfinite(x) else None for name, x in found.items()}

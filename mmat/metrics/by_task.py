@@ -40,6 +40,18 @@ def figures(task: Task, truth, decided, scores) -> dict[str, float]:
     return precision_recall_f1(truth, decided)._asdict() | {"mean_average_precision": ranked}
 
 
+def unjudged(task: Task) -> float:
+    """Return what stands for the answer to a clip that a model cannot judge, without the sound say.
+
+    It is 0, which decides nothing, and of a regression the middle of the scale.
+
+    >>> from mmat.tasks import MULTI_CLASS, regression
+    >>> unjudged(MULTI_CLASS), unjudged(regression(1, 5))
+    (0.0, 3.0)
+    """
+    return (task.low + task.high) / 2 if task.is_regression else 0.0
+
+
 def _of_values(task: Task, truth, values) -> dict[str, float]:
     truth = np.asarray(truth)
     if truth.ndim != 2 or not truth.shape[1]:

@@ -10,9 +10,11 @@ import numpy as np
 import options
 import pytest
 import tensorflow as tf
+from building import FUSIONS
 from corpus import Corpus
 from held_out import Asked
-from systems import FUSIONS, POOLINGS, Systems
+from options import POOLINGS
+from systems import Systems
 
 from mmat.cli import main as mmat
 from mmat.data.datasets import load_split, read_arrays
