@@ -23,8 +23,7 @@ def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Pat
 
     An audio-only model has the input `waveform` alone, a video-only model `frames` alone. The
     folder appears whole or not at all; an earlier export there is replaced. Raises InputError for
-    a folder that holds something else, for an image network that cannot be loaded, and for a model
-    built with `ragged=True`.
+    a folder that holds something else, and for an image network that cannot be loaded.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch

@@ -11,7 +11,7 @@ Signature `serving_default`. Inputs, by name, those that the model has:
 Outputs, by name, each 0 where the sense behind it is absent:
 
 - `clip` float32 and `fired` bool `(batch, classes)`, `frame` float32 `(batch, time, classes)` at
-  10 Hz;
+  10 Hz: what `mmat.models.answers` says of the task, and `mmat.metrics.decisions` decides;
 - of fused models what each branch said, `audio` and `video` `(batch, classes)`, `audio_frame` and
   `video_frame` `(batch, time, classes)`;
 - of models that see, what the image network said, `image_probabilities` float32 `(batch, n_frames,
@@ -20,8 +20,8 @@ Outputs, by name, each 0 where the sense behind it is absent:
 Signatures `audio_only`, input `waveform` alone, and `tag_wav`, input `wav`, a string scalar, the
 bytes of a WAV file (16-bit PCM, 16 kHz, any channels): the same outputs, of models that hear.
 
-Signature `labels`, without inputs: `labels` string and `thresholds` float32 `(classes,)`;
-`clip_seconds` float32, `sample_rate_hz`, `n_frames` and `image_size_px` int32: how long a clip and
+Signature `labels`, without inputs: `labels` string and `thresholds` float32 `(classes,)`; `task`
+string, such as `multi-class` (of exports before it: `multi-label`); `clip_seconds` float32, `sample_rate_hz`, `n_frames` and `image_size_px` int32: how long a clip and
 how many pictures of which size it was trained with, the last two 0 for a model without pictures.
 
 Signature `label_maps`, without inputs, of models that map the names which a pretrained network
@@ -38,13 +38,13 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.data.media import SAMPLE_RATE_HZ
-from mmat.errors import InputError
 from mmat.models.bundle import Bundle
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.models.video import LabelMap
+from mmat.serving.served_decision import decided
 from mmat.serving.served_gru import projected_grus
 from mmat.serving.wav import decode_wav
 
@@ -72,8 +72,8 @@ class Served:
 def serve(bundle: Bundle) -> Served:
     """Make the signatures of a bundle, which answer as its exported SavedModel does.
 
-    Raises InputError for an image network that cannot be loaded, and for a model that was built
-    with `ragged=True`.
+    Every clip of a batch lasts as long as its waveform, also for a model of ragged batches. Raises
+    InputError for an image network that cannot be loaded.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -85,11 +85,6 @@ def serve(bundle: Bundle) -> Served:
     {'clip': (1, 2), 'fired': (1, 2), 'frame': (1, 10, 2)}
     """
     model = bundle.model
-    if "n_samples" in model.input:
-        raise InputError(
-            "export: a model of ragged batches (input n_samples) cannot be exported; build it with "
-            "ragged=False and give it these weights by set_weights"
-        )
     module, layers = tf.Module(), model._flatten_layers()
     # The variables alone, so that no Keras object is asked for when the model is loaded.
     module.tracked = [variable.value for variable in model.variables]
@@ -98,7 +93,7 @@ def serve(bundle: Bundle) -> Served:
     maps = {layer.name: layer for layer in layers if isinstance(layer, LabelMap)}
     sees = "image_probabilities" in model.input
     network = image_network(bundle.image_network) if sees else None
-    answer = _answers(model, bundle.thresholds)
+    answer = _answers(bundle)
     signatures = {"serving_default": answer}
     if sees:
         module.images = _images(network)
@@ -112,20 +107,34 @@ def serve(bundle: Bundle) -> Served:
     return Served(signatures, module)
 
 
-def _answers(model, thresholds: np.ndarray):
-    """The model, with what fired and what it was given: a graph that the signatures share."""
+def _answers(bundle: Bundle):
+    """The model, with what is decided and what it was given: a graph that the signatures share."""
+    model = bundle.model
 
     def answer(**inputs):
-        outputs = model(inputs, training=False)
+        given = inputs | whole_length(model, inputs)
+        outputs = model(given, training=False)
         outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
-        outputs["fired"] = outputs["clip"] >= tf.constant(thresholds, tf.float32)
+        outputs["fired"] = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
         if "image_probabilities" in inputs:
             outputs["image_probabilities"] = tf.identity(inputs["image_probabilities"])
         return outputs
 
-    specs = {name: tf.TensorSpec(x.shape, x.dtype, name) for name, x in model.input.items()}
+    specs = {
+        name: tf.TensorSpec(x.shape, x.dtype, name)
+        for name, x in model.input.items()
+        if name != "n_samples"
+    }
     with projected_grus(model):
         return tf.function(answer).get_concrete_function(**specs)
+
+
+def whole_length(model, inputs: dict) -> dict:
+    """Return what a model of ragged batches takes besides: that no waveform `(batch, …)` is padded."""
+    if "n_samples" not in model.input:
+        return {}
+    shape = tf.shape(inputs["waveform"])
+    return {"n_samples": tf.fill(shape[:1], shape[1])}
 
 
 def _images(network: ImageNetwork) -> HubImageClassifier:
@@ -179,6 +188,7 @@ def _facts(bundle: Bundle, network: ImageNetwork | None) -> dict[str, tuple]:
     return {
         "labels": (list(bundle.labels.names), tf.string),
         "thresholds": (bundle.thresholds, tf.float32),
+        "task": (str(bundle.labels.task), tf.string),
         "clip_seconds": (bundle.clip_seconds, tf.float32),
         "sample_rate_hz": (SAMPLE_RATE_HZ, tf.int32),
         "n_frames": (bundle.n_frames if network else 0, tf.int32),

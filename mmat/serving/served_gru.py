@@ -12,8 +12,9 @@ import tensorflow as tf
 def projected_grus(model: keras.Model) -> Iterator[None]:
     """Let the GRUs of a model compute their inputs' product before the steps while it is traced.
 
-    The answers are the same but for rounding. Keras on a CPU reads a GRU's whole input kernel anew
-    at each step, which takes most of its time; on a GPU cuDNN knows better, and nothing is changed.
+    The answers are the same but for rounding, with a mask too. Keras on a CPU reads a GRU's whole
+    input kernel anew at each step, which takes most of its time; on a GPU cuDNN knows better, and
+    nothing is changed.
 
     >>> x = tf.random.stateless_normal((2, 5, 3), seed=(0, 0))
     >>> inputs = keras.Input((None, 3))
@@ -39,7 +40,7 @@ def projected_grus(model: keras.Model) -> Iterator[None]:
 
 def _projected_loop(gru: keras.layers.GRU, sequences, initial_state, mask, training=False):
     """What Keras calls for all steps: returns the last output, all of them, and the states."""
-    if mask is not None or training:
+    if training:
         return type(gru).inner_loop(gru, sequences, initial_state, mask, training)
     cell, units = gru.cell, gru.units
     (state,) = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
@@ -47,20 +48,29 @@ def _projected_loop(gru: keras.layers.GRU, sequences, initial_state, mask, train
         tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, cell.bias)
     )
     projected = tf.tensordot(sequences, kernel, 1) + bias[0]  # (batch, time, 3 · units)
-    projected = tf.transpose(projected, (1, 0, 2))
-    if gru.go_backwards:
-        projected = tf.reverse(projected, [0])
+    projected, own = _by_step(gru, projected), None if mask is None else _by_step(gru, mask)
     n_steps = tf.shape(projected)[0]
 
     def step(at, state, outputs):
-        own, others = projected[at], tf.matmul(state, recurrent) + bias[1]
-        gates = cell.recurrent_activation(own[:, : 2 * units] + others[:, : 2 * units])
+        given, others = projected[at], tf.matmul(state, recurrent) + bias[1]
+        gates = cell.recurrent_activation(given[:, : 2 * units] + others[:, : 2 * units])
         update, reset = gates[:, :units], gates[:, units:]
-        candidate = cell.activation(own[:, 2 * units :] + reset * others[:, 2 * units :])
-        state = candidate + update * (state - candidate)
-        return at + 1, state, outputs.write(at, state)
+        candidate = cell.activation(given[:, 2 * units :] + reset * others[:, 2 * units :])
+        new = candidate + update * (state - candidate)
+        if own is not None:
+            new = tf.where(own[at][:, tf.newaxis], new, state)
+        return at + 1, new, outputs.write(at, new)
 
     outputs = tf.TensorArray(projected.dtype, n_steps, element_shape=state.shape)
     begin = (tf.constant(0), state, outputs)
     _, state, outputs = tf.while_loop(lambda at, *_: at < n_steps, step, begin)
-    return state, tf.transpose(outputs.stack(), (1, 0, 2)), [state]
+    outputs = outputs.stack()
+    if own is not None and gru.zero_output_for_mask:
+        outputs = tf.where(own[:, :, tf.newaxis], outputs, tf.zeros_like(outputs))
+    return state, tf.transpose(outputs, (1, 0, 2)), [state]
+
+
+def _by_step(gru: keras.layers.GRU, x):
+    """Turn `(batch, time, …)` into `(time, batch, …)`, in the order in which the layer goes."""
+    x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
+    return tf.reverse(x, [0]) if gru.go_backwards else x

@@ -5,7 +5,7 @@ that the model was trained with, 16 kHz mono in [-1, 1]. Outputs: `clip` float32
 `(1, classes)`, `frame` float32 `(1, time, classes)` at 10 Hz.
 
 The file is a zip archive too, as TensorFlow's own metadata has it: `labels.csv` in it has the
-labels and their thresholds, `README.md` is the model card.
+labels and their thresholds, or their task if it has none; `README.md` is the model card.
 """
 
 import csv
@@ -25,10 +25,14 @@ from mmat.errors import InputError, atomic_path
 from mmat.models.bundle import LABELS_FILE, Bundle
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.serving.card import model_card
+from mmat.serving.served import whole_length
+from mmat.serving.served_decision import decided
 from mmat.serving.served_gru import projected_grus
 from mmat.serving.tflite_mel import tflite_log_mel
+from mmat.tasks import MULTI_LABEL
 
 SUFFIX, INT8 = ".tflite", "int8"
+SOUND_INPUTS = {"waveform", "n_samples"}
 
 
 def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -> pathlib.Path:
@@ -36,8 +40,8 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
 
     Only operations that TensorFlow Lite has built in are used. quantize: `int8` for weights of
     8 bits, a quarter of the size; empty for float32. A model in mixed precision is computed in
-    float32 there. Raises InputError for a model of pictures alone, of ragged batches, or with a
-    frozen audio network, for a path that does not end in `.tflite`, and where the converter fails.
+    float32 there. Raises InputError for a model of pictures alone or with a frozen audio network,
+    for a path that does not end in `.tflite`, and where the converter fails.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -64,14 +68,16 @@ def _audio_answer(bundle: Bundle) -> tf.Module:
     branch = audio_side(bundle.model)
     normalization = branch.get_layer("band_normalization")
     outputs = {name: branch.output[name] for name in ("clip", "frame")}
-    rest = _in_float32(keras.Model(normalization.input, outputs))
+    lengths = [x for name, x in branch.input.items() if name == "n_samples"]
+    rest = _in_float32(keras.Model([normalization.input, *lengths], outputs))
     n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
     log_mel = tflite_log_mel(branch, n_samples)
-    thresholds = tf.constant(bundle.thresholds, tf.float32)
 
     def answer(waveform):
-        outputs = rest(log_mel(waveform), training=False)
-        return outputs | {"fired": outputs["clip"] >= thresholds}
+        lengths = whole_length(branch, {"waveform": waveform}).values()
+        outputs = rest([log_mel(waveform), *lengths], training=False)
+        fired = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
+        return outputs | {"fired": fired}
 
     module = tf.Module()
     # The variables alone: given the Keras model, the converter does not find their values.
@@ -87,12 +93,10 @@ def audio_side(model: keras.Model) -> keras.Model:
     hearing = [
         part
         for part in [model, *model.layers]
-        if isinstance(part, keras.Model) and list(part.input) == ["waveform"]
+        if isinstance(part, keras.Model) and {"waveform"} <= set(part.input) <= SOUND_INPUTS
     ]
     if any(isinstance(layer, HubAudioEncoder) for layer in model._flatten_layers()):
         why = "its sound goes through a frozen network, for which TensorFlow Lite has no operations"
-    elif "n_samples" in model.input:
-        why = "it takes ragged batches; build it with ragged=False and give it these weights"
     elif not hearing:
         why = "it hears nothing, and the file is for sound alone"
     else:
@@ -128,11 +132,14 @@ def _convert(path: pathlib.Path, folder: str, part: pathlib.Path, quantize: str)
 
 
 def _labels_csv(bundle: Bundle) -> str:
-    """Return the label set's file with one column more, `threshold`."""
+    """Return the label set's file, in a multi-label task with one column more, `threshold`."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / LABELS_FILE
         bundle.labels.to_csv(file)
-        head, *rows = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+        plain = file.read_text(encoding="utf-8")
+    if bundle.labels.task != MULTI_LABEL:
+        return plain
+    head, *rows = csv.reader(io.StringIO(plain))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*head, "threshold"])
