@@ -61,9 +61,10 @@ venv-next: .venv-next/mmat.stamp  ## the second environment, in .venv-next
 	$(install_mmat)
 
 .PHONY: fetch
-fetch: venv  ## the embedded weights and the mini corpus, into the cache
+fetch: venv  ## the embedded weights, the mini corpus and the recordings of speech, into the cache
 	$(BIN)/mmat fetch models
 	$(BIN)/mmat fetch mini
+	$(BIN)/mmat fetch speech-emotion
 
 .PHONY: demo
 demo: fetch  ## prepare, train, evaluate, export and tag on the mini corpus
@@ -93,6 +94,7 @@ test-page: fetch  ## the page of `mmat app` in a real browser, Debian's chromium
 test-next: venv-next  ## all tests with the newest TensorFlow
 	$(NEXT_BIN)/mmat fetch models
 	$(NEXT_BIN)/mmat fetch mini
+	$(NEXT_BIN)/mmat fetch speech-emotion
 	$(NEXT_BIN)/python -m $(PYTEST)
 
 .PHONY: format

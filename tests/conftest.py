@@ -1,10 +1,11 @@
-"""What several tests need: the real embedded weights, and the sources of the mini corpus."""
+"""What several tests need: the real embedded weights, and real recordings and photographs."""
 
 import pathlib
 
 import pytest
 
 from mmat.fetch.sources import fetch_mini, read_sources
+from mmat.fetch.speech_emotion import fetch_speech_emotion
 from mmat.fetch.weights import fetch_models
 from mmat.paths import cache_folder
 from mmat.resources import data_list
@@ -21,6 +22,12 @@ def models_cache() -> pathlib.Path:
 def mini_sources() -> pathlib.Path:
     """The folder of the mini corpus's recordings and pictures, fetched where they are absent."""
     return fetch_mini()
+
+
+@pytest.fixture(scope="session")
+def speech_emotion() -> pathlib.Path:
+    """The folder of the recordings of speech in three emotions, fetched where they are absent."""
+    return fetch_speech_emotion(progress=False)
 
 
 @pytest.fixture(scope="session")

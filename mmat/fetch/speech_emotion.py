@@ -89,6 +89,7 @@ def fetch_speech_emotion(
     path = fetch_source_archive(archive, folder.parent, progress)
     members = read_members(archive, path)
     with atomic_path(folder) as part:
+        part.mkdir()
         _unpack(members, part)
         (part / _MARK).write_text(archive.sha256)
     (folder.parent / archive.file).unlink(missing_ok=True)
