@@ -6,21 +6,17 @@ from mmat.models.bundle import Bundle
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.registry import EMBEDDED, image_network
+from mmat.tasks import MULTI_LABEL
 
 CARD = """\
 # An audio tagger made with mmat
 
-Says which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
-probability in [0, 1] of one event; several events may sound at once. An event fires where its
-score reaches its threshold. Clips of training were {clip_seconds:g} s long.
+{answers}
+Clips of training were {clip_seconds:g} s long.
 
 {use}
 
-## Labels and thresholds
-
-| label | threshold |
-| --- | --- |
-{thresholds}
+{labels}
 
 ## Data
 
@@ -41,6 +37,19 @@ model that knows only the labels above, and errs more on recordings unlike those
 let nothing that concerns people's safety, rights or privacy hang on them alone.
 """
 
+MULTI_LABEL_ANSWERS = """\
+Says which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
+probability in [0, 1] of one event; several events may sound at once. An event fires where its
+score reaches its threshold."""
+
+MULTI_CLASS_ANSWERS = """\
+Says which one of {n_classes} classes a clip belongs to, and how that changes, from {senses}. The
+scores of all classes sum to 1. The class with the highest score fires, and no other."""
+
+VALUES_ANSWERS = """\
+Gives a value of each label, between {low:g} and {high:g}, for a clip and over time, from {senses}.
+The value itself is the answer: `clip` and `frame` hold values, and `fired` is always true."""
+
 SAVED_MODEL_USE = """\
 Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
 SavedModel is code: load those of people you trust.
@@ -53,7 +62,7 @@ SavedModel is code: load those of people you trust.
 
 TFLITE_USE = """\
 This card lies inside the TensorFlow Lite file, which is a zip archive too: `unzip NAME.tflite`
-gives `labels.csv`, with the thresholds. It uses built-in operations alone.
+gives `labels.csv`, with thresholds or task. It uses built-in operations alone.
 
 The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
 [-1, 1], and answers `clip`, `fired` and `frame` (10 a second)."""
@@ -80,15 +89,35 @@ def model_card(bundle: Bundle, served=None) -> str:
     figures = [f"- {name}: {_figure(x)}" for name, x in bundle.figures.items() if name != "data"]
     parts = _parts(bundle, sees)
     return CARD.format(
-        n_classes=len(bundle.labels),
-        senses=" and ".join(["its sound"] * hears + ["its pictures"] * sees),
+        answers=_answers(bundle, " and ".join(["its sound"] * hears + ["its pictures"] * sees)),
         clip_seconds=bundle.clip_seconds,
         use=use,
-        thresholds="\n".join(map(_threshold_row, bundle.labels.names, bundle.thresholds)),
+        labels=_labels(bundle),
         data="\n".join(f"- {name}: {data}" for name, data, _ in parts),
         figures="\n".join(figures) or "None were recorded with this model.",
         licences="\n".join(f"- {name}: {licence}" for name, _, licence in parts),
     )
+
+
+def _answers(bundle: Bundle, senses: str) -> str:
+    task = bundle.labels.task
+    words = MULTI_CLASS_ANSWERS if task.exclusive else MULTI_LABEL_ANSWERS
+    words = VALUES_ANSWERS if task.is_regression else words
+    return words.format(n_classes=len(bundle.labels), senses=senses, low=task.low, high=task.high)
+
+
+def _labels(bundle: Bundle) -> str:
+    """Return the labels as a section, with thresholds where the task has any."""
+    names = [name.replace("|", "\\|") for name in bundle.labels.names]
+    if bundle.labels.task != MULTI_LABEL:
+        return "\n".join(["## Labels", "", *(f"- {name}" for name in names)])
+    rows = [f"| {name} | {_limit(x)} |" for name, x in zip(names, bundle.thresholds, strict=True)]
+    head = ["## Labels and thresholds", "", "| label | threshold |", "| --- | --- |"]
+    return "\n".join([*head, *rows])
+
+
+def _limit(threshold: float) -> str:
+    return "never fires" if threshold >= NEVER_FIRES else f"{threshold:.3f}"
 
 
 def _signature_rows(served) -> list[str]:
@@ -98,11 +127,6 @@ def _signature_rows(served) -> list[str]:
         cells = [", ".join(f"`{key}`" for key in sorted(each)) for each in (taken, given)]
         rows.append(f"| `{name}` | {cells[0] or 'nothing'} | {cells[1]} |")
     return rows
-
-
-def _threshold_row(label: str, threshold: float) -> str:
-    shown = "never fires" if threshold >= NEVER_FIRES else f"{threshold:.3f}"
-    return f"| {label.replace('|', chr(92) + '|')} | {shown} |"
 
 
 def _figure(value) -> str:

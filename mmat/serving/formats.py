@@ -37,6 +37,7 @@ class Form:
 def json_form(several: bool, explain: bool = False) -> Form:
     """Return JSON: an object for the one file, or an array of objects.
 
+    `task` says what the scores are: `multi-label`, `multi-class` or `regression LOW HIGH`.
     `audio_score` and `video_score` are null where a branch said nothing. explain: tags also have
     `reasons`: sense, name, probability, similarity, seconds.
 
@@ -49,6 +50,7 @@ def json_form(several: bool, explain: bool = False) -> Form:
         reasons = _by_label(tagging.reasons) if explain else {}
         whole = {
             "file": tagging.file,
+            "task": str(tagging.task),
             "duration_seconds": round(tagging.duration_seconds, 6),
             "has_audio": tagging.has_audio,
             "has_video": tagging.has_video,
@@ -103,7 +105,12 @@ def events_form() -> Form:
     def one(tagging: Tagging) -> str:
         return _rows(
             [
-                [tagging.file, f"{e.onset_seconds:.3f}", f"{e.offset_seconds:.3f}", e.label]
+                [
+                    tagging.file,
+                    f"{e.onset_seconds:.3f}",
+                    f"{e.offset_seconds:.3f}",
+                    tagging.text_of(e),
+                ]
                 for e in tagging.events
             ],
             "\t",
@@ -116,7 +123,7 @@ def audacity_form() -> Form:
     """Return the events of one file as a label track that Audacity imports: from, to, label."""
 
     def one(tagging: Tagging) -> str:
-        rows = [(e.onset_seconds, e.offset_seconds, e.label) for e in tagging.events]
+        rows = [(e.onset_seconds, e.offset_seconds, tagging.text_of(e)) for e in tagging.events]
         return _rows([[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in rows], "\t")
 
     return Form(one, "", "", "")

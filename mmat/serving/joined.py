@@ -3,33 +3,35 @@
 import numpy as np
 
 from mmat.data.cutting import Window
-from mmat.metrics.thresholds import fire
+from mmat.metrics.decisions import NO_SCORE, decide, together
 from mmat.serving.evidence import Evidence
 from mmat.serving.tagging import AUDIO, BOTH, VIDEO, Picture
 from mmat.serving.windows import FRAME_HZ, FrameMerger
+from mmat.tasks import Task
 
 THUMBNAIL_HEIGHT_PX = 120
 MOST_PICTURES = 12
-_BEST = ("clip", "fired", AUDIO, VIDEO)
 
 
 class Joined:
-    """Joins the answers to a file's windows: a class has its best score of all windows.
+    """Joins the answers to a file's windows: of several labels each has its best score of all
+    windows, of classes and values it is the mean, by the windows' durations.
 
-    best: name of an output → `(classes,)`; has: sense → whether any window had it; evidence: what
-    the pretrained networks said behind it.
+    said: `clip`, and the senses that any window had → `(classes,)`; has: sense → whether any window
+    had it; evidence: what the pretrained networks said behind it.
     """
 
-    def __init__(self, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
-        self.best: dict[str, np.ndarray] = {}
+    def __init__(self, task: Task, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
+        self.said: dict[str, np.ndarray] = {}
         self.has = {AUDIO: False, VIDEO: False}
         self.seconds = 0.0
         self.evidence = Evidence(maps)
-        self._thresholds = thresholds
+        self._task, self._thresholds = task, thresholds
+        self._said_seconds: dict[str, float] = {}
         self._frames = FrameMerger()
-        # Whether a sense alone reaches the threshold, frame by frame: all that is kept of it.
-        self._reaches = {sense: FrameMerger(self._reached) for sense in self.has}
-        self._seen_best = np.full(len(thresholds), -1.0, np.float32)
+        # Whether a sense alone decides so, frame by frame: all that is kept of it.
+        self._decides = {sense: FrameMerger(self._decided) for sense in self.has}
+        self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
         self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
 
     def add(self, window: Window, answers: dict[str, np.ndarray]) -> None:
@@ -38,17 +40,15 @@ class Joined:
         present = {AUDIO: media.waveform is not None, VIDEO: media.frames is not None}
         for sense in self.has:
             self.has[sense] |= present[sense]
-        for name in _BEST:
+        for name in ("clip", *(sense for sense in present if present[sense])):
             if name in answers:
-                before = self.best.get(name, answers[name])
-                self.best[name] = np.maximum(before, answers[name])
+                self._join(name, answers[name], max(media.duration_seconds, 1 / FRAME_HZ))
         self.seconds = start + media.duration_seconds
         span = start, media.duration_seconds
         self._frames.add(*span, answers["frame"])
-        for sense, merger in self._reaches.items():
+        for sense, merger in self._decides.items():
             alone = self._alone(answers, sense, present)
-            # Below any threshold, also one of 0.
-            merger.add(*span, np.full_like(answers["frame"], -1) if alone is None else alone)
+            merger.add(*span, np.full_like(answers["frame"], NO_SCORE) if alone is None else alone)
         if media.frames is not None:
             self._look(window, answers)
         self.evidence.add(window, answers)
@@ -57,14 +57,17 @@ class Joined:
         """Return float32 `(time, classes)` at 10 Hz; call it once, after the last window."""
         return self._frames.result()
 
-    def reached(self) -> dict[str, np.ndarray]:
-        """Return sense → bool `(time, classes)`, where it reaches the threshold alone; once."""
-        return {sense: merger.result() for sense, merger in self._reaches.items()}
+    def decided(self) -> np.ndarray:
+        """Return what is decided of the file, bool `(classes,)`."""
+        return self._decided(self.said["clip"])
+
+    def decided_alone(self) -> dict[str, np.ndarray]:
+        """Return sense → bool `(time, classes)`, where it decides so alone; once."""
+        return {sense: merger.result() for sense, merger in self._decides.items()}
 
     def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
         """Return the pictures in which classes that fired were seen best, by time."""
-        seen = fired & fire(self._seen_best, self._thresholds)
-        spoke = [c for c in self._seen if seen[c]]
+        spoke = [c for c in self._seen if fired[c]]
         spoke = sorted(spoke, key=lambda c: -self._seen_best[c])
         by_time: dict[float, list[int]] = {}
         for c in spoke:
@@ -75,8 +78,14 @@ class Joined:
             shown.append(Picture(seconds, _thumbnail(self._seen[classes[0]][1], aspect), said))
         return tuple(sorted(shown, key=lambda picture: picture.seconds))
 
-    def _reached(self, scores: np.ndarray) -> np.ndarray:
-        return fire(scores, self._thresholds)
+    def _join(self, name: str, scores: np.ndarray, seconds: float) -> None:
+        before = self._said_seconds.get(name, 0.0)
+        both = np.stack([self.said.get(name, scores), scores])
+        self.said[name] = together(self._task, both, (before, seconds))
+        self._said_seconds[name] = before + seconds
+
+    def _decided(self, scores: np.ndarray) -> np.ndarray:
+        return decide(self._task, scores, self._thresholds)
 
     def _alone(self, answers: dict, sense: str, present: dict) -> np.ndarray | None:
         """Return the frame scores of a sense alone, or None where it had nothing to go by."""
@@ -91,12 +100,13 @@ class Joined:
         return answers["frame"] if sense == own else None
 
     def _look(self, window: Window, answers: dict) -> None:
-        """Keep the picture in which each class is seen best."""
+        """Keep the picture in which each class is seen best, where it is decided at all."""
         scores = self._alone(answers, VIDEO, {VIDEO: True})
         if scores is None:
             return
         steps = ((window.picture_seconds - window.start_seconds) * FRAME_HZ).astype(int)
         seen = scores[np.minimum(steps, len(scores) - 1)]  # (n_frames, classes)
+        seen = np.where(self._decided(seen), seen, NO_SCORE)
         which = seen.argmax(axis=0)
         for c in np.flatnonzero(seen.max(axis=0) > self._seen_best):
             n = which[c]
@@ -106,7 +116,7 @@ class Joined:
 
 
 def modality(heard: bool, seen: bool) -> str:
-    """Say whose own scores reach a threshold: one's, or both; both also where neither's does.
+    """Say whose own scores decide so: one's, or both; both also where neither's do.
 
     >>> modality(True, False), modality(False, False)
     ('audio', 'both')

@@ -10,6 +10,7 @@ from mmat.data.cutting import Sound
 from mmat.data.media import Media
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled_blocks
 from mmat.errors import InputError
+from mmat.metrics.decisions import decide, together
 from mmat.serving.tagger import Tagger
 from mmat.serving.windows import FRAME_HZ
 
@@ -21,8 +22,9 @@ class Moment(NamedTuple):
     """What sounds in the newest stretch of a stream.
 
     seconds: where the stretch ends in the stream. tags: (label, highest frame score) of the classes
-    whose frame scores reach their threshold in it, the surest first. compute_seconds: how long the
-    answer took.
+    whose frame scores reach their threshold in it, the surest first; where classes exclude each
+    other the best one alone, with its mean score; of a regression every label and its mean value.
+    compute_seconds: how long the answer took.
     """
 
     seconds: float
@@ -70,13 +72,19 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
         start = max(0.0, heard - tagger.clip_seconds)
         waveform = sound.between(start, heard)
         answers = tagger.ask(Media(waveform, None, len(waveform) / SAMPLE_RATE_HZ))
-        newest = answers["frame"][-max(1, round(hop_seconds * FRAME_HZ)) :].max(axis=0)
-        fired = np.flatnonzero(newest >= tagger.thresholds)
-        fired = fired[np.argsort(-newest[fired], kind="stable")]
-        tags = tuple((tagger.labels[c], float(newest[c])) for c in fired)
-        yield Moment(round(heard, 3), tags, time.perf_counter() - began)
+        frames = answers["frame"][-max(1, round(hop_seconds * FRAME_HZ)) :]
+        yield Moment(round(heard, 3), _tags(tagger, frames), time.perf_counter() - began)
         sound.forget(start)
         end += hop_seconds
+
+
+def _tags(tagger: Tagger, frames: np.ndarray) -> tuple[tuple[str, float], ...]:
+    """Return what a stretch of frame scores `(time, classes)` says, the surest first."""
+    newest = together(tagger.task, frames, np.ones(len(frames)))
+    fired = np.flatnonzero(decide(tagger.task, newest, tagger.thresholds))
+    if not tagger.task.is_regression:
+        fired = fired[np.argsort(-newest[fired], kind="stable")]
+    return tuple((tagger.labels[c], float(newest[c])) for c in fired)
 
 
 def _pcm(stream: BinaryIO, n_bytes: int) -> Iterator[np.ndarray]:

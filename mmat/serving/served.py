@@ -21,8 +21,9 @@ Signatures `audio_only`, input `waveform` alone, and `tag_wav`, input `wav`, a s
 bytes of a WAV file (16-bit PCM, 16 kHz, any channels): the same outputs, of models that hear.
 
 Signature `labels`, without inputs: `labels` string and `thresholds` float32 `(classes,)`; `task`
-string, such as `multi-class` (of exports before it: `multi-label`); `clip_seconds` float32, `sample_rate_hz`, `n_frames` and `image_size_px` int32: how long a clip and
-how many pictures of which size it was trained with, the last two 0 for a model without pictures.
+string, such as `multi-class` (exports of before it are `multi-label`); `clip_seconds` float32,
+`sample_rate_hz`, `n_frames` and `image_size_px` int32: how long a clip and how many pictures of
+which size it was trained with, the last two 0 for a model without pictures.
 
 Signature `label_maps`, without inputs, of models that map the names which a pretrained network
 gives to their classes: `image_labels` string `(n_image_labels,)`, `image_similarities` float32
@@ -130,7 +131,7 @@ def _answers(bundle: Bundle):
 
 
 def whole_length(model, inputs: dict) -> dict:
-    """Return what a model of ragged batches takes besides: that no waveform `(batch, …)` is padded."""
+    """Return what a model of ragged batches takes besides: that no waveform is padded."""
     if "n_samples" not in model.input:
         return {}
     shape = tf.shape(inputs["waveform"])

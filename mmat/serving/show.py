@@ -34,9 +34,11 @@ def as_table(tagging: Tagging, explain: bool = False) -> str:
     senses = ["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video
     shown = tagging.tags[: max(LEAST_ROWS, int(np.sum(tagging.fired)))]
     name = tagging.file or "waveform"
+    is_value = tagging.task.is_regression
+    head = ["value"] if is_value else ["score", "fired"]
     parts = [
         f"{name}: {tagging.duration_seconds:.1f} s, {' and '.join(senses)}",
-        _tabulate(["tag", "score", "fired", "audio", "video"], map(_tag_row, shown)),
+        _tabulate(["tag", *head, "audio", "video"], [_tag_row(tag, is_value) for tag in shown]),
     ]
     if tagging.events:
         rows = [
@@ -44,21 +46,17 @@ def as_table(tagging: Tagging, explain: bool = False) -> str:
             + [e.modality]
             for e in tagging.events
         ]
-        parts.append("\n" + _tabulate(["event", "from s", "to s", "peak", "by"], rows))
+        head = ["event", "from s", "to s", "mean" if is_value else "peak", "by"]
+        parts.append("\n" + _tabulate(head, rows))
     if explain:
         parts.append("\n" + _reasons(tagging, shown))
     return "\n".join(parts)
 
 
-def _tag_row(tag: Tag) -> list[str]:
-    fired = "*" if tag.fired else ""
-    return [
-        tag.label,
-        _digits(tag.score),
-        fired,
-        _digits(tag.audio_score),
-        _digits(tag.video_score),
-    ]
+def _tag_row(tag: Tag, is_value: bool) -> list[str]:
+    fired = [] if is_value else ["*" if tag.fired else ""]
+    said = [_digits(score) for score in (tag.audio_score, tag.video_score)]
+    return [tag.label, _digits(tag.score), *fired, *said]
 
 
 def _reasons(tagging: Tagging, shown: tuple[Tag, ...]) -> str:
@@ -106,4 +104,5 @@ def plot(tagging: Tagging, path_png: str | os.PathLike) -> None:
         events=events,
         clip_scores=tagging.clip_scores,
         title=os.path.basename(tagging.file),
+        task=tagging.task,
     )

@@ -12,12 +12,13 @@ from mmat.data.held import HeldMedia
 from mmat.data.media import SAMPLE_RATE_HZ, Media
 from mmat.data.stream import MediaStream
 from mmat.errors import InputError
-from mmat.metrics.events import frames_to_events
+from mmat.metrics.decisions import check_low_share, course
 from mmat.serving.joined import Joined, modality
 from mmat.serving.loading import load_export
 from mmat.serving.mel import MelStrip
 from mmat.serving.tagging import AUDIO, VIDEO, Tag, Tagging, TimedTag
 from mmat.serving.windows import FRAME_HZ
+from mmat.tasks import MULTI_LABEL, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,8 @@ class EventRules:
     """How frame scores become events.
 
     median_filter_seconds: runs and gaps shorter than half of it are smoothed away. low_share:
-    hysteresis; an event that reaches its threshold lasts while its score is above this share of it.
-    Raises InputError for values that are none.
+    hysteresis; an event that reaches its threshold lasts while its score is above this share of it;
+    where a task has no thresholds, leave it at 1. Raises InputError for values that are none.
     """
 
     median_filter_seconds: float = 0.0
@@ -45,8 +46,9 @@ class Tagger:
 
     labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
     windows that longer files are cut into; hop_seconds: from one window to the next, half of that
-    if not given; inputs: the names of what the model takes. unmapped: labels that no name of a
-    pretrained network is near to, which therefore never fire.
+    if not given; inputs: the names of what the model takes. task: what its answers are, an
+    `mmat.tasks.Task`. unmapped: labels that no name of a pretrained network is near to, which
+    therefore never fire.
     Raises InputError for a folder that holds no such export, or a damaged one.
 
     >>> import tempfile
@@ -86,6 +88,7 @@ class Tagger:
         )
         self.labels = tuple(name.decode() for name in facts["labels"])
         self.thresholds = facts["thresholds"]
+        self.task = Task.from_text(facts.get("task", str(MULTI_LABEL).encode()).decode())
         self.clip_seconds = float(facts["clip_seconds"])
         self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
         self.inputs = frozenset(self._answer.structured_input_signature[1])
@@ -115,20 +118,24 @@ class Tagger:
         """Say what sounds in a media file, or in a waveform `(samples,)`, 16 kHz mono in [-1, 1].
 
         A file longer than a clip of training is cut into overlapping windows of that length, the
-        last one aligned at the end: a class has the highest score of all windows, and frame scores
-        that fade from window to window. Memory does not grow with the file, but for the frame
+        last one aligned at the end: a class has the highest score of all windows (classes that
+        exclude each other, and values, their mean), and frame scores fade from window to window.
+        Memory does not grow with the file, but for the frame
         scores. A file that is damaged further on is tagged up to there, and `problem` says so. A
         model of both senses works with either sound or pictures alone. Media are tagged as if they
         were the file that they were read from.
 
         with_mel: keep the log-mel for a plot. progress: called with the seconds that are done and
         those that the file promises.
-        Raises InputError for a file that cannot be read or lacks what the model needs.
+        Raises InputError for a file that cannot be read or lacks what the model needs, and for a
+        hysteresis where the task has no thresholds.
         """
+        check_low_share(self.task, rules.low_share)
         cut = Cut(self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None)
         held = isinstance(file, np.ndarray | Media)
         name = "" if held else os.fspath(file)
-        joined, mel = Joined(self.thresholds, self._maps), MelStrip() if with_mel else None
+        joined = Joined(self.task, self.thresholds, self._maps)
+        mel = MelStrip() if with_mel else None
         with HeldMedia(file, cut) if held else MediaStream(file, cut) as stream:
             for window in stream:
                 self._check(window.media, name or "the clip")
@@ -172,11 +179,11 @@ class Tagger:
 
     def _tagging(self, name: str, joined: Joined, rules: EventRules, aspect: float) -> Tagging:
         """Make the record of a file of what was joined."""
-        clip, fired = joined.best["clip"], joined.best["fired"]
+        clip, fired = joined.said["clip"], joined.decided()
         frame_scores = joined.frame_scores()
         # A branch that had nothing to go by said nothing, which is not the same as 0.
-        said = {s: joined.best[s] for s in joined.has if joined.has[s] and s in joined.best}
-        order = np.lexsort((-clip, ~fired))
+        said = {sense: joined.said[sense] for sense in joined.has if sense in joined.said}
+        order = range(len(clip)) if self.task.is_regression else np.lexsort((-clip, ~fired))
         return Tagging(
             file=name,
             duration_seconds=joined.seconds,
@@ -191,6 +198,7 @@ class Tagger:
             has_video=joined.has[VIDEO],
             reasons=joined.evidence.reasons(self.labels),
             pictures=joined.pictures(fired, self.labels, aspect),
+            task=self.task,
         )
 
     def _tag(self, c: int, score, fired, said: dict[str, np.ndarray]) -> Tag:
@@ -198,21 +206,14 @@ class Tagger:
         return Tag(self.labels[c], float(score), bool(fired), **branches)
 
     def _events(self, frame_scores, fired, joined: Joined, rules: EventRules) -> tuple:
-        classes = np.flatnonzero(fired)
-        reached = joined.reached()
+        alone = joined.decided_alone()
         n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
-        found = frames_to_events(
-            frame_scores[:, classes],
-            self.thresholds[classes],
-            1 / FRAME_HZ,
-            n_filtered,
-            rules.low_share,
-        )
+        smoothing = 1 / FRAME_HZ, n_filtered, rules.low_share
+        found = course(self.task, frame_scores, self.thresholds, fired, *smoothing)
         events = []
-        for column, onset, offset, score in found:
+        for c, onset, offset, score in found:
             frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))
-            heard, seen = (reached[s][frames, classes[column]].any() for s in (AUDIO, VIDEO))
+            heard, seen = (alone[sense][frames, c].any() for sense in (AUDIO, VIDEO))
             offset = min(offset, round(joined.seconds, 6))
-            label = self.labels[classes[column]]
-            events.append(TimedTag(label, onset, offset, score, modality(heard, seen)))
+            events.append(TimedTag(self.labels[c], onset, offset, score, modality(heard, seen)))
         return tuple(events)

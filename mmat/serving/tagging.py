@@ -5,12 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmat.tasks import MULTI_LABEL, Task
+
 AUDIO, VIDEO, BOTH = "audio", "video", "both"
 
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """One class of one file: its score, whether it fired, and what each branch said (or None)."""
+    """One class of one file: its score, whether it fired, and what each branch said (or None).
+
+    Of classes that exclude each other the best one fires. Of a regression the score is the value,
+    and every label fires.
+    """
 
     label: str
     score: float
@@ -23,8 +29,10 @@ class Tag:
 class TimedTag:
     """A stretch of time in which a class that fired reaches its threshold; score: its peak.
 
-    modality: whose own scores reach the threshold there, `audio` or `video`; `both` where both do,
-    and where neither does alone.
+    Of classes that exclude each other: in which it is the best of all, whatever fired. Of a
+    regression: in which the value rounds to the same whole number; score: its mean.
+    modality: whose own scores say so there, `audio` or `video`; `both` where both do, and where
+    neither does alone.
     """
 
     label: str
@@ -68,7 +76,8 @@ class Tagging:
     score. events: by onset. reasons: of classes that fired, and of others where they are asked for;
     the weightiest first. pictures: those in which a class that fired was seen best, by time.
     log_mel: decibels `(mel_time, bands)` at 40 Hz over the file, where they were asked for.
-    problem: what kept the rest of a damaged file from being read, else empty.
+    problem: what kept the rest of a damaged file from being read, else empty. task: what the
+    scores are.
     """
 
     file: str
@@ -86,3 +95,18 @@ class Tagging:
     pictures: tuple[Picture, ...] = ()
     log_mel: np.ndarray | None = None
     problem: str = ""
+    task: Task = MULTI_LABEL
+
+    def text_of(self, event: TimedTag) -> str:
+        """Return what an event is called in a list: its label, of a regression with its value.
+
+        >>> from mmat.tasks import regression
+        >>> nothing = np.zeros(0)
+        >>> a = ("a.wav", 1.0, ("mood",), *[nothing] * 4, (), (), True, False)
+        >>> Tagging(*a, task=regression(-3, 3)).text_of(TimedTag("mood", 0.0, 1.0, 1.25))
+        'mood +1'
+        """
+        if not self.task.is_regression:
+            return event.label
+        value = round(event.score)
+        return f"{event.label} {'+' if self.task.low < 0 < value else ''}{value}"
