@@ -1,0 +1,116 @@
+"""Clips with values, and clips with exactly one label: from a list through shards to arrays."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from mmat.data.clips import clips_of
+from mmat.data.datasets import load_split, read_arrays
+from mmat.data.lists import Clip, read_list, write_clip_list
+from mmat.data.prepare import prepare
+from mmat.data.records import Record, decode_example, encode_example
+from mmat.errors import InputError
+from mmat.labels import LabelSet
+from mmat.tasks import MULTI_CLASS, regression
+
+TWO = LabelSet(("valence", "arousal"), task=regression(-3, 3))
+LIST = """file,labels,split
+a.wav,valence=-1.5;arousal=0.25,train
+b.wav,valence = 3 ; arousal=-3,test
+c.wav,arousal=0,train
+c.wav,valence=1e-1,train
+"""
+
+
+@pytest.fixture
+def media(tmp_path):
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for i, name in enumerate("abc"):
+        soundfile.write(folder / f"{name}.wav", np.full(1600 * (i + 1), 0.1), 16000)
+    return folder
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_values_come_out_as_they_went_in(media, tmp_path, workers):
+    path = tmp_path / "list.csv"
+    path.write_text(LIST)
+    found = read_list(path, TWO)
+    assert not found.dropped
+    clips, out = clips_of(found.table), tmp_path / "shards"
+    prepare(clips, media, out, TWO, clip_seconds=None, workers=workers, progress=False)
+    assert LabelSet.from_csv(out / "labels.csv") == TWO
+    train, test = read_arrays(out, "train"), read_arrays(out, "test")
+    assert dict(zip(train["ids"], train["weak_labels"].tolist(), strict=True)) == {
+        "a": [-1.5, 0.25],
+        "c": [np.float32(0.1), 0.0],
+    }
+    assert test["weak_labels"].tolist() == [[3.0, -3.0]] and test["n_samples"].tolist() == [3200]
+    in_graph = [labels.numpy().tolist() for _, labels in load_split(out, "train", ("waveform",))]
+    assert in_graph == train["weak_labels"].tolist()
+
+
+def test_a_written_list_is_read_back(tmp_path):
+    clips = [Clip("a", "a.wav", ("arousal", "valence"), values=(1 / 3, -2.0))]
+    write_clip_list(tmp_path / "list.csv", clips)
+    assert clips_of(read_list(tmp_path / "list.csv", TWO).table) == clips
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("valence", "write it as NAME=VALUE"),
+        ("valence=high", "write it as NAME=VALUE"),
+        ("=1", "no name"),
+        ("valence=4", "not within -3 to 3"),
+        ("valence=nan", "not within -3 to 3"),
+        ("valence=1;valence=2", "it stands there twice"),
+        ("anger=1", "unknown label 'anger'"),
+    ],
+)
+def test_a_wrong_value_costs_its_row_alone(cell, reason, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(f"file,labels\na.wav,{cell}\nb.wav,valence=1;arousal=1\n")
+    found = read_list(path, TWO)
+    assert [clip.id for clip in clips_of(found.table)] == ["b"]
+    assert found.dropped[0].line == 2 and reason in found.dropped[0].reason
+
+
+ONE_OF_TWO = LabelSet(("calm", "angry"), task=MULTI_CLASS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "clip", "reason"),
+    [
+        (ONE_OF_TWO, Clip("a", "a.wav", ("calm", "angry")), "2 labels, where a clip has"),
+        (ONE_OF_TWO, Clip("a", "a.wav"), "0 labels, where a clip has"),
+        (TWO, Clip("a", "a.wav", ("valence",), values=(1.0,)), "no value of arousal"),
+        (TWO, Clip("a", "a.wav", ("valence", "arousal")), "0 values of 2 labels"),
+        (TWO, Clip("a", "a.wav", TWO.names, values=(1.0, 3.5)), "a value outside of -3 to 3"),
+        (LabelSet.of(["calm"]), Clip("a", "a.wav", ("calm",), values=(1.0,)), "1 values of 1"),
+    ],
+)  # fmt: skip
+def test_labels_that_the_task_does_not_allow_are_refused(media, tmp_path, labels, clip, reason):
+    with pytest.raises(InputError, match=f"clip 'a': {reason}"):
+        prepare([clip], media, tmp_path / "shards", labels, progress=False)
+    assert not (tmp_path / "shards").exists()
+
+
+def test_beam_keeps_values(media, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(LIST)
+    clips, out = clips_of(read_list(path, TWO).table), tmp_path / "shards"
+    prepare(clips, media, out, TWO, progress=False, beam_options=["--runner=DirectRunner"])
+    assert read_arrays(out, "test")["weak_labels"].tolist() == [[3.0, -3.0]]
+    with open(out / "failures.csv", newline="") as file:
+        assert not list(csv.DictReader(file))
+
+
+def test_a_record_without_values_is_stored_as_before():
+    """A feature more would make other bytes of every shard that there is."""
+    example = tf.train.Example.FromString(encode_example(Record("a", labels=(1,))))
+    assert "label_values" not in example.features.feature
+    assert decode_example(encode_example(Record("a", labels=(1,)))).values == ()

@@ -1,0 +1,52 @@
+import pytest
+
+from mmat.errors import InputError
+from mmat.labels import SENTIMENT, LabelSet
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL, Task, regression
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(-3, 3), regression(0.5, 9)])
+def test_a_task_is_read_back_from_its_text(task):
+    assert Task.from_text(str(task)) == task
+    assert Task.from_text(f"  {str(task).replace(' ', '   ')} ") == task
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["both", "multi-class 3", "regression", "regression 3 -3", "regression 1 1", "regression a b",
+     "regression nan 1", "regression 0 inf", "regression 1 2 3"],
+)  # fmt: skip
+def test_a_text_that_is_no_task_is_told(text):
+    with pytest.raises(InputError, match="unknown task"):
+        Task.from_text(text)
+
+
+def test_which_tasks_are_exclusive_and_which_are_values():
+    kinds = [(x.exclusive, x.is_regression) for x in (MULTI_LABEL, MULTI_CLASS, SENTIMENT.task)]
+    assert kinds == [(False, False), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize("labels", [SENTIMENT, LabelSet(("calm", "angry"), task=MULTI_CLASS)])
+def test_a_label_set_keeps_its_task_in_its_file(labels, tmp_path):
+    labels.to_csv(tmp_path / "labels.csv")
+    assert LabelSet.from_csv(tmp_path / "labels.csv") == labels
+
+
+def test_the_file_of_a_multi_label_set_has_no_task(tmp_path):
+    LabelSet.of(["Dog"]).to_csv(tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text() == "index,mid,display_name,synonyms\n0,,Dog,\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("0,,calm,,often\n", ":2: unknown task 'often'"),
+        ("0,,calm,,multi-class\n1,,angry,,\n", ":3: the task is multi-label, in the rows above"),
+    ],
+)
+def test_a_task_that_is_none_or_differs_is_told_with_its_line(rows, reason, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("index,mid,display_name,synonyms,task\n" + rows)
+    with pytest.raises(InputError) as caught:
+        LabelSet.from_csv(path)
+    assert str(caught.value).startswith(f"{path}{reason}")
