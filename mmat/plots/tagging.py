@@ -8,8 +8,8 @@ from typing import BinaryIO
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.metrics.events import Event, frames_to_events
-from mmat.metrics.thresholds import fire
+from mmat.metrics.decisions import course, decide, together
+from mmat.metrics.events import Event
 from mmat.plots.strip import draw_strip, strip_height
 from mmat.plots.style import (
     DRAWN,
@@ -22,6 +22,8 @@ from mmat.plots.style import (
     new_figure,
     save,
 )
+from mmat.plots.value_lines import VALUE_HEIGHT, draw_values, draw_values_key
+from mmat.tasks import MULTI_LABEL, Task
 
 ROW_HEIGHT, MEL_HEIGHT = 0.34, 1.9
 MEL_MAX_HZ = 8000.0
@@ -40,6 +42,7 @@ def plot_tagging(
     clip_scores=None,
     title: str = "",
     n_rows: int = 5,
+    task: Task = MULTI_LABEL,
 ) -> None:
     """Draw a clip: pictures of it, its log-mel spectrogram and the frame scores on one time axis.
 
@@ -51,6 +54,10 @@ def plot_tagging(
     the decision stands on (default: each class's highest frame). Shown are the classes that fire
     or have an event, and the best of the rest up to `n_rows`. Raises InputError for other shapes.
 
+    task: of classes that exclude each other the best one is underlined, and thresholds are of no
+    account. Of a regression the first `n_rows` labels' values are lines between the task's ends, in
+    the place of scores, and events are of no account. clip_scores are then the mean of the frames.
+
     >>> import io
     >>> png = io.BytesIO()
     >>> plot_tagging(png, np.zeros((40, 64)), np.full((10, 2), 0.7), ["Dog", "Cat"], [0.5, 0.8])
@@ -59,23 +66,34 @@ def plot_tagging(
     """
     log_mel, frame_scores, thresholds = _checked(log_mel, frame_scores, labels, thresholds)
     if clip_scores is None:
-        clip_scores = frame_scores.max(axis=0)
-    if events is None:
-        events = frames_to_events(frame_scores, thresholds, hop_seconds)
+        clip_scores = together(task, frame_scores, np.ones(len(frame_scores)))
     clip_scores = np.asarray(clip_scores, np.float32)
-    fired = fire(clip_scores, thresholds)
-    rows = _rows_to_show(clip_scores, fired, [*events, *true_events], n_rows)
+    if events is None:
+        every = np.ones(len(labels), bool)
+        events = course(task, frame_scores, thresholds, every, hop_seconds)
+    fired = decide(task, clip_scores, thresholds)
+    if task.is_regression:
+        rows = list(range(len(labels)))[:n_rows]
+        heights = [VALUE_HEIGHT] * len(rows)
+    else:
+        rows = _rows_to_show(clip_scores, fired, [*events, *true_events], n_rows)
+        heights = [ROW_HEIGHT * len(rows)]
 
-    seconds = len(frame_scores) * hop_seconds
-    seen, mel, scores = _panels(strip_height(pictures), len(rows), seconds, title)
+    seconds, names = len(frame_scores) * hop_seconds, [labels[c] for c in rows]
+    seen, mel, *scores = _panels([strip_height(pictures), MEL_HEIGHT, *heights], seconds, title)
     if seen:
         draw_strip(seen, pictures, seconds)
     _draw_mel(mel, log_mel, seconds)
-    image = _draw_scores(scores, frame_scores[:, rows], seconds)
-    _draw_events(scores, rows, events, true_events)
-    _write_rows(scores, [labels[c] for c in rows], clip_scores[rows], thresholds[rows], fired[rows])
-    _draw_key(scores.figure, image, bool(true_events))
-    save(scores.figure, path_png)
+    if task.is_regression:
+        draw_values(scores, frame_scores[:, rows], clip_scores[rows], names, task)
+        draw_values_key(mel.figure, LEFT)
+    else:
+        image = _draw_scores(scores[0], frame_scores[:, rows], seconds)
+        _draw_events(scores[0], rows, events, true_events)
+        limits = thresholds[rows] if task == MULTI_LABEL else None
+        _write_rows(scores[0], names, clip_scores[rows], limits, fired[rows])
+        _draw_key(mel.figure, image, task, bool(true_events))
+    save(mel.figure, path_png)
 
 
 def _checked(log_mel, frame_scores, labels, thresholds):
@@ -98,11 +116,11 @@ def _rows_to_show(clip_scores, fired, events, n_rows: int) -> list[int]:
     return [int(c) for c in by_score if c in wanted]
 
 
-def _panels(seen_height: float, n_rows: int, seconds: float, title: str) -> list:
-    """Return the axes for pictures (None without), spectrogram and scores, on one time axis."""
-    heights = [seen_height, MEL_HEIGHT, ROW_HEIGHT * n_rows]
+def _panels(heights: Sequence[float], seconds: float, title: str) -> list:
+    """Return axes of these heights, from above, on one time axis; None for a height of 0."""
     bottom, gap, top = 1.05, 0.12, 0.5 if title else 0.2
-    figure = new_figure(LEFT + DRAWN + RIGHT, bottom + sum(heights) + 2 * gap + top)
+    gaps = (len(heights) - 1) * gap
+    figure = new_figure(LEFT + DRAWN + RIGHT, bottom + sum(heights) + gaps + top)
     panels, y = [], bottom
     for height in reversed(heights):
         panels.append(add_panel(figure, LEFT, y, DRAWN, height) if height else None)
@@ -111,7 +129,7 @@ def _panels(seen_height: float, n_rows: int, seconds: float, title: str) -> list
         panel.set_xlim(0, seconds)
         panel.tick_params(labelcolor=INK, labelsize=9)
     if title:
-        highest = panels[2] or panels[1]
+        highest = panels[-1] or panels[-2]
         highest.set_title(title, loc="left", size=12, weight="bold", pad=8, **PLAIN)
     return panels[::-1]
 
@@ -154,22 +172,25 @@ def _draw_events(axes, rows: list[int], events, true_events) -> None:
         axes.add_patch(Rectangle(corner, offset - onset, 0.8, fill=False, ec=INK, lw=1.3))
 
 
-def _write_rows(axes, labels, clip_scores, thresholds, fired) -> None:
+def _write_rows(axes, labels, clip_scores, limits, fired) -> None:
+    """Write names and scores beside the rows, and limits where there are any."""
     names = [textwrap.fill(textwrap.shorten(name, 44, placeholder=" …"), 23) for name in labels]
     axes.set_yticks(range(len(names)), names, size=9.5, **PLAIN)
     axes.tick_params(axis="y", length=0)
     right = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
     edge = axes.get_xlim()[1]
     for row, name in enumerate(axes.get_yticklabels()):
-        sign = "≥" if fired[row] else "<"
-        limit = f"{thresholds[row]:.2f}" if thresholds[row] <= 1 else "never"
-        text, weight = f"{clip_scores[row]:.2f} {sign} {limit}", "bold" if fired[row] else "normal"
+        text, weight = f"{clip_scores[row]:.2f}", "bold" if fired[row] else "normal"
+        if limits is not None:
+            sign = "≥" if fired[row] else "<"
+            text += f" {sign} {limits[row]:.2f}" if limits[row] <= 1 else f" {sign} never"
         axes.annotate(text, (edge, row), (8, 0), weight=weight, size=9.5, color=INK, **right)
         name.set_weight(weight)
-    axes.annotate("score, threshold", (edge, -0.5), (8, 9), size=8, color=INK, **right)
+    heading = "score" if limits is None else "score, threshold"
+    axes.annotate(heading, (edge, -0.5), (8, 9), size=8, color=INK, **right)
 
 
-def _draw_key(figure, image, with_truth: bool) -> None:
+def _draw_key(figure, image, task: Task, with_truth: bool) -> None:
     """Draw under the time axis what colours and lines mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -178,7 +199,9 @@ def _draw_key(figure, image, with_truth: bool) -> None:
     figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.tick_params(labelsize=8, length=0, labelcolor=INK)
     bar.set_title("frame score", size=8.5, color=INK, pad=3)
-    key = [Line2D([], [], color=ORANGE, lw=3.5, label="detected")]
+    key = [
+        Line2D([], [], color=ORANGE, lw=3.5, label="best class" if task.exclusive else "detected")
+    ]
     if with_truth:
         key.append(Patch(fill=False, ec=INK, lw=1.3, label="truly sounds"))
     where = {"loc": "center left", "bbox_to_anchor": (1.15, 0.5), "ncols": 2, "frameon": False}
