@@ -19,6 +19,21 @@ LEAST_ROWS = 10
 _SENSES = {"audio": "sound", "video": "picture", BOTH: "both"}
 
 
+def summary(tagging: Tagging) -> str:
+    """Return in a line what was found: how many tags fired, the best class, or the values.
+
+    >>> nothing = np.zeros(0)
+    >>> summary(Tagging("a", 1.0, ("Dog",), *[nothing] * 3, np.array([False]), (), (), True, False))
+    'No tags fired.'
+    """
+    fired = [tag for tag in tagging.tags if tag.fired]
+    if tagging.task.is_regression:
+        return "; ".join(f"{tag.label}: {tag.score:.2f}" for tag in fired) + "."
+    if tagging.task.exclusive:
+        return f"{fired[0].label} is the best of the classes." if fired else "No class was found."
+    return f"{len(fired) or 'No'} {'tag' if len(fired) == 1 else 'tags'} fired."
+
+
 def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
     """Return the answer as HTML: tags, timeline, pictures that spoke, events to download.
 
@@ -33,13 +48,15 @@ def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
         tagging=tagging,
         tags=tagging.tags[:n_rows],
         n_left_out=len(tagging.tags) - n_rows,
+        is_value=tagging.task.is_regression,
+        exclusive=tagging.task.exclusive,
         reasons=sorted(reasons, key=lambda reason: order[reason.label]),
         senses=" and ".join(["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video),
         sense=_SENSES.get,
         unmapped=unmapped,
         timeline=_uri("image/png", _timeline(tagging)),
         spoken=" ".join(
-            f"{e.label} from {e.onset_seconds:.1f} to {e.offset_seconds:.1f} s."
+            f"{tagging.text_of(e)} from {e.onset_seconds:.1f} to {e.offset_seconds:.1f} s."
             for e in tagging.events
         ),
         pictures=[(_uri("image/jpeg", _jpeg(p)), p) for p in tagging.pictures],

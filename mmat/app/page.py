@@ -9,7 +9,7 @@ import threading
 
 import gradio as gr
 
-from mmat.app.answer import render
+from mmat.app.answer import render, summary
 from mmat.app.guard import Guard
 from mmat.app.labels import EXAMPLE, TYPED, Taggers
 from mmat.errors import InputError
@@ -126,8 +126,7 @@ def _done(
     media = guard.read(upload, taggers.pictures_hz)
     tagging = tagger.tag(media, with_mel=True)
     tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
-    n_fired = int(tagging.fired.sum())
-    done = f"{n_fired or 'No'} {'tag' if n_fired == 1 else 'tags'} fired."
+    done = html.escape(summary(tagging))
     message = f'<p class="message done" role="status">{done}</p>'
     return message, render(tagging, tagger.unmapped)
 

@@ -1,0 +1,51 @@
+"""Models whose answers are known: they read the level of the sound, ten times a second.
+
+Of the level `x`, in [-1, 1], the classes high, low and still have the logits 8x, -8x and 1; the
+quantity mood has the value 3x on the scale from -3 to 3.
+"""
+
+import numpy as np
+
+from mmat.labels import LabelSet
+from mmat.tasks import MULTI_CLASS, regression
+
+CLASSES = LabelSet(("high", "low", "still"), task=MULTI_CLASS)
+VALUES = LabelSet(("mood",), task=regression(-3, 3))
+CLIP_SECONDS, RATE_HZ = 4.0, 16000
+
+
+def level_bundle(labels: LabelSet):
+    """Return the untrained bundle of a model of the sound's level."""
+    import keras
+
+    from mmat.models.answers import answered
+    from mmat.models.bundle import Bundle
+
+    waveform = keras.Input((None, 1), name="waveform")
+    levels = keras.layers.AveragePooling1D(RATE_HZ // 10, padding="same")(waveform)
+    exclusive = labels.task.exclusive
+    layer = keras.layers.Dense(len(labels), activation="softmax" if exclusive else "linear")
+    scores = layer(levels)
+    layer.set_weights(
+        [np.float32([[8, -8, 0]]), np.float32([0, 0, 1])]
+        if exclusive
+        else [np.float32([[0.5]]), np.float32([0.5])]
+    )
+    clip = keras.layers.GlobalAveragePooling1D()(scores)
+    outputs = {"clip": answered(clip, labels.task), "frame": answered(scores, labels.task)}
+    model = keras.Model({"waveform": waveform}, outputs)
+    thresholds = np.ones(len(labels), np.float32)  # of no account
+    return Bundle(model, labels, thresholds, clip_seconds=CLIP_SECONDS)
+
+
+def sound(*levels_seconds: tuple[float, float]) -> np.ndarray:
+    """Return a waveform of levels, each of which lasts its seconds."""
+    return np.concatenate(
+        [np.full(round(seconds * RATE_HZ), level, np.float32) for level, seconds in levels_seconds]
+    )
+
+
+def shares(level: float) -> np.ndarray:
+    """Return what the model says of a level: the shares of the classes."""
+    odds = np.exp([8 * level, -8 * level, 1.0])
+    return odds / odds.sum()
