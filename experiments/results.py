@@ -12,12 +12,13 @@ from mmat import __version__
 from mmat.cli.common import on_terminal
 from mmat.errors import atomic_path
 from mmat.evaluation import Evaluation, evaluate
-from mmat.metrics.bootstrap import paired_difference
+from mmat.metrics.by_task import NO_SHARES
 from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
 from mmat.metrics.thresholds import fire
 from mmat.models.bundle import Bundle
 from mmat.report import figures
 from mmat.report.folder import write_evaluation
+from mmat.report.text import shown
 
 RESAMPLES = 1000
 
@@ -61,8 +62,7 @@ def fused_over_audio(found: dict[str, Evaluation]) -> dict | None:
         return None
     audio, fused = found["audio"], found["fused"]
     pair = (audio.fired, audio.scores), (fused.fired, fused.scores)
-    gains = paired_difference(fused.truth, *pair)
-    return {name: gain._asdict() for name, gain in gains.items()}
+    return figures.difference(fused.task, fused.truth, *pair)
 
 
 def write_report(
@@ -79,24 +79,32 @@ def write_report(
 
 
 def table(rows: dict[str, dict], columns: tuple[str, ...]) -> str:
-    """Return figures, fractions a row, as a table in per cent; with intervals where there are."""
-    shown = [[name, *(_cell(of, column) for column in columns)] for name, of in rows.items()]
-    return tabulate.tabulate(shown, ["%", *columns], disable_numparse=True)
+    """Return figures, a row a system, as a table; with intervals where there are.
+
+    All is in per cent, but for a mean absolute error and a correlation.
+    """
+    body = [[name, *(_cell(of, column) for column in columns)] for name, of in rows.items()]
+    if set(columns).isdisjoint(NO_SHARES):
+        return tabulate.tabulate(body, ["%", *columns], disable_numparse=True)
+    head = [column + ("" if column in NO_SHARES else ", %") for column in columns]
+    return tabulate.tabulate(body, ["", *head], disable_numparse=True)
 
 
 def _cell(of: dict, column: str) -> str:
     if of.get(column) is None:
         return ""
     ends = of.get("intervals", {}).get("clips", {}).get(column)
-    between = " [{:.1f}, {:.1f}]".format(*(100 * ends[x] for x in ("low", "high"))) if ends else ""
-    return f"{100 * of[column]:.1f}{between}"
+    between = " [{}, {}]".format(*(shown(column, ends[x]) for x in ("low", "high"))) if ends else ""
+    return f"{shown(column, of[column])}{between}"
 
 
-def gain_line(gain: dict) -> str:
-    """Return the gain in micro F1 in words."""
-    f1 = gain["f1"]
+def gain_line(gain: dict, name: str = "f1") -> str:
+    """Return the fusion's gain over audio in a figure in words."""
+    of_scale, title = name in NO_SHARES, name.upper()
+    scale, decimals, unit = (1, 3, title) if of_scale else (100, 1, f"points of {title}")
+    own = gain[name]
+    estimate, low, high = (f"{scale * own[x]:+.{decimals}f}" for x in ("estimate", "low", "high"))
     return (
-        f"fused over audio: {100 * f1['estimate']:+.1f} points of F1, 95 % interval "
-        f"{100 * f1['low']:+.1f} to {100 * f1['high']:+.1f}, above 0 in "
-        f"{100 * f1['share_above_zero']:.1f} % of draws"
+        f"fused over audio: {estimate} {unit}, 95 % interval {low} to {high}, above 0 in "
+        f"{100 * own['share_above_zero']:.1f} % of draws"
     )

@@ -5,12 +5,14 @@
     python experiments/train.py --list list.csv --media clips     prepares them first
     mmat export runs/train/fused --out export                     what comes of it, to tag with
 
-The list is a CSV of `file,labels[,split,source_group,…]` (docs/data.md). Where none of its clips
-is of the split `validation`, a tenth of the training clips is held out, whole source groups of a
-list, whole videos or single clips of shards. Figures are those of the split `test`, if there is
-one. Killed and started again it goes on where it was. Each training prints its cost, measured,
-before it starts; the recipe is that of the authors of arXiv 1712.09680, and long for a small
-corpus: see docs/training.md for shorter ones.
+The list is a CSV of `file,labels[,split,source_group,…]` (docs/data.md). Whether a clip has several
+labels, one of them or values says the column `task` of --labels. Where none of its clips is of the
+split `validation`, a tenth of the training clips is held out, whole source groups of a list, whole
+videos or single clips of shards. Shards may hold clips with lengths of their own (`mmat prepare
+--clip-seconds whole`). Figures are those of the split `test`, if there is one. Killed and started
+again it goes on where it was. Each training prints its cost, measured, before it starts; the recipe
+is that of the authors of arXiv 1712.09680, and long for a small corpus: see docs/training.md for
+shorter ones.
 """
 
 import pathlib
@@ -23,8 +25,7 @@ from systems import Systems
 
 from mmat.data.lists import ReadList, named_label_set, read_list
 from mmat.errors import InputError
-
-FIGURES = ("f1", "precision", "recall", "mean_average_precision")
+from mmat.metrics.by_task import figure_names
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -52,24 +53,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         gain = results.fused_over_audio(found)
         scores = {name: evaluation.report for name, evaluation in found.items()}
         measured["test"] = {"systems": scores, "fused_over_audio": gain}
-        print(f"\n{results.table(scores, FIGURES)}")
+        names = figure_names(corpus.labels.task)
+        print(f"\n{results.table(scores, names)}")
         if gain:
-            print(results.gain_line(gain))
+            print(results.gain_line(gain, names[0]))
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
     results.write_report(out, arguments, systems, measured)
 
 
 def check_labels(path: str | None, labels, corpus: Corpus) -> None:
-    """Raise InputError where the shards have other labels, or another order of them."""
-    if labels is None or labels.names == corpus.labels.names:
+    """Raise InputError where the shards have other labels, another order of them, or task."""
+    if labels is None or (labels.names, labels.task) == (corpus.labels.names, corpus.labels.task):
         return
     for i, pair in enumerate(zip(labels.names, corpus.labels.names, strict=False)):
         if pair[0] != pair[1]:
             where = f"number {i} is {pair[0]!r}, there {pair[1]!r}"
             break
     else:
-        where = f"{len(labels)} labels, there {len(corpus.labels)}"
+        said = [f"{len(x)} labels, {x.task}" for x in (labels, corpus.labels)]
+        where = f"{said[0]}, there {said[1]}"
     raise InputError(
         f"{path}: not the labels of {corpus.folder} ({where}); prepare the clips with --labels "
         f"{path}, or name {corpus.folder}/labels.csv"

@@ -2,32 +2,35 @@
 
 import dataclasses
 import os
+import pathlib
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import tabulate
 import tqdm
 
 from mmat.data.datasets import MODEL_INPUTS, load_split, read_arrays
 from mmat.data.media import SAMPLE_RATE_HZ
-from mmat.data.shards import read_index
+from mmat.data.parsing import needed
+from mmat.data.shards import LABELS_FILE, read_index
 from mmat.errors import InputError
+from mmat.labels import LabelSet
 from mmat.metrics.bootstrap import RESAMPLES
-from mmat.metrics.events import Event, frames_to_events
-from mmat.metrics.tagging import best_constant
-from mmat.metrics.thresholds import fire
+from mmat.metrics.by_task import unjudged
+from mmat.metrics.decisions import course, decide
+from mmat.metrics.events import Event
 from mmat.models.bundle import Bundle
 from mmat.report import figures
 from mmat.report.clips import Clip, choose_clips
 from mmat.serving.windows import FRAME_HZ
+from mmat.tasks import MULTI_LABEL, Task
 from mmat.training import predict
 
 CLIPS_A_STEP = 32
 HOP_SECONDS = 1 / FRAME_HZ
 # Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
 MOST_FRAME_SCORES = 100_000_000
-BRANCHES = ("audio", "video")
+BRANCHES = {"audio": "has_audio", "video": "has_video"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Answers:
 
     clip: float32 `(clips, classes)`; branches: the same by branch, where the model is fused;
     frames: float32 `(time, classes)` of each clip at 10 Hz, or None where they are too many;
-    events: what it detects in each clip, of the classes that fire.
+    events: the course of each clip (`mmat.metrics.decisions`), none of a regression.
     """
 
     clip: np.ndarray
@@ -51,9 +54,10 @@ class Evaluation:
 
     ids: one a clip; truth, fired: bool, scores: float32, all `(clips, classes)`; truth_events: of
     each clip, empty lists without strong labels; clip_seconds: `(clips,)`. shown: the best and
-    the worst clips. report: micro `precision`, `recall` and `f1` and the other figures of
-    `mmat.report.figures`, `per_class` by label and `best_constant`, what the best fixed answer
-    reaches (None without a validation split).
+    the worst clips. report: the figures of the task and what else `mmat.report.figures` has,
+    `per_class` by label and `best_constant`, what the best fixed answer reaches (None without a
+    validation split). Of a regression the truth are the values, float32, no class is reported and
+    no clip shown.
     """
 
     ids: list[str]
@@ -67,6 +71,7 @@ class Evaluation:
     clip_seconds: np.ndarray
     shown: list[Clip]
     report: dict
+    task: Task = MULTI_LABEL
 
 
 def evaluate(
@@ -79,10 +84,11 @@ def evaluate(
 ) -> Evaluation:
     """Let a model answer a split of prepared clips, and measure its decisions.
 
-    A clip without what the model needs scores 0. The best constant answer is chosen on the split
-    `validation` if there is one. groups: the source group of each clip by its id, for intervals
-    over groups too. Raises InputError for shards with other labels, without the probabilities
-    that the model looks at, or damaged, and for a clip without a group.
+    A clip without what the model needs scores 0, in a regression the middle of the scale. The best
+    constant answer is chosen on the split `validation` if there is one. groups: the source group of
+    each clip by its id, for intervals over groups too. Raises InputError for shards with other
+    labels or another task, without the probabilities that the model looks at, or damaged, and for
+    a clip without a group.
     """
     index = read_index(shards_folder)
     _check_fit(bundle, shards_folder, index)
@@ -90,26 +96,28 @@ def evaluate(
     group_names = None if groups is None else _groups_of(arrays["ids"], groups)
     seconds = _seconds(arrays)
     answers = _ask(bundle, arrays, seconds, progress)
-    truth = arrays["weak_labels"] > 0
-    fired = fire(answers.clip, bundle.thresholds)
+    task, names = bundle.labels.task, bundle.labels.names
+    truth = _truth(task, arrays["weak_labels"])
+    fired = decide(task, answers.clip, bundle.thresholds)
     measured = truth, fired, answers.clip
-    names = bundle.labels.names
     report = {
         "split": split,
+        "task": str(task),
         "clips": len(truth),
         "resamples": resamples,
-        **figures.headline(*measured, group_names, resamples),
-        "best_constant": _best_constant(shards_folder, index, truth),
-        "per_class": figures.classes(*measured, bundle.thresholds, names),
+        **figures.whole(task, *measured, group_names, resamples),
+        "best_constant": _best_constant(shards_folder, index, task, truth),
         "branches": {
-            name: figures.branch(truth, scores, answers.clip, group_names, resamples)
+            name: figures.branch(truth, scores, answers.clip, group_names, resamples, task)
             for name, scores in answers.branches.items()
         },
         "detection": None,
     }
-    if any(arrays["events"]):
-        times = arrays["events"], answers.events, answers.frames, seconds
-        report["detection"] = figures.detection(*times, HOP_SECONDS, len(names))
+    if not task.is_regression:
+        report["per_class"] = figures.classes(*measured, bundle.thresholds, names)
+        if any(arrays["events"]):
+            times = arrays["events"], answers.events, answers.frames, seconds
+            report["detection"] = figures.detection(*times, HOP_SECONDS, len(names))
     return Evaluation(
         ids=arrays["ids"],
         labels=names,
@@ -120,29 +128,31 @@ def evaluate(
         answers=answers,
         truth_events=arrays["events"],
         clip_seconds=seconds,
-        shown=_shown(bundle, arrays, seconds, truth, answers),
+        shown=[] if task.is_regression else _shown(bundle, arrays, seconds, truth, answers),
         report=report,
+        task=task,
     )
 
 
 def _ask(bundle: Bundle, arrays: dict, seconds: np.ndarray, progress: bool) -> Answers:
     """Let the model answer clips, some at a time."""
-    n_clips = len(arrays["ids"])
+    n_clips, task, flags = len(arrays["ids"]), bundle.labels.task, needed(list(bundle.model.input))
     clip, branches, frames, events = [], {}, [], []
     starts = range(0, n_clips, CLIPS_A_STEP)
     for start in tqdm.tqdm(starts, "evaluate", unit=" steps", disable=not progress):
         step = slice(start, start + CLIPS_A_STEP)
         inputs = {name: arrays[name][step] for name in MODEL_INPUTS}
         said = predict(bundle.model, inputs)
-        clip.append(said["clip"])
-        for name in BRANCHES:
+        clip.append(_judged(task, said["clip"], [arrays[flag][step] for flag in flags]))
+        for name, flag in BRANCHES.items():
             if name in said:
-                branches.setdefault(name, []).append(said[name])
-        fired = fire(said["clip"], bundle.thresholds)
+                own = _judged(task, said[name], [arrays[flag][step]])
+                branches.setdefault(name, []).append(own)
+        fired = decide(task, clip[-1], bundle.thresholds)
         for scores, fires, lasts in zip(said["frame"], fired, seconds[step], strict=True):
             own = scores[: max(1, round(lasts / HOP_SECONDS))]
-            found = frames_to_events(own, bundle.thresholds, HOP_SECONDS)
-            events.append([event for event in found if fires[event.label_index]])
+            times = own, bundle.thresholds, fires, HOP_SECONDS
+            events.append([] if task.is_regression else course(task, *times))
             if frames is not None:
                 frames.append(own)
         if frames and len(frames[0]) * n_clips * len(bundle.labels) > MOST_FRAME_SCORES:
@@ -150,6 +160,16 @@ def _ask(bundle: Bundle, arrays: dict, seconds: np.ndarray, progress: bool) -> A
             frames = None
     joined = {name: np.concatenate(parts) for name, parts in branches.items()}
     return Answers(np.concatenate(clip), joined, frames, events)
+
+
+def _judged(task: Task, scores: np.ndarray, has: list[np.ndarray]) -> np.ndarray:
+    """Return scores, of the clips that lack something what is said without a model."""
+    can = np.all([np.ones(len(scores), bool), *has], axis=0)
+    return np.where(can[:, None], scores, np.float32(unjudged(task)))
+
+
+def _truth(task: Task, weak_labels: np.ndarray) -> np.ndarray:
+    return weak_labels if task.is_regression else weak_labels > 0
 
 
 def _shown(bundle: Bundle, arrays: dict, seconds, truth, answers: Answers) -> list[Clip]:
@@ -196,6 +216,12 @@ def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) ->
             f"{shards_folder}: its labels are not those of the model; prepare the clips with the "
             "model's labels.csv"
         )
+    task = LabelSet.from_csv(pathlib.Path(shards_folder, LABELS_FILE)).task
+    if task != bundle.labels.task:
+        raise InputError(
+            f"{shards_folder}: its labels are {task}, those of the model {bundle.labels.task}; "
+            "prepare the clips with the model's labels.csv"
+        )
     if "image_probabilities" not in bundle.model.input:
         return
     if index["image_network"] != bundle.image_network:
@@ -205,29 +231,10 @@ def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) ->
         )
 
 
-def _best_constant(shards_folder, index: dict, truth: np.ndarray) -> dict | None:
-    """Return micro figures on `truth` of the fixed answer that is best on the validation split."""
+def _best_constant(shards_folder, index: dict, task: Task, truth: np.ndarray) -> dict | None:
+    """Return figures on `truth` of the fixed answer that is best on the validation split."""
     if "validation" not in index["splits"]:
         return None
     clips = load_split(shards_folder, "validation", inputs=("has_audio",))
-    validation = np.stack([weak_labels for _, weak_labels in clips.as_numpy_iterator()]) > 0
-    return best_constant(validation, truth).test._asdict()
-
-
-def as_table(evaluation: Evaluation) -> str:
-    """Return the figures in percent as text: the whole, the best constant answer, each class."""
-    report = evaluation.report
-    names = ("f1", "precision", "recall")
-    rows = [["all, micro", *(report[name] for name in names), report["clips"]]]
-    if report["best_constant"]:
-        rows.append(["best constant", *(report["best_constant"][name] for name in names), ""])
-    for label, of_class in report["per_class"].items():
-        rows.append([label, *(of_class[name] for name in names), of_class["clips"]])
-    shown = [[label, *(f"{100 * x:.1f}" for x in xs), n] for label, *xs, n in rows]
-    head = [f"{report['split']}, %", "F1", "precision", "recall", "clips"]
-    table = tabulate.tabulate(shown, head, disable_numparse=True)
-    ends = report["intervals"]["clips"]["f1"]
-    return (
-        f"{table}\n\nmean average precision: {100 * report['mean_average_precision']:.1f} %\n"
-        f"95 % interval of micro F1 over clips: {100 * ends['low']:.1f} to {100 * ends['high']:.1f}"
-    )
+    validation = np.stack([weak_labels for _, weak_labels in clips.as_numpy_iterator()])
+    return figures.constant(task, _truth(task, validation), truth)

@@ -68,3 +68,11 @@ def test_it_explains_itself(capsys):
         main(["score", "--help"])
     assert end.value.code == 0
     assert "usage: mmat score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["multi-class", "regression -3 3"])
+def test_labels_of_another_task_are_refused(kind, files, capsys):
+    (files / "labels.csv").write_text(f"display_name,task\nDog,{kind}\nCat,{kind}\n")
+    assert score(files, "tagging", "--labels", files / "labels.csv") == 2
+    error = capsys.readouterr().err
+    assert f"they are {kind}" in error and "mmat evaluate" in error and error.count("\n") == 1

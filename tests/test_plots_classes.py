@@ -59,6 +59,14 @@ def test_curves_have_a_panel_a_class_and_a_colour_a_system():
     pixels(plots.plot_precision_recall, {"Dog": {"audio": empty}})
 
 
+def test_values_are_points_and_right_ones_lie_on_the_line():
+    truth = np.linspace(-3, 3, 12)[:, None]
+    on, off = (pixels(plots.plot_values, truth, x, ["mood"], -3, 3) for x in (truth, -truth))
+    assert count(on, style.GREY) < count(off, style.GREY)  # points hide the line that they lie on
+    four = pixels(plots.plot_values, *[np.tile(truth, 4)] * 2, list("abcd"), -3, 3)
+    assert four.shape[0] > on.shape[0] and four.shape[1] > 2 * on.shape[1]
+
+
 def test_nothing_to_draw_is_refused():
     for plot, arguments in [
         (plots.plot_class_bars, [{}]),
@@ -66,6 +74,8 @@ def test_nothing_to_draw_is_refused():
         (plots.plot_precision_recall, [{}]),
         (plots.plot_confusion, [np.zeros((0, 0)), []]),
         (plots.plot_confusion, [np.zeros((2, 3)), ["a", "b"]]),
+        (plots.plot_values, [np.zeros((2, 0)), np.zeros((2, 0)), [], -3, 3]),
+        (plots.plot_values, [np.zeros((2, 1)), np.zeros((3, 1)), ["a"], -3, 3]),
     ]:
         with pytest.raises(InputError):
             plot(io.BytesIO(), *arguments)

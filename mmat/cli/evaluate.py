@@ -28,9 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     from mmat.metrics.tables import read_groups
 
     groups = read_groups(arguments.groups) if arguments.groups else None
-    from mmat.evaluation import as_table, evaluate
+    from mmat.evaluation import evaluate
     from mmat.models.bundle import load_bundle
     from mmat.report.folder import write_evaluation
+    from mmat.report.text import as_table
 
     bundle = load_bundle(arguments.model)
     evaluation = evaluate(

@@ -31,8 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from mmat.labels import LabelSet
     from mmat.metrics.official import score_events, score_tagging
+    from mmat.tasks import MULTI_LABEL
 
     labels = LabelSet.from_csv(arguments.labels) if arguments.labels else None
+    if labels is not None and labels.task != MULTI_LABEL:
+        raise InputError(
+            f"--labels {arguments.labels}: they are {labels.task}, and the challenge's figures are "
+            "of several labels a clip; mmat evaluate has those of this task"
+        )
     files = arguments.truth, arguments.prediction
     if arguments.task == "tagging":
         scores = score_tagging(*files, strict=arguments.strict, labels=labels)

@@ -4,6 +4,7 @@ Predictions: `filename, label, score, fired`, a row for every clip and label, cl
 in the label set's order. Scores are written so that float32 comes back bit for bit.
 Truth: `filename, label`, a row for every label of a clip, and one row with an empty label for a
 clip without any: a clip that is not listed is not part of the truth.
+Values: `id, label, truth, value`, a row for every clip and quantity, clip by clip.
 """
 
 import csv
@@ -18,6 +19,7 @@ from mmat.metrics import checks
 
 TAGS_HEADER = ["filename", "label", "score", "fired"]
 TRUTH_HEADER = ["filename", "label"]
+VALUES_HEADER = ["id", "label", "truth", "value"]
 
 
 class Tags(NamedTuple):
@@ -133,6 +135,34 @@ def read_truth_tsv(
             raise InputError(f"{path}: no row for the clip {clip!r}; a clip without labels has one")
         truth[i, found[clip]] = True
     return Truth(ids, truth)
+
+
+def write_values_tsv(
+    path: str | os.PathLike, ids: Sequence[str], labels: Sequence[str], truth, values
+) -> None:
+    """Write true and answered values: one row a clip and quantity, whole or not at all.
+
+    ids: one name a clip; truth, values: numbers `(clips, quantities)`, written so that float32
+    comes back bit for bit. Raises InputError as `write_tags_tsv`.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "values.tsv")
+    >>> write_values_tsv(path, ["a.wav"], ["valence"], [[-1.5]], [[-0.25]])
+    >>> open(path).read().splitlines()[1].split("\\t")
+    ['a.wav', 'valence', '-1.5', '-0.25']
+    """
+    truth = np.asarray(truth)
+    truth, values = (
+        checks.as_scores(each, what, truth.shape).astype(np.float32)
+        for each, what in ((truth, "truth"), (values, "values"))
+    )
+    _check_names(ids, labels, truth.shape)
+    rows = (
+        [clip, label, str(truth[i, c]), str(values[i, c])]
+        for i, clip in enumerate(ids)
+        for c, label in enumerate(labels)
+    )
+    _write(path, VALUES_HEADER, rows)
 
 
 def read_groups(path: str | os.PathLike) -> dict[str, str]:

@@ -13,6 +13,7 @@ from mmat.plots.lists import plot_list
 from mmat.plots.studies import plot_groups
 from mmat.plots.systems import plot_systems
 from mmat.plots.tagging import plot_tagging
+from mmat.plots.values import plot_values
 
 __all__ = [
     "plot_class_bars",
@@ -24,4 +25,5 @@ __all__ = [
     "plot_precision_recall",
     "plot_systems",
     "plot_tagging",
+    "plot_values",
 ]

@@ -85,11 +85,16 @@ def plot_outcomes(
 
 
 def plot_confusion(
-    path_png: str | os.PathLike | BinaryIO, counts: np.ndarray, labels: Sequence[str]
+    path_png: str | os.PathLike | BinaryIO,
+    counts: np.ndarray,
+    labels: Sequence[str],
+    rows: str = "missed",
+    columns: str = "falsely fired in the same clip",
 ) -> None:
     """Draw in how many clips a class was missed (row) while another fired falsely (column).
 
-    counts: whole numbers `(classes, classes)`. Raises InputError for another shape.
+    counts: whole numbers `(classes, classes)`; rows, columns: what else they count, as the axes'
+    titles. Raises InputError for another shape.
 
     >>> import io
     >>> plot_confusion(io.BytesIO(), np.eye(2, dtype=int), ["Dog", "Cat"])
@@ -110,8 +115,8 @@ def plot_confusion(
     names = [textwrap.shorten(name, 30, placeholder=" …") for name in labels]
     axes.set_yticks(range(len(names)), names, size=9, **PLAIN)
     axes.set_xticks(range(len(names)), names, size=9, rotation=60, ha="right", **PLAIN)
-    axes.set_ylabel("missed", size=10, color=INK)
-    axes.set_xlabel("falsely fired in the same clip", size=10, color=INK)
+    axes.set_ylabel(rows, size=10, color=INK)
+    axes.set_xlabel(columns, size=10, color=INK)
     frameless(axes)
     save(figure, path_png)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmat.plots import plot_tagging
+from mmat.tasks import MULTI_LABEL, Task
 
 CLIPS_EACH = 3
 SURE = 1e-6
@@ -52,7 +53,9 @@ def choose_clips(truth, scores, n_each: int = CLIPS_EACH) -> list[tuple[str, int
     return [*(("best", i) for i in best), *(("worst", i) for i in worst)]
 
 
-def draw_clip(clip: Clip, labels: Sequence[str], thresholds, clip_scores) -> bytes:
+def draw_clip(
+    clip: Clip, labels: Sequence[str], thresholds, clip_scores, task: Task = MULTI_LABEL
+) -> bytes:
     """Return a PNG of a clip's mel spectrogram and frame scores."""
     from mmat.models.features import log_mel
 
@@ -69,6 +72,7 @@ def draw_clip(clip: Clip, labels: Sequence[str], thresholds, clip_scores) -> byt
         events=clip.events,
         true_events=clip.true_events,
         clip_scores=clip_scores,
+        task=task,
     )
     return png.getvalue()
 

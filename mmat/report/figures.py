@@ -1,17 +1,73 @@
-"""The figures of an evaluation, as `report.json` holds them: fractions, each with its interval."""
+"""The figures of an evaluation, as `report.json` holds them: mostly fractions, with intervals."""
 
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from mmat.metrics import by_task, exclusive
 from mmat.metrics.bootstrap import headline_intervals, paired_difference
 from mmat.metrics.curves import REACT_FAST, TELL_APART, psds, segment_curves
+from mmat.metrics.decisions import decide
 from mmat.metrics.events import segment_f1
+from mmat.metrics.intervals import figure_differences, figure_intervals
 from mmat.metrics.ranking import d_prime, mean_roc_auc, roc_auc
-from mmat.metrics.tagging import average_precision, per_class
+from mmat.metrics.tagging import average_precision, best_constant, per_class
+from mmat.tasks import MULTI_LABEL, Task
 
 RANKING_FIGURES = ("mean_average_precision", "mean_roc_auc")
+
+
+def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+    """Return what tells of a model as a whole, whatever its task.
+
+    Multi-label: `headline`. Multi-class: that too, for the decisions are tags as well, and
+    `of_task`, whose macro F1 it is; `confusion`, clips by class (rows) and decision. Regression:
+    `of_task`.
+    """
+    measured = truth, fired, scores, groups, resamples
+    if task == MULTI_LABEL:
+        return headline(*measured)
+    own = of_task(task, *measured)
+    if task.is_regression:
+        return own
+    tags, intervals = headline(*measured), own["intervals"]
+    together = {over: tags["intervals"][over] | of for over, of in intervals.items()}
+    counts = exclusive.confusion_matrix(truth, fired).tolist()
+    return tags | own | {"intervals": together, "confusion": counts}
+
+
+def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+    """Return the figures of the task with their 95 % intervals; None where one is not defined."""
+    intervals, found = {}, {}
+    for name, of in _over(groups).items():
+        found = figure_intervals(
+            functools.partial(by_task.figures, task), truth, fired, scores,
+            groups=of, resamples=resamples,
+        )  # fmt: skip
+        intervals[name] = {
+            figure: {"low": finite(each.low), "high": finite(each.high)}
+            for figure, each in found.items()
+        }
+    return {name: finite(each.estimate) for name, each in found.items()} | {"intervals": intervals}
+
+
+def constant(task: Task, validation, truth) -> dict:
+    """Return the figures on `truth` of the same answer to every clip that is best on validation.
+
+    Multi-label: the set of labels with the best micro F1. Multi-class: the most common class.
+    Regression: the median, which has the least mean absolute error.
+    """
+    if task == MULTI_LABEL:
+        return best_constant(validation, truth).test._asdict()
+    if task.is_regression:
+        answer = np.median(validation, axis=0)
+    else:
+        answer = np.arange(truth.shape[1]) == validation.sum(axis=0).argmax()
+    answers = np.tile(answer, (len(truth), 1))
+    found = by_task.figures(task, truth, answers, answers)
+    return {name: finite(figure) for name, figure in found.items()}
 
 
 def headline(truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
@@ -28,7 +84,7 @@ def headline(truth, fired, scores, groups: Sequence[str] | None, resamples: int)
     return {
         **{name: interval.estimate for name, interval in by_clip.items()},
         "mean_roc_auc": auc,
-        "d_prime": _finite(d_prime(auc)) if auc is not None else None,
+        "d_prime": finite(d_prime(auc)) if auc is not None else None,
         "intervals": {
             over: {name: {"low": each["low"], "high": each["high"]} for name, each in of.items()}
             for over, of in intervals.items()
@@ -47,7 +103,7 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
             **prf._asdict(),
             "average_precision": average_precision(true, scores[:, c]) if true.any() else None,
             "roc_auc": auc,
-            "d_prime": None if auc is None else _finite(d_prime(auc)),
+            "d_prime": None if auc is None else finite(d_prime(auc)),
             "threshold": float(thresholds[c]),
             "clips": int(true.sum()),
             "hits": int((true & says).sum()),
@@ -57,29 +113,75 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
     return found
 
 
-def branch(truth, scores, fused_scores, groups: Sequence[str] | None, resamples: int) -> dict:
-    """Return how one branch ranks the clips by itself, and by how much the fusion ranks better.
+def branch(
+    truth,
+    scores,
+    fused_scores,
+    groups: Sequence[str] | None,
+    resamples: int,
+    task: Task = MULTI_LABEL,
+) -> dict:
+    """Return how good one branch is by itself, and by how much the fusion is above it.
 
-    Only figures without a threshold: the model's thresholds are tuned for the fused scores.
+    Multi-label: only figures without a threshold, since the model's thresholds are tuned for the
+    fused scores. Else the figures of the task.
     """
+    if task.is_regression:
+        return _branch_of_task(task, truth, scores, fused_scores, groups, resamples)
+    own = {
+        "average_precision": [
+            average_precision(truth[:, c], scores[:, c]) if truth[:, c].any() else None
+            for c in range(truth.shape[1])
+        ]
+    }
+    if task.exclusive:
+        return own | _branch_of_task(task, truth, scores, fused_scores, groups, resamples)
     silent = np.zeros_like(truth)
-    over = {"clips": None} | ({"source_groups": groups} if groups is not None else {})
     gains = {
         name: paired_difference(
             truth, (silent, scores), (silent, fused_scores), of, resamples=resamples
         )
-        for name, of in over.items()
+        for name, of in _over(groups).items()
     }
     alone = headline_intervals(truth, silent, scores, resamples=1)
     return {
         **{name: alone[name].estimate for name in RANKING_FIGURES},
-        "average_precision": [
-            average_precision(truth[:, c], scores[:, c]) if truth[:, c].any() else None
-            for c in range(truth.shape[1])
-        ],
+        **own,
         "fused_above_it": {
             name: {figure: gain[figure]._asdict() for figure in RANKING_FIGURES}
             for name, gain in gains.items()
+        },
+    }
+
+
+def branch_names(task: Task) -> tuple[str, ...]:
+    """Return the names of the figures that `branch` has, the one to look at first."""
+    return RANKING_FIGURES if task == MULTI_LABEL else by_task.figure_names(task)
+
+
+def difference(task: Task, truth, first: tuple, second: tuple, **options) -> dict[str, dict]:
+    """Return by how much each figure of the second system is above the first's, paired over clips.
+
+    first, second: `(fired, scores)` of each; options as `mmat.metrics.bootstrap.paired_difference`.
+    """
+    if task == MULTI_LABEL:
+        gains = paired_difference(truth, first, second, **options)
+    else:
+        of = functools.partial(by_task.figures, task)
+        gains = figure_differences(of, truth, first, second, **options)
+    return {
+        name: {end: finite(x) for end, x in gain._asdict().items()} for name, gain in gains.items()
+    }
+
+
+def _branch_of_task(task: Task, truth, scores, fused_scores, groups, resamples: int) -> dict:
+    pair = [(decide(task, each, 0.0), each) for each in (scores, fused_scores)]
+    alone = by_task.figures(task, truth, *pair[0])
+    return {
+        **{name: finite(figure) for name, figure in alone.items()},
+        "fused_above_it": {
+            name: difference(task, truth, *pair, groups=of, resamples=resamples)
+            for name, of in _over(groups).items()
         },
     }
 
@@ -116,10 +218,19 @@ def _rankable(truth) -> np.ndarray:
     return truth.any(axis=0) & ~truth.all(axis=0)
 
 
+def _over(groups: Sequence[str] | None) -> dict[str, Sequence[str] | None]:
+    """What intervals are over, by name: clips, and source groups where they are known."""
+    return {"clips": None} | ({"source_groups": groups} if groups is not None else {})
+
+
 def _plain(intervals: dict) -> dict:
     return {name: interval._asdict() for name, interval in intervals.items()}
 
 
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
+def finite(value: float) -> float | None:
+    """Return a number as it is, and None for one that JSON has no word for.
+
+    >>> finite(0.5), finite(float("nan"))
+    (0.5, None)
+    """
     return value if math.isfinite(value) else None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmat.metrics.by_task import figure_names
 from mmat.metrics.ranking import precision_recall_curve
 from mmat.plots import plot_class_bars, plot_confusion, plot_outcomes, plot_precision_recall
 from mmat.report.clips import data_uri, draw_clip
-from mmat.report.figures import confusion
+from mmat.report.figures import branch_names, confusion
 
 if TYPE_CHECKING:
     from mmat.evaluation import Evaluation
@@ -25,6 +26,14 @@ HEADLINES = {
     "macro_f1": "macro F1",
     "macro_precision": "macro precision",
     "macro_recall": "macro recall",
+    "mean_average_precision": "mean average precision",
+    "mean_roc_auc": "mean ROC AUC",
+}
+TILES = ("f1", "precision", "recall", "mean_average_precision", "mean_roc_auc")
+HEADLINES_OF_ONE = {  # where classes exclude each other
+    "uar": "unweighted average recall",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
     "mean_average_precision": "mean average precision",
     "mean_roc_auc": "mean ROC AUC",
 }
@@ -42,10 +51,15 @@ def render(evaluation: "Evaluation", title: str = "Evaluation") -> str:
     text = importlib.resources.files("mmat.report").joinpath("page.html").read_text("utf-8")
     e = evaluation
     drawn = _drawn_classes(e.truth)
+    names = HEADLINES_OF_ONE if e.task.exclusive else HEADLINES
     return environment.from_string(text).render(
         title=title,
         report=e.report,
-        headlines=HEADLINES,
+        one_of_them=e.task.exclusive,
+        headlines=names,
+        tiles=HEADLINES_OF_ONE if e.task.exclusive else TILES,
+        first=figure_names(e.task)[0],
+        of_branches=[name for name in branch_names(e.task) if name in names],
         over={key: name for key, name in OVER.items() if key in e.report["intervals"]},
         n_labels=len(e.labels),
         n_drawn=len(drawn),
@@ -94,11 +108,14 @@ def _pictures(e: "Evaluation", drawn: list[int]) -> dict[str, bytes]:
         e.labels[c]: [per_class[e.labels[c]][key] for key in ("hits", "missed", "false_alarms")]
         for c in drawn
     }
-    counts = confusion(e.truth, e.fired)[np.ix_(drawn, drawn)]
+    counts, axes = confusion(e.truth, e.fired), ()
+    if e.task.exclusive:
+        counts, axes = np.asarray(e.report["confusion"]), ("true", "decided")
+    counts = counts[np.ix_(drawn, drawn)]
     return {
         "bars": _png(plot_class_bars, bars),
         "outcomes": _png(plot_outcomes, outcomes),
-        "confusion": _png(plot_confusion, counts, [e.labels[c] for c in drawn]),
+        "confusion": _png(plot_confusion, counts, [e.labels[c] for c in drawn], *axes),
         "curves": _png(plot_precision_recall, curves),
     }
 
@@ -118,7 +135,7 @@ def _clip(e: "Evaluation", clip) -> dict:
         "missed": [c for c in by_score if true[c] and not fired[c]],
         "falsely fired": [c for c in by_score if fired[c] and not true[c]],
     }
-    png = draw_clip(clip, e.labels, e.thresholds, scores)
+    png = draw_clip(clip, e.labels, e.thresholds, scores, e.task)
     return {
         "place": clip.place,
         "id": clip.id,

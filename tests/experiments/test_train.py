@@ -103,9 +103,10 @@ def test_bad_input_is_one_line_and_status_2(mine, capsys):
     data = shards(mine)
     write(mine / "two.csv", "index,mid,display_name", "0,,Dog", "1,,Cat")
     write(mine / "other.csv", "index,mid,display_name", "0,,Cat", "1,,Dog", "2,,Tram")
+    values = [f"{i},,{name},regression 0 1" for i, name in enumerate(sorted(NAMES))]
+    write(mine / "values.csv", "index,mid,display_name,task", *values)
     write(mine / "test.csv", "file,labels,split", "0.wav,Dog,test")
     write(mine / "one.csv", "file,labels,split", "0.wav,Dog,train")
-    whole = shards(mine, "--clip-seconds", "whole", out="whole")
     tested = shards(mine, "--split", "test", out="tested")
     damaged = mine / "damaged"
     shutil.copytree(data, damaged)
@@ -115,7 +116,7 @@ def test_bad_input_is_one_line_and_status_2(mine, capsys):
     cases = {
         "number 0 is 'Dog', there 'Cat'": ["--data", data, "--labels", "two.csv"],
         "number 2 is 'Tram', there 'Train'": ["--data", data, "--labels", "other.csv"],
-        "lengths of their own": ["--data", whole],
+        "3 labels, regression 0 1, there 3 labels": ["--data", data, "--labels", "values.csv"],
         "no clips of a split 'train'": ["--data", tested],
         "not as long as index.json says": ["--data", str(damaged)],
         "no image network looked at its pictures": ["--data", data, "--systems", "fused"],

@@ -29,6 +29,17 @@ def test_scores_come_back_bit_for_bit(tmp_path_factory, scores):
     assert np.array_equal(back.fired, scores >= 0.5)
 
 
+@given(arrays.arrays(np.float32, (2, 4, 3), elements=st.floats(-3, 3, width=32)))
+def test_values_stand_in_their_table_bit_for_bit(tmp_path_factory, both):
+    path = tmp_path_factory.mktemp("values") / "values.tsv"
+    tables.write_values_tsv(path, "abcd", LABELS, *both)
+    head, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    assert head == tables.VALUES_HEADER
+    assert [row[:2] for row in rows] == [[clip, label] for clip in "abcd" for label in LABELS]
+    back = np.array([row[2:] for row in rows], np.float32).T.reshape(both.shape)
+    assert np.array_equal(back, both)
+
+
 @given(arrays.arrays(bool, (4, 3)))
 def test_truth_comes_back_and_clips_without_labels_with_it(tmp_path_factory, truth):
     path = tmp_path_factory.mktemp("truth") / "truth.tsv"
