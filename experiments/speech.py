@@ -20,6 +20,7 @@ from mmat.paths import cache_folder
 from mmat.training import back_end, front_end
 
 AT_ONCE = 32  # clips
+TOGETHER = 10  # frames: batches come in few lengths, each of which is planned for
 SPLITS = ("train", "validation", "test")  # of the archive; here it is speakers who are left out
 
 
@@ -93,7 +94,13 @@ class Features:
         """Let a branch normalise by the clips it is to learn from."""
         branch.get_layer("band_normalization").adapt(self.own[clip][None] for clip in clips)
 
+    def padded(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return frames `(clips, frames, bands, 1)` up to the longest clip's, and all lengths."""
+        longest = max(len(self.own[clip]) for clip in clips)
+        n_frames = -(-longest // TOGETHER) * TOGETHER
+        return self.all[clips, :n_frames], self.n_samples[clips]
+
     def scores(self, branch: keras.Model, clips: np.ndarray) -> np.ndarray:
         """Return what a branch answers, float32 `(clips, classes)`."""
-        inputs = [self.all[clips], self.n_samples[clips]]
+        inputs = list(self.padded(clips))
         return back_end(branch).predict(inputs, batch_size=AT_ONCE, verbose=0)["clip"]

@@ -15,7 +15,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from speech import Features, Speech
 
-from mmat.data.stretching import Voices, other_voice
 from mmat.metrics.exclusive import unweighted_average_recall
 from mmat.models.audio import FRAME_HZ, audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
@@ -25,7 +24,6 @@ from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
 from mmat.training import back_end, warm_cosine
 
 PENALTIES = tuple(10.0**n for n in range(7))
-TOGETHER = 10  # frames: batches come in few lengths, for each of which a graph is planned
 # Half the authors' filters, and pooled sooner: 450 short recordings ask for no more (ours).
 BLOCKS = ((16, (5, 2)), (32, (2, 4)), (64, (1, 2)))
 
@@ -46,12 +44,11 @@ class Chance:
     def __init__(self, speech: Speech):
         self.speech = speech
 
-    def answer(self, train: np.ndarray, seed: int) -> tuple[np.ndarray, dict]:
-        """Return one decision as the scores of all clips `(clips, classes)`."""
-        truth = self.speech.truth
-        return np.tile(
-            np.eye(truth.shape[1])[truth[train].sum(axis=0).argmax()], (len(truth), 1)
-        ), {}
+    def answer(self, train: np.ndarray, seed: int) -> Answer:
+        """Decide for the same class in all clips."""
+        scores = np.zeros(self.speech.truth.shape, np.float32)
+        scores[:, self.speech.truth[train].sum(axis=0).argmax()] = 1.0
+        return Answer(scores)
 
 
 class Ridge:
@@ -93,16 +90,15 @@ class Ridge:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network learns speech. voices: of the other voices it hears, None for none."""
+    """How a network learns speech, by AdamW with a warm cosine."""
 
     rate: float
     epochs: int
     dropout: float = 0.3
     batch_size: int = 16
-    voices: Voices | None = None
 
 
-CRNN_RECIPE = Recipe(rate=1e-3, epochs=20, voices=Voices())
+CRNN_RECIPE = Recipe(rate=1e-3, epochs=20)
 HEAD_RECIPE = Recipe(rate=1e-3, epochs=20, dropout=0.5)
 
 
@@ -143,7 +139,8 @@ class Network:
         batches = self._batches(train, np.random.default_rng(seed))
         network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
         scores = self.features.scores(branch, np.arange(len(self.speech.ids)))
-        return Answer(scores, {"loss": network.history.history["loss"][-1]}, branch)
+        whole = keras.Model(branch.input, branch.output, name=branch.name)  # see `back_end`
+        return Answer(scores, {"loss": network.history.history["loss"][-1]}, whole)
 
     def _batches(self, train: np.ndarray, rng: np.random.Generator) -> tf.data.Dataset:
         """Batches without end, each as long as its longest clip: frames, lengths, and truth."""
@@ -154,21 +151,12 @@ class Network:
                 order = rng.permutation(train)
                 for i in range(0, len(train) - self.recipe.batch_size + 1, self.recipe.batch_size):
                     clips = order[i : i + self.recipe.batch_size]
-                    yield self._inputs(clips, rng), {"clip": truth[clips]}
+                    yield self.features.padded(clips), {"clip": truth[clips]}
 
         bands, classes = self.features.all.shape[2], truth.shape[1]
         frames = tf.TensorSpec((None, None, bands, 1)), tf.TensorSpec((None,), tf.int32)
         spec = frames, {"clip": tf.TensorSpec((None, classes))}
         return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
-
-    def _inputs(self, clips: np.ndarray, rng: np.random.Generator) -> tuple:
-        voices, heard = self.recipe.voices, [self.features.own[clip][:, :, 0] for clip in clips]
-        if voices is not None:
-            heard = [other_voice(frames, rng, voices) for frames in heard]
-        longest = -(-max(map(len, heard)) // TOGETHER) * TOGETHER
-        together = [np.pad(frames, ((0, longest - len(frames)), (0, 0))) for frames in heard]
-        lengths = np.array([len(frames) for frames in heard], np.int32)
-        return np.stack(together)[..., None], lengths * self.features.hop_samples
 
 
 def crnn(speech: Speech) -> Network:

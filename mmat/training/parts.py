@@ -19,7 +19,9 @@ def back_end(audio: keras.Model) -> keras.Model:
     """The rest of an audio branch, log-mel in and `clip` and `frame` out; it shares the weights.
 
     Fitting it on the front end's output, computed once, is the same as fitting the whole and
-    spares a third of the time. Of a ragged branch the inputs are `[log_mel, n_samples]`.
+    spares a third of the time. Of a ragged branch the inputs are `[log_mel, n_samples]`; Keras then
+    takes the branch's own input `n_samples` for the part's, so that to save the branch it must be
+    joined anew: `keras.Model(audio.input, audio.output)`.
     """
     log_mel = audio.get_layer("band_normalization").input
     ragged = "n_samples" in audio.input

@@ -91,3 +91,17 @@ def test_the_rate_rises_then_falls():
 
 def test_the_fastest_dtype_is_a_policy_keras_knows():
     assert keras.dtype_policies.get(fastest_dtype(0.05)).variable_dtype == "float32"
+
+
+def test_the_parts_of_a_ragged_branch_are_the_branch_too_and_it_can_be_saved(clips, tmp_path):
+    audio = audio_branch(3, ragged=True)
+    own = np.int32([clips["waveform"].shape[1] - 500 * i for i in range(len(clips["waveform"]))])
+    inputs = {"waveform": clips["waveform"], "n_samples": own}
+    decibels = front_end(audio).predict_on_batch(inputs)
+    parts = back_end(audio).predict_on_batch([decibels, own])
+    for name, scores in audio.predict_on_batch(inputs).items():
+        np.testing.assert_allclose(parts[name], scores, atol=1e-6)
+    whole = keras.Model(audio.input, audio.output)
+    whole.save(tmp_path / "audio.keras")
+    again = keras.models.load_model(tmp_path / "audio.keras").predict_on_batch(inputs)
+    np.testing.assert_allclose(again["clip"], parts["clip"], atol=1e-6)
