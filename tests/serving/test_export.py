@@ -12,12 +12,18 @@ import tensorflow as tf
 
 from mmat.errors import InputError
 from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch
+from mmat.metrics.decisions import decide
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch
 from mmat.models.bundle import Bundle, load_bundle
+from mmat.models.features import SPEECH_MEL
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
 from mmat.models.zero_training import zero_training_bundle
+from mmat.serving.card import model_card
 from mmat.serving.export import export_saved_model
+from mmat.serving.served import serve
+from mmat.tasks import Task
+from tests.serving.levels import CLASSES, VALUES, set_last_layer
 
 pytest_plugins = ["tests.serving.tiny"]
 
@@ -35,7 +41,7 @@ for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3):
     inputs = {name: tf.constant(x) for name, x in np.load(asked).items()}
     wav = inputs.pop("wav").numpy().tobytes()
     facts = {"fact_" + name: x.numpy() for name, x in model.signatures["labels"]().items()}
-    facts["fact_labels"] = facts["fact_labels"].astype(str)
+    facts |= {name: np.array(facts[name]).astype(str) for name in ("fact_labels", "fact_task")}
     scores = {name: x.numpy() for name, x in model.signatures["serving_default"](**inputs).items()}
     wav_scores = {}
     if "tag_wav" in model.signatures:
@@ -67,10 +73,18 @@ def inputs() -> dict:
 
 @pytest.fixture(scope="module")
 def models(bundles) -> dict[str, Bundle]:
-    """The tiny models, one that computes in low precision, and one without training."""
+    """The tiny models, one that computes in low precision, one without training, and two of other
+    tasks, whose answers are known: one with the features of speech, one of ragged batches.
+    """
     low = Bundle(audio_branch(2, dtype="mixed_bfloat16"), LabelSet.of("ab"), np.float32([0.4, 0.6]))
     models = {name: load_bundle(folder) for name, folder in bundles.items()}
     models |= {"low": low, "zero_training": zero_training_bundle(LabelSet.of(["Dog", "Siren"]))}
+    classes = audio_branch(3, mel=SPEECH_MEL, blocks=SPEECH_BLOCKS, task=CLASSES.task)
+    values = audio_branch(1, ragged=True, task=VALUES.task)
+    set_last_layer(classes, [0.0, 1.0, 0.0])
+    set_last_layer(values, [1.0])
+    models["classes"] = Bundle(classes, CLASSES, np.float32([0, 0, 0]))
+    models["values"] = Bundle(values, VALUES, np.float32([1]))
     return models | {"made in the first lane": models["fused"]}
 
 
@@ -93,11 +107,11 @@ def answers(models, exports, first_lane_export, inputs, tmp_path_factory) -> dic
     """What each export answers in another process; one for all, since TensorFlow starts slowly."""
     folder = tmp_path_factory.mktemp("answers")
     exports = exports | {"made in the first lane": first_lane_export}
-    for name in ("low", "zero_training"):
+    for name in ("low", "zero_training", "classes", "values"):
         exports[name] = export_saved_model(models[name], folder / name)
     arguments = []
     for name, model in models.items():
-        taken = set(model.model.input) - {"image_probabilities"} | {"wav"}
+        taken = set(model.model.input) - {"image_probabilities", "n_samples"} | {"wav"}
         taken |= {"frames"} if "image_probabilities" in model.model.input else set()
         np.savez(folder / f"{name}-asked.npz", **{key: inputs[key] for key in taken})
         arguments += [exports[name], folder / f"{name}-asked.npz", folder / f"{name}.npz"]
@@ -112,7 +126,8 @@ def keras_says(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
     images = HubImageClassifier.of(image_network("efficientnet_lite0"))
     seen = inputs["has_video"] | ("has_video" not in bundle.model.input)
     given = np.asarray(images(inputs["frames"])) * seen[:, None, None]
-    known = inputs | {"image_probabilities": given}
+    whole = np.full(3, inputs["waveform"].shape[1])
+    known = inputs | {"image_probabilities": given, "n_samples": whole}
     said = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
     return said | {key: known[key] for key in bundle.model.input if key == "image_probabilities"}
 
@@ -125,6 +140,8 @@ def keras_says(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
         ("video", 1e-5),
         ("low", 2e-2),
         ("zero_training", 1e-5),
+        ("classes", 1e-6),
+        ("values", 1e-6),
         ("made in the first lane", 1e-5),
     ],
 )
@@ -136,7 +153,21 @@ def test_answers_elsewhere_as_keras_does(name, tolerance, models, inputs, answer
     for key, scores in expected.items():
         assert found[key].dtype == np.float32
         np.testing.assert_allclose(found[key], scores, atol=tolerance, err_msg=key)
-    np.testing.assert_array_equal(found["fired"], found["clip"] >= bundle.thresholds)
+    decided = decide(bundle.labels.task, found["clip"], bundle.thresholds)
+    np.testing.assert_array_equal(found["fired"], decided)
+
+
+def test_the_class_and_the_value_are_those_of_the_last_layer(answers):
+    classes, values = answers["classes"], answers["values"]
+    shares = np.exp([0.0, 1.0, 0.0]) / (2 + np.e)
+    value = 6 / (1 + np.exp(-1)) - 3
+    for name in ("clip", "frame"):
+        np.testing.assert_allclose(
+            classes[name], np.broadcast_to(shares, classes[name].shape), atol=1e-6
+        )
+        np.testing.assert_allclose(values[name], value, atol=1e-5)
+    np.testing.assert_array_equal(classes["fired"], [[False, True, False]] * 3)
+    np.testing.assert_array_equal(values["fired"], [[True]] * 3)
 
 
 def test_a_wav_is_answered_or_refused_in_words(answers):
@@ -159,6 +190,7 @@ def test_says_what_it_knows(models, answers):
     for name, found in answers.items():
         assert found["fact_labels"].tolist() == list(models[name].labels.names)
         np.testing.assert_array_equal(found["fact_thresholds"], models[name].thresholds)
+        assert Task.from_text(str(found["fact_task"])) == models[name].labels.task
         assert (found["fact_clip_seconds"], found["fact_sample_rate_hz"]) == (10.0, 16000)
         sees = "image_probabilities" in models[name].model.input
         pictures = (models[name].n_frames, 224) if sees else (0, 0)
@@ -190,6 +222,15 @@ def test_labels_and_card_lie_inside(exports, bundles):
     ):
         assert words in card
     assert "image network" not in (exports["audio"] / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_card_says_what_the_answers_are(models):
+    served = {name: model_card(models[name], serve(models[name])) for name in ("classes", "values")}
+    assert "which one of 3 classes" in served["classes"] and "- still\n" in served["classes"]
+    assert "between -3 and 3" in served["values"] and "- mood\n" in served["values"]
+    for card in served.values():
+        assert "never fires" not in card and "from its sound" in card
+        assert "Labels and thresholds" not in card
 
 
 def test_only_an_earlier_export_is_replaced(bundles, tmp_path):

@@ -9,15 +9,21 @@ import soundfile
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from mmat.errors import InputError
 from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch
+from mmat.metrics.decisions import decide
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch
 from mmat.models.bundle import Bundle, load_bundle
+from mmat.models.features import SPEECH_MEL
+from mmat.models.fusion import fused_model
 from mmat.models.pretrained.registry import imagenet_labels
+from mmat.models.video import video_branch
 from mmat.models.zero_training import zero_training_bundle
 from mmat.serving.served import serve
+from mmat.serving.served_decision import decided
 from mmat.serving.wav import decode_wav
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 
 pytest_plugins = ["tests.serving.tiny"]
 
@@ -164,7 +170,55 @@ def test_a_zero_training_bundle_tells_both_its_maps(models_cache):
     assert not said["fired"].numpy().any()
 
 
-def test_a_model_of_ragged_batches_is_refused():
-    bundle = Bundle(audio_branch(1, ragged=True), LabelSet.of(["Dog"]), np.float32([0.5]))
-    with pytest.raises(InputError, match="ragged=False"):
-        serve(bundle)
+@pytest.fixture(scope="module")
+def ragged_branch():
+    return audio_branch(3, mel=SPEECH_MEL, blocks=SPEECH_BLOCKS, ragged=True, task=MULTI_CLASS)
+
+
+def test_a_model_of_ragged_batches_hears_whole_waveforms(ragged_branch):
+    """A clip of a batch with padding is answered as it is alone without."""
+    labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
+    served = serve(Bundle(ragged_branch, labels, np.ones(3, np.float32)))
+    lengths, rng = [32000, 20800], np.random.default_rng(0)
+    waveform = np.zeros((2, max(lengths), 1), np.float32)
+    for row, n in zip(waveform, lengths, strict=True):
+        row[:n, 0] = rng.normal(0, 0.1, n)
+    expected = ragged_branch({"waveform": waveform, "n_samples": np.int32(lengths)})
+    for i, n in enumerate(lengths):
+        said = served.signatures["serving_default"](waveform=tf.constant(waveform[i : i + 1, :n]))
+        for name in ("clip", "frame"):
+            alone = expected[name][i : i + 1, : said[name].shape[1]]
+            np.testing.assert_allclose(said[name], alone, atol=1e-6, err_msg=name)
+
+
+def test_a_fused_model_of_ragged_batches_answers_with_either_sense(ragged_branch):
+    seeing = video_branch(np.random.default_rng(0).random((1000, 3)), task=MULTI_CLASS)
+    model = fused_model(ragged_branch, seeing, task=MULTI_CLASS)
+    labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
+    served = serve(Bundle(model, labels, np.ones(3, np.float32), "efficientnet_lite0"))
+    rng = np.random.default_rng(1)
+    waveform = rng.normal(0, 0.1, (3, 16000, 1)).astype(np.float32)
+    has = {"has_audio": np.array([True, True, False]), "has_video": np.array([True, False, True])}
+    frames = rng.integers(0, 256, (3, 2, 60, 60, 3), np.uint8)
+    said = served.signatures["serving_default"](
+        waveform=tf.constant(waveform),
+        frames=tf.constant(frames),
+        **{name: tf.constant(x) for name, x in has.items()},
+    )
+    n_samples = np.int32([16000, 16000, 0])  # as in training, where the sound is absent
+    seen = {"image_probabilities": said["image_probabilities"].numpy()}
+    expected = model({"waveform": waveform, "n_samples": n_samples} | has | seen)
+    for name, answer in expected.items():
+        np.testing.assert_allclose(said[name], answer, atol=1e-6, err_msg=name)
+    np.testing.assert_array_equal(said["fired"].numpy().sum(axis=1), [1, 1, 1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    clip=arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32)),
+    task=st.sampled_from([MULTI_LABEL, MULTI_CLASS, regression(0, 1)]),
+)
+def test_a_graph_decides_as_the_metrics_do(clip, task):
+    thresholds = np.float32([0.0, 0.5, 1.0])
+    expected = decide(task, clip, thresholds)
+    np.testing.assert_array_equal(decided(task, tf.constant(clip), thresholds), expected)

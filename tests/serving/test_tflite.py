@@ -15,13 +15,15 @@ import tensorflow as tf
 from mmat.cli import main
 from mmat.errors import InputError
 from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch, normalized_mel
+from mmat.metrics.decisions import decide
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch, normalized_mel
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
-from mmat.models.features import MelParameters, log_mel
+from mmat.models.features import SPEECH_MEL, MelParameters, log_mel
 from mmat.serving.tflite import _convert, export_tflite
 from mmat.serving.tflite_mel import tflite_log_mel
-from mmat.serving.tflite_run import TFLiteTagger
+from mmat.serving.tflite_run import TFLiteTagger, measure_tflite
 from tests.models.test_features import SIGNALS
+from tests.serving.levels import CLASSES, VALUES
 
 pytest_plugins = ["tests.serving.tiny", "tests.models.tiny_encoder"]
 
@@ -33,15 +35,18 @@ def mel_model(p: MelParameters) -> keras.Model:
     return keras.Model(inputs, x)
 
 
+@pytest.mark.parametrize(
+    ("mel", "atol"), [(MelParameters(), 0.05), (SPEECH_MEL, 0.1)], ids=["authors", "speech"]
+)
 @pytest.mark.parametrize("samples", SIGNALS.values(), ids=SIGNALS.keys())
-def test_the_log_mel_is_that_of_training(samples):
+def test_the_log_mel_is_that_of_training(samples, mel, atol):
     samples = samples.astype(np.float32)[None, :, None]
-    found = tflite_log_mel(mel_model(MelParameters()), samples.shape[1])(tf.constant(samples))
-    expected = log_mel(samples)
+    found = tflite_log_mel(mel_model(mel), samples.shape[1])(tf.constant(samples))
+    expected = log_mel(samples, mel)
     assert found.shape == expected.shape
     # What lies further under a pure tone is rounding noise in float32.
     floor = np.max(expected) - 55
-    np.testing.assert_allclose(np.maximum(found, floor), np.maximum(expected, floor), atol=0.05)
+    np.testing.assert_allclose(np.maximum(found, floor), np.maximum(expected, floor), atol=atol)
 
 
 def test_other_mel_parameters_are_followed():
@@ -99,14 +104,36 @@ def test_labels_thresholds_and_card_lie_inside(made):
     assert "(1, 16000, 1)" in card and "## Intended use" in card and "image network" not in card
 
 
+@pytest.mark.parametrize(
+    ("labels", "how"),
+    [
+        (CLASSES, {"mel": SPEECH_MEL, "blocks": SPEECH_BLOCKS, "ragged": True}),
+        (VALUES, {}),
+    ],
+    ids=["classes of speech, ragged", "values"],
+)
+def test_other_tasks_are_answered_as_keras_does(labels, how, tmp_path):
+    model = audio_branch(len(labels), task=labels.task, **how)
+    bundle = Bundle(model, labels, np.ones(len(labels), np.float32), clip_seconds=1.0)
+    file = export_tflite(bundle, tmp_path / "a.tflite")
+    assert measure_tflite(file, bundle, rounds=1).largest_deviation < 1e-5
+    waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
+    said = TFLiteTagger(file)(waveform)
+    decided = decide(labels.task, said["clip"], bundle.thresholds)
+    np.testing.assert_array_equal(said["fired"], decided)
+    with zipfile.ZipFile(file) as archive:
+        archive.extract("labels.csv", tmp_path)
+        card = archive.read("README.md").decode()
+    assert LabelSet.from_csv(tmp_path / "labels.csv") == labels
+    assert "thresholds and" not in card and f"- {labels.names[0]}\n" in card
+
+
 def test_what_cannot_be_made_is_one_line(bundles, tiny_encoder, tmp_path):
     path = tmp_path / "x.tflite"
     encoded = Bundle(audio_branch(2, encoder=tiny_encoder), LABELS, [0.5, 0.5])
-    ragged = Bundle(audio_branch(2, ragged=True), LABELS, [0.5, 0.5])
     for bundle, reason in {
         "video": (load_bundle(bundles["video"]), "it hears nothing"),
         "encoded": (encoded, "frozen network"),
-        "ragged": (ragged, "ragged=False"),
     }.values():
         with pytest.raises(InputError, match=reason) as error:
             export_tflite(bundle, path)
