@@ -10,7 +10,8 @@ import pytest
 
 from mmat import plots
 from mmat.errors import InputError
-from mmat.plots import label_map, strip, style, tagging
+from mmat.plots import label_map, strip, style, tagging, value_lines
+from mmat.tasks import MULTI_CLASS, regression
 
 LABELS = ["Dog", "Fire engine, fire truck (siren)", "Costs $4 and $5"]
 
@@ -45,6 +46,43 @@ def test_what_was_detected_is_underlined_at_its_time():
     columns = np.flatnonzero(orange[lines[len(lines) // 2]])
     seconds = (columns[[0, -1]] / style.DOTS_PER_INCH - style.LEFT) / style.DRAWN * 10
     assert seconds == pytest.approx([2, 4], abs=0.05)
+
+
+def test_the_best_class_is_underlined_whatever_the_thresholds():
+    log_mel, frame_scores, _ = clip()
+    frame_scores[:] = [0.5, 0.3, 0.2]
+    frame_scores[60:] = [0.1, 0.7, 0.2]
+    given = log_mel, frame_scores, LABELS, [1.0] * 3
+    plots.plot_tagging(png := io.BytesIO(), *given, task=MULTI_CLASS)
+    orange = where_coloured(pixels(png), style.ORANGE)
+    lines = np.flatnonzero(orange.sum(axis=1) > 100)
+    spans = []
+    for line in lines[[0, -1]]:
+        columns = np.flatnonzero(orange[line])[[0, -1]]
+        spans.append((columns / style.DOTS_PER_INCH - style.LEFT) / style.DRAWN * 10)
+    assert spans[0] == pytest.approx([6, 10], abs=0.05)  # the better one of the clip stands above
+    assert spans[1] == pytest.approx([0, 6], abs=0.05)
+
+
+def test_a_value_is_a_line_as_high_as_it_is():
+    rows, heights = {}, []
+    for n_labels in (1, 2):
+        for value in (-3.0, 0.5, 3.0):
+            values = np.full((100, n_labels), value)
+            given = np.zeros((400, 64)), values, LABELS[:n_labels], [0.5] * n_labels
+            plots.plot_tagging(
+                png := io.BytesIO(), *given, clip_scores=[-1.0] * n_labels, task=regression(-3, 3)
+            )
+            picture = pixels(png)
+            blue = where_coloured(picture, style.BLUE).sum(axis=1)
+            rows[n_labels, value] = np.flatnonzero(blue > 0.9 * style.DRAWN * style.DOTS_PER_INCH)
+        heights.append(picture.shape[0] / style.DOTS_PER_INCH)
+    inch = style.DOTS_PER_INCH * value_lines.VALUE_HEIGHT / 1.08  # of the scale, with its margins
+    one = [rows[1, value].mean() for value in (-3.0, 0.5, 3.0)]
+    assert one[0] - one[2] == pytest.approx(inch, abs=1.5)
+    assert one[0] - one[1] == pytest.approx(inch * 3.5 / 6, abs=1.5)
+    assert np.ptp(rows[2, 0.5]) > 100  # of the other panel
+    assert heights[1] - heights[0] == pytest.approx(value_lines.VALUE_HEIGHT + 0.12, abs=0.02)
 
 
 def test_pictures_truth_and_title_make_a_taller_picture():

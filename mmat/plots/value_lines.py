@@ -26,7 +26,9 @@ def draw_values(
     ):
         seconds = axes.get_xlim()[1]
         axes.axhline(middle, color=GREY, lw=0.8)
-        axes.stairs(frames, np.linspace(0, seconds, len(frames) + 1), baseline=None, color=BLUE)
+        axes.stairs(
+            frames, np.linspace(0, seconds, len(frames) + 1), baseline=None, color=BLUE, lw=1.8
+        )
         axes.axhline(value, color=ORANGE, lw=1.6, ls=(0, (5, 2)))
         axes.set_ylim(task.low - margin, task.high + margin)
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -48,7 +50,7 @@ def draw_values_key(figure, left: float) -> None:
     place = add_panel(figure, left, 0.3, 1.6, 0.24)
     place.set_axis_off()
     lines = [
-        Line2D([], [], color=BLUE, label="value over time"),
+        Line2D([], [], color=BLUE, lw=1.8, label="value over time"),
         Line2D([], [], color=ORANGE, lw=1.6, ls=(0, (5, 2)), label="value of the clip"),
     ]
     place.legend(handles=lines, fontsize=8.5, loc="center left", ncols=2, frameon=False)

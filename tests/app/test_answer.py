@@ -9,8 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mmat.app.answer import render
+from mmat.app.answer import render, summary
 from mmat.serving.tagging import Picture, Reason, Tag, Tagging, TimedTag
+from mmat.tasks import MULTI_CLASS, regression
 
 EVIL = '<script>alert("1")</script>"\'&'
 
@@ -155,3 +156,34 @@ def test_of_many_labels_the_rest_is_counted(tagging):
     many = tuple(Tag(f"Label {i}", 0.1, False) for i in range(30))
     page = Page(render(dataclasses.replace(tagging, tags=(tagging.tags[0], *many))))
     assert "21 more labels have lower scores." in page.text
+
+
+def test_classes_that_exclude_each_other_have_a_best_one(tagging):
+    classes = dataclasses.replace(tagging, task=MULTI_CLASS)
+    page = Page(render(classes))
+    assert "Dog 0.90 yes 0.70 0.80" in page.text and "Their scores sum to 1" in page.text
+    assert "threshold" not in page.text and "How the best class changes" in page.text
+    assert summary(classes) == "Dog is the best of the classes." != summary(tagging)
+    none = dataclasses.replace(classes, tags=classes.tags[1:])
+    assert summary(none) == "No class was found."
+
+
+def test_a_value_is_no_score(tagging):
+    values = dataclasses.replace(
+        tagging,
+        task=regression(-3, 3),
+        labels=("mood",),
+        thresholds=np.ones(1),
+        clip_scores=np.float32([-1.25]),
+        frame_scores=np.full((20, 1), -1.25, np.float32),
+        fired=np.array([True]),
+        tags=(Tag("mood", -1.25, True, -1.25, None),),
+        events=(TimedTag("mood", 0.0, 2.0, -1.25, "audio"),),
+    )
+    page = Page(render(values))
+    assert "Values, between -3 and 3." in page.text and "mood -1.25 -1.25 –" in page.text
+    assert "mood 0.0 2.0 -1.25 sound" in page.text and "Mean value" in page.text
+    for word in ("Fired", "Score", "score", "threshold"):
+        assert word not in page.text
+    assert "mood -1 from 0.0 to 2.0 s." in page.of("img")[0]["alt"]
+    assert summary(values) == "mood: -1.25."

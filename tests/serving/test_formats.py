@@ -1,6 +1,7 @@
 """Taggings as text: read back by the readers that they are meant for."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -11,6 +12,7 @@ import sed_eval
 from mmat.data.list_formats import EVENT_COLUMNS
 from mmat.serving import formats, show
 from mmat.serving.tagging import Picture, Reason, Tag, Tagging, TimedTag
+from mmat.tasks import MULTI_LABEL, regression
 
 LABELS = ("Dog", "Fire engine, fire truck (siren)")
 
@@ -35,7 +37,7 @@ def text_of(form, files=FILES) -> str:
 
 def test_json_has_an_object_a_file_and_an_array_for_several():
     one = json.loads(text_of(formats.json_form(several=False), FILES[:1]))
-    assert one["file"] == "a b.mp4"
+    assert (one["file"], one["task"]) == ("a b.mp4", str(MULTI_LABEL))
     assert one["tags"][0] == {
         "label": LABELS[1],
         "score": 0.75,
@@ -136,3 +138,36 @@ def test_a_plot_shows_the_pictures_that_spoke(tmp_path):
 @pytest.mark.parametrize("form", [formats.csv_form, formats.events_form])
 def test_without_files_the_head_stands_alone(form):
     assert text_of(form(), []) == form().before
+
+
+def value_tagging(**more) -> Tagging:
+    """A mood that is -1.5 over the clip: 1 at first, then 0, then -2."""
+    tags = (Tag("mood", -1.5, True, -1.5, None),)
+    stretches = [(0.0, 1.0, 1.25), (1.0, 1.5, -0.125), (1.5, 3.0, -2.25)]
+    events = tuple(TimedTag("mood", *stretch) for stretch in stretches)
+    frames = np.repeat(np.float32([[1.25], [-0.125], [-2.25]]), [10, 5, 15], axis=0)
+    record = ("a.wav", 3.0, ("mood",), np.ones(1), np.float32([-1.5]), frames, np.array([True]))
+    return Tagging(*record, tags, events, True, False, task=regression(-3, 3), **more)
+
+
+def test_a_value_is_a_value_in_every_form():
+    tagging = value_tagging()
+    whole = json.loads(formats.json_form(several=False).one(tagging))
+    assert whole["task"] == "regression -3 3"
+    assert whole["tags"][0]["score"] == -1.5 and whole["tags"][0]["fired"] is True
+    assert [event["label"] for event in whole["events"]] == ["mood"] * 3
+    assert formats.csv_form().one(tagging) == "a.wav,mood,-1.500000,1,-1.500000,\n"
+    track = formats.audacity_form().one(tagging).splitlines()
+    assert [row.split("\t")[2] for row in track] == ["mood +1", "mood 0", "mood -2"]
+    events = formats.events_form().one(tagging).splitlines()
+    assert events[1] == "a.wav\t1.000\t1.500\tmood 0"
+    table = show.as_table(tagging).splitlines()
+    assert table[1].split() == ["tag", "value", "audio", "video"]
+    assert table[3].split() == ["mood", "-1.500", "-1.500"]
+    assert table[5].split() == ["event", "from", "s", "to", "s", "mean", "by"]
+    assert table[7].split() == ["mood", "0.0", "1.0", "1.250", "audio"]
+
+
+def test_a_scale_without_negative_values_needs_no_sign():
+    tagging = dataclasses.replace(value_tagging(), task=regression(0, 5))
+    assert tagging.text_of(tagging.events[0]) == "mood 1"

@@ -8,8 +8,9 @@ import pytest
 from mmat.errors import InputError
 from mmat.serving.live import listen
 from mmat.serving.tagger import Tagger
+from tests.serving.levels import shares, sound
 
-pytest_plugins = ["tests.serving.tiny"]
+pytest_plugins = ["tests.serving.tiny", "tests.serving.tiny_tasks"]
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,22 @@ def test_impossible_streams_are_bad_input(rate, hop, words, tagger):
 def test_a_model_of_pictures_alone_cannot_listen(exports):
     with pytest.raises(InputError, match="pictures alone"):
         list(listen(Tagger(exports["video"]), io.BytesIO(b""), 16000, 1.0))
+
+
+def test_a_stream_is_told_its_best_class_or_its_value(level_taggers):
+    samples = np.round(32768 * sound((0.5, 2.0), (-0.25, 1.0), (0.0, 1.0))).astype("<i2")
+    said = {
+        name: [m.tags for m in listen(tagger, io.BytesIO(samples.tobytes()), 16000, 1.0)]
+        for name, tagger in level_taggers.items()
+    }
+    assert [[label for label, _ in tags] for tags in said["classes"]] == [
+        ["high"],
+        ["high"],
+        ["low"],
+        ["still"],
+    ]
+    scores = [tags[0][1] for tags in said["classes"]]
+    expected = [shares(level).max() for level in (0.5, 0.5, -0.25, 0.0)]
+    assert scores == pytest.approx(expected, abs=1e-3)
+    assert [[label for label, _ in tags] for tags in said["values"]] == [["mood"]] * 4
+    assert [tags[0][1] for tags in said["values"]] == pytest.approx([1.5, 1.5, -0.75, 0], abs=1e-3)
