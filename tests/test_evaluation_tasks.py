@@ -106,8 +106,8 @@ def test_of_values_there_are_errors_a_table_and_a_picture(senses, made, tmp_path
     report, said = evaluated(made[VALENCE], senses, tmp_path, capsys)
     with open(tmp_path / "predictions.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    truth, values = ([float(row[x]) for row in rows] for x in ("truth", "value"))
-    assert [row["id"] for row in rows] == list("0123") and truth == [1, 2.5, 5, 4]
+    truth, values = (np.array([row[x] for row in rows], np.float32) for x in ("truth", "value"))
+    assert [row["id"] for row in rows] == list("0123") and truth.tolist() == [1, 2.5, 5, 4]
     assert report["mae"] == pytest.approx(of_values.mean_absolute_error(truth, values))
     assert report["pearson"] == pytest.approx(of_values.pearson_correlation(truth, values))
     assert report["accuracy_rounded"] == of_values.rounded_accuracy(truth, values, 1, 5)
