@@ -21,7 +21,7 @@ Metrics
 
 Both conventions have an accuracy and an F1, and papers since Hazarika et al. (2020) report both.
 Their F1 is the mean of the two classes' F1, weighted by how many clips of each class the truth has
-(`average="weighted"` of scikit-learn). The code published by Tsai et al. and by Hazarika et al.
+(`average="weighted"` of scikit-learn). The code published by Tsai et al., which others took over,
 gives scikit-learn the values in the place of the truth, so its weights are how often each class was
 answered; that moves the figure a little, accuracies not at all.
 
