@@ -56,7 +56,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
 def say_dropped(rows: Sequence) -> None:
     """Print on standard error which rows of a list were left out, the first of them."""
     for row in rows[:SHOWN_ROWS]:
-        say("dropped", f"{row.file}:{row.line}: {row.reason}")
+        say("dropped", row)
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

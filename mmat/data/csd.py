@@ -76,8 +76,7 @@ def read_csd(
         why = getattr(error, "strerror", None) or "not an HDF5 file, or a damaged one"
         raise InputError(f"{path}: cannot read the label file: {why}") from error
     if dropped and (strict or not clips):
-        first = dropped[0]
-        raise InputError(f"{first.file}:{first.line}: {first.reason}")
+        raise InputError(dropped[0])
     if not clips:
         raise InputError(f"{path}: the label file names no segment")
     return ReadList(table_of(clips), SENTIMENT, tuple(dropped))

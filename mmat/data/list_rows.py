@@ -28,6 +28,9 @@ class Dropped(NamedTuple):
     line: int
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
 
 class WrongRow(ValueError):
     """Why one row cannot be used."""

@@ -114,7 +114,7 @@ def read_lists(
             attach_events(source, detect(source), table)
         dropped += sorted(source.dropped, key=lambda each: each.line)
     if strict and dropped:
-        raise InputError(_said(dropped[0]))
+        raise InputError(dropped[0])
     return ReadList(table, labels, tuple(dropped))
 
 
@@ -148,7 +148,7 @@ def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | No
         if not dropped:
             raise InputError(f"{path}: the list is empty; it needs a row for each clip")
         rest = f" (nor can the other {len(dropped) - 1} rows be used)" if dropped[1:] else ""
-        raise InputError(_said(dropped[0]) + rest)
+        raise InputError(f"{dropped[0]}{rest}")
     of_its_own = labels is None
     return _Part(
         path, table, np.asarray(lines), labels or _names_in(path, table), of_its_own, dropped
@@ -204,7 +204,3 @@ def _joined(parts: list[_Part], dropped: list[Dropped]) -> pd.DataFrame:
         tables.append(part.table[~again])
         seen.update(part.table["id"])
     return pd.concat(tables, ignore_index=True)
-
-
-def _said(wrong: Dropped) -> str:
-    return f"{wrong.file}:{wrong.line}: {wrong.reason}"

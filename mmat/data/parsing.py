@@ -106,7 +106,8 @@ def parse_example(
         "n_samples": tf.strings.length(row["audio"]) // 2,
         "ids": row["id"],
     }
-    values = row["label_values"]
-    values = tf.where(tf.size(values) > 0, values, tf.ones_like(row["labels"], tf.float32))
-    weak_labels = tf.zeros(n_classes)
-    return inputs, tf.tensor_scatter_nd_update(weak_labels, row["labels"][:, None], values)
+    labels = row["labels"]
+    # Without values of their own, labels have ones.
+    values = tf.concat([row["label_values"], tf.ones_like(labels, tf.float32)], 0)
+    values = values[: tf.size(labels)]
+    return inputs, tf.tensor_scatter_nd_update(tf.zeros(n_classes), labels[:, None], values)

@@ -64,7 +64,7 @@ def fused_model(
     evidence, shots = video.get_layer("label_map").output, video.get_layer("clip").input
     seen = _also(video, evidence=evidence, shots=shots)({"image_probabilities": probabilities})
     hold, time = (HoldOwnFrames, heard["own"]) if ragged else (HoldFrames, heard["frame"])
-    seen["frame"] = hold(name="held_frames")([seen["shots"], time])
+    seen["frame"] = answered(hold(name="held_frames")([seen["shots"], time]), task)
     keep = ModalityDropout(modality_dropout, name="modality_dropout")([heard["clip"], seen["clip"]])
     rates = np.full(n_classes, 0.5) if label_rates is None else np.asarray(label_rates)
     joined = (fusion or late_fusion)(_scored(heard, task), _scored(seen, task), keep, rates)

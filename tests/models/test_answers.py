@@ -63,6 +63,10 @@ def test_talnet_video_and_fusion_answer_what_the_task_asks(task, tmp_path):
     check(both, task, n_frames=3)
     alone = fused(inputs | {"has_audio": yes, "has_video": no})
     np.testing.assert_array_equal(alone["clip"], audio({"waveform": SOUND})["clip"])
+    seen = fused(inputs | {"has_audio": no, "has_video": yes})
+    for name in ("clip", "frame"):
+        found, wanted = seen[name], video({"image_probabilities": SIGHT})[name]
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
     fused.save(tmp_path / "fused.keras")
     again = keras.models.load_model(tmp_path / "fused.keras")
     np.testing.assert_array_equal(
