@@ -6,7 +6,7 @@ import dataclasses
 import os
 
 from mmat.errors import InputError
-from mmat.tasks import MULTI_LABEL, Task, regression
+from mmat.tasks import MULTI_LABEL, Task, regression, task_entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,8 @@ class LabelSet:
         """Write the label set in the form that `from_csv` reads."""
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            task = {} if self.task == MULTI_LABEL else {"task": str(self.task)}
+            entry = task_entry(self.task)
+            task = {"task": entry} if entry else {}
             writer.writerow(["index", "mid", "display_name", "synonyms", *task])
             for i, row in enumerate(zip(self.mids, self.names, self.synonyms, strict=True)):
                 writer.writerow([i, row[0], row[1], ";".join(row[2]), *task.values()])

@@ -44,14 +44,18 @@ class Task:
         kind, *ends = name.split()
         try:
             if kind == "regression":
-                return regression(*map(float, ends))
-            return {str(task): task for task in (MULTI_LABEL, MULTI_CLASS)}[name]
-        except (KeyError, TypeError, ValueError):
+                low, high = map(float, ends)
+            else:
+                return {str(task): task for task in (MULTI_LABEL, MULTI_CLASS)}[name]
+        except (KeyError, ValueError):
             known = f"{MULTI_LABEL}, {MULTI_CLASS} and 'regression LOW HIGH'"
             raise InputError(f"unknown task {text!r}; there are {known}") from None
+        return regression(low, high)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.low:g} {self.high:g}" if self.is_regression else self.kind
+        # All digits: a value at an end is to stay within it when the ends are read again.
+        ends = [repr(end).removesuffix(".0") for end in (self.low, self.high)]
+        return " ".join([self.kind, *ends] if self.is_regression else [self.kind])
 
 
 MULTI_LABEL = Task("multi-label", "sigmoid", "binary_crossentropy")
@@ -60,6 +64,15 @@ MULTI_CLASS = Task("multi-class", "softmax", "categorical_crossentropy")
 
 def regression(low: float, high: float) -> Task:
     """Return the task of values between two ends; raises InputError for ends that are none."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (math.isfinite(high - low) and low < high):
         raise InputError(f"regression: no values lie between {low:g} and {high:g}")
     return Task("regression", "sigmoid", "mean_absolute_error", float(low), float(high))
+
+
+def task_entry(task: Task) -> str | None:
+    """Return how a task stands in records and files: nothing for multi-label, as before tasks.
+
+    >>> task_entry(MULTI_CLASS), task_entry(MULTI_LABEL)
+    ('multi-class', None)
+    """
+    return None if task == MULTI_LABEL else str(task)

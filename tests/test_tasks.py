@@ -1,4 +1,8 @@
+import math
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from mmat.errors import InputError
 from mmat.labels import SENTIMENT, LabelSet
@@ -13,12 +17,24 @@ def test_a_task_is_read_back_from_its_text(task):
 
 @pytest.mark.parametrize(
     "text",
-    ["both", "multi-class 3", "regression", "regression 3 -3", "regression 1 1", "regression a b",
-     "regression nan 1", "regression 0 inf", "regression 1 2 3"],
-)  # fmt: skip
+    ["both", "multi-class 3", "regression", "regression a b", "regression 1 2 3"],
+)
 def test_a_text_that_is_no_task_is_told(text):
     with pytest.raises(InputError, match="unknown task"):
         Task.from_text(text)
+
+
+@pytest.mark.parametrize("ends", ["3 -3", "1 1", "nan 1", "0 inf"])
+def test_ends_that_are_none_are_told(ends):
+    with pytest.raises(InputError, match="regression: no values lie between"):
+        Task.from_text(f"regression {ends}")
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=2))
+def test_the_ends_of_a_scale_are_kept_to_the_last_digit(ends):
+    assume(ends[0] != ends[1] and math.isfinite(ends[0] - ends[1]))
+    task = regression(*sorted(ends))
+    assert Task.from_text(str(task)) == task
 
 
 def test_which_tasks_are_exclusive_and_which_are_values():

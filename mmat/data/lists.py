@@ -16,6 +16,7 @@ A row is a line: no cell holds a line break.
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,6 +55,8 @@ _SPLITS = (
     ("eval_segments", "test"),
     ("train", "train"),
 )
+
+_NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,6 +179,11 @@ def _names_in(path: str | os.PathLike, table: pd.DataFrame) -> LabelSet:
     names = sorted({name for names in table["labels"] for name in names})
     if not names:
         raise InputError(f"{path}: no row names a label; give a label set")
+    if all(map(_NAME_AND_VALUE.fullmatch, names)):
+        raise InputError(
+            f"{path}: its labels are values such as {names[0]!r}; give a label set whose column "
+            "task is 'regression LOW HIGH'"
+        )
     return LabelSet.of(names)
 
 

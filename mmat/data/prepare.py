@@ -24,6 +24,7 @@ from mmat.data.shard_making import Making, make_shards
 from mmat.data.shards import FAILURES_FILE, LABELS_FILE, Shard, load_index, plan_shards, replacing
 from mmat.errors import InputError
 from mmat.labels import LabelSet
+from mmat.tasks import task_entry
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -82,6 +83,7 @@ def prepare(
     about = {
         "schema_version": SCHEMA_VERSION,
         "labels": list(labels.names),
+        "task": task_entry(labels.task),
         "sample_rate_hz": SAMPLE_RATE_HZ,
         **dataclasses.asdict(settings),
         "list_sha256": _list_sha256(clips),
@@ -138,7 +140,7 @@ def _check_labels(clips: list[Clip], labels: LabelSet) -> None:
         if task.exclusive and len(clip.labels) != 1:
             what = f"{len(clip.labels)} labels, where a clip has exactly one ({task})"
         elif task.is_regression and set(clip.labels) != set(labels.names):
-            what = f"no value of {', '.join(set(labels.names) - set(clip.labels))}"
+            what = f"values of {', '.join(clip.labels) or 'nothing'}, not {', '.join(labels.names)}"
         elif len(clip.values) != (len(clip.labels) if task.is_regression else 0):
             what = f"{len(clip.values)} values of {len(clip.labels)} labels ({task})"
         elif not all(task.low <= value <= task.high for value in clip.values):

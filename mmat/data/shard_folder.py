@@ -25,6 +25,7 @@ _SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
 _OTHER = {
     "schema_version": "of another schema version",
     "labels": "of other labels",
+    "task": "of labels with another task",
     "list_sha256": "of another list",
 }
 _TO_REPLACE = "give another folder, or --overwrite (overwrite=True) to replace them"

@@ -26,6 +26,7 @@ from mmat.data.shards import (
 from mmat.data.tfrecord import whole_records
 from mmat.errors import InputError
 from mmat.labels import LabelSet
+from mmat.tasks import task_entry
 
 _JPEG_BEGINS = b"\xff\xd8"
 
@@ -61,8 +62,11 @@ def verify(folder: str | os.PathLike, progress: bool = True) -> Verified:
     index = load_index(folder)
     if index["schema_version"] != SCHEMA_VERSION or "complete" not in index:
         raise InputError(f"{folder / INDEX_FILE}: of another version of mmat; prepare it again")
-    if LabelSet.from_csv(folder / LABELS_FILE).names != tuple(index["labels"]):
+    labels = LabelSet.from_csv(folder / LABELS_FILE)
+    if labels.names != tuple(index["labels"]):
         raise InputError(f"{folder / LABELS_FILE}: other labels than in {INDEX_FILE}")
+    if task_entry(labels.task) != index.get("task"):
+        raise InputError(f"{folder / LABELS_FILE}: another task than in {INDEX_FILE}")
     splits = index["splits"].values()
     listed = sum(split["listed"] for split in splits)
     ids: set[str] = set()

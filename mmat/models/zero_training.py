@@ -6,6 +6,8 @@ the same for every label. The defaults were chosen on the mini corpus's validati
 `experiments/zero_training.py`. All of it is ours.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -24,6 +26,7 @@ from mmat.models.pretrained.registry import image_network as known_image_network
 from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
 from mmat.models.semantics import EqualPriors, LikeliestName, sound_label_names
 from mmat.models.video import HoldFrames, LabelMap
+from mmat.tasks import MULTI_LABEL
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
@@ -41,7 +44,8 @@ def zero_training_bundle(
 ) -> Bundle:
     """Return a tagger of any labels, trained by nobody, as a bundle like any other.
 
-    labels: 1 to as many as one likes; synonyms help where they are given. sound: a network with
+    labels: 1 to as many as one likes; synonyms help where they are given, and whatever their task,
+    each is judged by itself. sound: a network with
     scores in YAMNet's order. text_encoder: default the embedded one, loaded only for labels that no
     network knows by name. A label that neither network knows anything near to has scores of 0 and
     a threshold that never fires: see `unmapped_labels`. Raises InputError where weights were not
@@ -51,6 +55,7 @@ def zero_training_bundle(
     >>> sorted(bundle.model.output)[:4], bool(bundle.thresholds[0] < 1)
     (['audio', 'audio_frame', 'clip', 'frame'], True)
     """
+    labels = dataclasses.replace(labels, task=MULTI_LABEL)
     heard = LabelSet.of(sound.labels())
     sound_names = [sound_label_names(heard, index) for index in range(len(heard))]
     image_names = known_image_network(image_network).labels()

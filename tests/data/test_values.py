@@ -1,6 +1,7 @@
 """Clips with values, and clips with exactly one label: from a list through shards to arrays."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mmat.data.datasets import load_split, read_arrays
 from mmat.data.lists import Clip, read_list, write_clip_list
 from mmat.data.prepare import prepare
 from mmat.data.records import Record, decode_example, encode_example
+from mmat.data.verify import verify
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 from mmat.tasks import MULTI_CLASS, regression
@@ -79,6 +81,42 @@ def test_a_wrong_value_costs_its_row_alone(cell, reason, tmp_path):
     assert found.dropped[0].line == 2 and reason in found.dropped[0].reason
 
 
+def test_values_without_a_label_set_are_no_classes(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(LIST)
+    with pytest.raises(InputError, match="values such as 'arousal=-3'; give a label"):
+        read_list(path)
+
+
+@pytest.mark.parametrize("before", [None, MULTI_CLASS])
+def test_shards_of_another_task_are_told_and_replaced_where_it_is_asked_for(
+    media, tmp_path, before, capsys
+):
+    """The same clips and names: else a training would learn by the loss of the task before."""
+    clips, out = [Clip("a", "a.wav", ("calm",))], tmp_path / "shards"
+    several = LabelSet.of(ONE_OF_TWO.names)
+    first, second = (several, ONE_OF_TWO) if before is None else (ONE_OF_TWO, several)
+    prepare(clips, media, out, first, progress=False)
+    with pytest.raises(InputError, match="holds shards of labels with another task"):
+        prepare(clips, media, out, second, progress=False)
+    prepare(clips, media, out, second, progress=False, overwrite=True)
+    assert LabelSet.from_csv(out / "labels.csv") == second
+    verify(out, progress=False)
+    first.to_csv(out / "labels.csv")
+    with pytest.raises(InputError, match="labels.csv: another task than in index.json"):
+        verify(out, progress=False)
+
+
+def test_shards_of_before_tasks_are_reused(media, tmp_path, capsys):
+    clips, out = [Clip("a", "a.wav", ("calm",))], tmp_path / "shards"
+    prepare(clips, media, out, LabelSet.of(["calm"]), progress=False)
+    index = json.loads((out / "index.json").read_text())
+    assert index.pop("task") is None
+    (out / "index.json").write_text(json.dumps(index))
+    prepare(clips, media, out, LabelSet.of(["calm"]))
+    assert "is reused" in capsys.readouterr().out
+
+
 ONE_OF_TWO = LabelSet(("calm", "angry"), task=MULTI_CLASS)
 
 
@@ -87,7 +125,7 @@ ONE_OF_TWO = LabelSet(("calm", "angry"), task=MULTI_CLASS)
     [
         (ONE_OF_TWO, Clip("a", "a.wav", ("calm", "angry")), "2 labels, where a clip has"),
         (ONE_OF_TWO, Clip("a", "a.wav"), "0 labels, where a clip has"),
-        (TWO, Clip("a", "a.wav", ("valence",), values=(1.0,)), "no value of arousal"),
+        (TWO, Clip("a", "a.wav", ("valence",), values=(1.0,)), "values of valence, not val"),
         (TWO, Clip("a", "a.wav", ("valence", "arousal")), "0 values of 2 labels"),
         (TWO, Clip("a", "a.wav", TWO.names, values=(1.0, 3.5)), "a value outside of -3 to 3"),
         (LabelSet.of(["calm"]), Clip("a", "a.wav", ("calm",), values=(1.0,)), "1 values of 1"),
