@@ -10,7 +10,7 @@ from corpus import Corpus
 from mmat.data.parsing import needed
 from mmat.data.splits import VALIDATION
 from mmat.errors import InputError
-from mmat.metrics.by_task import figures, unjudged
+from mmat.metrics.by_task import SHORT, figures, where_judged
 from mmat.metrics.decisions import decide
 from mmat.metrics.thresholds import best_single_threshold
 from mmat.tasks import MULTI_LABEL, Task
@@ -19,7 +19,6 @@ from mmat.training.step import clip_loss
 
 ASKED_AT_ONCE = 32  # clips
 N_SHOWN = 4  # clips in TensorBoard
-SHORT = {"mean_average_precision": "map"}
 
 
 def watched(task: Task) -> str:
@@ -88,7 +87,7 @@ class Asked:
         """Return ids, truth bool and scores float32 `(clips, classes)`, and who could be judged.
 
         Of a regression the truth are the values, float32. A clip without what the model needs has
-        the score that `unjudged` says.
+        the score that `mmat.metrics.by_task.unjudged` says.
         """
         ids, truth, scores, judged = [], [], [], []
         for inputs, weak_labels in self.clips:
@@ -98,7 +97,7 @@ class Asked:
                 can &= inputs[flag].numpy()
             said = self.scores({name: inputs[name] for name in self.inputs}).numpy()
             judged.append(can)
-            scores.append(np.where(can[:, None], said, np.float32(unjudged(self.task))))
+            scores.append(where_judged(self.task, said, can))
             truth.append(weak_labels.numpy())
         truth, scores, judged = (np.concatenate(each) for each in (truth, scores, judged))
         return ids, truth if self.task.is_regression else truth > 0, scores, judged

@@ -9,6 +9,7 @@ from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.tasks import Task
 
 NO_SHARES = ("mae", "pearson")  # all other figures are shares, in [0, 1]
+SHORT = {"mean_average_precision": "map"}  # as the logs of a training name it
 _OF_SIGNS = "negative_or"
 
 
@@ -67,6 +68,18 @@ def unjudged(task: Task) -> float:
     (0.0, 3.0)
     """
     return (task.low + task.high) / 2 if task.is_regression else 0.0
+
+
+def where_judged(task: Task, scores, judged) -> np.ndarray:
+    """Return scores `(clips, …)`, float32; `unjudged` where `judged`, bool `(clips,)`, is False.
+
+    >>> from mmat.tasks import regression
+    >>> where_judged(regression(1, 5), [[2.0], [0.5]], [True, False]).tolist()
+    [[2.0], [3.0]]
+    """
+    scores, judged = np.asarray(scores, np.float32), np.asarray(judged, bool)
+    judged = judged.reshape(-1, *[1] * (scores.ndim - 1))
+    return np.where(judged, scores, np.float32(unjudged(task)))
 
 
 def _of_values(task: Task, truth, values) -> dict[str, float]:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.training import Recipe, boards, train
-from mmat.training.boards.configuration import flat, table
+from mmat.training.boards.configuration import compared, flat, table
 from mmat.training.boards.log import SUFFIX
 from tests.training.board_runs import (
     BATCH,
@@ -74,6 +75,12 @@ def test_the_configuration_is_text_and_hyper_parameters(tmp_path):
     experiment = metadata.parse_experiment_plugin_data(content["experiment"])
     assert {info.name for info in experiment.hparam_infos} == set(flat(configuration))
     assert "checkpoint/val_f1" in {info.name.tag for info in experiment.metric_infos}
+
+
+def test_trainings_are_compared_by_the_figures_of_their_task():
+    assert compared(MULTI_LABEL) == ("val_f1", "val_map", "val_loss", "loss")
+    assert compared(MULTI_CLASS)[0] == "val_uar"
+    assert {"val_mae", "val_pearson", "val_loss"} < set(compared(regression(-3, 3)))
 
 
 def test_the_board_leaves_the_training_as_it_is(tmp_path):

@@ -1,8 +1,14 @@
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from mmat.errors import InputError
+from mmat.labels import LabelSet
+from mmat.models.features import log_mel
+from mmat.plots import plot_tagging
+from mmat.tasks import MULTI_CLASS, regression
 from mmat.training import FixedClips, boards
 from tests.training.board_runs import (
     LABELS,
@@ -49,6 +55,25 @@ def test_a_picture_shows_the_scores_of_its_time(events):
     assert first.shape == last.shape and first.shape[2] == 3
     assert first.shape[1] > first.shape[0] > 200
     assert not np.array_equal(first, last)
+
+
+@pytest.mark.parametrize(
+    ("task", "title"),
+    [(MULTI_CLASS, "clip 0: Train horn"), (regression(-1, 1), "clip 0: Dog 0, Fire 0, Train 1")],
+)
+def test_a_picture_follows_the_task(task, title, tmp_path):
+    names = LABELS.names if task.exclusive else ("Dog", "Fire", "Train")
+    waveforms, _ = clips()
+    shown = FixedClips(["clip 0"], waveforms[:1], None, np.float32([[0, 0, 1]]))
+    model = small_model()
+    fit(model, boards(tmp_path, LabelSet(names, task=task), {}, clips=shown), epochs=1)
+    events, expected = read(tmp_path), io.BytesIO()
+    frames, clip = (model({"waveform": waveforms[:1]})[name][0] for name in ("frame", "clip"))
+    mel = np.asarray(log_mel(waveforms[:1]))[0, ..., 0]
+    plot_tagging(expected, mel, frames, names, [0.5] * 3, clip_scores=clip, title=title, task=task)
+    ((_, _, png),) = series(events, "clips/clip 0").values()
+    found, expected = (tf.io.decode_png(x, 3).numpy() for x in (png, expected.getvalue()))
+    assert np.array_equal(found, expected)
 
 
 def test_a_batch_of_other_inputs_and_clips_of_a_split():

@@ -53,14 +53,14 @@ def boards(
     """
     parts: list[Part] = [Graph()]
     if configuration is not None:
-        parts.append(Configuration(configuration))
+        parts.append(Configuration(configuration, labels.task))
     if label_space is not None:
         parts.append(Projector(folder, label_space))
     if validation_scores is not None:
         parts.append(ValidationBoard(validation_scores, labels.names))
     parts.append(Scalars())  # after what adds to the logs
     if clips is not None:
-        parts.append(ClipPictures(clips, labels.names))
+        parts.append(ClipPictures(clips, labels))
     return [Boards(folder, parts, drawn_every, first_step)]
 
 

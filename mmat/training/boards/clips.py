@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.errors import InputError
+from mmat.labels import LabelSet
 from mmat.plots import plot_tagging
 from mmat.training.boards.part import Part
 
@@ -67,11 +68,12 @@ class FixedClips:
 class ClipPictures(Part):
     """Write each clip's sound once, and its log-mel and frame scores whenever there is drawing.
 
-    The model is called on the clips as in inference. It must return `clip` and `frame`.
+    The model is called on the clips as in inference. It must return `clip` and `frame`, which are
+    drawn as the task of the labels asks (`mmat.plots.plot_tagging`).
     """
 
-    def __init__(self, clips: FixedClips, names: Sequence[str]):
-        self.clips, self.names = clips, names
+    def __init__(self, clips: FixedClips, labels: LabelSet):
+        self.clips, self.names, self.task = clips, labels.names, labels.task
 
     def begin(self, model):
         for name, waveform in zip(self.clips.ids, self.clips.waveforms, strict=True):
@@ -95,6 +97,7 @@ class ClipPictures(Part):
                 true_events=self.clips.events[i] if self.clips.events is not None else (),
                 clip_scores=clip_scores[i],
                 title=self._title(i),
+                task=self.task,
             )
             picture = tf.io.decode_png(png.getvalue(), channels=3)
             tf.summary.image(f"clips/{name}", picture[tf.newaxis])
@@ -108,5 +111,9 @@ class ClipPictures(Part):
     def _title(self, i: int) -> str:
         if self.clips.weak_labels is None:
             return str(self.clips.ids[i])
-        sounding = [self.names[c] for c in np.flatnonzero(self.clips.weak_labels[i])]
-        return f"{self.clips.ids[i]}: {', '.join(sounding) or 'nothing sounds'}"
+        weak_labels = self.clips.weak_labels[i]
+        if self.task.is_regression:
+            true = [f"{name} {x:g}" for name, x in zip(self.names, weak_labels, strict=True)]
+        else:
+            true = [self.names[c] for c in np.flatnonzero(weak_labels)]
+        return f"{self.clips.ids[i]}: {', '.join(true) or 'nothing sounds'}"

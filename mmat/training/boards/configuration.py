@@ -2,23 +2,25 @@
 
 import tensorflow as tf
 
+from mmat.metrics.by_task import SHORT, figure_names
+from mmat.tasks import MULTI_LABEL, Task
 from mmat.training.boards.part import Part
 from mmat.training.boards.scalars import CHECKPOINT
 
-COMPARED = ("val_f1", "val_map", "val_loss", "loss")
+IN_F1 = ("precision", "recall")  # F1 speaks for both
 
 
 class Configuration(Part):
     """Write a configuration as Markdown text and for the plugin of hyper-parameters."""
 
-    def __init__(self, configuration: dict):
-        self.values = flat(configuration)
+    def __init__(self, configuration: dict, task: Task = MULTI_LABEL):
+        self.values, self.compared = flat(configuration), compared(task)
 
     def begin(self, model):
         from tensorboard.plugins.hparams import api
 
         tf.summary.text("configuration", table(self.values))
-        metrics = [api.Metric(f"{CHECKPOINT}/{name}", display_name=name) for name in COMPARED]
+        metrics = [api.Metric(f"{CHECKPOINT}/{name}", display_name=name) for name in self.compared]
         api.hparams_config([api.HParam(name) for name in self.values], metrics)
         api.hparams(self.values)
 
@@ -27,6 +29,17 @@ class Configuration(Part):
 
         ended = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
         tf.summary.experimental.write_raw_pb(ended.SerializeToString())
+
+
+def compared(task: Task) -> tuple[str, ...]:
+    """Return the names in the logs by which trainings of a task are compared.
+
+    >>> from mmat.tasks import MULTI_CLASS
+    >>> compared(MULTI_CLASS)
+    ('val_uar', 'val_accuracy', 'val_macro_f1', 'val_loss', 'loss')
+    """
+    own = [SHORT.get(name, name) for name in figure_names(task) if name not in IN_F1]
+    return (*(f"val_{name}" for name in own), "val_loss", "loss")
 
 
 def flat(configuration: dict) -> dict[str, bool | int | float | str]:
