@@ -11,12 +11,10 @@ import tqdm
 
 from mmat.data.datasets import MODEL_INPUTS, load_split, read_arrays
 from mmat.data.media import SAMPLE_RATE_HZ
-from mmat.data.parsing import needed
 from mmat.data.shards import LABELS_FILE, read_index
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 from mmat.metrics.bootstrap import RESAMPLES
-from mmat.metrics.by_task import unjudged
 from mmat.metrics.decisions import course, decide
 from mmat.metrics.events import Event
 from mmat.models.bundle import Bundle
@@ -30,7 +28,7 @@ CLIPS_A_STEP = 32
 HOP_SECONDS = 1 / FRAME_HZ
 # Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
 MOST_FRAME_SCORES = 100_000_000
-BRANCHES = {"audio": "has_audio", "video": "has_video"}
+BRANCHES = ("audio", "video")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,18 +134,17 @@ def evaluate(
 
 def _ask(bundle: Bundle, arrays: dict, seconds: np.ndarray, progress: bool) -> Answers:
     """Let the model answer clips, some at a time."""
-    n_clips, task, flags = len(arrays["ids"]), bundle.labels.task, needed(list(bundle.model.input))
+    n_clips, task = len(arrays["ids"]), bundle.labels.task
     clip, branches, frames, events = [], {}, [], []
     starts = range(0, n_clips, CLIPS_A_STEP)
     for start in tqdm.tqdm(starts, "evaluate", unit=" steps", disable=not progress):
         step = slice(start, start + CLIPS_A_STEP)
         inputs = {name: arrays[name][step] for name in MODEL_INPUTS}
-        said = predict(bundle.model, inputs)
-        clip.append(_judged(task, said["clip"], [arrays[flag][step] for flag in flags]))
-        for name, flag in BRANCHES.items():
+        said = predict(bundle.model, inputs, task=task)
+        clip.append(said["clip"])
+        for name in BRANCHES:
             if name in said:
-                own = _judged(task, said[name], [arrays[flag][step]])
-                branches.setdefault(name, []).append(own)
+                branches.setdefault(name, []).append(said[name])
         fired = decide(task, clip[-1], bundle.thresholds)
         for scores, fires, lasts in zip(said["frame"], fired, seconds[step], strict=True):
             own = scores[: max(1, round(lasts / HOP_SECONDS))]
@@ -160,12 +157,6 @@ def _ask(bundle: Bundle, arrays: dict, seconds: np.ndarray, progress: bool) -> A
             frames = None
     joined = {name: np.concatenate(parts) for name, parts in branches.items()}
     return Answers(np.concatenate(clip), joined, frames, events)
-
-
-def _judged(task: Task, scores: np.ndarray, has: list[np.ndarray]) -> np.ndarray:
-    """Return scores, of the clips that lack something what is said without a model."""
-    can = np.all([np.ones(len(scores), bool), *has], axis=0)
-    return np.where(can[:, None], scores, np.float32(unjudged(task)))
 
 
 def _truth(task: Task, weak_labels: np.ndarray) -> np.ndarray:

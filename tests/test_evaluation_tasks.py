@@ -139,6 +139,14 @@ def test_a_branch_that_had_nothing_to_go_by_says_the_middle_of_the_scale(made):
     assert as_table(found).count("\n") == 4
 
 
+def test_a_clip_that_cannot_be_judged_has_no_course(made):
+    folder = made[MOODS]
+    found = evaluate(load_bundle(folder / "audio"), folder / "shards", progress=False, resamples=5)
+    heard = read_arrays(folder / "shards", "test")["has_audio"]
+    assert [bool(events) for events in found.answers.events] == heard.tolist()
+    assert [frames.any() for frames in found.answers.frames] == heard.tolist()
+
+
 def test_a_model_of_another_task_is_refused_in_a_line(made, tmp_path, capsys):
     tags = LabelSet.of(MOODS.names)
     bundle = Bundle(audio_branch(3), tags, np.full(3, 0.5, np.float32))

@@ -5,6 +5,7 @@ import pytest
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fusion import fused_model
 from mmat.models.video import video_branch
+from mmat.tasks import regression
 from mmat.training import (
     back_end,
     exchanged,
@@ -70,6 +71,21 @@ def test_the_late_head_is_the_fusion_and_its_training_moves_the_fused_model(audi
 def test_what_a_branch_cannot_judge_scores_nothing(audio, video, clips):
     assert not predict(audio, clips)["clip"][~clips["has_audio"]].any()
     assert not predict(video, clips)["clip"][~clips["has_video"]].any()
+
+
+def test_what_a_model_of_values_cannot_judge_is_the_middle_of_the_scale(clips):
+    task = regression(1, 5)
+    inputs = clips | {"n_samples": np.array([8000, 4000, 0, 6000], np.int32)}
+    audio = audio_branch(1, task=task, ragged=True)
+    said = predict(audio, inputs, task=task)
+    heard = clips["has_audio"]
+    assert (said["clip"][~heard] == 3).all() and (said["frame"][~heard] == 3).all()
+    own = audio.predict({name: inputs[name] for name in audio.input}, verbose=0)
+    for name in ("clip", "frame"):
+        assert np.array_equal(said[name][heard], own[name][heard])
+    video = video_branch(np.random.default_rng(1).random((6, 1)), task=task)
+    said = predict(fused_model(audio, video, task=task), inputs, task=task)
+    assert (said["audio"][~heard] == 3).all() and (said["video"][~clips["has_video"]] == 3).all()
 
 
 def test_exchanged_pictures_keep_the_rest_and_give_no_clip_its_own(clips):
