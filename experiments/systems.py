@@ -107,7 +107,8 @@ class Systems:
         """How many steps a second the audio branch takes in a policy, on a few clips."""
         few = dataclasses.replace(self.recipe, batch_size=min(self.recipe.batch_size, 4))
         (batch,) = self.corpus.batches_from(TRAIN, self.builder.sound, few)(0).take(1)
-        return training_rate(dtype, functools.partial(self.build, "audio"), batch)
+        build = functools.partial(self.build, "audio")
+        return training_rate(dtype, build, batch, task=self.task)
 
     def _trained(self, name: str, recipe: Recipe, part: str) -> Bundle | None:
         """Train a system on a part of the corpus to its end, and save its best checkpoint."""
@@ -176,7 +177,7 @@ class Systems:
             labels,
             {"recipe": dataclasses.asdict(recipe), **vars(self.arguments), "system": name},
             (lambda: (held.truth, held.scores)) if self.task == MULTI_LABEL else None,
-            None if self.task.is_regression else held.fixed_clips(),
+            held.fixed_clips(),
             space,
         )
 

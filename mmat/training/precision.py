@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.errors import InputError
+from mmat.tasks import MULTI_LABEL, Task
 from mmat.training.step import training_step
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -31,13 +32,15 @@ def training_rate(
     build: Callable[[str], keras.Model],
     batch: tuple[dict, np.ndarray],
     seconds: float = MEASURED_SECONDS,
+    task: Task = MULTI_LABEL,
 ) -> float:
     """Return how many training steps a second a model takes in a policy, by a few of them.
 
     build: given the policy, the model. batch: inputs and weak labels, few and short, since the
-    first step, which compiles, and one more are always taken. The random state of Keras moves on.
+    first step, which compiles, and one more are always taken. task: whose loss is learnt by. The
+    random state of Keras moves on.
     """
-    step = training_step(build(dtype), keras.optimizers.Adam())
+    step = training_step(build(dtype), keras.optimizers.Adam(), task=task)
     return steps_a_second(lambda: float(step(*batch)), seconds)
 
 

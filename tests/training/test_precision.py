@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mmat.errors import InputError
 from mmat.models.audio import audio_branch
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.training import Recipe, train
 from mmat.training.finite import all_finite
 from mmat.training.precision import (
@@ -16,6 +17,7 @@ from mmat.training.precision import (
     candidates,
     choose_dtype,
     steps_a_second,
+    training_rate,
 )
 from mmat.training.step import clip_loss, training_step
 
@@ -110,6 +112,17 @@ def test_mixed_float16_takes_two_steps_on_four_short_clips_by_a_scaled_loss():
 
 def test_mixed_bfloat16_takes_two_steps():
     taken_steps("mixed_bfloat16", keras.optimizers.Adam(3e-4), n_clips=2)
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(0, 1)])
+def test_a_rate_is_that_of_the_tasks_own_steps(task):
+    batch = {"level": tf.ones((4, 5))}, tf.eye(4, 3)
+    measured, expected = small_net(1.0), small_net(1.0)
+    rate = training_rate("mixed_float16", lambda dtype: measured, batch, seconds=0, task=task)
+    step = training_step(expected, keras.optimizers.Adam(), task=task)
+    assert rate > 0 and float(step(*batch)) > float(step(*batch))
+    for a, b in zip(measured.get_weights(), expected.get_weights(), strict=True):
+        assert np.array_equal(a, b)
 
 
 def small_net(scale):
