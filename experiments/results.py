@@ -104,7 +104,10 @@ def gain_line(gain: dict, name: str = "f1") -> str:
     scale, decimals, unit = (1, 3, title) if of_scale else (100, 1, f"points of {title}")
     own = gain[name]
     estimate, low, high = (f"{scale * own[x]:+.{decimals}f}" for x in ("estimate", "low", "high"))
+    above = own["share_above_zero"]
+    # Of an error less is better.
+    side, share = ("below", 1 - above) if name == "mae" else ("above", above)
     return (
-        f"fused over audio: {estimate} {unit}, 95 % interval {low} to {high}, above 0 in "
-        f"{100 * own['share_above_zero']:.1f} % of draws"
+        f"fused over audio: {estimate} {unit}, 95 % interval {low} to {high}, {side} 0 in "
+        f"{100 * share:.1f} % of draws"
     )

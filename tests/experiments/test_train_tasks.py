@@ -6,6 +6,7 @@ import json
 
 import options
 import pytest
+import results
 import train
 from building import possible_systems
 from corpus import TRAIN, Corpus
@@ -96,7 +97,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
 ):
     monkeypatch.chdir(tmp_path)
     prepared(tmp_path, media, VALENCE, "efficientnet_lite0")
-    assert options.run(train.main, ["--data", "shards", "--no-boards", *SHORT]) == 0
+    assert options.run(train.main, ["--data", "shards", *SHORT]) == 0
     said = capsys.readouterr().out
     assert "val_mae" in said and "fused over audio: " in said and " MAE, 95 % interval" in said
     out = tmp_path / "runs" / "train"
@@ -119,6 +120,12 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
     drawn = [clip for inputs, _ in batches.as_numpy_iterator() for clip in inputs["ids"].tolist()]
     every = sorted(str(i).encode() for i in range(9))
     assert sorted(drawn[:9]) == sorted(drawn[9:]) == every and drawn[:9] != drawn[9:]
+
+
+@pytest.mark.parametrize(("name", "said"), [("mae", "below 0 in 97.5 %"), ("pearson", "above 0")])
+def test_of_an_error_a_gain_is_below_0(name, said):
+    gain = {"estimate": -0.1, "low": -0.2, "high": -0.01, "share_above_zero": 0.025}
+    assert said in results.gain_line({name: gain}, name)
 
 
 def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
