@@ -30,7 +30,7 @@ class Joined:
         self._said_seconds: dict[str, float] = {}
         self._frames = FrameMerger()
         # Whether a sense alone decides so, frame by frame: all that is kept of it.
-        self._decides = {sense: FrameMerger(self._decided) for sense in self.has}
+        self._decides = {sense: FrameMerger(self._decided, NO_SCORE) for sense in self.has}
         self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
         self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
 

@@ -14,7 +14,9 @@ class FrameMerger:
 
     Where windows overlap, a frame's score is their weighted mean: a window counts by how far the
     frame is from the window's nearer end, since what lies beyond an end is not heard in it. finish:
-    applied to `(time, classes)` that no further window touches, such as a comparison.
+    applied to `(time, classes)` that no further window touches, such as a comparison. nothing: what
+    is said where no window has a score. A window of scores of minus infinity has none: it lasts,
+    but takes no part where another one has scores.
 
     >>> merger = FrameMerger()
     >>> merger.add(0.0, 0.3, np.float32([[0], [0], [0]]))
@@ -23,8 +25,12 @@ class FrameMerger:
     [0.0, 0.3333333432674408, 0.6666666865348816, 1.0]
     """
 
-    def __init__(self, finish: Callable[[np.ndarray], np.ndarray] = lambda scores: scores):
-        self._finish = finish
+    def __init__(
+        self,
+        finish: Callable[[np.ndarray], np.ndarray] = lambda scores: scores,
+        nothing: float = 0.0,
+    ):
+        self._finish, self._nothing = finish, nothing
         self._finished: collections.deque[np.ndarray] = collections.deque()
         self._pieces: list[np.ndarray] = []  # the newest, not joined to a larger one yet
         self._first = 0  # frame of the sums' first row
@@ -41,8 +47,9 @@ class FrameMerger:
             self._sums = np.pad(self._sums, ((0, longer), (0, held.shape[1] - self._sums.shape[1])))
             self._weights = np.pad(self._weights, ((0, longer), (0, 0)))
         weights = np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1))[:, None]
+        weights = np.where(np.isneginf(held).all(axis=1, keepdims=True), 0, weights)
         part = slice(first - self._first, first - self._first + n)
-        self._sums[part] += weights * held
+        self._sums[part] += weights * np.where(weights, held, 0)
         self._weights[part] += weights
 
     def result(self) -> np.ndarray:
@@ -66,7 +73,8 @@ class FrameMerger:
 
     def _take_finished(self, n: int) -> None:
         if n > 0:
-            mean = self._sums[:n] / np.maximum(self._weights[:n], 1)
+            weights = self._weights[:n]
+            mean = np.where(weights, self._sums[:n] / np.maximum(weights, 1), self._nothing)
             self._pieces.append(self._finish(mean.astype(np.float32)))
             if len(self._pieces) == _PIECES_A_BLOCK:
                 self._join_pieces()

@@ -116,5 +116,12 @@ def test_a_sense_that_is_absent_decides_nothing_there(task):
     alone = whole.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40 + [False] * 40
     assert alone[VIDEO][:, 0].tolist() == [False] * 40 + [True] * 40
+    # Where windows overlap, the one that has the sense says what it says.
+    overlapping = joined(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9), (2.0, 2.0, 0.9, None))
+    alone = overlapping.decided_alone()
+    assert alone[AUDIO][:, 0].tolist() == [True] * 40
+    assert alone[VIDEO][:, 0].tolist() == [True] * 30 + [False] * 10
+    two = joined(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9)).decided_alone()
+    assert two[AUDIO][:, 0].tolist() == [True] * 20 + [False] * 10
     (picture,) = whole.pictures(whole.decided(), ["a"], aspect=1.0)
     assert picture.seconds == 4.0 and picture.labels == (("a", 0.75),)

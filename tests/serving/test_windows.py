@@ -53,6 +53,13 @@ def test_few_steps_are_held_over_the_duration():
     assert held.ravel().tolist() == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
+def test_a_window_without_scores_lasts_and_takes_no_part_in_others():
+    none, ones = np.full((20, 1), -np.inf, np.float32), np.ones((20, 1), np.float32)
+    parts = [(0.0, 2.0, none), (1.0, 2.0, ones), (2.0, 2.0, none), (3.0, 2.0, none)]
+    found = merged(parts, nothing=-2.0)[:, 0]
+    assert found.tolist() == [-2] * 10 + [1] * 20 + [-2] * 20
+
+
 def test_what_is_finished_is_kept_in_its_own_form():
     found = merged(
         parts_of(8 * SAMPLE_RATE_HZ, 1.0, lambda steps: steps % 2 / 1.0),
