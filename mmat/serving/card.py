@@ -86,7 +86,8 @@ def model_card(bundle: Bundle, served=None) -> str:
         use = TFLITE_USE.format(n_samples=round(bundle.clip_seconds * SAMPLE_RATE_HZ))
     else:
         use = SAVED_MODEL_USE.format(signatures="\n".join(_signature_rows(served)))
-    figures = [f"- {name}: {_figure(x)}" for name, x in bundle.figures.items() if name != "data"]
+    known = {name: x for name, x in bundle.figures.items() if name != "data" and x is not None}
+    figures = [f"- {name}: {_figure(x)}" for name, x in known.items()]
     parts = _parts(bundle, sees)
     return CARD.format(
         answers=_answers(bundle, " and ".join(["its sound"] * hears + ["its pictures"] * sees)),

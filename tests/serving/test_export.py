@@ -1,5 +1,6 @@
 """What an export answers, in a process of its own that has TensorFlow and NumPy alone."""
 
+import dataclasses
 import io
 import pathlib
 import subprocess
@@ -231,6 +232,12 @@ def test_a_card_says_what_the_answers_are(models):
     for card in served.values():
         assert "never fires" not in card and "from its sound" in card
         assert "Labels and thresholds" not in card
+
+
+def test_a_card_leaves_out_what_is_not_known(models):
+    known = {"validation_mae": 0.5, "validation_pearson": None}
+    card = model_card(dataclasses.replace(models["values"], figures=known))
+    assert "- validation_mae: 0.5\n" in card and "pearson" not in card and "None" not in card
 
 
 def test_only_an_earlier_export_is_replaced(bundles, tmp_path):
