@@ -31,8 +31,8 @@ from mmat.metrics.by_task import figure_names
 def main(argv: Sequence[str] | None = None) -> None:
     parser = options.parser(__doc__, "runs/train")
     parser.add_argument("--list", metavar="CSV", help="your clips, to prepare")
-    parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name: of the list, or "
-                        "what the shards must have")  # fmt: skip
+    parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name[,task]: of the "
+                        "list, or what the shards must have")  # fmt: skip
     arguments = parser.parse_args(argv)
     strategy = options.begin(arguments)
     if arguments.data and arguments.list:

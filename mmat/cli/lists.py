@@ -21,7 +21,9 @@ def add(commands) -> None:
         "several are read as one",
     )
     command.add_argument(
-        "--labels", metavar="SET", help="dcase2017, audioset, or a CSV (index,mid,display_name)"
+        "--labels",
+        metavar="SET",
+        help="dcase2017, audioset, or a CSV (index,mid,display_name[,synonyms][,task])",
     )
     command.add_argument("--events", metavar="TSV", help="strong times of the clips' events")
     command.add_argument("--split", metavar="NAME", help="the split of every clip")
