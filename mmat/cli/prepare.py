@@ -22,8 +22,8 @@ def add(commands) -> None:
     command.add_argument(
         "--labels",
         metavar="SET",
-        help="index,mid,display_name[,synonyms][,task] (CSV), or dcase2017 or audioset (default: the "
-        "lists' own; values need a task)",
+        help="index,mid,display_name[,synonyms][,task] (CSV), or dcase2017 or audioset (default: "
+        "the lists' own; values need a task)",
     )
     command.add_argument("--out", metavar="DIR", help="the folder of shards")
     command.add_argument("--events", metavar="TSV", help="strong times of the events")
