@@ -24,6 +24,7 @@ from mmat.tasks import MULTI_CLASS, regression
 from mmat.training import Recipe
 from tests.data.conftest import make_sine, write_media_file
 from tests.experiments.conftest import RATE_HZ
+from tests.training.board_runs import read
 
 MOODS = LabelSet(("Angry", "Calm", "Sad"), task=MULTI_CLASS)
 VALENCE = LabelSet(("valence",), task=regression(-3, 3))
@@ -71,7 +72,7 @@ def test_classes_that_exclude_each_other_are_trained_for_their_average_recall(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(clips.choose_clips, "__defaults__", (1,))  # pictures take their time
     prepared(tmp_path, media, MOODS, "none")
-    words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", *SHORT]
+    words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", "--no-boards", *SHORT]
     assert options.run(train.main, words) == 0
     said = capsys.readouterr().out
     assert "best at step 2, val_uar" in said and "val_macro_f1" in said
@@ -114,6 +115,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
         assert report["mae"] == pytest.approx(of_values.mean_absolute_error(truth, values))
         expected = of_values.negative_or_positive(truth, values)
         assert report["f1_negative_or_positive"] == pytest.approx(expected.f1)
+    assert "clips/9" in read(out / "tensorboard" / "audio").Tags()["tensors"]
     # One quantity, so every clip has it: a pass of balanced batches is each clip once.
     corpus = Corpus.opened("shards")
     batches = corpus.batches_from(TRAIN, ["ids"], Recipe(batch_size=3))(0).take(6)
