@@ -37,21 +37,24 @@ from mmat.serving.export import export_saved_model
 
 CLIP_SECONDS = 2.0  # of the windows that longer files are cut into; the longest recording is 1.6 s
 # Segments as long as they are, the sound alone; 1284 segments of training are 80 steps (ours).
-MOSI_RECIPE = ["--systems", "audio", "--mel", "speech", "--pooling", "mean"]
+MOSI_RECIPE = ["--systems", "audio", "--pooling", "mean"]
 MOSI_RECIPE += ["--batch-size", "16", "--steps", "80", "--checkpoints", "30"]
+SYSTEMS = speech_systems.Chance, speech_systems.Ridge, speech_systems.crnn, speech_systems.head
 DATA = "acted speech in three emotions: Mięsikowska and Świsulski 2020, doi 10.34808/h46c-hb44"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", help="all results (default runs/sentiment, or runs/mosi)")
-    parser.add_argument("--seeds", type=at_least(1), default=1, help="trainings of each network")
+    parser.add_argument("--seeds", type=at_least(1), help="trainings of each network (default 1)")
     parser.add_argument("--again", action="store_true", help="train anew")
     parser.add_argument("--csd", metavar="FILE", help="CMU-MOSI's label file")
     parser.add_argument("--media", metavar="DIR", help="CMU-MOSI's raw videos")
     arguments, others = parser.parse_known_args(argv)
     if bool(arguments.csd) != bool(arguments.media):
         raise InputError("--csd and --media: CMU-MOSI needs both, its label file and its videos")
+    if arguments.csd and arguments.seeds:
+        raise InputError("--seeds: is about the emotions; CMU-MOSI is trained once, by --seed")
     if arguments.csd:
         return train_on_mosi(arguments, others)
     if others:
@@ -66,12 +69,14 @@ def train_on_mosi(arguments, others: list[str]) -> None:
         arguments.csd, arguments.media, out, clip_seconds=None, overwrite=arguments.again
     )
     again = ["--again"] if arguments.again else []
-    train.main(["--data", str(shards), "--out", out, *MOSI_RECIPE, *again, *others])
+    without_crnn = any(x.startswith(("--net", "--audio-encoder")) for x in others)
+    mel = [] if without_crnn else ["--mel", "speech"]
+    train.main(["--data", str(shards), "--out", out, *MOSI_RECIPE, *mel, *again, *others])
 
 
 def compare_on_emotions(arguments) -> None:
     """Train each system once for each speaker who is left out, and tell how they compare."""
-    began, out = time.perf_counter(), pathlib.Path(arguments.out or "runs/sentiment")
+    out, n_seeds = pathlib.Path(arguments.out or "runs/sentiment"), arguments.seeds or 1
     kept = out / "folds"
     if arguments.again:
         shutil.rmtree(kept, ignore_errors=True)
@@ -79,25 +84,19 @@ def compare_on_emotions(arguments) -> None:
     speech = fetched_speech()
     seconds = speech.n_samples.sum() / 16000
     print(f"{len(speech.ids)} recordings, {seconds:.0f} s, {len(set(speech.speakers))} speakers")
-    systems = [
-        speech_systems.Chance(speech),
-        speech_systems.Ridge(speech),
-        speech_systems.crnn(speech),
-        speech_systems.head(speech),
-    ]
     answers, told = {}, {}
-    for system in systems:
+    for make in SYSTEMS:
+        system = make(speech)
         print(f"== {system.name}", flush=True)
-        seeds = range(arguments.seeds if system.is_random else 1)
+        seeds = range(n_seeds if system.is_random else 1)
         runs = [left_out(speech, system, seed, kept) for seed in seeds]
         answers[system.name] = [scores for scores, _ in runs]
         told[system.name] = {"weights": system.n_weights, "folds": [info for _, info in runs]}
     report = speech_report.report_of(speech, answers, reference=speech_systems.Ridge.name)
     for name, own in told.items():
         report["systems"][name] |= own
-    tag_who_was_left_out(speech, systems[2], out)
-    settings = {"mmat": __version__, "seeds": arguments.seeds, "data": DATA}
-    report |= {"settings": settings, "seconds": round(time.perf_counter() - began)}
+    tag_who_was_left_out(speech, speech_systems.CRNN, out)
+    report["settings"] = {"mmat": __version__, "seeds": n_seeds, "data": DATA}
     speech_report.write(out, report)
     print(f"\n{speech_report.as_table(report)}")
     print("\n".join(speech_report.gain_lines(report)))
@@ -109,7 +108,7 @@ def left_out(speech: Speech, system, seed: int, kept: pathlib.Path) -> tuple[np.
     """Return scores of all clips, each from the fold without its speaker; what was done is kept."""
     scores, told = np.zeros(speech.truth.shape, np.float32), {}
     for speaker, train_on, test in speech.folds():
-        path = kept_fold(kept, system, speaker, seed)
+        path = kept_fold(kept, system.name, speaker, seed)
         if not path.exists():
             began = time.perf_counter()
             answer = system.answer(train_on, seed)
@@ -119,26 +118,27 @@ def left_out(speech: Speech, system, seed: int, kept: pathlib.Path) -> tuple[np.
                     keras.saving.save_model(answer.branch, part)
             with atomic_path(path) as part, part.open("wb") as file:
                 own = {"scores": answer.scores[test], "ids": np.array(speech.ids)[test]}
-                np.savez(file, **own, **info)
+                np.savez(file, **own, about=system.about, **info)
         with np.load(path, allow_pickle=False) as fold:
-            if fold["ids"].tolist() != [speech.ids[clip] for clip in test]:
-                raise InputError(f"{path}: of other recordings; --again trains anew")
+            same_clips = fold["ids"].tolist() == [speech.ids[clip] for clip in test]
+            if not same_clips or fold["about"] != system.about:
+                raise InputError(f"{path}: of other recordings or settings; --again trains anew")
             scores[test] = fold["scores"]
-            others = [name for name in fold.files if name not in ("scores", "ids")]
-            told[speaker] = {name: float(fold[name]) for name in others}
+            others = set(fold.files) - {"scores", "ids", "about"}
+            told[speaker] = {name: float(fold[name]) for name in sorted(others)}
         print(f"{speaker} left out: {told[speaker]['seconds']:.0f} s", flush=True)
     return scores, told
 
 
-def kept_fold(kept: pathlib.Path, system, speaker: str, seed: int) -> pathlib.Path:
-    return kept / f"{system.name.replace(' ', '-')}-{speaker}-seed{seed}.npz"
+def kept_fold(kept: pathlib.Path, name: str, speaker: str, seed: int) -> pathlib.Path:
+    return kept / f"{name.replace(' ', '-')}-{speaker}-seed{seed}.npz"
 
 
-def tag_who_was_left_out(speech: Speech, system, out: pathlib.Path) -> None:
+def tag_who_was_left_out(speech: Speech, name: str, out: pathlib.Path) -> None:
     """Export the network of the first fold, and tag a recording of the speaker it never heard."""
     speaker, _, test = next(speech.folds())
-    print(f"== the {system.name} without {speaker}, exported", flush=True)
-    path = kept_fold(out / "folds", system, speaker, seed=0).with_suffix(".keras")
+    print(f"== the {name} without {speaker}, exported", flush=True)
+    path = kept_fold(out / "folds", name, speaker, seed=0).with_suffix(".keras")
     branch = keras.saving.load_model(path)
     thresholds = np.zeros(len(speech.labels), np.float32)
     bundle = Bundle(branch, speech.labels, thresholds, clip_seconds=CLIP_SECONDS,

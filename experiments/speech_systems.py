@@ -23,6 +23,7 @@ from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
 from mmat.training import back_end, warm_cosine
 
+CRNN = "CRNN from scratch"
 PENALTIES = tuple(10.0**n for n in range(7))
 # Half the authors' filters, and pooled sooner: 450 short recordings ask for no more (ours).
 BLOCKS = ((16, (5, 2)), (32, (2, 4)), (64, (1, 2)))
@@ -39,7 +40,7 @@ class Answer(NamedTuple):
 class Chance:
     """The class that most clips of training have, or the first of several."""
 
-    name, n_weights, is_random = "most frequent class", 0, False
+    name, about, n_weights, is_random = "most frequent class", "", 0, False
 
     def __init__(self, speech: Speech):
         self.speech = speech
@@ -57,7 +58,7 @@ class Ridge:
     Its penalty is chosen anew for each fold, by leaving out the speakers of training in turn.
     """
 
-    name, is_random = "ridge on YAMNet", False
+    name, about, is_random = "ridge on YAMNet", f"penalties {PENALTIES}", False
 
     def __init__(self, speech: Speech):
         self.speech = speech
@@ -122,6 +123,7 @@ class Network:
         self.name, self.speech, self.build, self.recipe = name, speech, build, recipe
         branch = build(0, 0.0)
         self.n_weights = sum(int(np.prod(w.shape)) for w in branch.trainable_weights)
+        self.about = f"{recipe}, {self.n_weights} weights"
         self.features = Features(speech, branch, hop_samples)
 
     def answer(self, train: np.ndarray, seed: int) -> Answer:
@@ -166,7 +168,7 @@ def crnn(speech: Speech) -> Network:
         augmentation = RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed)
         return _branch(speech, augmentation, dropout, mel=SPEECH_MEL, blocks=BLOCKS)
 
-    return Network("CRNN from scratch", speech, build, SPEECH_MEL.hop_samples, CRNN_RECIPE)
+    return Network(CRNN, speech, build, SPEECH_MEL.hop_samples, CRNN_RECIPE)
 
 
 def head(speech: Speech) -> Network:

@@ -20,6 +20,7 @@ from mmat.models.pretrained.audio_registry import yamnet
 from mmat.serving.load import load
 from tests.data.made_mosi import VIDEOS, make_videos, write_csd
 
+EMOTIONS = {"a": "anger", "s": "fear", "n": "neutral"}
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -39,11 +40,15 @@ def all_speech(speech_emotion) -> speech.Speech:
 @pytest.fixture(scope="module")
 def few(all_speech) -> speech.Speech:
     """Every eighth recording, shortened to half a second."""
-    every = slice(None, None, 8)
-    own = {x: getattr(all_speech, x)[every] for x in ("ids", "truth", "speakers")}
-    n_samples = np.minimum(all_speech.n_samples[every], 8000)
-    waveform = all_speech.waveform[every, :8000]
-    return dataclasses.replace(all_speech, waveform=waveform, n_samples=n_samples, **own)
+    few = part_of(all_speech, np.arange(0, 450, 8))
+    n_samples = np.minimum(few.n_samples, 8000)
+    return dataclasses.replace(few, waveform=few.waveform[:, :8000], n_samples=n_samples)
+
+
+def part_of(whole: speech.Speech, clips: np.ndarray) -> speech.Speech:
+    arrays = ("waveform", "n_samples", "truth", "speakers")
+    own = {name: getattr(whole, name)[clips] for name in arrays}
+    return dataclasses.replace(whole, ids=[whole.ids[clip] for clip in clips], **own)
 
 
 def test_the_recordings_are_those_that_are_told_of(all_speech):
@@ -68,7 +73,7 @@ def test_a_fold_leaves_one_speaker_out_and_all_are_left_out_once(all_speech):
 class Spy:
     """A system that says what it was given, and decides rightly for the clips of training."""
 
-    name, n_weights, is_random = "spy", 0, False
+    name, about, n_weights, is_random = "spy", "as it is", 0, False
 
     def __init__(self, of: speech.Speech):
         self.speech, self.trainings = of, []
@@ -91,8 +96,42 @@ def test_scores_come_from_the_fold_without_the_speaker_and_are_kept(few, tmp_pat
     assert len(spy.trainings) == 5 and told_again == told
     np.testing.assert_array_equal(again, scores)
     others = dataclasses.replace(few, ids=[f"other {i}" for i in few.ids])
-    with pytest.raises(sentiment.InputError, match="of other recordings; --again"):
+    with pytest.raises(sentiment.InputError, match="of other recordings or settings; --again"):
         sentiment.left_out(others, spy, 3, tmp_path)
+    spy.about = "with another recipe"
+    with pytest.raises(sentiment.InputError, match="of other recordings or settings; --again"):
+        sentiment.left_out(few, spy, 3, tmp_path)
+
+
+def test_from_recordings_to_the_table_an_export_and_a_tagged_recording(
+    few, tmp_path, monkeypatch, capfd
+):
+    """The command itself, on few recordings and for one epoch; then again, from what it kept."""
+    short = dataclasses.replace(speech_systems.CRNN_RECIPE, epochs=1, batch_size=4)
+    monkeypatch.setattr(speech_systems, "CRNN_RECIPE", short)
+    monkeypatch.setattr(sentiment, "SYSTEMS", sentiment.SYSTEMS[:3])
+    three = part_of(few, np.flatnonzero(np.isin(few.speakers, ["m1", "m2", "m3"]))[::2])
+    monkeypatch.setattr(sentiment, "fetched_speech", lambda: three)
+    out = tmp_path / "out"
+    assert options.run(sentiment.main, ["--out", str(out)]) == 0
+    said = capfd.readouterr().out
+    names = ["most frequent class", "ridge on YAMNet", "CRNN from scratch"]
+    report = json.loads((out / "report.json").read_text())
+    assert list(report["systems"]) == names
+    assert list(report["over_reference"]) == [names[0], names[2]]
+    assert all(name in said for name in names) and "left out in turn, %" in said
+    first = three.ids.index(next(clip for clip in three.ids if clip.startswith("m1")))
+    assert f"acted as: {EMOTIONS[three.ids[first].split('.')[1][0]]}" in said
+    for picture in ("systems.png", "tagged.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    tagger = load(out / "export")
+    tagging = tagger.tag(three.waveform[first, : three.n_samples[first], 0])
+    assert tagging.labels == three.labels.names and tagging.fired.sum() == 1
+    kept = np.load(out / "folds" / "CRNN-from-scratch-m1-seed0.npz")
+    np.testing.assert_allclose(tagging.clip_scores, kept["scores"][0], atol=1e-4)
+    assert options.run(sentiment.main, ["--out", str(out)]) == 0
+    again = json.loads((out / "report.json").read_text())
+    assert again == report
 
 
 def test_the_ridge_chooses_its_penalty_without_the_speaker_who_is_left_out(few):
@@ -176,6 +215,7 @@ def test_cmu_mosi_from_the_label_file_to_an_export_that_tells_a_value(tmp_path, 
         (["--csd", "a.csd"], "CMU-MOSI needs both"),
         (["--media", "videos"], "CMU-MOSI needs both"),
         (["--steps", "3"], "--steps: unknown without --csd"),
+        (["--csd", "a.csd", "--media", "v", "--seeds", "2"], "--seeds: is about the emotions"),
         (["--seeds", "0"], "no whole number from 1 up"),
         (["--csd", "no.csd", "--media", "no"], "no.csd"),
     ],
