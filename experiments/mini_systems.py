@@ -12,12 +12,11 @@ from mmat.models.pooling import linear_softmax
 from mmat.models.video import video_branch
 from mmat.training import (
     FixedClips,
-    back_end,
     boards,
     front_end,
     late_head,
+    learning_back_end,
     predict,
-    warm_cosine,
 )
 
 AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
@@ -41,12 +40,7 @@ def train_audio(
     }
     truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
     batches = MixedMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
-    rate = warm_cosine(AUDIO_RATE, epochs * len(batches), 3 * len(batches))
-    trained = back_end(audio)
-    trained.compile(
-        keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
-        loss={"clip": "binary_crossentropy"},
-    )
+    trained = learning_back_end(audio, AUDIO_RATE, epochs * len(batches), 3 * len(batches))
     callbacks = []
     if logs is not None:
         configuration = {"epochs": epochs, "batch_size": AUDIO_BATCH, "rate": AUDIO_RATE}

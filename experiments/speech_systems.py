@@ -21,7 +21,7 @@ from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
-from mmat.training import back_end, warm_cosine
+from mmat.training import learning_back_end
 
 CRNN = "CRNN from scratch"
 PENALTIES = tuple(10.0**n for n in range(7))
@@ -132,12 +132,8 @@ class Network:
         recipe, branch = self.recipe, self.build(seed, self.recipe.dropout)
         self.features.adapt(branch, train)
         steps = len(train) // recipe.batch_size
-        rate = warm_cosine(recipe.rate, recipe.epochs * steps, 2 * steps)
-        network = back_end(branch)
-        network.compile(
-            keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
-            loss={"clip": self.speech.labels.task.loss},
-        )
+        task = self.speech.labels.task
+        network = learning_back_end(branch, recipe.rate, recipe.epochs * steps, 2 * steps, task)
         batches = self._batches(train, np.random.default_rng(seed))
         network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
         scores = self.features.scores(branch, np.arange(len(self.speech.ids)))

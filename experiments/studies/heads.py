@@ -14,7 +14,7 @@ from mmat.models.audio import audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.pooling import linear_softmax
 from mmat.models.pretrained.audio_registry import AudioEncoder
-from mmat.training import back_end, warm_cosine
+from mmat.training import back_end, learning_back_end
 
 BATCH = 32
 
@@ -59,12 +59,7 @@ class HeadTrainer:
             frames[i : i + BATCH] for i in range(0, len(frames), BATCH)
         )
         batches = MixedEmbeddings(frames, truth, BATCH, seed=seed)
-        rate = warm_cosine(recipe.rate, recipe.epochs * len(batches), len(batches))
-        head = back_end(audio)
-        head.compile(
-            keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0),
-            loss={"clip": "binary_crossentropy"},
-        )
+        head = learning_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
         head.fit(batches, epochs=recipe.epochs, verbose=2)
         if dtype == "float32":
             return audio

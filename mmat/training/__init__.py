@@ -8,6 +8,7 @@ from mmat.training.parts import (
     exchanged,
     front_end,
     late_head,
+    learning_back_end,
     predict,
     warm_cosine,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "is_chief",
     "label_space",
     "late_head",
+    "learning_back_end",
     "load_best",
     "make_strategy",
     "predict",

@@ -33,6 +33,23 @@ def back_end(audio: keras.Model) -> keras.Model:
     return keras.Model(inputs, audio.output, name="back_end")
 
 
+def learning_back_end(
+    audio: keras.Model,
+    learning_rate: float,
+    steps: int,
+    warm_steps: int,
+    task: Task = MULTI_LABEL,
+) -> keras.Model:
+    """The back end of an audio branch, compiled to learn from a few hundred clips by `fit`.
+
+    AdamW whose rate follows `warm_cosine`, and the task's loss. Ours, tuned on the mini corpus.
+    """
+    network, rate = back_end(audio), warm_cosine(learning_rate, steps, warm_steps)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0)
+    network.compile(optimizer, loss={"clip": task.loss})
+    return network
+
+
 def late_head(fused: keras.Model) -> keras.Model:
     """The part of a late fusion that learns: clip scores of both branches in, fused scores out."""
     return keras.Model(
