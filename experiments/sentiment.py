@@ -32,6 +32,7 @@ from mmat import __version__
 from mmat.cli.common import Parser, at_least
 from mmat.errors import InputError, atomic_path
 from mmat.fetch.speech_emotion import read_speech_emotion, speech_emotion_folder
+from mmat.fetch.weights import fetch_models
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.serving.export import export_saved_model
 
@@ -81,6 +82,7 @@ def compare_on_emotions(arguments) -> None:
     if arguments.again:
         shutil.rmtree(kept, ignore_errors=True)
     print("== recordings", flush=True)
+    fetch_models()  # YAMNet
     speech = fetched_speech()
     seconds = speech.n_samples.sum() / 16000
     print(f"{len(speech.ids)} recordings, {seconds:.0f} s, {len(set(speech.speakers))} speakers")
