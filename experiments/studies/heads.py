@@ -10,10 +10,12 @@ import keras
 import numpy as np
 
 from experiments.studies.embeddings import MixedEmbeddings
+from mmat.metrics.by_task import where_judged
 from mmat.models.audio import audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.pooling import linear_softmax
 from mmat.models.pretrained.audio_registry import AudioEncoder
+from mmat.tasks import MULTI_LABEL
 from mmat.training import back_end, learning_back_end
 
 BATCH = 32
@@ -70,5 +72,5 @@ class HeadTrainer:
     def scores(self, audio: keras.Model, split: str) -> dict[str, np.ndarray]:
         """What the branch says of a split, as `predict` gives it from the waveforms."""
         scores = back_end(audio).predict(self.frames[split], batch_size=50, verbose=0)
-        scores["clip"] = scores["clip"] * self.data[split]["has_audio"][:, None]
-        return scores
+        heard = self.data[split]["has_audio"]
+        return {name: where_judged(MULTI_LABEL, said, heard) for name, said in scores.items()}

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.errors import InputError
-from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch
-from mmat.models.bundle import Bundle
 from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, OwnSteps, ZeroBeyond, zero_beyond
 from mmat.models.video import HoldFrames
-from mmat.serving.export import export_saved_model
 from tests.models.layer_checks import check_layer
 
 RNG = np.random.default_rng(0)
@@ -69,10 +64,3 @@ def test_mean_and_maximum_are_those_of_own_steps():
     np.testing.assert_allclose(both[1], np.r_[X[1, :2].mean(axis=0), X[1, :2].max(axis=0)])
     np.testing.assert_allclose(both[2], np.r_[X[2].mean(axis=0), X[2].max(axis=0)], rtol=1e-6)
     assert not both[0].any()
-
-
-def test_a_ragged_model_is_not_exported_and_the_way_out_is_named(tmp_path):
-    bundle = Bundle(audio_branch(2, ragged=True), LabelSet.of(["Dog", "Cat"]), np.zeros(2))
-    with pytest.raises(InputError, match="ragged=False and give it these weights by set_weights"):
-        export_saved_model(bundle, tmp_path / "export")
-    assert not (tmp_path / "export").exists()
