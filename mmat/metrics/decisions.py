@@ -49,8 +49,8 @@ def together(task: Task, scores, weights) -> np.ndarray:
 
     >>> from mmat.tasks import MULTI_CLASS
     >>> scores = [[0.25, 0.75], [0.5, 0.5]]
-    >>> together(MULTI_CLASS, scores, [3, 1]).tolist(), together(MULTI_LABEL, scores, [3, 1])[0]
-    ([0.3125, 0.6875], 0.5)
+    >>> [together(task, scores, [3, 1]).tolist() for task in (MULTI_CLASS, MULTI_LABEL)]
+    [[0.3125, 0.6875], [0.5, 0.75]]
     """
     scores = np.asarray(scores, np.float32)
     if task == MULTI_LABEL:
