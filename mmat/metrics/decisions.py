@@ -14,7 +14,7 @@ Conventions
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.metrics.events import Event, frames_to_events
+from mmat.metrics.events import Event, frames_around, frames_to_events
 from mmat.metrics.thresholds import fire
 from mmat.tasks import MULTI_LABEL, Task
 
@@ -121,9 +121,4 @@ def _stretches(steps: np.ndarray) -> list[tuple[int, int]]:
 
 def _medians(scores: np.ndarray, width: int) -> np.ndarray:
     """Return `(time, classes)` in which each frame is the median of `width` frames around it."""
-    if width < 1 or width % 2 == 0:
-        raise InputError(f"median_filter_frames: {width} is no odd number of frames")
-    if width == 1 or not scores.size:
-        return scores
-    padded = np.pad(scores, ((width // 2, width // 2), (0, 0)), mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width, axis=0), axis=-1)
+    return np.median(frames_around(scores, width), axis=-1)

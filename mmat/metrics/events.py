@@ -187,13 +187,23 @@ def _runs_that_reach(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 def _median_filter(active: np.ndarray, width: int) -> np.ndarray:
     """Return `(time, classes)` in which each frame is what most of `width` frames around it are."""
+    return frames_around(active, width).sum(axis=-1) > width // 2
+
+
+def frames_around(frames: np.ndarray, width: int) -> np.ndarray:
+    """Return `(time, classes, width)`, the frames around each of `(time, classes)`.
+
+    Beyond the ends the first and the last are repeated. Raises InputError for an even width.
+
+    >>> frames_around(np.array([[1], [2]]), 3).tolist()
+    [[[1, 1, 2]], [[1, 2, 2]]]
+    """
     if width < 1 or width % 2 == 0:
         raise InputError(f"median_filter_frames: {width} is no odd number of frames")
-    if width == 1 or not active.size:
-        return active
-    padded = np.pad(active, ((width // 2, width // 2), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
-    return windows.sum(axis=-1) > width // 2
+    if not frames.size:
+        return np.zeros((*frames.shape, width), frames.dtype)
+    padded = np.pad(frames, ((width // 2, width // 2), (0, 0)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
 
 
 def _as_dicts(events, what: str, n_classes: int) -> list[dict]:

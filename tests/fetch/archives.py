@@ -18,13 +18,7 @@ COMPRESSORS = {
 
 
 def make_deb(files: dict[str, bytes], compression: str = ".xz") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(f"./{path}")
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    data = COMPRESSORS[compression](buffer.getvalue())
+    data = COMPRESSORS[compression](_tar(files, "./", mode="w"))
     parts = {"debian-binary": b"2.0\n", "control.tar": b"odd", f"data.tar{compression}": data}
     ar = b"!<arch>\n"
     for name, content in parts.items():
@@ -34,10 +28,14 @@ def make_deb(files: dict[str, bytes], compression: str = ".xz") -> bytes:
 
 
 def make_source_archive(files: dict[str, bytes], project: str, version: str = "1.0") -> bytes:
+    return _tar(files, f"{project}-{version}/", mode="w:gz")
+
+
+def _tar(files: dict[str, bytes], before: str, mode: str) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode=mode) as tar:
         for path, content in files.items():
-            entry = tarfile.TarInfo(f"{project}-{version}/{path}")
+            entry = tarfile.TarInfo(before + path)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
