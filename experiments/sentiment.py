@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import options
 import speech_report
@@ -117,7 +116,7 @@ def left_out(speech: Speech, system, seed: int, kept: pathlib.Path) -> tuple[np.
             info = answer.told | {"seconds": time.perf_counter() - began}
             if answer.branch is not None:
                 with atomic_path(path.with_suffix(".keras")) as part:
-                    keras.saving.save_model(answer.branch, part)
+                    answer.branch.save(part)
             with atomic_path(path) as part, part.open("wb") as file:
                 own = {"scores": answer.scores[test], "ids": np.array(speech.ids)[test]}
                 np.savez(file, **own, about=system.about, **info)
@@ -141,7 +140,7 @@ def tag_who_was_left_out(speech: Speech, name: str, out: pathlib.Path) -> None:
     speaker, _, test = next(speech.folds())
     print(f"== the {name} without {speaker}, exported", flush=True)
     path = kept_fold(out / "folds", name, speaker, seed=0).with_suffix(".keras")
-    branch = keras.saving.load_model(path)
+    branch = speech_systems.kept_branch(path)
     thresholds = np.zeros(len(speech.labels), np.float32)
     bundle = Bundle(branch, speech.labels, thresholds, clip_seconds=CLIP_SECONDS,
                     figures={"data": DATA})  # fmt: skip

@@ -4,6 +4,7 @@ Each is a function of the training clips, which answers for all clips. None is t
 """
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -155,6 +156,11 @@ class Network:
         frames = tf.TensorSpec((None, None, bands, 1)), tf.TensorSpec((None,), tf.int32)
         spec = frames, {"clip": tf.TensorSpec((None, classes))}
         return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
+
+
+def kept_branch(path: str | os.PathLike) -> keras.Model:
+    """Return a branch that was saved after its training."""
+    return keras.saving.load_model(path)
 
 
 def crnn(speech: Speech) -> Network:
