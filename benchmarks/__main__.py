@@ -74,12 +74,7 @@ def parsed() -> argparse.Namespace:
 def run(name: str, quick: bool, machine: dict, rates: Rates) -> dict:
     """Run a job, and return what it came to."""
     began, load_before = time.monotonic(), round(os.getloadavg()[0], 2)
-    found, notes = [], []
-
-    def note(text: str) -> None:
-        notes.append(text)
-        print(text, file=sys.stderr, flush=True)
-
+    found = []
     with work_place(quick, rates) as place:
         contests, readings = JOBS[name].contests(place), None
         while True:
@@ -89,7 +84,7 @@ def run(name: str, quick: bool, machine: dict, rates: Rates) -> dict:
                 break
             if quick:
                 contest = dataclasses.replace(contest, rounds=1, budget_seconds=0.0)
-            readings = measure(contest, note)
+            readings = measure(contest, place.note)
             found += rows(contest, readings)
             print(f"{name}: {contest.job} measured", file=sys.stderr, flush=True)
     return {
@@ -98,7 +93,7 @@ def run(name: str, quick: bool, machine: dict, rates: Rates) -> dict:
         "load_before": load_before,
         "seconds": round(time.monotonic() - began),
         "results": found,
-        "notes": notes,
+        "notes": place.notes,
     }
 
 

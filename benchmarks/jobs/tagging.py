@@ -9,6 +9,7 @@ AIMS = {1: {YAMNET: 2.0}, 16: {YAMNET: 5.0, CRNN: 2.5, TALNET: 8.0}}
 
 
 def contests(place: Place) -> Contests:
+    last, readings = 1, {}
     for size in AIMS:
         ours = place.worker("tensorflow")
         costs = ours.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=size)
@@ -36,7 +37,9 @@ def contests(place: Place) -> Contests:
             for peer in runs
             if peer not in precisions
         ]
-        yield Contest(f"tagging, batch {size}", runs, pairs, rounds=11)
+        job = f"tagging, batch {size}"
+        runs = place.affordable(job, runs, readings, size / last)
+        last, readings = size, (yield Contest(job, runs, pairs, rounds=11))
 
 
 def peers(place: Place, size: int) -> dict:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.contest import rows
+from benchmarks.contest import Reading, rows
 from benchmarks.jobs import JOBS
 from benchmarks.machine import Rates
 from benchmarks.measuring import measure
@@ -38,3 +38,11 @@ def test_pictures_by_their_keyframes_have_an_aim(place):
 def test_jobs_are_told_of(place):
     for job in JOBS.values():
         assert job.__doc__ and callable(job.contests)
+
+
+def test_what_would_take_too_long_is_left_out_and_noted(place):
+    runs = dict.fromkeys(("fast", "slow", "failed", "new"))
+    readings = {"fast": [Reading(1.0)], "slow": [Reading(10.0)], "failed": []}
+    assert set(place.affordable("job", runs, readings, growth=16)) == {"fast", "new"}
+    (note,) = place.notes
+    assert note == "job, slow: left out: it would take about 160 s"
