@@ -30,6 +30,7 @@ class Place:
 
     def note(self, text: str) -> None:
         """Tell of what was left out; it stands in the results too."""
+        text = text.replace(f"{self.folder}/", "")
         self.notes.append(text)
         print(text, file=sys.stderr, flush=True)
 

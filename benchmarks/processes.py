@@ -92,8 +92,9 @@ class Worker:
 def command(words: Sequence) -> Run:
     """Return a run of a command: its seconds, and the most memory that it and its children held.
 
-    >>> reading = command([sys.executable, "-c", "bytes(50_000_000)"])()
-    >>> 0 < reading.seconds and reading.megabytes > 5
+    >>> code = "import time; held = b'.' * 50_000_000; time.sleep(0.3)"
+    >>> reading = command([sys.executable, "-c", code])()
+    >>> reading.seconds > 0.3 and reading.megabytes > 50
     True
     """
 

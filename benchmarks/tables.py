@@ -50,7 +50,16 @@ def filled(page: str, results: dict) -> str:
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Return rows as a table in Markdown: how long or how much, how many times better."""
+    """Return rows as a table in Markdown: how long or how much, how many times better.
+
+    Where several ways of ours meet several peers there is a column for each peer.
+    """
+    if not rows:
+        return NOT_MEASURED
+    ways = collections.Counter((row["job"], row["ours"]) for row in rows)
+    ways_of_job = collections.Counter(job for job, _ in ways)
+    if max(ways.values()) > 1 and max(ways_of_job.values()) > 1:
+        return _crossed(rows)
     head = ["job", "ours", "", "against", "", "times better", "aim", "of the floor"]
     lines = [
         [
@@ -65,7 +74,22 @@ def table(rows: Sequence[dict]) -> str:
         ]
         for row in rows
     ]
-    return markdown(lines, head) if lines else NOT_MEASURED
+    return markdown(lines, head)
+
+
+def _crossed(rows: Sequence[dict]) -> str:
+    peers = list(dict.fromkeys(row["peer"] for row in rows))
+    lines = []
+    for job in dict.fromkeys(row["job"] for row in rows):
+        own = [row for row in rows if row["job"] == job]
+        met = {row["peer"]: amount(row, "peer") for row in own}
+        lines.append([job, "", "", *(met.get(peer, "") for peer in peers)])
+        for way in dict.fromkeys(row["ours"] for row in own):
+            pairs = {row["peer"]: row for row in own if row["ours"] == way}
+            first = next(iter(pairs.values()))
+            cells = [f"× {pairs[peer]['ratio']:.3g}" if peer in pairs else "" for peer in peers]
+            lines.append([way, amount(first, "ours"), share(first), *cells])
+    return markdown(lines, ["job, and ours", "", "of the floor", *peers])
 
 
 def aims_table(rows: Sequence[dict]) -> str:

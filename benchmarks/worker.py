@@ -27,7 +27,7 @@ def main() -> None:
             answer = obey(order, held, lasted)
         except Exception as error:  # a contender may fail in any way; the others go on
             reason = (str(error).strip().splitlines() or [""])[0]
-            answer = {"error": f"{type(error).__name__}: {reason}"[:300]}
+            answer = {"error": f"{type(error).__name__}: {reason}".removesuffix(": ")[:300]}
         print(json.dumps(answer), file=answers, flush=True)
 
 

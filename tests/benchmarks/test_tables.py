@@ -52,6 +52,16 @@ def test_the_share_of_the_floor_is_in_the_table():
     assert "25 %" in table([row("fast", 2.5)])
 
 
+def test_several_ways_and_several_peers_are_crossed():
+    rows = [row(ours, 2.5) for ours in ("fast", "faster")]
+    rows += [each | {"peer": "PyTorch", "ratio": 7.0} for each in rows]
+    head, _, job, *ways = table(rows).splitlines()
+    assert head.index("YAMNet") < head.index("PyTorch")
+    assert job.count("1 s") == 2
+    assert [line.split("|")[1].strip() for line in ways] == ["fast", "faster"]
+    assert all("× 2.5" in line and "× 7" in line and "400 ms" in line for line in ways)
+
+
 def test_a_page_is_filled_where_it_has_room():
     page = (
         "a\n<!-- results: tagging -->\nold\n<!-- end -->\nb\n<!-- results: none -->\n<!-- end -->"
