@@ -6,6 +6,7 @@ In the page a line `<!-- results: PREFIX -->` begins a place, and `<!-- end -->`
 filled with the rows whose job begins so; `aims` and `machine` are made of all of them.
 """
 
+import collections
 import re
 import sys
 from collections.abc import Sequence
