@@ -12,7 +12,7 @@ from benchmarks.machine import Rates
 from benchmarks.processes import Worker
 
 # A processor that only imitates bfloat16 takes minutes for a step of 100 clips.
-MOST_SECONDS = 90.0
+MOST_SECONDS = 60.0
 
 # A job yields its contests one by one, and is sent the readings of each.
 Contests = Generator[Contest, Readings, None]
@@ -27,6 +27,7 @@ class Place:
     rates: Rates
     workers: dict[str, Worker] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    pace: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def note(self, text: str) -> None:
         """Tell of what was left out; it stands in the results too."""
@@ -34,22 +35,25 @@ class Place:
         self.notes.append(text)
         print(text, file=sys.stderr, flush=True)
 
-    def affordable(self, job: str, runs: Mapping[str, Run], readings: Readings, growth: float):
-        """Return the runs of a larger job that will not take too long, by readings of a smaller.
+    def affordable(self, job: str, runs: Mapping[str, Run], work: float) -> dict[str, Run]:
+        """Return the runs that will not take too long, by what was learnt of smaller ones.
 
-        growth: how many times larger it is. What is left out is noted.
+        work: how much there is to do, in the unit of `learn`. What is left out is noted.
         """
         left = {}
         for name, run in runs.items():
-            if name not in readings:
+            expected = work * self.pace.get(name, 0.0)
+            if expected > MOST_SECONDS:
+                self.note(f"{job}, {name}: left out: it would take about {expected:.0f} s")
+            else:
                 left[name] = run
-            elif readings[name]:  # else it failed before, which stands in the notes already
-                expected = growth * min(reading.seconds for reading in readings[name])
-                if expected > MOST_SECONDS:
-                    self.note(f"{job}, {name}: left out: it would take about {expected:.0f} s")
-                else:
-                    left[name] = run
         return left
+
+    def learn(self, readings: Readings, work: float) -> None:
+        """Keep how long each contender took for so much work."""
+        for name, own in readings.items():
+            if own:
+                self.pace[name] = min(reading.seconds for reading in own) / work
 
     def worker(self, name: str) -> Worker:
         """Return the worker process of that name, started when it is first asked for."""

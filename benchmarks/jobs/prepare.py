@@ -50,7 +50,7 @@ def contests(place: Place) -> Contests:
     for ours in (POOL, BEAM):
         job = f"prepare, memory from {small:,} to {large:,} clips"
         pairs.append(Pair(title(ours, large), title(ours, small), FLAT, MEGABYTES, job=job))
-    yield Contest("prepare", runs, pairs, rounds=3, budget_seconds=40.0, warm=False)
+    yield Contest("prepare", runs, pairs, rounds=3, budget_seconds=20.0, warm=False)
 
 
 def title(way: str, n: int) -> str:

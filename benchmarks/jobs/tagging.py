@@ -9,7 +9,6 @@ AIMS = {1: {YAMNET: 2.0}, 16: {YAMNET: 5.0, CRNN: 2.5, TALNET: 8.0}}
 
 
 def contests(place: Place) -> Contests:
-    last, readings = 1, {}
     for size in AIMS:
         ours = place.worker("tensorflow")
         costs = ours.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=size)
@@ -38,8 +37,8 @@ def contests(place: Place) -> Contests:
             if peer not in precisions
         ]
         job = f"tagging, batch {size}"
-        runs = place.affordable(job, runs, readings, size / last)
-        last, readings = size, (yield Contest(job, runs, pairs, rounds=11))
+        runs = place.affordable(job, runs, size)
+        place.learn((yield Contest(job, runs, pairs, rounds=11)), size)
 
 
 def peers(place: Place, size: int) -> dict:

@@ -19,7 +19,6 @@ AIMS = {"float32": 3.0, "bfloat16": 1.0}
 
 def contests(place: Place) -> Contests:
     for net, title in NETS.items():
-        last, readings = 1, {}
         for size in QUICK_BATCHES if place.quick else BATCHES:
             runs = {}
             for side, (worker, function) in SIDES.items():
@@ -27,22 +26,28 @@ def contests(place: Place) -> Contests:
                     arguments = {"net": net, "batch_size": size, "dtype": dtype}
                     run = place.worker(worker).run(function, **arguments)
                     runs[f"{side}, {dtype}"] = run
-            job = f"a training step, {title}, batch {size}"
-            runs = place.affordable(job, runs, readings, size / last)
-            contest = Contest(job, runs, pairs(place, net, size), rounds=7, budget_seconds=25.0)
-            last, readings = size, (yield contest)
+            costs = place.worker("tensorflow").ask(
+                "benchmarks.ours.networks:costs", net=net, batch_size=size
+            )
+            multiply_adds, job = costs["training"], f"a training step, {title}, batch {size}"
+            readings = yield Contest(
+                job,
+                place.affordable(job, runs, multiply_adds),
+                pairs(place, net, multiply_adds),
+                rounds=7,
+                budget_seconds=15.0,
+            )
+            place.learn(readings, multiply_adds)
         place.close_workers()  # a step of the larger net takes gigabytes
 
 
-def pairs(place: Place, net: str, size: int) -> list[Pair]:
-    worker = place.worker("tensorflow")
-    costs = worker.ask("benchmarks.ours.networks:costs", net=net, batch_size=size)
+def pairs(place: Place, net: str, multiply_adds: float) -> list[Pair]:
     return [
         Pair(
             f"mmat, {dtype}",
             f"PyTorch, {peer_dtype}",
             aim=AIMS[peer_dtype] if net == "crnn" else None,
-            floor_seconds=place.rates.floor_seconds(costs["training"], dtype=dtype),
+            floor_seconds=place.rates.floor_seconds(multiply_adds, dtype=dtype),
         )
         for dtype in DTYPES
         for peer_dtype in DTYPES

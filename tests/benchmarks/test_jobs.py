@@ -42,7 +42,6 @@ def test_jobs_are_told_of(place):
 
 def test_what_would_take_too_long_is_left_out_and_noted(place):
     runs = dict.fromkeys(("fast", "slow", "failed", "new"))
-    readings = {"fast": [Reading(1.0)], "slow": [Reading(10.0)], "failed": []}
-    assert set(place.affordable("job", runs, readings, growth=16)) == {"fast", "new"}
-    (note,) = place.notes
-    assert note == "job, slow: left out: it would take about 160 s"
+    place.learn({"fast": [Reading(1.0)], "slow": [Reading(12.0), Reading(10.0)], "failed": []}, 2)
+    assert set(place.affordable("job", runs, work=32)) == {"fast", "failed", "new"}
+    assert place.notes == ["job, slow: left out: it would take about 160 s"]
