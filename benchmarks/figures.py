@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from benchmarks.tables import best_of_ours
+from benchmarks.tables import best_of_ours, digits
 from mmat.plots.style import BLUE, GREY, INK, ORANGE, PLAIN, add_panel, frameless, new_figure, save
 
 BAR_INCHES, TEXT_INCHES, DRAWN_INCHES, MARGIN_INCHES = 0.26, 5.2, 4.6, 0.55
@@ -53,7 +53,7 @@ def _bars(texts: list[str], values: list[float], axis: str):
     axes.set_xlabel(axis, color=INK)
     for place, value in zip(places, values, strict=True):
         axes.annotate(
-            f"{value:.2g}",
+            digits(value),
             (value, place),
             (4, 0),
             textcoords="offset points",

@@ -69,7 +69,7 @@ def table(rows: Sequence[dict]) -> str:
             amount(row, "ours"),
             row["peer"],
             amount(row, "peer"),
-            f"{row['ratio']:.3g}",
+            digits(row["ratio"]),
             aim(row),
             share(row),
         ]
@@ -88,7 +88,7 @@ def _crossed(rows: Sequence[dict]) -> str:
         for way in dict.fromkeys(row["ours"] for row in own):
             pairs = {row["peer"]: row for row in own if row["ours"] == way}
             first = next(iter(pairs.values()))
-            cells = [f"× {pairs[peer]['ratio']:.3g}" if peer in pairs else "" for peer in peers]
+            cells = [f"× {digits(pairs[peer]['ratio'])}" if peer in pairs else "" for peer in peers]
             lines.append([way, amount(first, "ours"), share(first), *cells])
     return markdown(lines, ["job, and ours", "", "of the floor", *peers])
 
@@ -98,7 +98,7 @@ def aims_table(rows: Sequence[dict]) -> str:
     lines = []
     for row in best_of_ours([row for row in rows if row["aim"]]):
         verdict = "met" if row["ratio"] >= row["aim"] else "**missed**"
-        cells = [row["job"], row["ours"], row["peer"], f"{row['ratio']:.3g}", aim(row)]
+        cells = [row["job"], row["ours"], row["peer"], digits(row["ratio"]), aim(row)]
         lines.append([*cells, verdict, share(row)])
     head = ["job", "best of ours", "against", "times better", "aim", "", "of the floor"]
     return markdown(lines, head) if lines else NOT_MEASURED
@@ -130,11 +130,16 @@ def amount(row: dict, side: str) -> str:
 
 
 def _spread(values: dict, scale: float, unit: str) -> str:
-    low, middle, high = (_digits(scale * values[name]) for name in ("min", "median", "max"))
+    low, middle, high = (digits(scale * values[name]) for name in ("min", "median", "max"))
     return f"{middle} {unit}" if low == high else f"{middle} {unit} ({low} to {high})"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
+    """Return a number with three digits, or all before the point.
+
+    >>> digits(0.01234), digits(1234.5)
+    ('0.0123', '1,234')
+    """
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

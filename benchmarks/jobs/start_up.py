@@ -47,12 +47,10 @@ def contests(place: Place) -> Contests:
     *ours, peer = tags
     pairs = [Pair(name, peer, floor_seconds=floor) for name in ours]
     warm = {name: command(words) for name, words in tags.items()}
-    yield Contest("first tag, files cached", warm, pairs, rounds=3, budget_seconds=30.0)
+    yield Contest("first tag, files cached", warm, pairs, rounds=2, budget_seconds=30.0)
     folders = [sys.prefix, ROOT / "mmat", model, yamnet["saved_model"]]
     cold = {name: cold_run(run, folders) for name, run in warm.items()}
-    yield Contest(
-        "first tag, files not cached", cold, pairs, rounds=2, budget_seconds=60.0, warm=False
-    )
+    yield Contest("first tag, files not cached", cold, pairs, rounds=1, warm=False)
 
 
 def cold_run(run: Run, folders: Sequence) -> Run:
