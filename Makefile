@@ -1,5 +1,6 @@
 # `make help` lists what there is. Two environments: .venv holds the default stack (TensorFlow 2.17
-# with tensorflow-io), .venv-next the newest TensorFlow that Kapre admits.
+# with tensorflow-io), .venv-next the newest TensorFlow that Kapre admits. `make bench` has a third:
+# .venv-bench, the default stack with PyTorch beside it.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -9,6 +10,7 @@ SHELL := /bin/bash
 PYTHON ?=
 BIN := .venv/bin
 NEXT_BIN := .venv-next/bin
+BENCH_BIN := .venv-bench/bin
 DEFAULT_LOCK := requirements/lock-tf2.17
 NEXT_LOCK := requirements/lock-tf2.20
 # Two processes, each file of tests in one of them, which shares what the file makes.
@@ -57,6 +59,16 @@ venv-next: .venv-next/mmat.stamp  ## the second environment, in .venv-next
 .venv-next/lock.stamp: $(NEXT_LOCK).txt
 	$(make_environment)
 
+.venv-bench/lock.stamp: $(DEFAULT_LOCK).txt
+	$(make_environment)
+
+# By pip and not by uv: on a machine without a graphics card pip's settings may name PyTorch's far
+# smaller builds for CPUs.
+.venv-bench/bench.stamp: .venv-bench/mmat.stamp requirements/bench.txt
+	@$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--constraint $(DEFAULT_LOCK).txt --constraint requirements/bench.txt --editable ".[bench]"
+	@touch $@
+
 %/mmat.stamp: %/lock.stamp setup.py pyproject.toml
 	$(install_mmat)
 
@@ -97,6 +109,12 @@ test-next: venv-next  ## all tests with the newest TensorFlow
 	$(NEXT_BIN)/mmat fetch speech-emotion
 	$(NEXT_BIN)/python -m $(PYTEST)
 
+.PHONY: bench
+bench: .venv-bench/bench.stamp  ## speed and memory beside what one would pick instead: docs/performance.md
+	$(BENCH_BIN)/mmat fetch models
+	$(BENCH_BIN)/python -m benchmarks
+	$(BENCH_BIN)/python -m benchmarks.tables
+
 .PHONY: format
 format: venv  ## ruff: mend rules and format
 	$(BIN)/ruff check --fix .
@@ -120,5 +138,5 @@ lock: venv  ## both lock files anew, with today's versions
 
 .PHONY: clean
 clean:  ## remove the environments and what tools leave; runs/ and the cache stay
-	rm -rf .venv .venv-next build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-next .venv-bench build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

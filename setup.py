@@ -40,6 +40,13 @@ EXTRAS = {
     "beam": ["apache-beam"],
     # Its native ops load with this TensorFlow alone, so the two are pinned together.
     "tfio": ["tensorflow-io==0.37.1", "tensorflow==2.17.1"],
+    # `make bench`: what a user would pick instead, measured beside mmat.
+    "bench": [
+        "torch==2.13.0",  # the same networks and features in PyTorch; a build for CPUs is enough
+        "librosa",  # its features and its way to load sound
+        "opencv-python-headless<4.12",  # its way to pictures; newer ones want NumPy 2
+        "apache-beam",  # prepare by its DirectRunner
+    ],
     "dev": [
         "axe-playwright-python",  # axe-core, which looks for accessibility faults of the page
         "build",  # the wheel

@@ -1,6 +1,6 @@
 """10 s of sound from a file to scores, warm: where the milliseconds go.
 
-    python benchmarks/tagging.py
+    python -m benchmarks.parts
 
 Files of 10 s: WAV at 16 kHz, and 44.1 kHz of two channels as WAV, FLAC and MP3. The model is the
 936,041-parameter audio branch with 17 classes, untrained, since its weights' values cost nothing.
@@ -14,30 +14,29 @@ work takes.
 import argparse
 import os
 import pathlib
-import platform
-import statistics
 import tempfile
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import soundfile
 import tensorflow as tf
 from tabulate import tabulate
 
+from benchmarks.contest import Contest, Reading, spread
+from benchmarks.made_media import write_sound
+from benchmarks.measuring import measure
+from benchmarks.ours.networks import bundle
+from benchmarks.waveforms import N_SAMPLES, SECONDS
 from mmat.data.media import read_audio
-from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch
-from mmat.models.bundle import Bundle
 from mmat.serving.export import export_saved_model
 from mmat.serving.served_gru import projected_grus
 from mmat.serving.tagger import Tagger
 from mmat.serving.tflite import export_tflite
 from mmat.serving.tflite_run import TFLiteTagger
 
-SECONDS, N_CLASSES = 10, 17
 FILES = {"16 kHz.wav": (16000, 1), "a.wav": (44100, 2), "a.flac": (44100, 2), "a.mp3": (44100, 2)}
 
 
@@ -45,39 +44,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20, help="runs of each, interleaved")
     rounds = parser.parse_args().rounds
-    labels = LabelSet.of(f"class {number}" for number in range(N_CLASSES))
-    model = audio_branch(N_CLASSES)
-    bundle = Bundle(model, labels, np.full(N_CLASSES, 0.5, np.float32))
+    crnn = bundle("crnn", "float32")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        files = write_sounds(folder)
-        export = export_saved_model(bundle, folder / "export")
+        files = [write_sound(folder / name, SECONDS, *kind) for name, kind in FILES.items()]
+        export = export_saved_model(crnn, folder / "export")
         parts = {f"read {path.name}": bind(read_audio, path) for path in files}
-        parts |= network_parts(model, read_audio(files[0]))
+        parts |= network_parts(crnn.model, read_audio(files[0]))
         parts |= wholes(export, files)
         for kind in ("", "int8"):
-            tagger = TFLiteTagger(export_tflite(bundle, folder / f"a{kind}.tflite", kind))
+            tagger = TFLiteTagger(export_tflite(crnn, folder / f"a{kind}.tflite", kind))
             waveform = as_batch(read_audio(files[0]))
             parts[f"TensorFlow Lite {kind or 'float32'}, one thread"] = bind(tagger, waveform)
-        times = interleaved(parts, rounds)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
-    rows = [
-        [name, f"{statistics.median(ms):.1f}", f"{min(ms):.1f}", f"{max(ms):.1f}"]
-        for name, ms in times.items()
-    ]
+        runs = {name: timed(part) for name, part in parts.items()}
+        readings = measure(Contest("parts", runs, (), rounds, budget_seconds=float("inf")))
+    print(f"{os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
+    rows = []
+    for name, its in readings.items():
+        ms = spread([1000 * reading.seconds for reading in its])
+        rows.append([name, *(f"{ms[which]:.1f}" for which in ("median", "min", "max"))])
     print(tabulate(rows, ["10 s of sound", "ms", "least", "most"], "github"))
-
-
-def write_sounds(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Write a tone that wanders, in noise."""
-    paths = []
-    for name, (rate_hz, channels) in FILES.items():
-        seconds = np.arange(SECONDS * rate_hz) / rate_hz
-        tone = 0.3 * np.sin(2 * np.pi * (300 * seconds + 200 * np.sin(seconds)))
-        noise = 0.02 * np.random.default_rng(0).standard_normal((len(seconds), channels))
-        paths.append(folder / name)
-        soundfile.write(paths[-1], (tone[:, None] + noise).astype(np.float32), rate_hz)
-    return paths
 
 
 def network_parts(model: keras.Model, waveform: np.ndarray) -> dict:
@@ -115,22 +101,20 @@ def wholes(export: pathlib.Path, files: list[pathlib.Path]) -> dict:
 
 
 def as_batch(waveform: np.ndarray) -> tf.Tensor:
-    return tf.constant(waveform[np.newaxis, : SECONDS * 16000, np.newaxis])
+    return tf.constant(waveform[np.newaxis, :N_SAMPLES, np.newaxis])
 
 
-def bind(function, *arguments):
+def bind(function: Callable, *arguments) -> Callable:
     return lambda: function(*arguments)
 
 
-def interleaved(parts: dict, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each part's runs, one of each in turn; two are not counted."""
-    times = {name: [] for name in parts}
-    for _ in range(rounds + 2):
-        for name, part in parts.items():
-            begun = time.perf_counter()
-            part()
-            times[name].append((time.perf_counter() - begun) * 1000)
-    return {name: its_times[2:] for name, its_times in times.items()}
+def timed(part: Callable) -> Callable[[], Reading]:
+    def run() -> Reading:
+        began = time.perf_counter()
+        part()
+        return Reading(time.perf_counter() - began)
+
+    return run
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""Batches of 32 clips of 10 s from shards in the system's cache, against the training step."""
+
+from benchmarks.contest import Contest, Pair
+from benchmarks.place import Contests, Place
+
+PIPELINES = (
+    "plain, sound",
+    "plain, sound and pictures",
+    "balanced, sound",
+    "balanced, sound and pictures",
+    "balanced, sound, changed and mixed",
+    "balanced, both, changed and mixed",
+)
+AIM = 3.0
+BATCH_SIZE, RECORD_BYTES = 32, 2 * 160_000 + 2 * 8 * 1000
+
+
+def contests(place: Place) -> Contests:
+    size = {"n_clips": 80 if place.quick else 400}
+    reader, folder = place.worker("pipelines"), str(place.folder / "shards")
+    reader.ask("benchmarks.ours.pipelines:write_shards", folder=folder, **size)
+    runs = {}
+    for pipeline in PIPELINES:
+        arguments = {"folder": folder, "pipeline": pipeline}
+        arguments["seconds"] = 0.2 if place.quick else 2.0
+        runs[pipeline] = reader.run("benchmarks.ours.pipelines:batch_seconds", **arguments)
+    steps = {}
+    for dtype in ("float32",) if place.quick else ("float32", "bfloat16"):
+        arguments = {"net": "crnn", "batch_size": BATCH_SIZE, "dtype": dtype}
+        run = place.worker("tensorflow").run
+        steps[f"training step, {dtype}"] = run(
+            "benchmarks.ours.networks:training_step", **arguments
+        )
+    # Read as they lie in the shards, written as float32.
+    n_bytes = BATCH_SIZE * (RECORD_BYTES + 4 * 160_000)
+    floor = place.rates.floor_seconds(n_bytes=n_bytes)
+    # Each is a job of its own: the aim is that none is the bottleneck.
+    pairs = [
+        Pair(name, step, AIM, floor_seconds=floor, job=f"input pipeline, {name}")
+        for name in runs
+        for step in steps
+    ]
+    yield Contest("input pipeline, batch 32", runs | steps, pairs, rounds=5, budget_seconds=15.0)

@@ -1,0 +1,28 @@
+"""Log-mel of 10 s clips: Kapre in the graph against librosa, plain tf.signal and torch.stft.
+
+Ours transforms in float64, the others in float32: 80 dB under a pure tone is the rounding noise of
+a float32 transform.
+"""
+
+from benchmarks.contest import Contest, Pair
+from benchmarks.place import Contests, Place
+
+BATCHES = (1, 16, 64)
+OURS = "Kapre in the graph, float64"
+PEERS = {
+    "librosa": ("librosa", "benchmarks.peers.plain_mel:by_librosa"),
+    "tf.signal graph": ("tensorflow", "benchmarks.peers.plain_mel:by_tensorflow"),
+    "torch.stft": ("torch", "benchmarks.peers.torch_runs:log_mel"),
+}
+
+
+def contests(place: Place) -> Contests:
+    ours = place.worker("tensorflow")
+    for size in BATCHES[:2] if place.quick else BATCHES:
+        costs = ours.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=size)
+        floor = place.rates.floor_seconds(costs["log_mel"])
+        runs = {OURS: ours.run("benchmarks.ours.networks:log_mel_graph", batch_size=size)}
+        for name, (worker, function) in PEERS.items():
+            runs[name] = place.worker(worker).run(function, batch_size=size)
+        pairs = [Pair(OURS, name, floor_seconds=floor) for name in PEERS]
+        yield Contest(f"log-mel, batch {size}", runs, pairs, rounds=15)

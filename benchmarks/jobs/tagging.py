@@ -1,0 +1,52 @@
+"""Tagging 10 s waveforms: each way to serve the CRNN against YAMNet and networks in PyTorch."""
+
+from benchmarks.contest import Contest, Pair
+from benchmarks.place import Contests, Place
+
+YAMNET, CRNN, TALNET = "YAMNet", "the same net, PyTorch", "TALNet, 9.98 M, PyTorch"
+# How many times faster we mean to be, by batch and peer.
+AIMS = {1: {YAMNET: 2.0}, 16: {YAMNET: 5.0, CRNN: 2.5, TALNET: 8.0}}
+
+
+def contests(place: Place) -> Contests:
+    for size in AIMS:
+        ours = place.worker("tensorflow")
+        costs = ours.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=size)
+        runs, precisions = {}, {}
+        for way, function in (("Keras", "by_keras"), ("SavedModel", "by_saved_model")):
+            for dtype in ("float32", "bfloat16"):
+                name = f"CRNN, {way}, {dtype}"
+                arguments = {"batch_size": size, "dtype": dtype}
+                runs[name] = ours.run(f"benchmarks.ours.networks:{function}", **arguments)
+                precisions[name] = dtype
+        for threads in (1, 2):
+            name = f"CRNN, TFLite, {threads} thread{'s' * (threads > 1)}"
+            arguments = {"batch_size": size, "threads": threads}
+            runs[name] = ours.run("benchmarks.ours.networks:by_tflite", **arguments)
+            precisions[name] = "float32"
+        runs |= peers(place, size)
+        pairs = [
+            Pair(
+                name,
+                peer,
+                aim=AIMS[size].get(peer),
+                floor_seconds=place.rates.floor_seconds(costs["tagging"], costs["bytes"], dtype),
+            )
+            for name, dtype in precisions.items()
+            for peer in runs
+            if peer not in precisions
+        ]
+        job = f"tagging, batch {size}"
+        runs = place.affordable(job, runs, size)
+        place.learn((yield Contest(job, runs, pairs, rounds=11)), size)
+
+
+def peers(place: Place, size: int) -> dict:
+    torch = place.worker("torch")
+    runs = {YAMNET: place.worker("yamnet").run("benchmarks.peers.yamnet:tagging", batch_size=size)}
+    for name, net in ((CRNN, "crnn"), (TALNET, "talnet")):
+        for dtype in ("float32", "bfloat16"):
+            named = name if dtype == "float32" else f"{name}, bfloat16"
+            arguments = {"net": net, "batch_size": size, "dtype": dtype}
+            runs[named] = torch.run("benchmarks.peers.torch_runs:tagging", **arguments)
+    return runs

@@ -1,0 +1,54 @@
+"""A training step from 10 s waveforms: forwards, backwards and Adam, against PyTorch's.
+
+The batch of 4 tells first what is too slow for the larger ones.
+"""
+
+from benchmarks.contest import Contest, Pair
+from benchmarks.place import Contests, Place
+
+BATCHES, QUICK_BATCHES = (4, 32, 100), (1, 2)
+NETS = {"crnn": "CRNN", "talnet": "TALNet, 9.98 M"}
+DTYPES = ("float32", "bfloat16")
+SIDES = {
+    "mmat": ("tensorflow", "benchmarks.ours.networks:training_step"),
+    "PyTorch": ("torch", "benchmarks.peers.torch_runs:training_step"),
+}
+# How many times faster we mean to be than PyTorch in each precision.
+AIMS = {"float32": 3.0, "bfloat16": 1.0}
+
+
+def contests(place: Place) -> Contests:
+    for net, title in NETS.items():
+        for size in QUICK_BATCHES if place.quick else BATCHES:
+            runs = {}
+            for side, (worker, function) in SIDES.items():
+                for dtype in DTYPES:
+                    arguments = {"net": net, "batch_size": size, "dtype": dtype}
+                    run = place.worker(worker).run(function, **arguments)
+                    runs[f"{side}, {dtype}"] = run
+            costs = place.worker("tensorflow").ask(
+                "benchmarks.ours.networks:costs", net=net, batch_size=size
+            )
+            multiply_adds, job = costs["training"], f"a training step, {title}, batch {size}"
+            readings = yield Contest(
+                job,
+                place.affordable(job, runs, multiply_adds),
+                pairs(place, net, multiply_adds),
+                rounds=7,
+                budget_seconds=15.0,
+            )
+            place.learn(readings, multiply_adds)
+        place.close_workers()  # a step of the larger net takes gigabytes
+
+
+def pairs(place: Place, net: str, multiply_adds: float) -> list[Pair]:
+    return [
+        Pair(
+            f"mmat, {dtype}",
+            f"PyTorch, {peer_dtype}",
+            aim=AIMS[peer_dtype] if net == "crnn" else None,
+            floor_seconds=place.rates.floor_seconds(multiply_adds, dtype=dtype),
+        )
+        for dtype in DTYPES
+        for peer_dtype in DTYPES
+    ]

@@ -1,0 +1,19 @@
+"""Media read by mmat."""
+
+from collections.abc import Callable
+
+from mmat.data.media import read_audio, read_frames
+
+
+def sound(path: str) -> Callable:
+    def run():
+        read_audio(path)
+
+    return run
+
+
+def pictures(path: str) -> Callable:
+    def run():
+        read_frames(path)
+
+    return run

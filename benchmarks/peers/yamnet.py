@@ -1,0 +1,26 @@
+"""YAMNet as its users run it: Google's SavedModel, one waveform after the other."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from benchmarks.waveforms import waveforms
+from mmat.models.pretrained import yamnet
+
+
+def tagging(batch_size: int) -> Callable:
+    network = tf.saved_model.load(str(yamnet.saved_model_folder()))
+    clips = [tf.constant(clip) for clip in waveforms(batch_size)]
+
+    def run():
+        for clip in clips:
+            scores, _, _ = network(clip)
+            scores.numpy()
+
+    return run
+
+
+def files() -> dict[str, str]:
+    """Return where the SavedModel and the table of its classes lie."""
+    class_map = yamnet.fetched_folder() / "assets" / yamnet.CLASS_MAP_FILE
+    return {"saved_model": str(yamnet.saved_model_folder()), "class_map": str(class_map)}
