@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +10,19 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.data.parsing import FIXED_INPUTS, MODEL_INPUTS, needed, parser, record_shape
-from mmat.data.records import decode_example, to_float32
+from mmat.data.records import Record, decode_example, to_float32
 from mmat.data.shards import read_index, shard_files
 from mmat.errors import InputError
 
-__all__ = ["FIXED_INPUTS", "MODEL_INPUTS", "batches", "damage_told", "load_split", "read_arrays"]
+__all__ = [
+    "FIXED_INPUTS",
+    "MODEL_INPUTS",
+    "batches",
+    "damage_told",
+    "load_split",
+    "read_arrays",
+    "read_steps",
+]
 
 _SHARDS_AT_ONCE = 64  # open files, each with a buffer of 256 kB
 _BATCHES_AHEAD = 2  # a fixed number, so that memory is bounded
@@ -116,8 +125,61 @@ def batches(
     return batch(batch_size, drop_remainder=drop_remainder).prefetch(_BATCHES_AHEAD)
 
 
-def _read_serialized(shards_folder: str | os.PathLike, split: str) -> Iterator[bytes]:
-    files = shard_files(shards_folder, read_index(shards_folder), split)
+def read_arrays(
+    shards_folder: str | os.PathLike, split: str, rows: Sequence[int] | None = None
+) -> dict:
+    """Return a whole split as NumPy arrays, for evaluation; the order is that of `load_split`.
+
+    ids: list of str. waveform: float32 (clips, samples, 1), shorter clips padded with zeros.
+    n_samples: int32 (clips,), how long each is. image_probabilities: float32 (clips, n_frames,
+    n_image_labels). has_audio, has_video: bool (clips,). weak_labels: float32 (clips, classes).
+    events: for each clip a list of (class position, onset seconds, offset seconds). A clip of 10 s
+    takes 0.64 MB. rows: these clips alone, in their order.
+    Raises InputError for a missing or damaged folder and for a split that it does not hold.
+    """
+    files, shape = _files_and_shape(shards_folder, split)
+    if rows is None:
+        records = list(map(decode_example, _serialized_of(files)))
+    else:
+        found, last = {}, max(rows, default=-1)
+        for row, example in enumerate(itertools.islice(_serialized_of(files), last + 1)):
+            if row in rows:
+                found[row] = decode_example(example)
+        records = [found[row] for row in rows]
+    return _stacked(records, shape)
+
+
+def read_steps(shards_folder: str | os.PathLike, split: str, clips_a_step: int) -> Iterator[dict]:
+    """Return the arrays of `read_arrays` some clips at a time; no others are held meanwhile.
+
+    Clips are padded to the longest of the whole split. Raises InputError as `read_arrays` does, for
+    damage when it is come to.
+    """
+    files, shape = _files_and_shape(shards_folder, split)
+    return _steps(files, shape, clips_a_step)
+
+
+def _steps(files: Sequence[str], shape: dict, clips_a_step: int) -> Iterator[dict]:
+    records = map(decode_example, _serialized_of(files))
+    while step := list(itertools.islice(records, clips_a_step)):
+        yield _stacked(step, shape)
+
+
+def _files_and_shape(shards_folder: str | os.PathLike, split: str) -> tuple[list[str], dict]:
+    """Return a split's shards and the shape of its clips, padded to the longest."""
+    index = read_index(shards_folder)
+    files, shape = shard_files(shards_folder, index, split), record_shape(index)
+    if shape["n_samples"] is None:
+        lengths = (_length(decode_example(example)) for example in _serialized_of(files))
+        shape["n_samples"] = max(1, *lengths)
+    return files, shape
+
+
+def _length(record: Record) -> int:
+    return 0 if record.audio is None else len(record.audio)
+
+
+def _serialized_of(files: Sequence[str]) -> Iterator[bytes]:
     try:
         yield from _serialized(tf.data.Dataset.from_tensor_slices(files)).as_numpy_iterator()
     except tf.errors.DataLossError as error:
@@ -136,28 +198,16 @@ def _damaged(files: Sequence[str]) -> str:
     return files[0]
 
 
-def read_arrays(shards_folder: str | os.PathLike, split: str) -> dict:
-    """Return a whole split as NumPy arrays, for evaluation; the order is that of `load_split`.
-
-    ids: list of str. waveform: float32 (clips, samples, 1), shorter clips padded with zeros.
-    n_samples: int32 (clips,), how long each is. image_probabilities: float32 (clips, n_frames,
-    n_image_labels). has_audio, has_video: bool (clips,). weak_labels: float32 (clips, classes).
-    events: for each clip a list of (class position, onset seconds, offset seconds). A clip of 10 s
-    takes 0.64 MB.
-    Raises InputError for a missing or damaged folder and for a split that it does not hold.
-    """
-    records = [decode_example(example) for example in _read_serialized(shards_folder, split)]
-    lengths = [0 if record.audio is None else len(record.audio) for record in records]
-    shape = record_shape(read_index(shards_folder))
-    n_samples = shape["n_samples"] or max(1, *lengths)
+def _stacked(records: Sequence[Record], shape: dict) -> dict:
+    """Return the arrays of `read_arrays`."""
     pictures = (len(records), shape["n_frames"], shape["n_image_labels"])
     arrays = {
         "ids": [record.id for record in records],
-        "waveform": np.zeros((len(records), n_samples, 1), np.float32),
+        "waveform": np.zeros((len(records), shape["n_samples"], 1), np.float32),
         "image_probabilities": np.zeros(pictures, np.float32),
         "has_audio": np.array([record.audio is not None for record in records]),
         "has_video": np.array([record.image_probabilities is not None for record in records]),
-        "n_samples": np.array(lengths, np.int32),
+        "n_samples": np.array([_length(record) for record in records], np.int32),
         "weak_labels": np.zeros((len(records), shape["n_classes"]), np.float32),
         "events": [list(record.events) for record in records],
     }

@@ -1,7 +1,9 @@
 """Datasets: the same clips as the arrays, in batches, in a seeded or in a balanced order."""
 
 import collections
+import functools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from mmat.data.datasets import (
     damage_told,
     load_split,
     read_arrays,
+    read_steps,
 )
 from mmat.data.records import Record
 from mmat.errors import InputError
@@ -74,6 +77,37 @@ def test_clips_of_every_length_are_padded(tmp_path):
     assert np.concatenate([inputs["n_samples"] for inputs, _ in told]).tolist() == lengths
 
 
+@pytest.mark.parametrize("clip_seconds", [N_SAMPLES / 16000, None])
+def test_steps_are_parts_of_the_arrays_and_rows_are_picked_from_them(tmp_path, clip_seconds):
+    shards = write_shards(tmp_path, clip_seconds)
+    arrays, steps = read_arrays(shards, "train"), list(read_steps(shards, "train", 10))
+    assert [len(step["ids"]) for step in steps] == [10, 10, N_CLIPS - 20]
+    rows = [20, 0, 5, 6]
+    picked = read_arrays(shards, "train", rows)
+    assert read_arrays(shards, "train", [])["waveform"].shape == (0, N_SAMPLES, 1)
+    for name, whole in arrays.items():
+        if isinstance(whole, list):
+            assert sum((step[name] for step in steps), []) == whole, name
+            assert picked[name] == [whole[row] for row in rows], name
+        else:
+            assert np.array_equal(np.concatenate([step[name] for step in steps]), whole), name
+            assert np.array_equal(picked[name], whole[rows]), name
+
+
+def test_steps_hold_no_clips_that_have_passed(tmp_path):
+    records = [Record(str(i), np.full(8000, i, np.int16)) for i in range(100)]
+    write_shards(tmp_path, 8000 / 16000, 4, records)
+    peaks = []
+    for n_steps in (3, 20):
+        tracemalloc.start()
+        for number, _ in enumerate(read_steps(tmp_path, "train", 5), start=1):
+            if number == n_steps:
+                break
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
 def test_a_clip_that_lacks_what_a_model_needs_and_is_not_told_of_is_left_out(shards):
     for inputs, absent in {
         ("waveform",): {5},
@@ -131,7 +165,7 @@ def test_an_input_that_is_not_there_is_refused(shards):
 
 
 def test_missing_and_damaged_shards_are_named(shards, tmp_path):
-    for read in (load_split, read_arrays):
+    for read in (load_split, read_arrays, functools.partial(read_steps, clips_a_step=2)):
         with pytest.raises(InputError, match="no such folder of shards"):
             read(tmp_path / "absent", "train")
         with pytest.raises(InputError, match="holds no index.json"):
@@ -144,6 +178,8 @@ def test_missing_and_damaged_shards_are_named(shards, tmp_path):
     shard.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
     with pytest.raises(InputError, match=f"{shard.name}: the shard is damaged"):
         read_arrays(folder, "train")
+    with pytest.raises(InputError, match=f"{shard.name}: the shard is damaged"):
+        list(read_steps(folder, "train", 2))
     told = pytest.raises(InputError, match="a shard is damaged; mmat prepare --verify")
     with told, damage_told(folder):
         list(load_split(folder, "train"))
