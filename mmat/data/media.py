@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmat.data import containers, pictures
-from mmat.data.containers import NotReadable, one_line
+from mmat.data.containers import NotReadable, channel_mean, one_line
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled
 from mmat.errors import InputError
 
@@ -170,9 +170,7 @@ def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Itera
         block = file.read(min(last - first, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
         if not len(block):
             return
-        with np.errstate(all="ignore"):  # infinities are looked for in the end
-            mono = block.mean(axis=1)
-        yield mono
+        yield channel_mean(block.T)
         first += len(block)
 
 
