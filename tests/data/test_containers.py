@@ -148,3 +148,35 @@ def test_a_movie_cut_off_in_the_middle_gives_what_is_left(tmp_path, sine, write_
     samples = read_audio(tmp_path / "cut.mkv")
     assert 0.5 < len(samples) / 16000 < 3.9
     assert abs(loudest_hz(samples) - 1000) < 3
+
+
+def test_a_pause_in_the_time_stamps_is_silence_and_what_comes_twice_counts_once(tmp_path, sine):
+    """Frame 5 comes 0.5 s late, and frame 10 where frame 9 is."""
+    rate, n = 16000, 1024
+    tone = (sine(2.0, rate).T * 32767).astype(np.int16)
+    places = [i * n + 8000 * (i >= 5) - n * (i >= 10) for i in range(31)]
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        track = out.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for i, place in enumerate(places):
+            part = np.ascontiguousarray(tone[:, i * n : (i + 1) * n])
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+            frame.rate, frame.pts, frame.time_base = rate, place, fractions.Fraction(1, rate)
+            out.mux(track.encode(frame))
+        out.mux(track.encode(None))
+    samples = read_audio(tmp_path / "a.mkv")
+    tone = tone[0] / 32768
+    expected = np.concatenate(
+        [tone[: 5 * n], np.zeros(8000), tone[5 * n : 10 * n], tone[11 * n : 31 * n]]
+    )
+    assert len(samples) == len(expected)
+    assert np.abs(samples - expected).max() < 1e-6
+
+
+def test_a_rate_that_changes_inside_is_told(tmp_path, sine, write_container):
+    parts = [
+        write_container(tmp_path / f"{rate}.aac", None, "aac", sine(1.0, rate), rate).read_bytes()
+        for rate in (44100, 22050)
+    ]
+    (tmp_path / "both.aac").write_bytes(b"".join(parts))
+    with pytest.raises(InputError, match="both.aac: the sample rate changes inside the file"):
+        read_audio(tmp_path / "both.aac")
