@@ -18,7 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np
@@ -31,8 +33,8 @@ from benchmarks.measuring import measure
 from benchmarks.ours.networks import bundle
 from benchmarks.waveforms import N_SAMPLES, SECONDS
 from mmat.data.media import read_audio
+from mmat.models.quick import quick_layers
 from mmat.serving.export import export_saved_model
-from mmat.serving.served_gru import projected_grus
 from mmat.serving.tagger import Tagger
 from mmat.serving.tflite import export_tflite
 from mmat.serving.tflite_run import TFLiteTagger
@@ -78,7 +80,7 @@ def network_parts(model: keras.Model, waveform: np.ndarray) -> dict:
     for name, part in cuts.items():
         run = tf.function(lambda x, part=part: part(x, training=False))
         parts[name] = bind(lambda run, x: run(x).numpy(), run, x)
-        with projected_grus(part):
+        with quick_layers(part):
             x = run(x)
     return parts
 

@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import tensorflow as tf

@@ -1,12 +1,12 @@
 """What the commands share: exit statuses, messages, argument types."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
 from mmat.errors import InputError
+from mmat.startup import prepare_tensorflow
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 SHOWN_ROWS = 20  # of those dropped
@@ -32,8 +32,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
     >>> exit_status(lambda: None)
     0
     """
-    # Start-up chatter of TensorFlow and CUDA; it must be said before the first import.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    prepare_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
             stream.reconfigure(errors="backslashreplace")

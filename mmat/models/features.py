@@ -5,6 +5,7 @@ import dataclasses
 import kapre
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, ops
 
 from mmat.models.ragged import zero_beyond
@@ -66,7 +67,7 @@ def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=Non
         output_data_format="channels_last",
         dtype=FLOAT64,
     )(x)  # (batch, 1 + samples // hop_samples, fft_samples / 2 + 1, 1)
-    x = kapre.Magnitude(dtype=FLOAT32)(x)
+    x = Magnitude(dtype=FLOAT32)(x)
     x = kapre.ApplyFilterbank(
         type="mel",
         filterbank_kwargs={
@@ -88,6 +89,27 @@ def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=Non
         amin=p.amplitude_floor, dynamic_range=p.dynamic_range_db, dtype=FLOAT32
     )(x)
     return KeepFrames(p.hop_samples, dtype=FLOAT32)([x, waveform])
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class Magnitude(layers.Layer):
+    """Return the magnitude of complex numbers of any shape, float32.
+
+    Kapre's layer does the same by TensorFlow's `abs`, which guards against an overflow that no
+    spectrum comes near, and takes four times as long.
+
+    >>> Magnitude()(np.array([3 + 4j, -1j])).numpy()
+    array([5., 1.], dtype=float32)
+    """
+
+    def call(self, spectrum):
+        spectrum = tf.cast(spectrum, tf.complex64)
+        power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+        # The root's slope at 0 is infinite, but silence should have a gradient.
+        return tf.sqrt(tf.maximum(power, np.finfo(np.float32).tiny))
+
+    def compute_output_spec(self, spectrum):
+        return keras.KerasTensor(spectrum.shape, FLOAT32)
 
 
 @keras.saving.register_keras_serializable(package="mmat")

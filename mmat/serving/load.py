@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mmat.errors import InputError
 from mmat.labels import LabelSet
-from mmat.serving.tagger import Tagger
+from mmat.startup import prepare_tensorflow
+
+if TYPE_CHECKING:
+    from mmat.serving.tagger import Tagger
 
 SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
 
@@ -16,7 +20,7 @@ def load(
     hop_seconds: float | None = None,
     sound_model: str = SOUND_MODEL,
     image_model: str = IMAGE_MODEL,
-) -> Tagger:
+) -> "Tagger":
     """Return a tagger: of the export in a folder, or, without one, of any labels untrained.
 
     labels: names, or a text as `mmat.data.list_labels.asked_label_set` reads it: names separated by
@@ -32,6 +36,9 @@ def load(
     """
     if (path is None) == (labels is None):
         raise InputError("load: name either a folder that `mmat export` wrote, or labels")
+    prepare_tensorflow()
+    from mmat.serving.tagger import Tagger
+
     if path is not None:
         return Tagger(path, hop_seconds)
     from mmat.models.pretrained.audio_registry import audio_encoder

@@ -44,9 +44,9 @@ from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
+from mmat.models.quick import quick_layers
 from mmat.models.video import LabelMap
 from mmat.serving.served_decision import decided
-from mmat.serving.served_gru import projected_grus
 from mmat.serving.wav import decode_wav
 
 INPUTS = {
@@ -126,7 +126,7 @@ def _answers(bundle: Bundle):
         for name, x in model.input.items()
         if name != "n_samples"
     }
-    with projected_grus(model):
+    with quick_layers(model):
         return tf.function(answer).get_concrete_function(**specs)
 
 

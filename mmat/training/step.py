@@ -10,6 +10,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL, Task
 
 _SEED_STRIDE = 1_000_003
@@ -51,7 +52,7 @@ def training_step(
             optimizer.build(variables)
 
     def gradients_of(inputs, weak_labels):
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, quick_layers(model, learning=True):
             loss = clip_loss(model(inputs, training=True), weak_labels, task)
             loss = tf.add_n([loss, *model.losses])
             scaled = optimizer.scale_loss(loss)

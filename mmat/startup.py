@@ -1,0 +1,19 @@
+"""What TensorFlow must find in the environment before it is imported."""
+
+import os
+
+# oneDNN's kernels, and the allocator that comes with them, TensorFlow takes by itself only on
+# processors with AVX-512 VNNI and newer. On one with AVX2 alone they halve the time of a training
+# step: the default allocator gives large blocks back to the system after each use, and every page
+# of them is made anew. And no chatter of CUDA and the like.
+ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def prepare_tensorflow() -> None:
+    """Set what of `ENVIRONMENT` is not set already; of no effect once TensorFlow is imported.
+
+    >>> prepare_tensorflow()
+    >>> "TF_ENABLE_ONEDNN_OPTS" in os.environ
+    True
+    """
+    os.environ.update(ENVIRONMENT | os.environ)
