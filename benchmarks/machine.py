@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from benchmarks.contest import ContenderError, rounded
 from benchmarks.processes import Worker
+from mmat.startup import ENVIRONMENT
 
 PACKAGES = (
     "tensorflow",
@@ -92,7 +93,7 @@ def _version(package: str) -> str | None:
 def measure_rates() -> Rates:
     """Measure the machine, in a process of each framework; one that is absent is left out."""
     best = {}
-    with Worker() as tensorflow, Worker() as torch:
+    with Worker(ENVIRONMENT) as tensorflow, Worker() as torch:
         for dtype in ("float32", "bfloat16"):
             rates = []
             for worker, function in ((tensorflow, "tensorflow_rate"), (torch, "torch_rate")):

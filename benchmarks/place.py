@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from benchmarks.contest import Contest, Readings, Run
 from benchmarks.machine import Rates
 from benchmarks.processes import Worker
+from mmat.startup import ENVIRONMENT
 
 # A processor that only imitates bfloat16 takes minutes for a step of 100 clips.
 MOST_SECONDS = 40.0
@@ -55,11 +56,18 @@ class Place:
             if own:
                 self.pace[name] = min(reading.seconds for reading in own) / work
 
-    def worker(self, name: str) -> Worker:
-        """Return the worker process of that name, started when it is first asked for."""
+    def worker(self, name: str, variables: Mapping[str, str] = {}) -> Worker:
+        """Return the worker process of that name, started when it is first asked for.
+
+        variables: of its environment, besides the usual ones.
+        """
         if name not in self.workers:
-            self.workers[name] = Worker()
+            self.workers[name] = Worker(variables)
         return self.workers[name]
+
+    def ours(self, name: str = "mmat") -> Worker:
+        """Return a worker process in which TensorFlow finds what mmat's commands tell it."""
+        return self.worker(name, ENVIRONMENT)
 
     def close_workers(self) -> None:
         """End the worker processes; what they made is gone."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.contest import ContenderError, Reading, Run
 
@@ -19,12 +19,14 @@ LOOKS_A_SECOND = 20
 class Worker:
     """A process of `benchmarks.worker`. Its contenders are functions that make a function.
 
+    variables: of its environment, besides the usual ones.
+
     >>> with Worker() as worker:
     ...     worker.ask("benchmarks.contest:rounded", value=1.23456)
     1.235
     """
 
-    def __init__(self):
+    def __init__(self, variables: Mapping[str, str] = {}):
         # Kept in a file: what TensorFlow warns of would fill a pipe that nobody reads.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
@@ -34,7 +36,7 @@ class Worker:
             stderr=self._errors,
             text=True,
             cwd=ROOT,
-            env=environment(),
+            env=environment() | variables,
         )
         self._made = 0
 

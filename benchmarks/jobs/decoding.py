@@ -29,7 +29,7 @@ def sound(place: Place, suffix: str) -> Contest:
     peers = {bare: "plain", "librosa.load": "plain"}
     if suffix != "mp4":
         peers["tensorflow-io"] = "tensorflow"  # it reads no sound of containers
-    runs = {"mmat": place.worker("mmat").run("benchmarks.ours.readers:sound", path=path)}
+    runs = {"mmat": place.ours().run("benchmarks.ours.readers:sound", path=path)}
     for name, worker in peers.items():
         run = place.worker(worker).run
         runs[name] = run("benchmarks.peers.plain_readers:sound", path=path, reader=name)
@@ -40,7 +40,7 @@ def sound(place: Place, suffix: str) -> Contest:
 
 def pictures(place: Place, path, interval: int) -> Contest:
     path, every, sought = str(path), "every picture, PyAV", "OpenCV, sought"
-    runs = {"mmat": place.worker("mmat").run("benchmarks.ours.readers:pictures", path=path)}
+    runs = {"mmat": place.ours().run("benchmarks.ours.readers:pictures", path=path)}
     for name in (every, sought):
         run = place.worker("plain").run
         runs[name] = run("benchmarks.peers.plain_readers:pictures", path=path, reader=name)

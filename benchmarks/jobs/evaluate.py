@@ -9,7 +9,7 @@ SIZES, QUICK_SIZES = (100, 1_000), (8, 16)
 
 
 def contests(place: Place) -> Contests:
-    worker, runs = place.worker("tensorflow"), {}
+    worker, runs = place.ours(), {}
     model = worker.ask("benchmarks.ours.networks:write_bundle", folder=str(place.folder / "model"))
     costs = worker.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=1)
     sizes = QUICK_SIZES if place.quick else SIZES

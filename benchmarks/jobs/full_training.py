@@ -12,7 +12,7 @@ SHORTEST, LIMIT, LIMIT_HOURS = "ours, 12 checkpoints", "6 hours", 6
 
 
 def contests(place: Place) -> Contests:
-    worker, folder = place.worker("tensorflow"), str(place.folder / "shards")
+    worker, folder = place.ours(), str(place.folder / "shards")
     worker.ask("benchmarks.ours.pipelines:write_shards", folder=folder, n_clips=200)
     dtype = worker.ask("benchmarks.ours.full_training:chosen_precision")
     costs = worker.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=1)

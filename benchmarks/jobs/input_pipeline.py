@@ -17,7 +17,7 @@ BATCH_SIZE, RECORD_BYTES = 32, 2 * 160_000 + 2 * 8 * 1000
 
 def contests(place: Place) -> Contests:
     size = {"n_clips": 80 if place.quick else 400}
-    reader, folder = place.worker("pipelines"), str(place.folder / "shards")
+    reader, folder = place.ours("pipelines"), str(place.folder / "shards")
     reader.ask("benchmarks.ours.pipelines:write_shards", folder=folder, **size)
     runs = {}
     for pipeline in PIPELINES:
@@ -27,7 +27,7 @@ def contests(place: Place) -> Contests:
     steps = {}
     for dtype in ("float32",) if place.quick else ("float32", "bfloat16"):
         arguments = {"net": "crnn", "batch_size": BATCH_SIZE, "dtype": dtype}
-        run = place.worker("tensorflow").run
+        run = place.ours().run
         steps[f"training step, {dtype}"] = run(
             "benchmarks.ours.networks:training_step", **arguments
         )

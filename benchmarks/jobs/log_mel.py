@@ -17,7 +17,7 @@ PEERS = {
 
 
 def contests(place: Place) -> Contests:
-    ours = place.worker("tensorflow")
+    ours = place.ours()
     for size in BATCHES[:2] if place.quick else BATCHES:
         costs = ours.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=size)
         floor = place.rates.floor_seconds(costs["log_mel"])

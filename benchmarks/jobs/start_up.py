@@ -21,7 +21,7 @@ UNTRAINED = 'mmat tag --labels "Dog;Train"'
 
 
 def contests(place: Place) -> Contests:
-    worker = place.worker("tensorflow")
+    worker = place.ours()
     model = worker.ask("benchmarks.ours.networks:write_export", folder=str(place.folder / "export"))
     yamnet = worker.ask("benchmarks.peers.yamnet:files")
     path = write_sound(place.folder / "a.wav", 10, rate_hz=16_000, channels=1)

@@ -15,7 +15,7 @@ HOP_SECONDS = 5  # windows of 10 s overlap by half
 
 
 def contests(place: Place) -> Contests:
-    worker = place.worker("tensorflow")
+    worker = place.ours()
     folder = str(place.folder / "export")
     model = worker.ask("benchmarks.ours.networks:write_export", folder=folder)
     costs = worker.ask("benchmarks.ours.networks:costs", net="crnn", batch_size=1)

@@ -17,7 +17,7 @@ def contests(place: Place) -> Contests:
     for n_classes, n_clips in QUICK_SIZES if place.quick else SIZES:
         size = {"n_classes": n_classes, "n_clips": n_clips}
         runs = {
-            OURS: place.worker("plain").run("benchmarks.ours.thresholds:tuned", **size),
+            OURS: place.ours().run("benchmarks.ours.thresholds:tuned", **size),
             LOOP: place.worker("loop").run("benchmarks.peers.plain_thresholds:looped", **size),
         }
         n_bytes = n_classes * n_clips * 5  # a float32 and a truth each, read once

@@ -10,8 +10,8 @@ BATCHES, QUICK_BATCHES = (4, 32, 100), (1, 2)
 NETS = {"crnn": "CRNN", "talnet": "TALNet, 9.98 M"}
 DTYPES = ("float32", "bfloat16")
 SIDES = {
-    "mmat": ("tensorflow", "benchmarks.ours.networks:training_step"),
-    "PyTorch": ("torch", "benchmarks.peers.torch_runs:training_step"),
+    "mmat": "benchmarks.ours.networks:training_step",
+    "PyTorch": "benchmarks.peers.torch_runs:training_step",
 }
 # How many times faster we mean to be than PyTorch in each precision.
 AIMS = {"float32": 3.0, "bfloat16": 1.0}
@@ -21,12 +21,13 @@ def contests(place: Place) -> Contests:
     for net, title in NETS.items():
         for size in QUICK_BATCHES if place.quick else BATCHES:
             runs = {}
-            for side, (worker, function) in SIDES.items():
+            workers = {"mmat": place.ours(), "PyTorch": place.worker("torch")}
+            for side, function in SIDES.items():
                 for dtype in DTYPES:
                     arguments = {"net": net, "batch_size": size, "dtype": dtype}
-                    run = place.worker(worker).run(function, **arguments)
+                    run = workers[side].run(function, **arguments)
                     runs[f"{side}, {dtype}"] = run
-            costs = place.worker("tensorflow").ask(
+            costs = place.ours().ask(
                 "benchmarks.ours.networks:costs", net=net, batch_size=size
             )
             multiply_adds, job = costs["training"], f"a training step, {title}, batch {size}"
