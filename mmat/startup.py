@@ -1,6 +1,7 @@
 """What TensorFlow must find in the environment before it is imported."""
 
 import os
+import sys
 
 # oneDNN's kernels, and the allocator that comes with them, TensorFlow takes by itself only on
 # processors with AVX-512 VNNI and newer. On one with AVX2 alone they halve the time of a training
@@ -10,10 +11,13 @@ ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def prepare_tensorflow() -> None:
-    """Set what of `ENVIRONMENT` is not set already; of no effect once TensorFlow is imported.
+    """Set what of `ENVIRONMENT` is not set already; once TensorFlow is imported it is too late.
+
+    Nothing is changed then, so that the processes that this one starts compute as it does.
 
     >>> prepare_tensorflow()
     >>> "TF_ENABLE_ONEDNN_OPTS" in os.environ
     True
     """
-    os.environ.update(ENVIRONMENT | os.environ)
+    if "tensorflow" not in sys.modules:
+        os.environ.update(ENVIRONMENT | os.environ)

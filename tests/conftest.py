@@ -1,5 +1,6 @@
 """What several tests need: the real embedded weights, and real recordings and photographs."""
 
+import os
 import pathlib
 
 import pytest
@@ -9,6 +10,10 @@ from mmat.fetch.speech_emotion import fetch_speech_emotion
 from mmat.fetch.weights import fetch_models
 from mmat.paths import cache_folder
 from mmat.resources import data_list
+from mmat.startup import ENVIRONMENT
+
+# As the commands do, so that what a test computes and what a command answers are the same.
+os.environ.update(ENVIRONMENT | os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,7 @@ def contests(place: Place) -> Contests:
                     arguments = {"net": net, "batch_size": size, "dtype": dtype}
                     run = workers[side].run(function, **arguments)
                     runs[f"{side}, {dtype}"] = run
-            costs = place.ours().ask(
-                "benchmarks.ours.networks:costs", net=net, batch_size=size
-            )
+            costs = place.ours().ask("benchmarks.ours.networks:costs", net=net, batch_size=size)
             multiply_adds, job = costs["training"], f"a training step, {title}, batch {size}"
             readings = yield Contest(
                 job,

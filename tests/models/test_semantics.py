@@ -86,7 +86,8 @@ def probabilities_and_similarities(draw):
     n_labels, classes = draw(st.integers(1, 6)), draw(st.integers(1, 4))
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 3)), n_labels)
     weights = draw(hnp.arrays(np.float32, shape, elements=st.floats(0.0625, 1, width=32)))
-    cosines = st.floats(-1, 1, width=32)
+    # Numbers below 1e-38 count as 0 in TensorFlow, so that their share of themselves is none.
+    cosines = st.floats(-1, 1, width=32, allow_subnormal=False)
     similarities = draw(hnp.arrays(np.float32, (n_labels, classes), elements=cosines))
     return weights / weights.sum(axis=-1, keepdims=True), similarities
 
