@@ -10,10 +10,15 @@ Real recordings and photographs, composed clips: a demonstration, no benchmark o
 """
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
 import time
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np

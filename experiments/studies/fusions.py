@@ -10,6 +10,11 @@ network on both embeddings. Both are ours, and both are learnt on validation cli
 """
 
 import json
+import os
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np

@@ -8,8 +8,13 @@ clip and frame scores of validation and test, and the seconds of training.
 """
 
 import dataclasses
+import os
 import pathlib
 import time
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np

@@ -9,7 +9,12 @@ validation mAP: the CRNN's schedule, the head's rate and dropout (`head_grid.py`
 """
 
 import json
+import os
 import statistics
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import tabulate
