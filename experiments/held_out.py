@@ -13,6 +13,7 @@ from mmat.errors import InputError
 from mmat.metrics.by_task import SHORT, figures, where_judged
 from mmat.metrics.decisions import decide
 from mmat.metrics.thresholds import best_single_threshold
+from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL, Task
 from mmat.training import FixedClips
 from mmat.training.step import clip_loss
@@ -79,9 +80,13 @@ class Asked:
         self.inputs, self.task = list(model.input), corpus.labels.task
         self.flags = needed(self.inputs)
         self.clips = corpus.once(part, [*self.inputs, *self.flags, "ids"], ASKED_AT_ONCE)
-        self.scores = tf.function(
-            lambda inputs: model(inputs, training=False)["clip"], reduce_retracing=True
-        )
+
+        @tf.function(reduce_retracing=True)
+        def scores(inputs):
+            with quick_layers(model):
+                return model(inputs, training=False)["clip"]
+
+        self.scores = scores
 
     def all(self) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
         """Return ids, truth bool and scores float32 `(clips, classes)`, and who could be judged.

@@ -22,6 +22,7 @@ from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
+from mmat.models.quick import quick_layers
 from mmat.training import learning_back_end
 
 CRNN = "CRNN from scratch"
@@ -136,7 +137,8 @@ class Network:
         task = self.speech.labels.task
         network = learning_back_end(branch, recipe.rate, recipe.epochs * steps, 2 * steps, task)
         batches = self._batches(train, np.random.default_rng(seed))
-        network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
+        with quick_layers(network, learning=True):
+            network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
         scores = self.features.scores(branch, np.arange(len(self.speech.ids)))
         whole = keras.Model(branch.input, branch.output, name=branch.name)  # see `back_end`
         return Answer(scores, {"loss": network.history.history["loss"][-1]}, whole)

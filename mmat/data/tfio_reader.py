@@ -1,6 +1,6 @@
 """Audio files decoded inside the tf.data graph, by tensorflow-io's operations.
 
-They are slower than worker processes with libsndfile (see `benchmarks/decoding.py`), but run
+They are slower than worker processes with libsndfile (docs/performance.md), but run
 wherever the graph runs. Its decoders don't tell the sample rate (the one operation that does mixes
 up files when it runs in parallel) and its resampling is off by 1 %: so the headers are read here,
 and the resampling is soxr's, as filters. A damaged file may hold its FLAC decoder for ever, which

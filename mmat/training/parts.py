@@ -5,6 +5,7 @@ import numpy as np
 
 from mmat.data.parsing import needed
 from mmat.metrics.by_task import where_judged
+from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL, Task
 
 SENSES = {"audio": "has_audio", "video": "has_video"}
@@ -95,7 +96,8 @@ def predict(
     they need is absent; inputs: with `has_audio` and `has_video` `(clips,)` to tell of that.
     """
     own = {name: inputs[name] for name in model.input}
-    scores = model.predict(own, batch_size=batch_size, verbose=0)
+    with quick_layers(model):
+        scores = model.predict(own, batch_size=batch_size, verbose=0)
     flags = needed(list(own))
     needs = {"clip": flags, "frame": flags}
     for sense, flag in SENSES.items():
