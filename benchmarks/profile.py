@@ -11,6 +11,7 @@ import argparse
 import collections
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 
@@ -19,6 +20,8 @@ import tabulate
 from mmat.startup import ENVIRONMENT
 
 RUNS, SHOWN = 3, 15
+# How the profiler names a graph that is run, and an operation in it.
+GRAPH, OPERATION = "EagerLocalExecute: __inference", re.compile(r"[^:]+:(\w+)")
 WORKS = {"log-mel": 16, "tagging": 16, "training-step": 32}  # with their usual batch
 
 
@@ -57,12 +60,11 @@ def profiled(run: Callable) -> tuple[float, collections.Counter]:
                 run()
         (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
         by_name = milliseconds(path.read_bytes())
-    # An operation is told as NAME:KIND, the function that holds all of them by its name.
-    whole = max(ms for name, ms in by_name.items() if name.startswith("__inference"))
+    whole = sum(ms for name, ms in by_name.items() if name.startswith(GRAPH))
     by_kind = collections.Counter()
     for name, ms in by_name.items():
-        if kind := name.rpartition(":")[2] if ":" in name else "":
-            by_kind[kind] += ms / RUNS
+        if operation := OPERATION.fullmatch(name):
+            by_kind[operation[1]] += ms / RUNS
     return whole / RUNS, by_kind
 
 

@@ -102,15 +102,11 @@ def learning_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _summed_rows(x, size: int):
-    """Return sums of rows, `(points, batch, tiles, width + size - 1, channels)`."""
-    margin, n_points = size // 2, TILE_ROWS + size - 1
-    n_times, n_tiles = tf.shape(x)[1], _n_tiles(x)
-    beyond = TILE_ROWS * (n_tiles + 1) - n_times - margin
-    x = tf.pad(x, [[0, 0], [margin, beyond], [margin, margin], [0, 0]])
-    x = _in_tiles(x, n_tiles + 1)
-    own = [x[:, :-1, row] for row in range(TILE_ROWS)]
-    following = [x[:, 1:, row] for row in range(n_points - TILE_ROWS)]
-    return _mixed(transforms(size).rows, own + following)
+    """Return the sums of rows of each tile, `(points, batch, tiles, width, channels)`."""
+    margin, n_points, n_tiles = size // 2, TILE_ROWS + size - 1, _n_tiles(x)
+    beyond = TILE_ROWS * (n_tiles + 1) - tf.shape(x)[1] - margin
+    x = tf.pad(x, [[0, 0], [margin, beyond], [0, 0], [0, 0]])
+    return _mixed(transforms(size).rows, _rows_of_tiles(x, n_points, n_tiles))
 
 
 def _from_rows(rows, kernel, n_times):
@@ -118,7 +114,7 @@ def _from_rows(rows, kernel, n_times):
     transform = transforms(kernel.shape[0])
     kernels = tf.tensordot(transform.kernel, kernel, 1)  # (points, size, channels, filters)
     products = [
-        tf.nn.conv2d(row, k[tf.newaxis], 1, "VALID")
+        tf.nn.conv2d(row, k[tf.newaxis], 1, "SAME")
         for row, k in zip(tf.unstack(rows), tf.unstack(kernels), strict=True)
     ]
     batch, n_tiles, width, n_filters = _shape_of(products[0])
@@ -128,18 +124,17 @@ def _from_rows(rows, kernel, n_times):
 
 
 def _kernel_gradient(rows, dy, size: int):
-    n_tiles = _n_tiles(dy)
-    dy = tf.pad(dy, [[0, 0], [0, TILE_ROWS * n_tiles - tf.shape(dy)[1]], [0, 0], [0, 0]])
-    dy = _in_tiles(dy, n_tiles)
-    transform = transforms(size)
-    summed = _mixed(transform.outputs, [dy[:, :, row] for row in range(TILE_ROWS)])
+    transform, n_tiles = transforms(size), _n_tiles(dy)
+    beyond = TILE_ROWS * n_tiles - tf.shape(dy)[1]
+    dy = tf.pad(dy, [[0, 0], [0, beyond], [0, 0], [0, 0]])
+    summed = _mixed(transform.outputs, _rows_of_tiles(dy, TILE_ROWS, n_tiles))
     gradients = [
         tf.raw_ops.Conv2DBackpropFilter(
             input=row,
             filter_sizes=[1, size, row.shape[-1], d.shape[-1]],
             out_backprop=d,
             strides=[1, 1, 1, 1],
-            padding="VALID",
+            padding="SAME",
         )[0]
         for row, d in zip(tf.unstack(rows), tf.unstack(summed), strict=True)
     ]
@@ -150,15 +145,19 @@ def _n_tiles(x):
     return -(-tf.shape(x)[1] // TILE_ROWS)
 
 
-def _in_tiles(x, n_tiles):
-    """Turn `(batch, time, width, channels)` into `(batch, tiles, TILE_ROWS, width, channels)`."""
-    return tf.reshape(x, (tf.shape(x)[0], n_tiles, TILE_ROWS, *x.shape[2:]))
+def _rows_of_tiles(x, n_rows: int, n_tiles):
+    """Return the first rows of each tile, `(n_rows, batch, tiles, width, channels)`."""
+    batch, n_times, width, channels = _shape_of(x)
+    tiles = n_times * tf.range(batch)[:, tf.newaxis] + TILE_ROWS * tf.range(n_tiles)
+    index = tf.range(n_rows)[:, tf.newaxis, tf.newaxis] + tiles
+    rows = tf.gather(tf.reshape(x, (-1, width * channels)), index)
+    return tf.reshape(rows, (n_rows, batch, n_tiles, width, channels))
 
 
-def _mixed(matrix: np.ndarray, parts: list):
-    """Return the sums of equally shaped parts that a matrix says, stacked."""
-    flat = tf.reshape(tf.stack(parts), (len(parts), -1))
-    return tf.reshape(tf.matmul(matrix, flat), (len(matrix), *_shape_of(parts[0])))
+def _mixed(matrix: np.ndarray, parts):
+    """Return the sums of the parts `(n_parts, …)` that the rows of a matrix say, stacked."""
+    sums = tf.matmul(matrix, tf.reshape(parts, (len(matrix[0]), -1)))
+    return tf.reshape(sums, (len(matrix), *_shape_of(parts)[1:]))
 
 
 def _shape_of(x) -> list:
