@@ -6,7 +6,8 @@ The batch of 4 tells first what is too slow for the larger ones.
 from benchmarks.contest import Contest, Pair
 from benchmarks.place import Contests, Place
 
-BATCHES, QUICK_BATCHES = (4, 32, 100), (1, 2)
+BATCHES = {"crnn": (4, 32, 100), "talnet": (4, 32)}
+QUICK_BATCHES = (1, 2)
 NETS = {"crnn": "CRNN", "talnet": "TALNet, 9.98 M"}
 DTYPES = ("float32", "bfloat16")
 SIDES = {
@@ -19,7 +20,7 @@ AIMS = {"float32": 3.0, "bfloat16": 1.0}
 
 def contests(place: Place) -> Contests:
     for net, title in NETS.items():
-        for size in QUICK_BATCHES if place.quick else BATCHES:
+        for size in QUICK_BATCHES if place.quick else BATCHES[net]:
             runs = {}
             workers = {"mmat": place.ours(), "PyTorch": place.worker("torch")}
             for side, function in SIDES.items():
