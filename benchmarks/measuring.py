@@ -6,7 +6,7 @@ from collections.abc import Callable
 from benchmarks.contest import ContenderError, Contest, Reading
 
 # A first run this long is no mere warming up: it is not thrown away.
-WARM_SECONDS = 20.0
+WARM_SECONDS = 60.0
 
 
 def measure(contest: Contest, say: Callable[[str], None] = print) -> dict[str, list[Reading]]:

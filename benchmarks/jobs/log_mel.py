@@ -25,4 +25,4 @@ def contests(place: Place) -> Contests:
         for name, (worker, function) in PEERS.items():
             runs[name] = place.worker(worker).run(function, batch_size=size)
         pairs = [Pair(OURS, name, floor_seconds=floor) for name in PEERS]
-        yield Contest(f"log-mel, batch {size}", runs, pairs, rounds=15)
+        yield Contest(f"log-mel, batch {size}", runs, pairs, rounds=9)
