@@ -112,6 +112,7 @@ test-next: venv-next  ## all tests with the newest TensorFlow
 .PHONY: bench
 bench: .venv-bench/bench.stamp  ## speed and memory beside what one would pick instead: docs/performance.md
 	$(BENCH_BIN)/mmat fetch models
+	$(BENCH_BIN)/python -m pytest --quiet tests/benchmarks/test_torch_peers.py
 	$(BENCH_BIN)/python -m benchmarks
 	$(BENCH_BIN)/python -m benchmarks.tables
 

@@ -34,8 +34,8 @@ class Pair:
 
     aim: how many times better ours should be; None without one. measured: SECONDS or MEGABYTES.
     ours_times, peer_times: what a reading is multiplied by, where a part of the work was run.
-    floor_seconds: what the machine needs for ours at the least. job: another name than the
-    contest's.
+    floor_seconds: what the machine needs for ours at the least, by the direct way to multiply.
+    job: another name than the contest's.
 
     >>> Pair("mmat", "a loop", aim=3.0).measured
     'seconds'

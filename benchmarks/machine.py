@@ -46,14 +46,16 @@ class Rates:
     ) -> float:
         """Return the least time for so many multiply-adds and so many bytes that must be moved.
 
-        The two may go on at once, so the longer of them counts.
+        The two may go on at once, so the longer of them counts. Where a lower precision is only
+        imitated, float32 serves it better.
 
         >>> Rates({"float32": 100.0}, 10.0).floor_seconds(multiply_adds=300, n_bytes=20)
         3.0
         """
         # A copied byte is read and written: two bytes that are moved.
         moving = n_bytes / (2 * self.copied_bytes)
-        return max(multiply_adds / self.multiply_adds[dtype], moving)
+        rate = max(self.multiply_adds[dtype], self.multiply_adds["float32"])
+        return max(multiply_adds / rate, moving)
 
 
 def facts() -> dict:

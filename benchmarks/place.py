@@ -2,18 +2,20 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 
-from benchmarks.contest import Contest, Readings, Run
+from benchmarks.contest import Contest, Reading, Readings, Run
 from benchmarks.machine import Rates
 from benchmarks.processes import Worker
 from mmat.startup import ENVIRONMENT
 
 # A processor that only imitates bfloat16 takes minutes for a step of 100 clips.
 MOST_SECONDS = 40.0
+PROJECTED = ", projected"
 
 # A job yields its contests one by one, and is sent the readings of each.
 Contests = Generator[Contest, Readings, None]
@@ -37,23 +39,25 @@ class Place:
         print(text, file=sys.stderr, flush=True)
 
     def affordable(self, job: str, runs: Mapping[str, Run], work: float) -> dict[str, Run]:
-        """Return the runs that will not take too long, by what was learnt of smaller ones.
+        """Return the runs; for one that would take too long, what it would take, as a reading.
 
-        work: how much there is to do, in the unit of `learn`. What is left out is noted.
+        That is learnt from smaller ones, and noted; the contender is called projected. work: how
+        much there is to do, in the unit of `learn`.
         """
-        left = {}
+        able = {}
         for name, run in runs.items():
             expected = work * self.pace.get(name, 0.0)
             if expected > MOST_SECONDS:
-                self.note(f"{job}, {name}: left out: it would take about {expected:.0f} s")
+                self.note(f"{job}, {name}: projected from less work, not run: {expected:.0f} s")
+                able[f"{name}{PROJECTED}"] = functools.partial(Reading, expected)
             else:
-                left[name] = run
-        return left
+                able[name] = run
+        return able
 
     def learn(self, readings: Readings, work: float) -> None:
         """Keep how long each contender took for so much work."""
         for name, own in readings.items():
-            if own:
+            if own and not name.endswith(PROJECTED):
                 self.pace[name] = min(reading.seconds for reading in own) / work
 
     def worker(self, name: str, variables: Mapping[str, str] = {}) -> Worker:

@@ -37,7 +37,9 @@ def obey(order: dict, held: dict, lasted: dict) -> dict:
         name = order["run"]
         if lasted.get(name, REWARM_SECONDS) < REWARM_SECONDS:
             held[name]()
-        lasted[name] = seconds = timed(held[name])
+        began = time.perf_counter()
+        seconds = timed(held[name])
+        lasted[name] = time.perf_counter() - began
         return {"seconds": seconds}
     module, _, function = order["function"].partition(":")
     value = getattr(importlib.import_module(module), function)(**order["arguments"])

@@ -28,7 +28,7 @@ def sound(place: Place, suffix: str) -> Contest:
     bare = BARE.get(suffix, "soundfile and soxr")
     peers = {bare: "plain", "librosa.load": "plain"}
     if suffix != "mp4":
-        peers["tensorflow-io"] = "tensorflow"  # it reads no sound of containers
+        peers["tensorflow-io, by mmat"] = "tensorflow"  # it reads no sound of containers
     runs = {"mmat": place.ours().run("benchmarks.ours.readers:sound", path=path)}
     for name, worker in peers.items():
         run = place.worker(worker).run

@@ -5,12 +5,14 @@ seconds are those of whole commands, in which Python and TensorFlow start.
 """
 
 import csv
+import functools
 import pathlib
 import shutil
+import statistics
 import sys
 from collections.abc import Sequence
 
-from benchmarks.contest import MEGABYTES, Contest, Pair, Reading, Run
+from benchmarks.contest import MEGABYTES, Contest, Pair, Reading, Readings, Run
 from benchmarks.jobs.flat import FLAT
 from benchmarks.made_media import write_sound
 from benchmarks.place import Contests, Place
@@ -19,8 +21,6 @@ from benchmarks.processes import ROOT, command, mmat
 FILE_SECONDS, CLIP_SECONDS = 120, 10
 SUFFIXES = ("wav", "flac", "ogg")
 SIZES, QUICK_SIZES = (100, 1_000, 10_000), (5, 10, 20)
-# The loop takes as long for the next thousand clips as for the first.
-MOST_LOOPED = 1_000
 CLIP_BYTES = 4 * CLIP_SECONDS * (2 * 44_100 + 16_000)
 POOL, BEAM, LOOP = "local pool", "Beam DirectRunner", "a plain loop"
 
@@ -30,27 +30,55 @@ def contests(place: Place) -> Contests:
     media.mkdir()
     for suffix in SUFFIXES:
         write_sound(media / f"a.{suffix}", FILE_SECONDS)
+    large = sizes[-1]
     runs, pairs = {}, []
-    for n in sizes:
-        clips = write_list(place.folder / f"{n}.csv", n)
-        looped = min(n, MOST_LOOPED)
-        runs |= {
-            title(POOL, n): prepared(clips, media),
-            title(BEAM, n): prepared(clips, media, "--runner=DirectRunner"),
-        }
-        if n == looped:
-            script = ROOT / "benchmarks" / "peers" / "plain_prepare.py"
-            runs[title(LOOP, n)] = into_folder(clips, [sys.executable, script, clips, media])
-        for ours in (POOL, BEAM):
-            floor = place.rates.floor_seconds(n_bytes=n * CLIP_BYTES)
-            job, times = f"prepare, {n:,} clips", {"peer_times": n / looped}
-            own, other = title(ours, n), title(LOOP, looped)
-            pairs.append(Pair(own, other, **times, floor_seconds=floor, job=job))
-    small, large = sizes[0], sizes[-1]
-    for ours in (POOL, BEAM):
-        job = f"prepare, memory from {small:,} to {large:,} clips"
-        pairs.append(Pair(title(ours, large), title(ours, small), FLAT, MEGABYTES, job=job))
-    yield Contest("prepare", runs, pairs, rounds=3, budget_seconds=20.0, warm=False)
+    for n in sizes[:-1]:
+        runs |= both_ways(place, media, n) | {title(LOOP, n): looped(place, media, n)}
+        pairs += against_the_loop(place, n)
+    readings = yield Contest("prepare", runs, pairs, rounds=3, budget_seconds=20.0, warm=False)
+
+    runs = both_ways(place, media, large)
+    runs[title(LOOP, large)] = functools.partial(projected, readings, sizes)
+    pairs = against_the_loop(place, large)
+    for way in (POOL, BEAM):
+        own = title(way, sizes[0])
+        runs[own] = functools.partial(statistics.median_high, readings[own])
+        job = f"prepare, memory from {sizes[0]:,} to {large:,} clips"
+        pairs.append(Pair(title(way, large), own, FLAT, MEGABYTES, job=job))
+    yield Contest("prepare, many", runs, pairs, rounds=1, warm=False)
+
+
+def both_ways(place: Place, media: pathlib.Path, n_clips: int) -> dict[str, Run]:
+    clips = write_list(place.folder / f"{n_clips}.csv", n_clips)
+    beam = prepared(clips, media, "--runner=DirectRunner")
+    return {title(POOL, n_clips): prepared(clips, media), title(BEAM, n_clips): beam}
+
+
+def looped(place: Place, media: pathlib.Path, n_clips: int) -> Run:
+    clips = place.folder / f"{n_clips}.csv"
+    script = ROOT / "benchmarks" / "peers" / "plain_prepare.py"
+    return into_folder(clips, [sys.executable, script, clips, media])
+
+
+def projected(readings: Readings, sizes: Sequence[int]) -> Reading:
+    """Return what the loop takes for the largest size, on the line through the two others.
+
+    >>> loop = {title(LOOP, 5): [Reading(3.0)], title(LOOP, 10): [Reading(5.0)]}
+    >>> projected(loop, (5, 10, 20)).seconds
+    9.0
+    """
+    first, second, last = sizes
+    few, more = (
+        statistics.median(reading.seconds for reading in readings[title(LOOP, n)])
+        for n in (first, second)
+    )
+    return Reading(more + (more - few) * (last - second) / (second - first))
+
+
+def against_the_loop(place: Place, n_clips: int) -> list[Pair]:
+    floor = place.rates.floor_seconds(n_bytes=n_clips * CLIP_BYTES)
+    own = {"floor_seconds": floor, "job": f"prepare, {n_clips:,} clips"}
+    return [Pair(title(way, n_clips), title(LOOP, n_clips), **own) for way in (POOL, BEAM)]
 
 
 def title(way: str, n: int) -> str:

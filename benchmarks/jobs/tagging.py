@@ -26,7 +26,8 @@ def contests(place: Place) -> Contests:
             arguments = {"batch_size": size, "threads": threads}
             runs[name] = ours.run("benchmarks.ours.networks:by_tflite", **arguments)
             precisions[name] = "float32"
-        runs |= peers(place, size)
+        job = f"tagging, batch {size}"
+        runs = place.affordable(job, runs | peers(place, size), size)
         pairs = [
             Pair(
                 name,
@@ -36,10 +37,8 @@ def contests(place: Place) -> Contests:
             )
             for name, dtype in precisions.items()
             for peer in runs
-            if peer not in precisions
+            if not peer.startswith("CRNN, ")
         ]
-        job = f"tagging, batch {size}"
-        runs = place.affordable(job, runs, size)
         place.learn((yield Contest(job, runs, pairs, rounds=11)), size)
 
 

@@ -3,6 +3,8 @@
 The batch of 4 tells first what is too slow for the larger ones, and for the larger net.
 """
 
+from collections.abc import Iterable
+
 from benchmarks.contest import Contest, Pair
 from benchmarks.place import Contests, Place
 
@@ -30,10 +32,11 @@ def contests(place: Place) -> Contests:
                     runs[f"{side}, {dtype}"] = run
             costs = place.ours().ask("benchmarks.ours.networks:costs", net=net, batch_size=size)
             multiply_adds, job = costs["training"], f"a training step, {title}, batch {size}"
+            able = place.affordable(job, runs, multiply_adds)
             readings = yield Contest(
                 job,
-                place.affordable(job, runs, multiply_adds),
-                pairs(place, net, multiply_adds),
+                able,
+                pairs(place, able, net, size, multiply_adds),
                 rounds=7,
                 budget_seconds=15.0,
             )
@@ -41,14 +44,21 @@ def contests(place: Place) -> Contests:
         place.close_workers()  # a step of the larger net takes gigabytes
 
 
-def pairs(place: Place, net: str, multiply_adds: float) -> list[Pair]:
+def pairs(place: Place, names: Iterable[str], net: str, size: int, multiply_adds: float):
+    """Return ours against PyTorch's; the smallest batch is there to tell what is affordable."""
+    names, aimed = list(names), net == "crnn" and size != BATCHES[net][0]
     return [
         Pair(
-            f"mmat, {dtype}",
-            f"PyTorch, {peer_dtype}",
-            aim=AIMS[peer_dtype] if net == "crnn" else None,
-            floor_seconds=place.rates.floor_seconds(multiply_adds, dtype=dtype),
+            ours,
+            peer,
+            aim=AIMS[dtype_of(peer)] if aimed else None,
+            floor_seconds=place.rates.floor_seconds(multiply_adds, dtype=dtype_of(ours)),
         )
-        for dtype in DTYPES
-        for peer_dtype in DTYPES
+        for ours in names
+        for peer in names
+        if ours.startswith("mmat") and not peer.startswith("mmat")
     ]
+
+
+def dtype_of(name: str) -> str:
+    return next(dtype for dtype in DTYPES if dtype in name)

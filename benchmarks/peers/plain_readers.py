@@ -93,6 +93,6 @@ SOUND = {
     "soundfile and soxr": by_soundfile,
     "PyAV and soxr": by_pyav,
     "librosa.load": by_librosa,
-    "tensorflow-io": by_tensorflow_io,
+    "tensorflow-io, by mmat": by_tensorflow_io,
 }
 PICTURES = {"every picture, PyAV": every_picture, "OpenCV, sought": sought_by_opencv}

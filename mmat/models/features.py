@@ -105,7 +105,7 @@ class Magnitude(layers.Layer):
     def call(self, spectrum):
         spectrum = tf.cast(spectrum, tf.complex64)
         power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
-        # The root's slope at 0 is infinite, but silence should have a gradient.
+        # The root's slope at 0 is infinite, and the gradient of silence should be finite.
         return tf.sqrt(tf.maximum(power, np.finfo(np.float32).tiny))
 
     def compute_output_spec(self, spectrum):

@@ -31,12 +31,14 @@ def quick_layers(
     True
     """
     ways = {}
-    for layer in [] if tf.config.list_physical_devices("GPU") else model._flatten_layers():
+    for layer in [] if tf.config.get_visible_devices("GPU") else model._flatten_layers():
         if can_be_projected(layer):
             ways[layer] = "inner_loop", functools.partial(projected_loop, layer)
         elif convolutions and can_be_minimal(layer):
             way = learning_convolution if learning else minimal_convolution
             ways[layer] = "convolution_op", way
+    # Within another such context, of this thread or another, what is set already stays as it is.
+    ways = {layer: way for layer, way in ways.items() if way[0] not in vars(layer)}
     for layer, (name, way) in ways.items():
         setattr(layer, name, way)
     try:

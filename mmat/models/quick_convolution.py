@@ -59,7 +59,8 @@ def _values(kernel_size: int, n_coefficients: int) -> np.ndarray:
 
 def can_be_minimal(layer: keras.layers.Layer) -> bool:
     """Return whether `minimal_convolution` is for a layer: float32, and a kernel worth it."""
-    if not isinstance(layer, keras.layers.Conv2D) or layer.compute_dtype != "float32":
+    own = getattr(type(layer), "convolution_op", None) is keras.layers.Conv2D.convolution_op
+    if not own or not layer.built or layer.compute_dtype != "float32":
         return False
     size, n_channels = layer.kernel_size[0], min(layer.kernel.shape[2:])
     plain = (layer.strides, layer.dilation_rate, layer.groups) == ((1, 1), (1, 1), 1)

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ("contest", "counting", "machine", "measuring", "processes", "tables")
+MODULES = ("contest", "counting", "jobs.prepare", "machine", "measuring", "processes", "tables")
 
 
 @pytest.mark.parametrize("name", MODULES)
