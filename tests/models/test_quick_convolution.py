@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmat.models.quick_convolution import (
@@ -36,6 +36,7 @@ def direct(x, kernel):
     return np.sum(parts, axis=0)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     size=st.sampled_from(SIZES),
     batch=st.integers(1, 3),
