@@ -148,11 +148,15 @@ def aim(row: dict) -> str:
 
 
 def share(row: dict) -> str:
-    """Return which share of the floor ours reaches: 100 % would be as fast as the machine can."""
+    """Return which share of the floor ours reaches.
+
+    >>> share({"floor_seconds": 1.03, "ours_seconds": {"median": 1.0}})
+    '103 %'
+    """
     if row["floor_seconds"] is None:
         return ""
     percent = 100 * row["floor_seconds"] / row["ours_seconds"]["median"]
-    return f"{percent:.2g} %"
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
 
 
 def machine_line(machine: dict) -> str:

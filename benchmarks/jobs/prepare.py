@@ -35,7 +35,7 @@ def contests(place: Place) -> Contests:
     for n in sizes[:-1]:
         runs |= both_ways(place, media, n) | {title(LOOP, n): looped(place, media, n)}
         pairs += against_the_loop(place, n)
-    readings = yield Contest("prepare", runs, pairs, rounds=3, budget_seconds=20.0, warm=False)
+    readings = yield Contest("prepare", runs, pairs, rounds=2, budget_seconds=20.0, warm=False)
 
     runs = both_ways(place, media, large)
     runs[title(LOOP, large)] = functools.partial(projected, readings, sizes)
