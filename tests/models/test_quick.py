@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from mmat.models.audio import audio_branch
 from mmat.models.quick import quick_layers
-from mmat.models.quick_convolution import can_be_minimal
 from mmat.models.talnet import talnet
 from mmat.training.step import clip_loss
 
@@ -82,10 +81,3 @@ def test_a_context_within_another_leaves_it_as_it_was(model):
         graph = tf.function(model).get_concrete_function(given()).graph
     n_own = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
     assert operations(graph).count("Conv2D") > n_own
-
-
-def test_a_layer_that_is_not_built_is_left_alone():
-    layer = keras.layers.Conv2D(16, 5, padding="same")
-    assert not can_be_minimal(layer)
-    layer.build((None, 8, 8, 16))
-    assert can_be_minimal(layer)

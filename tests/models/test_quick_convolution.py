@@ -115,3 +115,10 @@ def test_what_it_is_for(options, expected):
     layer = keras.layers.Conv2D(**{"filters": 16, "kernel_size": 5, "padding": "same"} | options)
     layer.build((None, 8, 8, 16))
     assert can_be_minimal(layer) == expected
+
+
+def test_a_layer_that_is_not_built_is_left_alone():
+    layer = keras.layers.Conv2D(16, 5, padding="same")
+    assert not can_be_minimal(layer)
+    layer.build((None, 8, 8, 16))
+    assert can_be_minimal(layer)
