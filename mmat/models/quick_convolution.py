@@ -114,12 +114,15 @@ def _from_rows(rows, kernel, n_times):
     """Return the convolution, `(batch, time, width, filters)`, from sums of its input's rows."""
     transform = transforms(kernel.shape[0])
     kernels = tf.tensordot(transform.kernel, kernel, 1)  # (points, size, channels, filters)
+    batch, n_tiles, width, n_channels = _shape_of(rows)[1:]
+    # Each tile an image of one row: of few images oneDNN's convolution makes a poor use of cores.
+    rows = tf.reshape(rows, (len(transform.kernel), -1, 1, width, n_channels))
     products = [
         tf.nn.conv2d(row, k[tf.newaxis], 1, "SAME")
         for row, k in zip(tf.unstack(rows), tf.unstack(kernels), strict=True)
     ]
-    batch, n_tiles, width, n_filters = _shape_of(products[0])
-    y = tf.reshape(tf.stack(products, axis=2), (-1, len(products), width * n_filters))
+    n_filters = kernel.shape[-1]
+    y = tf.reshape(tf.stack(products, axis=1), (-1, len(products), width * n_filters))
     y = tf.matmul(transform.outputs.T, y)  # a product for each tile, which lie one after the other
     return tf.reshape(y, (batch, n_tiles * TILE_ROWS, width, n_filters))[:, :n_times]
 

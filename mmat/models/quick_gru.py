@@ -22,17 +22,20 @@ def projected_loop(gru: keras.layers.GRU, sequences, initial_state, mask, traini
     kernel, recurrent, bias = map(
         tf.convert_to_tensor, (cell.kernel, cell.recurrent_kernel, cell.bias)
     )
-    projected = tf.tensordot(sequences, kernel, 1) + bias[0]  # (batch, time, 3 · units)
+    # What is added to the gates, whichever way it comes, is added before the loop.
+    gates_bias, candidate_bias = tf.split(bias[1], [2 * units, units])
+    given_bias = bias[0] + tf.pad(gates_bias, [[0, units]])
+    projected = tf.tensordot(sequences, kernel, 1) + given_bias  # (batch, time, 3 · units)
     projected = _by_step(gru, projected)
     n_steps = tf.shape(projected)[0]
     given = tf.TensorArray(projected.dtype, n_steps).unstack(projected)
     own = None if mask is None else _by_step(gru, mask)
 
     def step(at, state, outputs):
-        mine, others = given.read(at), tf.matmul(state, recurrent) + bias[1]
-        gates = cell.recurrent_activation(mine[:, : 2 * units] + others[:, : 2 * units])
-        update, reset = gates[:, :units], gates[:, units:]
-        candidate = cell.activation(mine[:, 2 * units :] + reset * others[:, 2 * units :])
+        my_gates, mine = tf.split(given.read(at), [2 * units, units], axis=1)
+        other_gates, others = tf.split(tf.matmul(state, recurrent), [2 * units, units], axis=1)
+        update, reset = tf.split(cell.recurrent_activation(my_gates + other_gates), 2, axis=1)
+        candidate = cell.activation(mine + reset * (others + candidate_bias))
         new = candidate + update * (state - candidate)
         if own is not None:
             new = tf.where(own[at][:, tf.newaxis], new, state)
