@@ -51,4 +51,4 @@ def pictures(place: Place, path, interval: int) -> Contest:
         Pair("mmat", sought, floor_seconds=floor),
     ]
     title = path.rsplit("/", 1)[1].removesuffix(".mp4")
-    return Contest(f"8 pictures of {title}", runs, pairs, rounds=7)
+    return Contest(f"8 pictures of {title}", runs, pairs, rounds=5)

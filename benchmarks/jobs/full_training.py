@@ -25,4 +25,4 @@ def contests(place: Place) -> Contests:
         job = f"full training, {schedule}, {clips:,} clips"
         pairs.append(Pair(ours, LIMIT, 1.0, ours_times=clips, floor_seconds=floor, job=job))
     runs = {ours: run, LIMIT: lambda: Reading(LIMIT_HOURS * 3600.0)}
-    yield Contest("full training", runs, pairs, rounds=2, budget_seconds=60.0, warm=False)
+    yield Contest("full training", runs, pairs, rounds=3, budget_seconds=90.0, warm=False)

@@ -35,7 +35,7 @@ def contests(place: Place) -> Contests:
         TENSORFLOW: command([sys.executable, "-c", "import tensorflow"]),
     }
     pairs = [Pair(name, TENSORFLOW, floor_seconds=floor) for name in (IMPORT, HELP)]
-    yield Contest("start-up", runs, pairs, rounds=5, budget_seconds=30.0)
+    yield Contest("start-up", runs, pairs, rounds=5, budget_seconds=20.0)
 
     script = ROOT / "benchmarks" / "peers" / "yamnet_tag.py"
     given = [yamnet["saved_model"], yamnet["class_map"], path]

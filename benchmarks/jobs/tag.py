@@ -33,4 +33,4 @@ def contests(place: Place) -> Contests:
     longest = list(lengths)[-1]
     job = f"mmat tag, memory from 10 s to {longest}"
     pairs.append(Pair(longest, "10 s", FLAT, MEGABYTES, job=job))
-    yield Contest("mmat tag", runs, pairs, rounds=3, budget_seconds=30.0)
+    yield Contest("mmat tag", runs, pairs, rounds=2, budget_seconds=30.0)

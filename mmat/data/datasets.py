@@ -141,9 +141,10 @@ def read_arrays(
     if rows is None:
         records = list(map(decode_example, _serialized_of(files)))
     else:
-        found, last = {}, max(rows, default=-1)
-        for row, example in enumerate(itertools.islice(_serialized_of(files), last + 1)):
-            if row in rows:
+        found, wanted = {}, set(rows)
+        until = max(wanted, default=-1) + 1
+        for row, example in enumerate(itertools.islice(_serialized_of(files), until)):
+            if row in wanted:
                 found[row] = decode_example(example)
         records = [found[row] for row in rows]
     return _stacked(records, shape)
@@ -171,7 +172,7 @@ def _files_and_shape(shards_folder: str | os.PathLike, split: str) -> tuple[list
     files, shape = shard_files(shards_folder, index, split), record_shape(index)
     if shape["n_samples"] is None:
         lengths = (_length(decode_example(example)) for example in _serialized_of(files))
-        shape["n_samples"] = max(1, *lengths)
+        shape["n_samples"] = max(1, max(lengths, default=0))
     return files, shape
 
 
