@@ -92,7 +92,7 @@ def read_lock(path: pathlib.Path) -> dict[str, str]:
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
 def test_lock_holds_what_the_package_asks_for(path):
     pins = read_lock(path)
-    # tensorflow-io is of one lane alone; what `make bench` adds has its own file (requirements/bench.txt).
+    # tensorflow-io is of one lane alone; what `make bench` adds is in requirements/bench.txt.
     elsewhere = ('extra == "tfio"', 'extra == "bench"')
     asked = [each for each in importlib.metadata.requires("mmat") if not each.endswith(elsewhere)]
     names = {re.match(r"[A-Za-z0-9_-]+", each)[0].lower().replace("_", "-") for each in asked}

@@ -172,7 +172,7 @@ def _files_and_shape(shards_folder: str | os.PathLike, split: str) -> tuple[list
     files, shape = shard_files(shards_folder, index, split), record_shape(index)
     if shape["n_samples"] is None:
         lengths = (_length(decode_example(example)) for example in _serialized_of(files))
-        shape["n_samples"] = max(1, max(lengths, default=0))
+        shape["n_samples"] = max(1, *lengths)
     return files, shape
 
 

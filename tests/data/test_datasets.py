@@ -94,14 +94,6 @@ def test_steps_are_parts_of_the_arrays_and_rows_are_picked_from_them(tmp_path, c
             assert np.array_equal(picked[name], whole[rows]), name
 
 
-@pytest.mark.parametrize("clip_seconds", [N_SAMPLES / 16000, None])
-def test_a_split_may_be_empty(tmp_path, clip_seconds):
-    write_shards(tmp_path, clip_seconds, n_shards=1, records=[])
-    arrays = read_arrays(tmp_path, "train")
-    assert arrays["ids"] == [] and arrays["weak_labels"].shape == (0, 3)
-    assert list(read_steps(tmp_path, "train", 10)) == []
-
-
 def test_steps_hold_no_clips_that_have_passed(tmp_path):
     records = [Record(str(i), np.full(8000, i, np.int16)) for i in range(100)]
     write_shards(tmp_path, 8000 / 16000, 4, records)

@@ -17,8 +17,7 @@ def write_shards(folder, clip_seconds=N_SAMPLES / 16000, n_shards=4, records=Non
     Clip 5 has no sound, clip 6 no pictures, the last one no label. clip_seconds=None: clip i is
     10·i samples shorter than the first.
     """
-    if records is None:
-        records = [_record(i, clip_seconds) for i in range(N_CLIPS)]
+    records = records or [_record(i, clip_seconds) for i in range(N_CLIPS)]
     files = []
     for shard in range(n_shards):
         path = folder / f"train-{shard:05}-of-{n_shards:05}.tfrecord"
