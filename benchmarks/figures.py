@@ -25,9 +25,10 @@ def draw(results: dict, folder: pathlib.Path) -> None:
 def aims_figure(rows: Sequence[dict]):
     """Return a bar for each aim: the ratio, on a logarithmic scale, and a mark at the aim."""
     texts = [f"{row['job']}, against {row['peer']}" for row in rows]
-    figure, axes = _bars(texts, [row["ratio"] for row in rows], "times better than the peer")
-    for place, row in enumerate(rows):
-        axes.plot([row["aim"]] * 2, [place - 0.4, place + 0.4], color=ORANGE, linewidth=3)
+    ratios, marks = [row["ratio"] for row in rows], [row["aim"] for row in rows]
+    figure, axes = _bars(texts, ratios, "times better than the peer", marks)
+    for place, mark in enumerate(marks):
+        axes.plot([mark] * 2, [place - 0.4, place + 0.4], color=ORANGE, linewidth=3)
     axes.axvline(1.0, color=GREY, linewidth=1, zorder=0)
     return figure
 
@@ -41,7 +42,8 @@ def floors_figure(rows: Sequence[dict]):
     return figure
 
 
-def _bars(texts: list[str], values: list[float], axis: str):
+def _bars(texts: list[str], values: list[float], axis: str, marks: Sequence[float] = ()):
+    """Return a figure of bars with their values, which stand beyond what is marked as well."""
     height = BAR_INCHES * len(texts)
     figure = new_figure(TEXT_INCHES + DRAWN_INCHES + 1.0, height + 2 * MARGIN_INCHES)
     axes = add_panel(figure, TEXT_INCHES, MARGIN_INCHES, DRAWN_INCHES, height)
@@ -51,14 +53,16 @@ def _bars(texts: list[str], values: list[float], axis: str):
     axes.set_ylim(len(texts) - 0.5, -0.5)
     axes.set_yticks(places, texts, fontsize=8, **PLAIN)
     axes.set_xlabel(axis, color=INK)
-    for place, value in zip(places, values, strict=True):
+    axes.xaxis.set_major_formatter(lambda value, _: digits(value))
+    for place, value in enumerate(values):
         axes.annotate(
             digits(value),
-            (value, place),
+            (max([value, *marks[place : place + 1]]), place),
             (4, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )
     frameless(axes)
     return figure, axes
