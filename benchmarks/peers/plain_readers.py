@@ -51,9 +51,9 @@ def by_librosa(path: str) -> np.ndarray:
 
 
 def by_tensorflow_io(path: str) -> np.ndarray:
-    from mmat.data.media import read_audio
+    from mmat.data.tfio_reader import read_audio_file
 
-    return read_audio(path, reader="tfio")
+    return read_audio_file(path)
 
 
 def every_picture(path: str) -> np.ndarray:

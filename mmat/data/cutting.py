@@ -15,8 +15,8 @@ _GRID_HZ = 10  # the last window begins on the grid of the frame scores
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut:
-    """How a file is cut: a window's seconds, those from one to the next, its pictures.
+class WindowSpec:
+    """The windows of a file: seconds of one, from one to the next, and pictures in one.
 
     square_px: pictures are squeezed to a square of that size, as the image networks see them.
     """
@@ -85,38 +85,38 @@ class Sound:
         self._held, self._first = self._held[n:], self._first + n
 
 
-def windows(sound: Sound, pictures: Pictures | None, cut: Cut) -> Iterator[Window]:
+def windows(sound: Sound, pictures: Pictures | None, spec: WindowSpec) -> Iterator[Window]:
     """Yield the windows of a sound and its pictures; either may be missing or end first.
 
-    They follow each other by `cut.hop_seconds`, the last one is aligned at the end; what is shorter
-    than a window is one window. Nothing is yielded where there is nothing.
+    They follow each other by `spec.hop_seconds`, the last one is aligned at the end; what is
+    shorter than a window is one window. Nothing is yielded where there is nothing.
 
     >>> sound = Sound([np.zeros(17 * SAMPLE_RATE_HZ, np.float32)])
-    >>> cut = Cut(clip_seconds=10.0, hop_seconds=5.0)
-    >>> [(w.start_seconds, w.media.duration_seconds) for w in windows(sound, None, cut)]
+    >>> spec = WindowSpec(clip_seconds=10.0, hop_seconds=5.0)
+    >>> [(w.start_seconds, w.media.duration_seconds) for w in windows(sound, None, spec)]
     [(0.0, 10.0), (5.0, 10.0), (7.0, 10.0)]
     """
     n_done = 0
     while True:
-        start = n_done * cut.hop_seconds
-        end = start + cut.clip_seconds
-        length = _length(sound, pictures, end)
+        start = n_done * spec.hop_seconds
+        end = start + spec.clip_seconds
+        length = _known_length(sound, pictures, end)
         if length < end:
             break
-        yield _window(sound, pictures, cut, start, end)
+        yield _window_at(sound, pictures, spec, start, end)
         n_done += 1
         # The last window may begin before the next one would.
         for each in (sound, pictures):
             if each is not None:
                 each.forget(start)
     if not n_done and length > 0:
-        yield _window(sound, pictures, cut, 0.0, length)
-    elif n_done and length - (end - cut.hop_seconds) >= SHORTEST_REST_SECONDS:
-        start = math.ceil(round((length - cut.clip_seconds) * _GRID_HZ, 6)) / _GRID_HZ
-        yield _window(sound, pictures, cut, start, length)
+        yield _window_at(sound, pictures, spec, 0.0, length)
+    elif n_done and length - (end - spec.hop_seconds) >= SHORTEST_REST_SECONDS:
+        start = math.ceil(round((length - spec.clip_seconds) * _GRID_HZ, 6)) / _GRID_HZ
+        yield _window_at(sound, pictures, spec, start, length)
 
 
-def _length(sound: Sound, pictures: Pictures | None, until: float) -> float:
+def _known_length(sound: Sound, pictures: Pictures | None, until: float) -> float:
     """Read up to a time, and return how long the whole is, as far as it is known by then."""
     sound.read_until(until)
     if pictures is None:
@@ -127,13 +127,15 @@ def _length(sound: Sound, pictures: Pictures | None, until: float) -> float:
     return max(sound.seconds, pictures.seconds)
 
 
-def _window(sound: Sound, pictures: Pictures | None, cut: Cut, start: float, end: float) -> Window:
+def _window_at(
+    sound: Sound, pictures: Pictures | None, spec: WindowSpec, start: float, end: float
+) -> Window:
     frames, times, seconds = None, np.zeros(0), 0.0
     waveform = sound.between(start, end)
     if waveform is not None:
         seconds = len(waveform) / SAMPLE_RATE_HZ
     if pictures is not None:
-        frames, times = pictures.between(start, end, cut.n_frames)
+        frames, times = pictures.between(start, end, spec.n_frames)
         if frames is not None:
             seconds = max(seconds, min(end, pictures.seconds) - start)
     return Window(start, Media(waveform, frames, seconds), times)

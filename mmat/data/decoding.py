@@ -114,7 +114,7 @@ class DecodingProcess:
     def _start(self) -> None:
         limits = f"{self.limit_seconds!r}, {self.memory_limit_bytes!r}"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from mmat.data.decoding import serve; serve({limits})"],
+            [sys.executable, "-c", f"from {__name__} import serve; serve({limits})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

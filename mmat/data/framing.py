@@ -1,6 +1,6 @@
-"""What a decoding process and its parent tell each other over a pipe: JSON, and plain arrays.
+"""The protocol of a decoding process and its parent over a pipe: JSON, and plain arrays.
 
-The process reads files of strangers, so its parent trusts nothing that it says: no pickle, no
+The process reads untrusted files, so its parent trusts nothing that it sends: no pickle, no
 types but the two of `Media`, and no more bytes than the parent allows. A message is four bytes of
 length (big-endian), as many of JSON, and after an answer's header the bytes of its arrays.
 """

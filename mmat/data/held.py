@@ -4,35 +4,35 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmat.data.cutting import Cut, Sound, Window, windows
+from mmat.data.cutting import Sound, Window, WindowSpec, windows
 from mmat.data.media import SAMPLE_RATE_HZ, Media
 from mmat.errors import InputError
 
 
-class HeldMedia:
+class ArrayStream:
     """The windows of a waveform `(samples,)`, 16 kHz mono in [-1, 1], or of `Media`.
 
     Used as `mmat.data.stream.MediaStream` is. Raises InputError for arrays of another shape or kind
     of numbers, and for no samples.
 
-    >>> with HeldMedia(np.zeros(25 * SAMPLE_RATE_HZ, np.float32), Cut()) as held:
+    >>> with ArrayStream(np.zeros(25 * SAMPLE_RATE_HZ, np.float32), WindowSpec()) as held:
     ...     [window.start_seconds for window in held]
     [0.0, 5.0, 10.0, 15.0]
     """
 
     problem = ""
 
-    def __init__(self, media: np.ndarray | Media, cut: Cut):
+    def __init__(self, media: np.ndarray | Media, spec: WindowSpec):
         if isinstance(media, np.ndarray):
             media = Media(media, None, len(media) / SAMPLE_RATE_HZ if media.ndim else 0.0)
         if media.waveform is not None:
-            _check(media.waveform)
-        self._media, self._cut, self.seconds = media, cut, media.duration_seconds
+            _check_waveform(media.waveform)
+        self._media, self._spec, self.seconds = media, spec, media.duration_seconds
         self._pictures = None
-        if media.frames is not None and cut.n_frames:
-            self._pictures = HeldPictures(media.frames, media.duration_seconds)
+        if media.frames is not None and spec.n_frames:
+            self._pictures = ArrayPictures(media.frames, media.duration_seconds)
 
-    def __enter__(self) -> "HeldMedia":
+    def __enter__(self) -> "ArrayStream":
         return self
 
     def __exit__(self, *_) -> None:
@@ -45,16 +45,16 @@ class HeldMedia:
 
     def __iter__(self) -> Iterator[Window]:
         sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
-        found = windows(Sound(sound), self._pictures, self._cut)
+        found = windows(Sound(sound), self._pictures, self._spec)
         first = next(found, None)
         if first is None:
-            lacking = "no sound" + " and no pictures" * bool(self._cut.n_frames)
+            lacking = "no sound" + " and no pictures" * bool(self._spec.n_frames)
             raise InputError(f"the clip has {lacking}, and this model needs it")
         yield first
         yield from found
 
 
-class HeldPictures:
+class ArrayPictures:
     """Pictures uint8 (n, height, width, 3) that are evenly spaced over some seconds."""
 
     def __init__(self, frames: np.ndarray, seconds: float):
@@ -82,7 +82,7 @@ class HeldPictures:
         return self._frames[np.minimum(which, len(self._frames) - 1)], times
 
 
-def _check(waveform: np.ndarray) -> None:
+def _check_waveform(waveform: np.ndarray) -> None:
     if waveform.ndim != 1 or waveform.dtype.kind != "f":
         raise InputError(
             f"waveform: {waveform.dtype} {waveform.shape}, where floats (samples,) at 16 kHz are "

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_SAME_INSTANT_SECONDS = 0.001
+SAME_INSTANT_SECONDS = 0.001
 _NEAR_KEYFRAMES = 2  # keyframes at most so many distances of asked times apart serve as they are
 
 
@@ -47,7 +47,7 @@ def chosen(packets: Sequence[Packet], times: Sequence[float], range_end: float) 
     range_begin = times[0] - distance / 2
     choice = []
     for time in times:
-        at = max(0, int(np.searchsorted(begins, time + _SAME_INSTANT_SECONDS, "right")) - 1)
+        at = max(0, int(np.searchsorted(begins, time + SAME_INSTANT_SECONDS, "right")) - 1)
         after = int(np.searchsorted(key_begins, time, "right"))
         gap, interval = _around(key_begins, after, begins[-1])
         if gap > _NEAR_KEYFRAMES * distance:

@@ -7,17 +7,19 @@ which is tried first, and the other one is tried when it fails.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
-from mmat.data import containers, pictures
-from mmat.data.containers import NotReadable, channel_mean, one_line
+from mmat.data.containers import NotReadable, channel_mean, one_line, sound_from
+from mmat.data.pictures import Size, read_pictures
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled
 from mmat.errors import InputError
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
 _BLOCK_SAMPLES = 1 << 16
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,37 +49,28 @@ def read_media(
     Raises InputError for a file that cannot be read, or that has nothing of what was asked for.
     """
     path, start_seconds = checked(path), start_seconds or 0.0
-    readers = [_read_container, _read_audio_file]
-    if path.suffix.lower() in AUDIO_SUFFIXES:
-        readers.reverse()
-    reasons = []
-    for reader in readers:
-        try:
-            media = reader(path, start_seconds, end_seconds, n_frames, max_side_px, square_px)
-        except NotReadable as reason:
-            reasons.append(str(reason))
-            continue
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        if media.waveform is None and media.frames is None:
-            lacking = "no sound track and no picture track" if n_frames else "no sound track"
-            raise InputError(f"{path}: {lacking}, or nothing on it from {start_seconds:g} s on")
-        if media.waveform is not None and not np.isfinite(media.waveform).all():
-            raise InputError(f"{path}: the sound holds samples that are no finite numbers")
-        return media
-    raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
+    size = Size(max_side_px, square_px)
+    media = first_readable(
+        path,
+        lambda: _read_container(path, start_seconds, end_seconds, n_frames, size),
+        lambda: _read_audio_file(path, start_seconds, end_seconds),
+    )
+    if media.waveform is None and media.frames is None:
+        lacking = "no sound track and no picture track" if n_frames else "no sound track"
+        raise InputError(f"{path}: {lacking}, or nothing on it from {start_seconds:g} s on")
+    if media.waveform is not None:
+        check_finite(path, media.waveform)
+    return media
 
 
 def read_audio(
     path: str | os.PathLike,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
-    reader: str = "default",
 ) -> np.ndarray:
     """Read the sound of a file, or of a range of it, as float32 (samples,), 16 kHz, mono.
 
-    Channels are averaged. A range that goes beyond the file's end gives what there is. reader:
-    "tfio" reads wav, flac, ogg and mp3 with tensorflow-io (see `mmat.data.tfio_reader`).
+    Channels are averaged. A range that goes beyond the file's end gives what there is.
     Raises InputError for a file that cannot be read, has no sound track or no samples.
 
     >>> import tempfile, soundfile
@@ -86,18 +79,7 @@ def read_audio(
     >>> read_audio(path).shape, read_audio(path, start_seconds=0.5).shape
     ((16000,), (8000,))
     """
-    if reader == "default":
-        return read_media(path, start_seconds, end_seconds, n_frames=0).waveform
-    if reader != "tfio":
-        raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
-    from mmat.data.tfio_reader import read_audio_file
-
-    waveform = read_audio_file(checked(path), start_seconds, end_seconds)
-    if not len(waveform):
-        raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
-    if not np.isfinite(waveform).all():
-        raise InputError(f"{path}: the sound holds samples that are no finite numbers")
-    return waveform
+    return read_media(path, start_seconds, end_seconds, n_frames=0).waveform
 
 
 def read_frames(
@@ -122,9 +104,9 @@ def read_frames(
     if n_frames < 1:
         raise InputError(f"n_frames must be 1 or more, not {n_frames}")
     path, start_seconds = checked(path), start_seconds or 0.0
-    size = pictures.Size(max_side_px, square_px)
+    size = Size(max_side_px, square_px)
     try:
-        frames, _ = pictures.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+        frames, _ = read_pictures(path, start_seconds, end_seconds, n_frames, size)
     except NotReadable:
         read_audio(path)  # says so if it is no media file at all
         frames = None
@@ -149,7 +131,35 @@ def checked(path: str | os.PathLike) -> pathlib.Path:
     return path
 
 
-def _read_audio_file(path, start_seconds, end_seconds, *_) -> Media:
+def check_finite(path: str | os.PathLike, waveform: np.ndarray) -> None:
+    """Raise InputError where a sound holds NaN or infinity."""
+    if not np.isfinite(waveform).all():
+        raise InputError(f"{path}: the sound holds samples that are no finite numbers")
+
+
+def first_readable(
+    path: str | os.PathLike, from_container: Callable[[], T], from_audio_file: Callable[[], T]
+) -> T:
+    """Return what the first of two readers gives that can read a file; its suffix orders them.
+
+    A reader raises NotReadable where the other one may be tried. Raises InputError that names the
+    file, for what neither can read and for what one of them refuses.
+    """
+    readers = [from_container, from_audio_file]
+    if pathlib.Path(path).suffix.lower() in AUDIO_SUFFIXES:
+        readers.reverse()
+    reasons = []
+    for reader in readers:
+        try:
+            return reader()
+        except NotReadable as reason:
+            reasons.append(str(reason))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
+
+
+def _read_audio_file(path, start_seconds, end_seconds) -> Media:
     import soundfile
 
     try:
@@ -174,15 +184,14 @@ def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Itera
         first += len(block)
 
 
-def _read_container(path, start_seconds, end_seconds, n_frames, max_side_px, square_px) -> Media:
-    with containers.sound_from(path, start_seconds, end_seconds) as sound:
+def _read_container(path, start_seconds, end_seconds, n_frames: int, size: Size) -> Media:
+    with sound_from(path, start_seconds, end_seconds) as sound:
         waveform = None if sound is None else resampled(*sound)
     if waveform is not None and not len(waveform):
         waveform = None
     frames, seconds = None, 0.0
     if n_frames:
-        size = pictures.Size(max_side_px, square_px)
-        frames, seconds = pictures.read_pictures(path, start_seconds, end_seconds, n_frames, size)
+        frames, seconds = read_pictures(path, start_seconds, end_seconds, n_frames, size)
     if waveform is not None:
         seconds = max(seconds, len(waveform) / SAMPLE_RATE_HZ)
     return Media(waveform, frames, seconds)

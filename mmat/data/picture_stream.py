@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 
 from mmat.data.containers import NotReadable, first_track, frames_from, one_line, opened
+from mmat.data.keyframes import SAME_INSTANT_SECONDS
 from mmat.data.pictures import (
-    SAME_INSTANT_SECONDS,
     Shown,
     Size,
     Unclear,

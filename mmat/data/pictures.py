@@ -14,9 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmat.data.containers import first_track, frames_from, opened
-from mmat.data.keyframes import Need, Packet, chosen, needed
+from mmat.data.keyframes import SAME_INSTANT_SECONDS, Need, Packet, chosen, needed
 
-SAME_INSTANT_SECONDS = 0.001
 _SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
 _PREROLL_SECONDS = 0.2  # seeking goes by decoding times, a little before the shown ones
 

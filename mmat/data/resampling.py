@@ -1,6 +1,5 @@
-"""Sound of any rate to 16 kHz: by soxr, block by block, or by filters that do the same."""
+"""Sound of any rate to 16 kHz, by soxr, block by block."""
 
-import functools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -12,8 +11,6 @@ SAMPLE_RATE_HZ = 16000
 _RATES_HZ = (1000, 768_000)
 _CHUNK_SAMPLES = 1 << 16
 _SILENCE_SAMPLES = 2048
-_REACH = 110  # a filter's reach to each side, in samples of the lower rate
-_LEAST_BLOCK = 384  # so many input samples at least are filtered by one matrix row
 
 
 def resampled(
@@ -74,31 +71,3 @@ def _chunks(
             yield np.concatenate(waiting), False
             waiting, n_waiting = [], 0
     yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
-
-
-@functools.cache
-def resampling_filters(rate_hz: int) -> tuple[np.ndarray, int, int]:
-    """Return soxr's resampling from a rate to 16 kHz as filters: (filters, n_before, n_in).
-
-    Every block of n_in input samples gives filters.shape[1] output samples; they are the block,
-    with n_before samples before it and some behind it, times filters, float32. Source: what soxr
-    answers to impulses.
-    """
-    import soxr
-
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    repeat = -(-_LEAST_BLOCK // (rate_hz // common))
-    n_in, n_out = repeat * rate_hz // common, repeat * SAMPLE_RATE_HZ // common
-    n_before = math.ceil(_REACH * rate_hz / min(rate_hz, SAMPLE_RATE_HZ))
-    n_blocks = -(-n_before // n_in)  # blocks that an impulse reaches to each side
-    filters = np.zeros((n_before + n_in + n_before, n_out), np.float32)
-    impulse = np.zeros(n_in * (2 * n_blocks + 1), np.float32)
-    for place in range(n_in):
-        impulse[n_blocks * n_in + place] = 1.0
-        answer = soxr.resample(impulse, rate_hz, SAMPLE_RATE_HZ).reshape(-1, n_out)
-        impulse[n_blocks * n_in + place] = 0.0
-        for block in range(-n_blocks, n_blocks + 1):
-            row = n_before + place - block * n_in
-            if 0 <= row < len(filters):
-                filters[row] = answer[n_blocks + block]
-    return filters, n_before, n_in

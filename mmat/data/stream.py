@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmat.data import containers, media, pictures
-from mmat.data.containers import NotReadable, one_line
-from mmat.data.cutting import Cut, Sound, Window, windows
-from mmat.data.media import AUDIO_SUFFIXES
+from mmat.data.containers import NotReadable, first_track, one_line, opened, sound_from
+from mmat.data.cutting import Sound, Window, WindowSpec, windows
+from mmat.data.media import checked, first_readable, sound_blocks
 from mmat.data.picture_stream import LONGEST_SECONDS, PictureStream
+from mmat.data.pictures import Size, duration_seconds
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled_blocks
 from mmat.errors import InputError
 
@@ -35,29 +35,18 @@ class MediaStream:
     >>> import tempfile, soundfile
     >>> path = tempfile.mkdtemp() + "/silence.wav"
     >>> soundfile.write(path, np.zeros(12 * 44100), 44100)
-    >>> with MediaStream(path, Cut()) as stream:
+    >>> with MediaStream(path, WindowSpec()) as stream:
     ...     [window.start_seconds for window in stream]
     [0.0, 2.0]
     """
 
-    def __init__(self, path: str | os.PathLike, cut: Cut):
-        self._path, self._cut, self.problem = media.checked(path), cut, ""
-        self._open = contextlib.ExitStack()
-        readers = [self._open_container, self._open_audio_file]
-        if self._path.suffix.lower() in AUDIO_SUFFIXES:
-            readers.reverse()
-        reasons = []
-        for reader in readers:
-            try:
-                self._sound, self._pictures, self.seconds = reader()
-                return
-            except NotReadable as reason:
-                self._open.close()
-                reasons.append(str(reason))
-            except InputError as error:
-                self._open.close()
-                raise InputError(f"{path}: {error}") from None
-        raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
+    def __init__(self, path: str | os.PathLike, spec: WindowSpec):
+        self._path, self._spec, self.problem = checked(path), spec, ""
+        with contextlib.ExitStack() as self._open:
+            self._sound, self._pictures, self.seconds = first_readable(
+                path, self._open_container, self._open_audio_file
+            )
+            self._open = self._open.pop_all()  # it stays open
 
     def __enter__(self) -> "MediaStream":
         return self
@@ -72,11 +61,11 @@ class MediaStream:
 
     def __iter__(self) -> Iterator[Window]:
         end = 0.0
-        for window in windows(Sound(self._until_damage()), self._pictures, self._cut):
+        for window in windows(Sound(self._until_damage()), self._pictures, self._spec):
             end = window.start_seconds + window.media.duration_seconds
             yield window
         if not end:
-            lacking = "no sound track" + " and no picture track" * bool(self._cut.n_frames)
+            lacking = "no sound track" + " and no picture track" * bool(self._spec.n_frames)
             seen = self._pictures and self._pictures.problem
             raise InputError(f"{self._path}: {seen or f'{lacking}, or nothing on it'}")
         if self._pictures is not None and self._pictures.problem:
@@ -97,7 +86,7 @@ class MediaStream:
                     raise InputError("the sound holds samples that are no finite numbers")
         except (InputError, NotReadable) as error:
             seconds = n_samples / SAMPLE_RATE_HZ
-            if seconds < self._cut.clip_seconds:
+            if seconds < self._spec.clip_seconds:
                 raise InputError(f"{self._path}: {error}") from None
             self.problem = f"the sound ends at {seconds:.1f} s: {error}"
 
@@ -108,31 +97,31 @@ class MediaStream:
             file = self._open.enter_context(soundfile.SoundFile(self._path))
         except (soundfile.SoundFileError, TypeError) as error:
             raise NotReadable(f"libsndfile: {one_line(error)}") from error
-        blocks = media.sound_blocks(file, 0.0, None)
-        return _resampled(blocks, file.samplerate), None, file.frames / file.samplerate
+        blocks = sound_blocks(file, 0.0, None)
+        return _resampled_now(blocks, file.samplerate), None, file.frames / file.samplerate
 
     def _open_container(self):
-        sound = self._open.enter_context(containers.sound_from(self._path, 0.0, None))
+        sound = self._open.enter_context(sound_from(self._path, 0.0, None))
         sights = None
-        if self._cut.n_frames:
-            size = pictures.Size(square_px=self._cut.square_px)
-            sights = PictureStream(self._path, self._cut.clip_seconds, self._cut.n_frames, size)
+        if self._spec.n_frames:
+            size = Size(square_px=self._spec.square_px)
+            sights = PictureStream(self._path, self._spec.clip_seconds, self._spec.n_frames, size)
             self._open.callback(sights.close)
         if sights is None or not sights.seconds:
-            return sound and _resampled(*sound), None, _sound_seconds(self._path)
-        return sound and _resampled(*sound), sights, sights.seconds
+            return sound and _resampled_now(*sound), None, _sound_seconds(self._path)
+        return sound and _resampled_now(*sound), sights, sights.seconds
 
 
 def _sound_seconds(path: pathlib.Path) -> float:
     """Return how long the sound of a container promises to be."""
-    with containers.opened(path) as (container, origin):
-        track = containers.first_track(container, "audio")
+    with opened(path) as (container, origin):
+        track = first_track(container, "audio")
         if track is not None and track.duration:
             return float(track.duration * track.time_base)
-        return pictures.duration_seconds(path, container, origin)
+        return duration_seconds(path, container, origin)
 
 
-def _resampled(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
+def _resampled_now(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
     """Resample, and take the first block now, while another reader may still be tried."""
     blocks = resampled_blocks(_codec_errors(blocks), rate_hz, LONGEST_SECONDS)
     return itertools.chain([next(blocks)], blocks)

@@ -15,15 +15,20 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import soxr
 import tensorflow as tf
 
-from mmat.data.resampling import SAMPLE_RATE_HZ, resampling_filters
+from mmat.data.decoding import decode
+from mmat.data.media import check_finite, checked
+from mmat.data.resampling import SAMPLE_RATE_HZ
 from mmat.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3")
 RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400)
 RATES_HZ += (192000,)
 _HEAD_BYTES = 8192
+_REACH = 110  # a filter's reach to each side, in samples of the lower rate
+_LEAST_BLOCK = 384  # so many input samples at least are filtered by one matrix row
 _MP3_RATES_HZ = ((11025, 12000, 8000), (0, 0, 0), (22050, 24000, 16000), (44100, 48000, 32000))
 _HELP = "use reader='default', or install the extra: pip install 'mmat[tfio]' (TensorFlow 2.17.1)"
 
@@ -83,12 +88,13 @@ def _place(seconds: float, rate_hz: tf.Tensor, n_samples: tf.Tensor) -> tf.Tenso
 
 
 def read_audio_file(
-    path: str | os.PathLike, start_seconds: float | None, end_seconds: float | None
+    path: str | os.PathLike, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> np.ndarray:
-    """Return a file's sound, or a range of it, as float32 (samples,): `read_waveform`, at once.
+    """Return what `mmat.data.media.read_audio` does, read by `read_waveform`, at once.
 
-    Raises InputError for what cannot be decoded, and as `check_readable` does.
+    Raises InputError as `read_audio` and `check_readable` do.
     """
+    checked(path)
     check_readable(path)
     try:
         sound = read_waveform(
@@ -99,7 +105,11 @@ def read_audio_file(
     except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter for bytes in a message
         why = " ".join(str(error).split())
         raise InputError(f"{path}: tensorflow-io cannot decode it ({why})") from None
-    return sound.numpy()[:, 0]
+    waveform = sound.numpy()[:, 0]
+    if not len(waveform):
+        raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
+    check_finite(path, waveform)
+    return waveform
 
 
 def _wav(content):
@@ -200,6 +210,26 @@ def _filtering(samples: tf.Tensor, rate_hz: int) -> Callable:
     return filtered
 
 
+@functools.cache
+def resampling_filters(rate_hz: int) -> tuple[np.ndarray, int, int]:
+    """Return soxr's resampling from a rate to 16 kHz as filters: (filters, n_before, n_in).
+
+    Every block of n_in input samples gives filters.shape[1] output samples; they are the block,
+    with n_before samples before it and as many behind it, times filters, float32. Source: what
+    soxr answers to impulses.
+    """
+    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    repeat = -(-_LEAST_BLOCK // (rate_hz // common))
+    n_in, n_out = repeat * rate_hz // common, repeat * SAMPLE_RATE_HZ // common
+    reach = math.ceil(_REACH * rate_hz / min(rate_hz, SAMPLE_RATE_HZ))
+    n_blocks = -(-reach // n_in)  # that an impulse reaches to each side
+    n_before = n_blocks * n_in
+    impulses = np.pad(np.eye(n_in, dtype=np.float32), [[n_before, n_before], [0, 0]])
+    answers = soxr.resample(impulses, rate_hz, SAMPLE_RATE_HZ)  # one channel an impulse
+    answers = answers.reshape(-1, n_out, n_in)[::-1]  # what is answered last, comes from before
+    return answers.transpose(0, 2, 1).reshape(-1, n_out), n_before, n_in
+
+
 def audio_files(
     paths: Sequence[str | os.PathLike], reader: str = "default", workers: int = 2
 ) -> tf.data.Dataset:
@@ -226,8 +256,6 @@ def audio_files(
         raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
 
     def decoded():
-        from mmat.data.decoding import decode
-
         for media in decode(({"path": name, "n_frames": 0} for name in names), workers):
             if isinstance(media, str):
                 raise InputError(media)

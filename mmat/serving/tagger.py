@@ -7,35 +7,34 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mmat.data.cutting import Cut
-from mmat.data.held import HeldMedia
+from mmat.data.cutting import WindowSpec
+from mmat.data.held import ArrayStream
 from mmat.data.media import SAMPLE_RATE_HZ, Media
 from mmat.data.stream import MediaStream
 from mmat.errors import InputError
-from mmat.metrics.decisions import check_low_share, course
+from mmat.metrics.decisions import check_hysteresis, to_events
 from mmat.serving.joined import Joined, modality
 from mmat.serving.loading import load_export
 from mmat.serving.mel import MelStrip
 from mmat.serving.tagging import AUDIO, VIDEO, Tag, Tagging, TimedTag
-from mmat.serving.windows import FRAME_HZ
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.tasks import FRAME_HZ, MULTI_LABEL, Task
 
 
 @dataclasses.dataclass(frozen=True)
 class EventRules:
     """How frame scores become events.
 
-    median_filter_seconds: runs and gaps shorter than half of it are smoothed away. low_share:
-    hysteresis; an event that reaches its threshold lasts while its score is above this share of it;
+    median_filter_seconds: runs and gaps shorter than half of it are smoothed away. hysteresis:
+    an event that reaches its threshold lasts while its score is above this share of it;
     where a task has no thresholds, leave it at 1. Raises InputError for values that are none.
     """
 
     median_filter_seconds: float = 0.0
-    low_share: float = 1.0
+    hysteresis: float = 1.0
 
     def __post_init__(self):
-        if not 0 < self.low_share <= 1:
-            raise InputError(f"low_share: {self.low_share} is no share above 0 and up to 1")
+        if not 0 < self.hysteresis <= 1:
+            raise InputError(f"hysteresis: {self.hysteresis} is no share above 0 and up to 1")
         if not 0 <= self.median_filter_seconds < np.inf:
             seconds = self.median_filter_seconds
             raise InputError(f"median_filter_seconds: {seconds:g} s is no duration")
@@ -130,13 +129,15 @@ class Tagger:
         Raises InputError for a file that cannot be read or lacks what the model needs, and for a
         hysteresis where the task has no thresholds.
         """
-        check_low_share(self.task, rules.low_share)
-        cut = Cut(self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None)
+        check_hysteresis(self.task, rules.hysteresis)
+        spec = WindowSpec(
+            self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None
+        )
         held = isinstance(file, np.ndarray | Media)
         name = "" if held else os.fspath(file)
         joined = Joined(self.task, self.thresholds, self._maps)
         mel = MelStrip() if with_mel else None
-        with HeldMedia(file, cut) if held else MediaStream(file, cut) as stream:
+        with ArrayStream(file, spec) if held else MediaStream(file, spec) as stream:
             for window in stream:
                 self._check(window.media, name or "the clip")
                 joined.add(window, self.ask(window.media))
@@ -208,8 +209,8 @@ class Tagger:
     def _events(self, frame_scores, fired, joined: Joined, rules: EventRules) -> tuple:
         alone = joined.decided_alone()
         n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
-        smoothing = 1 / FRAME_HZ, n_filtered, rules.low_share
-        found = course(self.task, frame_scores, self.thresholds, fired, *smoothing)
+        smoothing = 1 / FRAME_HZ, n_filtered, rules.hysteresis
+        found = to_events(self.task, frame_scores, self.thresholds, fired, *smoothing)
         events = []
         for c, onset, offset, score in found:
             frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.data.cutting import Cut, Sound, windows
-from mmat.data.held import HeldMedia, HeldPictures
+from mmat.data.cutting import Sound, WindowSpec, windows
+from mmat.data.held import ArrayPictures, ArrayStream
 from mmat.data.media import SAMPLE_RATE_HZ, Media
 from mmat.errors import InputError
 
-CUT = Cut(clip_seconds=2.0, hop_seconds=1.0, n_frames=4)
+SPEC = WindowSpec(clip_seconds=2.0, hop_seconds=1.0, n_frames=4)
 
 
 def numbered(n_samples: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def numbered(n_samples: int) -> np.ndarray:
 def test_windows_cover_the_whole_and_hold_what_was_there(lengths, hop):
     waveform = numbered(sum(lengths))
     blocks = np.split(waveform, list(itertools.accumulate(lengths)))
-    found = list(windows(Sound(blocks), None, Cut(2.0, hop, 4)))
+    found = list(windows(Sound(blocks), None, WindowSpec(2.0, hop, 4)))
     assert bool(found) == bool(len(waveform))
     covered = 0
     for number, window in enumerate(found):
@@ -46,12 +46,12 @@ def test_windows_cover_the_whole_and_hold_what_was_there(lengths, hop):
 )
 def test_where_windows_begin(seconds, starts):
     sound = Sound([numbered(round(seconds * SAMPLE_RATE_HZ))])
-    assert [w.start_seconds for w in windows(sound, None, CUT)] == pytest.approx(starts)
+    assert [w.start_seconds for w in windows(sound, None, SPEC)] == pytest.approx(starts)
 
 
 def test_memory_holds_a_few_windows_of_an_endless_sound():
     sound = Sound(np.zeros(4000, np.float32) for _ in itertools.count())
-    for window in itertools.islice(windows(sound, None, CUT), 200):
+    for window in itertools.islice(windows(sound, None, SPEC), 200):
         assert len(window.media.waveform) == 2 * SAMPLE_RATE_HZ
         assert len(sound._held) <= 4 * SAMPLE_RATE_HZ
     assert sound.seconds >= 200
@@ -60,15 +60,15 @@ def test_memory_holds_a_few_windows_of_an_endless_sound():
 def test_sound_or_pictures_may_end_first():
     frames = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1).repeat(3, axis=3)  # 4 a second
     long_sound = Media(numbered(5 * SAMPLE_RATE_HZ), frames, 5.0)
-    seen = HeldPictures(frames, 3.0)
-    found = list(windows(Sound([long_sound.waveform]), seen, CUT))
+    seen = ArrayPictures(frames, 3.0)
+    found = list(windows(Sound([long_sound.waveform]), seen, SPEC))
     assert [w.start_seconds for w in found] == [0, 1, 2, 3]
     shown = [None if w.media.frames is None else w.media.frames[:, 0, 0, 0].tolist() for w in found]
     assert shown == [[1, 3, 5, 7], [5, 7, 9, 11], [8, 9, 10, 11], None]
     np.testing.assert_allclose(found[1].picture_seconds, [1.25, 1.75, 2.25, 2.75])
     # Pictures alone, and pictures that outlast the sound.
     for n_samples in (0, 100):
-        found = list(windows(Sound([numbered(n_samples)]), HeldPictures(frames, 3.0), CUT))
+        found = list(windows(Sound([numbered(n_samples)]), ArrayPictures(frames, 3.0), SPEC))
         assert [w.start_seconds for w in found] == [0, 1]
         assert [w.media.duration_seconds for w in found] == [2.0, 2.0]
         assert found[1].media.waveform is None
@@ -76,7 +76,7 @@ def test_sound_or_pictures_may_end_first():
 
 @pytest.mark.parametrize("frames", [None, np.zeros((4, 8, 8, 3), np.uint8)])
 def test_a_clip_without_what_is_needed_is_bad_input(frames):
-    held = HeldMedia(Media(None, frames, 1.0), Cut(n_frames=0))
+    held = ArrayStream(Media(None, frames, 1.0), WindowSpec(n_frames=0))
     with pytest.raises(InputError, match="the clip has no sound"):
         list(held)
 
@@ -93,4 +93,4 @@ def test_a_clip_without_what_is_needed_is_bad_input(frames):
 )
 def test_other_arrays_are_no_waveforms(waveform, words):
     with pytest.raises(InputError, match=words):
-        HeldMedia(waveform, CUT)
+        ArrayStream(waveform, SPEC)

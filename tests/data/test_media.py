@@ -146,8 +146,3 @@ def test_a_range_beyond_the_end(tmp_path, sine, write_container):
     for path in (tmp_path / "a.wav", write_container(tmp_path / "a.mp4")):
         with pytest.raises(InputError, match="from 3 s on"):
             read_media(path, 3.0, 4.0)
-
-
-def test_an_unknown_reader_is_named(tmp_path):
-    with pytest.raises(InputError, match="unknown reader 'tfoi'"):
-        read_audio(tmp_path / "a.wav", reader="tfoi")

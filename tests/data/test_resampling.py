@@ -8,7 +8,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.data.resampling import resampled, resampling_filters
+from mmat.data.resampling import resampled
+from mmat.data.tfio_reader import resampling_filters
 from mmat.errors import InputError
 
 RATES = (8000, 11025, 22050, 32000, 44100, 48000, 96000, 192000)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmat.data.cutting import Cut
+from mmat.data.cutting import WindowSpec
 from mmat.data.media import read_audio, read_media
 from mmat.data.stream import MediaStream
 from mmat.errors import InputError
 from tests.data.conftest import make_sine, write_media_file
 
 FPS = 10
-CUT = Cut(clip_seconds=4.0, hop_seconds=2.0, n_frames=4)
+SPEC = WindowSpec(clip_seconds=4.0, hop_seconds=2.0, n_frames=4)
 
 
 def shade(i: int) -> np.ndarray:
@@ -57,8 +57,8 @@ def end_of(found) -> float:
     return found[-1].start_seconds + found[-1].media.duration_seconds
 
 
-def read_all(path, cut=CUT):
-    with MediaStream(path, cut) as stream:
+def read_all(path, spec=SPEC):
+    with MediaStream(path, spec) as stream:
         return list(stream), stream
 
 
@@ -156,7 +156,7 @@ def test_pictures_that_cannot_be_decoded_leave_the_sound(tmp_path):
 
 def test_sound_alone_promises_its_own_length(tmp_path):
     path = write_media_file(tmp_path / "film.mp4", sound=make_sine(5.0), n_pictures=90, fps=FPS)
-    found, stream = read_all(path, Cut(4.0, 2.0, n_frames=0))
+    found, stream = read_all(path, WindowSpec(4.0, 2.0, n_frames=0))
     assert stream.seconds == pytest.approx(5.0, abs=0.1) and stream.problem == ""
     assert all(window.media.frames is None for window in found)
 

@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.data.cutting import Cut, Sound, windows
+from mmat.data.cutting import WindowSpec, Sound, windows
 from mmat.data.media import SAMPLE_RATE_HZ
-from mmat.serving.windows import FRAME_HZ, FrameMerger
+from mmat.serving.windows import FrameMerger
+from mmat.tasks import FRAME_HZ
 
 
 def parts_of(n_samples: int, hop: float, score_at) -> list:
     """Return (start, duration, scores) of windows whose frames score by their time in the file."""
     sound = Sound([np.zeros(n_samples, np.float32)])
     parts = []
-    for start, media, _ in windows(sound, None, Cut(2.0, hop)):
+    for start, media, _ in windows(sound, None, WindowSpec(2.0, hop)):
         steps = np.arange(int(np.ceil(len(media.waveform) / 1600))) + round(start * FRAME_HZ)
         parts.append((start, media.duration_seconds, score_at(steps)[:, None]))
     return parts
