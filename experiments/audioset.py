@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 import options
 import results
+from common import figures_table
 from corpus import open_corpus
 from systems import Systems
 
@@ -51,11 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return  # of several machines the first goes on alone
     out, measured = pathlib.Path(arguments.out), {}
     if corpus.has("test"):
-        measured["test"] = {
-            name: results.ranked(corpus, name, bundle, "test", out)
-            for name, bundle in systems.items()
-        }
-        print(f"\n{results.table(measured['test'], FIGURES)}")
+        found = results.evaluated(corpus, systems, "test", out)
+        measured["test"] = {name: evaluation.report for name, evaluation in found.items()}
+        print(f"\n{figures_table(measured['test'], FIGURES)}")
         for name, of in measured["test"].items():
             print(f"{name}: d' {of['d_prime']}")
     results.write_report(out, arguments, systems, measured)

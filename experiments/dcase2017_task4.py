@@ -31,6 +31,7 @@ from collections.abc import Sequence
 import options
 import pandas as pd
 import results
+from common import figures_table, gain_line
 from corpus import open_corpus
 from systems import Systems
 
@@ -126,9 +127,9 @@ def show(split: str, scores: dict[str, dict], gain: dict | None) -> None:
             "segment F1": when["f1"] / 100 if when else None,
         }
     columns = ("official F1", "strict F1", "f1", "mean_average_precision")
-    print(f"\n{split}\n{results.table(rows, (*columns, 'segment ER', 'segment F1'))}")
+    print(f"\n{split}\n{figures_table(rows, (*columns, 'segment ER', 'segment F1'))}")
     if gain:
-        print(results.gain_line(gain))
+        print(gain_line(gain))
 
 
 def _if_there(path: pathlib.Path) -> pathlib.Path | None:

@@ -1,24 +1,22 @@
-"""What a model says of clips, as its weights are by then: of those held out, while it trains."""
+"""What a model predicts of the validation clips while it trains."""
 
 import itertools
 
 import keras
 import numpy as np
-import tensorflow as tf
 from corpus import Corpus
 
-from mmat.data.parsing import needed
 from mmat.data.splits import VALIDATION
 from mmat.errors import InputError
-from mmat.metrics.by_task import SHORT, figures, where_judged
+from mmat.metrics.by_task import SHORT, figures
 from mmat.metrics.decisions import decide
 from mmat.metrics.thresholds import best_single_threshold
-from mmat.models.quick import quick_layers
+from mmat.models.predict import Predictor
 from mmat.tasks import MULTI_LABEL, Task
 from mmat.training import FixedClips
 from mmat.training.step import clip_loss
 
-ASKED_AT_ONCE = 32  # clips
+AT_ONCE = 32  # clips
 N_SHOWN = 4  # clips in TensorBoard
 
 
@@ -29,31 +27,38 @@ def watched(task: Task) -> str:
     """
     if task.is_regression:
         return "val_loss"
-    return "val_uar" if task.exclusive else "val_f1"
+    return "val_uar" if task.is_multi_class else "val_f1"
 
 
-class HeldOut:
-    """The validation clips, and what a model says of them by now: `truth` and `scores`.
+class ValidationSet:
+    """The validation clips, and what a model predicts of them by now: `truth` and `scores`.
 
     Called with the model it gives `val_loss` over the clips that the model can judge, and over all
     clips the figures of the task (`mmat.metrics.by_task`), each with `val_` before its name; those
-    of several labels a clip at the one best threshold.
+    of several labels a clip at the one best threshold. can_judge: bool `(clips,)`.
     """
 
     def __init__(self, corpus: Corpus, model: keras.Model):
-        self.corpus, self.model = corpus, model
-        self.asked = Asked(model, corpus, VALIDATION)
-        self.truth, self.scores = None, None
+        self.corpus, self.model, self.task = corpus, model, corpus.labels.task
+        self.predictor = Predictor(model, self.task, AT_ONCE)
+        names = [*self.predictor.inputs, *self.predictor.flags]
+        self.clips = corpus.once(VALIDATION, names, AT_ONCE)
+        self.truth, self.scores, self.can_judge = None, None, None
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
-        _, truth, scores, judged = self.asked.all()
-        self.truth, self.scores = truth, scores
-        if not judged.any():
+        truth, scores, can_judge = [], [], []
+        for inputs, weak_labels in self.clips:
+            truth.append(weak_labels)
+            scores.append(self.predictor(inputs)["clip"])
+            can_judge.append(self.predictor.can_judge(inputs))
+        truth, scores, can_judge = map(np.concatenate, (truth, scores, can_judge))
+        task, truth = self.task, truth if self.task.is_regression else truth > 0
+        self.truth, self.scores, self.can_judge = truth, scores, can_judge
+        if not can_judge.any():
             raise InputError("no validation clip has what the model needs; prepare other clips")
-        task = self.corpus.labels.task
         threshold = best_single_threshold(truth, scores) if task == MULTI_LABEL else 0.0
         found = figures(task, truth, decide(task, scores, threshold), scores)
-        loss = clip_loss({"clip": scores[judged]}, truth[judged], task)
+        loss = clip_loss({"clip": scores[can_judge]}, truth[can_judge], task)
         named = {f"val_{SHORT.get(name, name)}": figure for name, figure in found.items()}
         return {"val_loss": float(loss)} | named
 
@@ -64,51 +69,16 @@ class HeldOut:
         clips = list(itertools.islice(clips, N_SHOWN))
         if not clips:
             return None
-        together = {name: _joined([x[name] for x, _ in clips]) for name in names}
+        arrays = {name: _padded([x[name] for x, _ in clips]) for name in names}
         return FixedClips(
-            [clip.decode() for clip in together["ids"]],
-            together["waveform"],
-            {name: together[name] for name in self.model.input},
+            [clip.decode() for clip in arrays["ids"]],
+            arrays["waveform"],
+            {name: arrays[name] for name in self.model.input},
             np.concatenate([weak_labels for _, weak_labels in clips]),
         )
 
 
-class Asked:
-    """A model that is asked for the scores of a part's clips, as its weights are by then."""
-
-    def __init__(self, model: keras.Model, corpus: Corpus, part: str):
-        self.inputs, self.task = list(model.input), corpus.labels.task
-        self.flags = needed(self.inputs)
-        self.clips = corpus.once(part, [*self.inputs, *self.flags, "ids"], ASKED_AT_ONCE)
-
-        @tf.function(reduce_retracing=True)
-        def scores(inputs):
-            with quick_layers(model):
-                return model(inputs, training=False)["clip"]
-
-        self.scores = scores
-
-    def all(self) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-        """Return ids, truth bool and scores float32 `(clips, classes)`, and who could be judged.
-
-        Of a regression the truth are the values, float32. A clip without what the model needs has
-        the score that `mmat.metrics.by_task.unjudged` says.
-        """
-        ids, truth, scores, judged = [], [], [], []
-        for inputs, weak_labels in self.clips:
-            ids += [clip.decode() for clip in inputs["ids"].numpy()]
-            can = np.ones(len(weak_labels), bool)
-            for flag in self.flags:
-                can &= inputs[flag].numpy()
-            said = self.scores({name: inputs[name] for name in self.inputs}).numpy()
-            judged.append(can)
-            scores.append(where_judged(self.task, said, can))
-            truth.append(weak_labels.numpy())
-        truth, scores, judged = (np.concatenate(each) for each in (truth, scores, judged))
-        return ids, truth if self.task.is_regression else truth > 0, scores, judged
-
-
-def _joined(clips: list[np.ndarray]) -> np.ndarray:
+def _padded(clips: list[np.ndarray]) -> np.ndarray:
     """Join arrays of a clip each; shorter sounds are padded with zeros at their ends."""
     longest = np.max([clip.shape[1:] for clip in clips], axis=0)
     ends = [[(0, 0), *((0, n) for n in longest - clip.shape[1:])] for clip in clips]

@@ -15,6 +15,7 @@ from mmat.fetch.mini import mini_labels
 from mmat.labels import LabelSet
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
+from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import (
@@ -26,7 +27,6 @@ from mmat.models.semantics import (
 )
 from mmat.models.video import video_branch
 from mmat.plots import plot_label_map
-from mmat.training import predict
 
 WAYS = {
     "top label only": top_label,
@@ -46,7 +46,7 @@ def main() -> None:
     for title, label_set in (("names alone", names_alone), ("with synonyms", labels)):
         similarities = label_similarities(image_labels, label_set, encoder)
         for name, way in WAYS.items():
-            model = video_branch(similarities, way, calibrated=False)
+            model = video_branch(labels, similarities=similarities, evidence=way, calibrated=False)
             rows.append([name, title, *figures(model, data)])
     head = ["way", "label names", "validation mAP", "validation F1", "test mAP", "test F1"]
     print(tabulate.tabulate(rows, head, floatfmt=".1f", tablefmt="github"))
@@ -56,7 +56,8 @@ def main() -> None:
 
 def figures(model, data) -> list[float]:
     """Mean average precision and micro F1 in per cent, the threshold from validation."""
-    scores = {split: predict(model, clips)["clip"] for split, clips in data.items()}
+    predictor = Predictor(model)
+    scores = {split: predictor(clips)["clip"] for split, clips in data.items()}
     truth = {split: clips["weak_labels"] > 0 for split, clips in data.items()}
     threshold = best_single_threshold(truth["validation"], scores["validation"])
     thresholds = np.full(scores["test"].shape[1], threshold, np.float32)

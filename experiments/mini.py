@@ -31,13 +31,14 @@ from mmat.data.prepare import prepare
 from mmat.errors import atomic_path
 from mmat.fetch.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
 from mmat.models.bundle import Bundle, save_bundle
+from mmat.models.predict import Predictor, predict
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import label_similarities
 from mmat.paths import cache_folder
 from mmat.serving.export import export_saved_model
-from mmat.training import exchanged, fastest_dtype, predict
+from mmat.training import exchanged, fastest_dtype
 
 IMAGE_NETWORK = "efficientnet_lite0"
 DATA = "the mini corpus: composed clips of recordings and photographs in five Debian packages"
@@ -121,7 +122,8 @@ def prepare_shards(labels) -> pathlib.Path:
 
 def evaluate(model, data, seed) -> Scores:
     """Validation and test scores of a system, and its threshold, tuned on validation alone."""
-    validation, test = (predict(model, data[split]) for split in ("validation", "test"))
+    predictor = Predictor(model)
+    validation, test = (predictor(data[split]) for split in ("validation", "test"))
     truth = data["validation"]["weak_labels"] > 0
     return Scores.tuned(truth, validation["clip"], test["clip"], SHARED_THRESHOLD)
 

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
-from mmat.data.mixing import MixedMels
 from mmat.fetch.mini import mini_labels
 from mmat.models.audio import adapt_normalization, audio_branch
-from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import linear_softmax
+from mmat.models.predict import Predictor, predict
 from mmat.models.quick import quick_layers
 from mmat.models.video import video_branch
 from mmat.training import (
@@ -17,7 +17,6 @@ from mmat.training import (
     front_end,
     late_head,
     learning_back_end,
-    predict,
 )
 
 AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
@@ -32,7 +31,7 @@ def train_audio(
     heard = {split: np.flatnonzero(data[split]["has_audio"]) for split in ("train", "validation")}
     augmentation = (RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed))
     options = {"pooling": pooling, "augmentation": augmentation, "dropout": 0.3}
-    audio = audio_branch(len(labels), **options, dtype=dtype)
+    audio = audio_branch(labels, **options, dtype=dtype)
     waveform = data["train"]["waveform"][heard["train"]]
     adapt_normalization(audio, (waveform[i : i + 32] for i in range(0, len(waveform), 32)))
     mels = {
@@ -40,7 +39,7 @@ def train_audio(
         for split, clips in heard.items()
     }
     truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
-    batches = MixedMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
+    batches = MixupMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
     trained = learning_back_end(audio, AUDIO_RATE, epochs * len(batches), 3 * len(batches))
     callbacks = []
     if logs is not None:
@@ -57,24 +56,25 @@ def train_audio(
     with quick_layers(trained, learning=True):
         trained.fit(batches, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
     # The same weights in float32: what is evaluated is what is exported, to the last digit.
-    plain = audio_branch(len(labels), **options)
+    plain = audio_branch(labels, **options)
     plain.set_weights(audio.get_weights())
     return plain
 
 
 def train_video(data, similarities, logs=None) -> keras.Model:
     """Slope and offset of each class over the constant label map, from the training labels."""
-    video = video_branch(similarities)
+    video = video_branch(mini_labels(), similarities=similarities)
     train, validation = data["train"], data["validation"]
     seen = train["has_video"]
     video.compile(keras.optimizers.Adam(0.05), loss={"clip": "binary_crossentropy"})
     callbacks = []
     if logs is not None:
+        predictor = Predictor(video)
         callbacks = boards(
             logs,
             mini_labels(),
             {"epochs": VIDEO_EPOCHS, "batch_size": 64, "rate": 0.05, "system": "video"},
-            lambda: (validation["weak_labels"], predict(video, validation)["clip"]),
+            lambda: (validation["weak_labels"], predictor(validation)["clip"]),
             drawn_every=20,
         )
     video.fit(

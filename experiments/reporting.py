@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import statistics
 import time
 
 import numpy as np
 import tabulate
+from common import between, draws, gain_line, mean_and_spread, mean_cell, mean_gains
 
 from mmat.errors import atomic_path
-from mmat.metrics.bootstrap import mean_difference, mean_intervals
+from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
 from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
@@ -101,7 +101,7 @@ class Report:
     def _intervals(self) -> dict[str, dict]:
         """95 % intervals of each system's mean figures over the trainings, by clip and by group."""
         found: dict[str, dict] = {name: {} for name in self.trainings}
-        for by, groups in self._draws().items():
+        for by, groups in draws(self._groups).items():
             for name, trainings in self.trainings.items():
                 own = mean_intervals(self.truth, trainings, groups)
                 for figure in ("f1", "mean_average_precision"):
@@ -114,25 +114,26 @@ class Report:
         pairs = {f"seed {i}": ([audio[i]], [fused[i]]) for i in range(len(audio))}
         return {
             name: {
-                by: mean_difference(self.truth, *pair, groups)["f1"]._asdict()
-                for by, groups in self._draws().items()
+                by: gains["f1"]._asdict()
+                for by, gains in mean_gains(self.truth, *pair, self._groups).items()
             }
             for name, pair in (pairs | {"mean": (audio, fused)}).items()
         }
 
-    def _draws(self) -> dict[str, list[str] | None]:
-        return {"clip": None, "group": [self.groups[clip] for clip in self.ids]}
+    @property
+    def _groups(self) -> list[str]:
+        return [self.groups[clip] for clip in self.ids]
 
     def as_dict(self) -> dict:
         systems = {
-            name: {key: _summary([one[key] for one in seeds]) for key in seeds[0]}
+            name: {key: mean_and_spread([one[key] for one in seeds]) for key in seeds[0]}
             | {"parameters": self.parameters.get(name, self.parameters["fused"])}
             for name, seeds in self.figures.items()
         }
         for name, own in self._intervals().items():
             for figure, ends in own.items():
                 systems[name][figure]["interval"] = ends
-        constant = {key: _summary([float(value)]) for key, value in self.constant.items()}
+        constant = {key: mean_and_spread([float(value)]) for key, value in self.constant.items()}
         systems["best_constant"] = constant | {"parameters": 0}
         seconds = {name: round(value, 1) for name, value in self.seconds.items()}
         return {
@@ -167,11 +168,7 @@ class Report:
         head = ["test, %", "F1", "95 % by clip", "precision", "recall", "mAP"]
         print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
         for by, gain in report["fused_over_audio"]["mean"].items():
-            print(
-                f"fused over audio: {100 * gain['estimate']:+.1f} points of F1, 95 % interval "
-                f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, above 0 in "
-                f"{100 * gain['share_above_zero']:.1f} % of draws by {by}"
-            )
+            print(gain_line({"f1": gain}, by=by))
         print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
         folder = self.folder
         print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
@@ -180,19 +177,12 @@ class Report:
         print(f"{folder}/tensorboard/    tensorboard --logdir {folder}/tensorboard")
 
 
-def _summary(values: list[float]) -> dict:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "sd": spread, "seeds": values}
-
-
 def _percent(figure: dict | None) -> str:
     if figure is None:
         return ""
-    spread = f" ± {100 * figure['sd']:.1f}" if len(figure["seeds"]) > 1 else ""
-    return f"{100 * figure['mean']:.1f}{spread}"
+    of_several = len(figure["seeds"]) > 1
+    return mean_cell(figure, 100) if of_several else f"{100 * figure['mean']:.1f}"
 
 
 def _interval(figure: dict) -> str:
-    if "interval" not in figure:
-        return ""
-    return "{:.1f} to {:.1f}".format(*(100 * end for end in figure["interval"]["clip"]))
+    return between(figure["interval"]["clip"]) if "interval" in figure else ""

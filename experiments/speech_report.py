@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.stats
 import tabulate
+from common import between, mean_and_spread, mean_cell
 from speech import Speech
 
 from mmat.errors import atomic_path
@@ -55,14 +56,10 @@ def summary(values: Sequence[float]) -> dict:
     >>> summary([0.4, 0.6])["mean"]
     0.5
     """
-    mean, spread = statistics.fmean(values), statistics.stdev(values)
-    reach = scipy.stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * spread / len(values) ** 0.5
-    return {
-        "mean": mean,
-        "sd": spread,
-        "interval": [mean - reach, mean + reach],
-        "speakers": list(map(float, values)),
-    }
+    found = mean_and_spread(values)
+    mean, speakers = found["mean"], found.pop("seeds")
+    reach = scipy.stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * found["sd"] / len(values) ** 0.5
+    return found | {"interval": [mean - reach, mean + reach], "speakers": speakers}
 
 
 def _by_speaker(speech: Speech, runs: list[np.ndarray]) -> dict[str, dict[str, float]]:
@@ -111,8 +108,8 @@ def as_table(report: dict) -> str:
     """Return the systems' figures in per cent, mean ± deviation over speakers, and each speaker."""
     speakers = list(next(iter(report["systems"].values()))["speakers"])
     rows = [
-        [name, *(f"{100 * own[key]['mean']:.1f} ± {100 * own[key]['sd']:.1f}" for key in SHOWN)]
-        + [_ends(own["uar"]["interval"])]
+        [name, *(mean_cell(own[key], 100) for key in SHOWN)]
+        + [between(own["uar"]["interval"])]
         + [f"{100 * own['speakers'][speaker]['uar']:.1f}" for speaker in speakers]
         for name, own in report["systems"].items()
     ]
@@ -127,12 +124,8 @@ def gain_lines(report: dict) -> list[str]:
         of, clips = gain["by_speaker"], gain["by_clip"]
         lines.append(
             f"{name} over {report['reference']}: {100 * of['mean']:+.1f} points of UAR, 95 % "
-            f"interval {_ends(of['interval'], '+')} over speakers, "
-            f"{_ends([clips['low'], clips['high']], '+')} over clips (first training); above "
+            f"interval {between(of['interval'], '+')} over speakers, "
+            f"{between([clips['low'], clips['high']], '+')} over clips (first training); above "
             f"it for {sum(x > 0 for x in of['speakers'])} of {len(of['speakers'])} speakers"
         )
     return lines
-
-
-def _ends(ends: Sequence[float], sign: str = "") -> str:
-    return " to ".join(f"{100 * end:{sign}.1f}" for end in ends)

@@ -17,12 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from speech import Features, Speech
 
 from mmat.metrics.exclusive import unweighted_average_recall
-from mmat.models.audio import FRAME_HZ, audio_branch
+from mmat.models.audio import audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
 from mmat.models.quick import quick_layers
+from mmat.tasks import FRAME_HZ
 from mmat.training import learning_back_end
 
 CRNN = "CRNN from scratch"

@@ -20,7 +20,7 @@ import options
 import tensorflow as tf
 from building import Builder, possible_systems
 from corpus import TRAIN, Corpus
-from held_out import ASKED_AT_ONCE, HeldOut, watched
+from held_out import AT_ONCE, ValidationSet, watched
 
 from mmat.data.splits import VALIDATION
 from mmat.errors import atomic_path
@@ -121,7 +121,7 @@ class Systems:
             self._normalize(model, folder / "normalization.npz")
         n_weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
         print(f"== {name}: {n_weights:,} weights to train, {dtype}")
-        held, about = HeldOut(self.corpus, model), self._about(name, dtype)
+        held, about = ValidationSet(self.corpus, model), self._about(name, dtype)
         train(
             model,
             self.corpus.batches_from(part, [*model.input, "ids"], recipe),
@@ -141,7 +141,7 @@ class Systems:
             # The same weights, plain: what is evaluated is what is saved, to the last digit.
             plain = self.build(name)
             plain.set_weights(model.get_weights())
-            held = HeldOut(self.corpus, plain)
+            held = ValidationSet(self.corpus, plain)
         self.models[name] = held.model
         return self._bundle(name, held) if self.is_chief else None
 
@@ -150,7 +150,7 @@ class Systems:
         layer = audio.get_layer("band_normalization")
         if not path.exists():
             print("audio: the mean and the deviation of each band over the training clips")
-            clips = self.corpus.once(TRAIN, self.builder.sound, ASKED_AT_ONCE).as_numpy_iterator()
+            clips = self.corpus.once(TRAIN, self.builder.sound, AT_ONCE).as_numpy_iterator()
             adapt_normalization(audio, (inputs for inputs, _ in clips))
             with atomic_path(path) as part:
                 np.savez(part, mean=layer.mean, deviation=layer.deviation)
@@ -166,7 +166,7 @@ class Systems:
             about if name == "audio" else about | {"text encoder": self.builder.text_encoder.name}
         )
 
-    def _boards(self, name: str, recipe: Recipe, held: HeldOut) -> list:
+    def _boards(self, name: str, recipe: Recipe, held: ValidationSet) -> list:
         if not self.arguments.boards:
             return []
         labels, space = self.corpus.labels, None
@@ -181,7 +181,7 @@ class Systems:
             space,
         )
 
-    def _bundle(self, name: str, held: HeldOut) -> Bundle:
+    def _bundle(self, name: str, held: ValidationSet) -> Bundle:
         held(held.model)
         truth, scores, task = held.truth, held.scores, self.task
         if task == MULTI_LABEL:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import options
 import results
+from common import figures_table, gain_line
 from corpus import Corpus, open_corpus
 from systems import Systems
 
@@ -54,9 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         scores = {name: evaluation.report for name, evaluation in found.items()}
         measured["test"] = {"systems": scores, "fused_over_audio": gain}
         names = figure_names(corpus.labels.task)
-        print(f"\n{results.table(scores, names)}")
+        print(f"\n{figures_table(scores, names)}")
         if gain:
-            print(results.gain_line(gain, names[0]))
+            print(gain_line(gain, names[0]))
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
     results.write_report(out, arguments, systems, measured)

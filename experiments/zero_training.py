@@ -5,8 +5,8 @@
 
 Labels are asked for by their names alone, as a user types them. Defaults are chosen on validation;
 every threshold is tuned there and in the same way, the baseline's too: one for all labels (the
-headline, chosen in advance), and one a label. What the networks said is kept beside the report;
-after a change of the tagger, remove that folder.
+headline, chosen in advance), and one a label. What the networks predicted is kept beside the
+report; after a change of the tagger, remove that folder.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import pathlib
 
 import numpy as np
 import tabulate
+from common import between, draws, gain_line, mean_gains
 from mini import prepare_shards
 from reporting import CLASS_THRESHOLDS, SHARED_THRESHOLD, Scores
 
@@ -23,15 +24,15 @@ from mmat.data.datasets import read_arrays
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_groups, mini_labels
 from mmat.labels import LabelSet
-from mmat.metrics.bootstrap import mean_intervals, paired_difference
+from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
 from mmat.models.encoder import PatchesToFrames
 from mmat.models.pooling import MILPooling
+from mmat.models.predict import Predictor
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.semantics import EqualPriors, LikeliestName
 from mmat.models.zero_training import THRESHOLD, Competing, EitherRight, zero_training_bundle
-from mmat.training import predict
 
 SPLITS = ("validation", "test")
 POOLED_BY = ("mean_pooling", "linear_softmax", "exponential_softmax", "max_pooling")
@@ -47,8 +48,8 @@ def main() -> None:
     parser.add_argument("--out", default="runs/zero_training", help="folder of the results")
     folder = pathlib.Path(parser.parse_args().out)
     labels = mini_labels()
-    names_alone = said_by(LabelSet.of(labels.names), folder / "names_alone.npz")
-    with_synonyms = said_by(labels, folder / "with_synonyms.npz")
+    names_alone = kept_outputs(LabelSet.of(labels.names), folder / "names_alone.npz")
+    with_synonyms = kept_outputs(labels, folder / "with_synonyms.npz")
     truth = {split: names_alone[f"{split} truth"] for split in SPLITS}
     grid = choices([names_alone, with_synonyms], truth["validation"])
     clips = {
@@ -77,31 +78,32 @@ def main() -> None:
     show(report)
 
 
-def said_by(labels: LabelSet, path: pathlib.Path) -> dict[str, np.ndarray]:
-    """What the tagger of these labels says of validation and test; computed once, then kept."""
+def kept_outputs(labels: LabelSet, path: pathlib.Path) -> dict[str, np.ndarray]:
+    """What the tagger of these labels predicts of validation and test; computed once, then kept."""
     if not path.exists():
         shards = prepare_shards(mini_labels())
         bundle = zero_training_bundle(labels)
         maps = {"image_similarities": "label_map", "sound_similarities": "sound_map"}
-        said = {key: np.asarray(bundle.model.get_layer(name).map) for key, name in maps.items()}
+        predictor = Predictor(bundle.model)
+        outputs = {key: np.asarray(bundle.model.get_layer(name).map) for key, name in maps.items()}
         for split in SPLITS:
             data = read_arrays(shards, split)
-            said |= {f"{split} {name}": x for name, x in predict(bundle.model, data).items()}
+            outputs |= {f"{split} {name}": x for name, x in predictor(data).items()}
             for name in ("image_probabilities", "has_video"):
-                said[f"{split} {name}"] = data[name]
-            said[f"{split} truth"] = data["weak_labels"] > 0
-            said[f"{split} ids"] = np.array(data["ids"])
+                outputs[f"{split} {name}"] = data[name]
+            outputs[f"{split} truth"] = data["weak_labels"] > 0
+            outputs[f"{split} ids"] = np.array(data["ids"])
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, **said)
+            np.savez_compressed(file, **outputs)
     return dict(np.load(path, allow_pickle=False))
 
 
-def of_splits(said: dict, name: str) -> dict[str, np.ndarray]:
-    return {split: said[f"{split} {name}"] for split in SPLITS}
+def of_splits(outputs: dict, name: str) -> dict[str, np.ndarray]:
+    return {split: outputs[f"{split} {name}"] for split in SPLITS}
 
 
-def matched_by_name(said: dict, names, parts_of) -> dict[str, np.ndarray]:
+def matched_by_name(outputs: dict, names, parts_of) -> dict[str, np.ndarray]:
     """YAMNet's clip means where its name, or the first of its names, is one of the label's."""
     known = {}
     for position, name in enumerate(yamnet.labels()):
@@ -109,7 +111,7 @@ def matched_by_name(said: dict, names, parts_of) -> dict[str, np.ndarray]:
     known |= {name.casefold(): position for position, name in enumerate(yamnet.labels())}
     found = {}
     for split in SPLITS:
-        means = said[f"{split} sound_probabilities"].mean(axis=1)  # (clips, 521)
+        means = outputs[f"{split} sound_probabilities"].mean(axis=1)  # (clips, 521)
         columns = []
         for name in names:
             called = [name] if name.casefold() in known else parts_of(name.split(", "))
@@ -118,11 +120,11 @@ def matched_by_name(said: dict, names, parts_of) -> dict[str, np.ndarray]:
     return found
 
 
-def choices(told: list[dict], truth: np.ndarray) -> list[dict]:
+def choices(outputs: list[dict], truth: np.ndarray) -> list[dict]:
     """The grid on validation, best first: by the mean F1 of both ways to give the labels."""
     rows = []
     for prior, weight in itertools.product(IMAGE_PRIORS, PICTURE_WEIGHTS):
-        both = [either(said, weight, prior) for said in told]
+        both = [either(own, weight, prior) for own in outputs]
         for power, pooling in itertools.product(COMPETITIONS, POOLED_BY):
             found = []
             for scores in both:
@@ -137,15 +139,17 @@ def choices(told: list[dict], truth: np.ndarray) -> list[dict]:
     return sorted(rows, key=lambda row: -row["f1"])
 
 
-def either(said: dict, weight: float, prior: float) -> np.ndarray:
-    """What either sense says of validation before labels compete: (clips, time, classes)."""
-    patches = LikeliestName()(said["validation sound_probabilities"], said["sound_similarities"])
+def either(outputs: dict, weight: float, prior: float) -> np.ndarray:
+    """What either sense predicts of validation before labels compete: (clips, time, classes)."""
+    patches = LikeliestName()(
+        outputs["validation sound_probabilities"], outputs["sound_similarities"]
+    )
     to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, hop_samples=1600)
-    n_samples = 1600 * said["validation frame"].shape[1]
+    n_samples = 1600 * outputs["validation frame"].shape[1]
     heard = np.asarray(to_frames([patches, np.zeros((1, n_samples, 1), np.float32)]))
-    images = said["validation image_probabilities"], said["image_similarities"]
+    images = outputs["validation image_probabilities"], outputs["image_similarities"]
     seen = weight * np.asarray(EqualPriors(prior=prior)(*images))
-    seen *= said["validation has_video"][:, None, None]
+    seen *= outputs["validation has_video"][:, None, None]
     steps = np.arange(heard.shape[1]) * seen.shape[1] // heard.shape[1]
     return np.asarray(EitherRight()([heard, seen[:, steps]]))
 
@@ -153,10 +157,7 @@ def either(said: dict, weight: float, prior: float) -> np.ndarray:
 def figures(truth: np.ndarray, scores: Scores, groups: list[str]) -> dict:
     """A system's test figures with their 95 % intervals, by clip and by source group."""
     training = (fire(scores.test, scores.thresholds), scores.test)
-    by = {
-        "clip": mean_intervals(truth, [training]),
-        "group": mean_intervals(truth, [training], groups),
-    }
+    by = {name: mean_intervals(truth, [training], of) for name, of in draws(groups).items()}
     found = {"validation_f1": scores.validation_f1, "thresholds": scores.thresholds.tolist()}
     for name in ("f1", "precision", "recall", "mean_average_precision"):
         found[name] = by["clip"][name].estimate
@@ -169,8 +170,8 @@ def gains(truth: np.ndarray, tuned: dict[str, Scores], groups: list[str]) -> dic
     fired = {name: (fire(own.test, own.thresholds), own.test) for name, own in tuned.items()}
     return {
         f"{system} over {name}": {
-            by: paired_difference(truth, fired[name], fired[system], each)["f1"]._asdict()
-            for by, each in (("clip", None), ("group", groups))
+            by: of["f1"]._asdict()
+            for by, of in mean_gains(truth, [fired[name]], [fired[system]], groups).items()
         }
         for system in (FUSED, WITH_SYNONYMS)
         for name in (FIRST_NAME, EVERY_NAME, "audio")
@@ -187,10 +188,7 @@ def show(report: dict) -> None:
     for how, systems in report["systems"].items():
         rows = []
         for name, own in systems.items():
-            ends = [
-                "{:.1f} to {:.1f}".format(*(100 * end for end in own["f1_interval"][by]))
-                for by in ("clip", "group")
-            ]
+            ends = [between(own["f1_interval"][by]) for by in ("clip", "group")]
             numbers = [100 * own[key] for key in ("validation_f1", "f1")]
             rest = [100 * own[key] for key in ("precision", "recall", "mean_average_precision")]
             rows.append([name, *numbers, *ends, *rest])
@@ -200,10 +198,7 @@ def show(report: dict) -> None:
         print(tabulate.tabulate(rows, head, floatfmt=".1f", tablefmt="github"))
         for name, gain in report["gains"][how].items():
             for by, own in gain.items():
-                print(
-                    f"{name}: {100 * own['estimate']:+.1f} points of F1, 95 % "
-                    f"{100 * own['low']:+.1f} to {100 * own['high']:+.1f} by {by}"
-                )
+                print(gain_line({"f1": own}, name=name, by=by))
     print(
         "\nat the default threshold {threshold:g}: F1 {f1:.3f}".format(
             **report["fused at the default threshold"]

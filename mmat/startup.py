@@ -1,4 +1,4 @@
-"""What TensorFlow must find in the environment before it is imported."""
+"""Where a program runs: the environment that TensorFlow must find, and whether anybody looks."""
 
 import os
 import sys
@@ -21,3 +21,8 @@ def prepare_tensorflow() -> None:
     """
     if "tensorflow" not in sys.modules:
         os.environ.update(ENVIRONMENT | os.environ)
+
+
+def on_terminal() -> bool:
+    """Whether progress bars are shown: they are for eyes, in a log or a pipe they are noise."""
+    return sys.stderr.isatty()

@@ -5,6 +5,8 @@ import math
 
 from mmat.errors import InputError
 
+FRAME_HZ = 10.0  # of the frame scores that models return
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -24,7 +26,7 @@ class Task:
     high: float = 1.0
 
     @property
-    def exclusive(self) -> bool:
+    def is_multi_class(self) -> bool:
         """Whether a clip has exactly one of the labels."""
         return self.activation == "softmax"
 
@@ -32,6 +34,17 @@ class Task:
     def is_regression(self) -> bool:
         """Whether each label is a quantity of which a clip has a value."""
         return self.kind == "regression"
+
+    @property
+    def missing_score(self) -> float:
+        """What stands for the score of a clip that lacks what a model needs, such as sound.
+
+        It is 0, which decides nothing, and of a regression the middle of the scale.
+
+        >>> MULTI_CLASS.missing_score, regression(1, 5).missing_score
+        (0.0, 3.0)
+        """
+        return (self.low + self.high) / 2 if self.is_regression else 0.0
 
     @classmethod
     def from_text(cls, text: str) -> "Task":

@@ -237,7 +237,7 @@ def tag_with_a_hop_that_leaves_gaps(bench):
 
 @case
 def tag_with_a_share_that_is_none(bench):
-    """low_share: 2.0 is no share above 0 and up to 1"""
+    """hysteresis: 2.0 is no share above 0 and up to 1"""
     return [*bench.tag(bench.clips / "both.mp4"), "--hysteresis", "2"]
 
 

@@ -61,8 +61,8 @@ def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):
     assert np.array_equal(read_tags_tsv(tmp_path / "predictions.tsv").scores, found.scores)
     # The clip without pictures is what the audio branch says of it.
     row = found.ids.index("1")
-    assert np.array_equal(found.answers.branches["audio"][row], found.scores[row])
-    assert all(len(frames) for frames in found.answers.frames)
+    assert np.array_equal(found.outputs.branches["audio"][row], found.scores[row])
+    assert all(len(frames) for frames in found.outputs.frames)
     seconds = read_index(made / "shards")["clip_seconds"]
     assert seconds is None or (found.clip_seconds <= seconds).all()
 
@@ -76,14 +76,14 @@ def test_the_steps_and_the_frames_that_are_kept_change_no_answer(bundles, made, 
     monkeypatch.setattr(evaluation, "MOST_FRAME_SCORES", 0)
     with pytest.warns(UserWarning, match="frame scores: too many to keep"):
         bare = evaluate(bundle, made / "shards", progress=False, resamples=5)
-    assert whole.ids == bare.ids and bare.answers.frames is None
+    assert whole.ids == bare.ids and bare.outputs.frames is None
     assert np.array_equal(whole.truth, bare.truth)
     np.testing.assert_allclose(whole.scores, bare.scores, atol=1e-6)
     assert [clip.row for clip in whole.shown] == [clip.row for clip in bare.shown]
     for first, second in zip(whole.shown, bare.shown, strict=True):
         assert first.id == second.id == whole.ids[first.row]
         assert np.array_equal(first.waveform, second.waveform)
-        assert np.array_equal(first.frame_scores, whole.answers.frames[first.row])
+        assert np.array_equal(first.frame_scores, whole.outputs.frames[first.row])
         np.testing.assert_allclose(first.frame_scores, second.frame_scores, atol=1e-6)
 
 

@@ -31,11 +31,11 @@ CELLS = {MOODS: ["Angry", "Sad", "Calm", "Sad"], VALENCE: [f"valence={x}" for x 
 
 
 def model_of(labels, senses):
-    audio = audio_branch(len(labels), task=labels.task, ragged=True)
+    audio = audio_branch(labels, ragged=True)
     if senses == "audio":
         return audio
     similarities = np.random.default_rng(0).random((1000, len(labels)), np.float32)
-    return fused_model(audio, video_branch(similarities, task=labels.task), task=labels.task)
+    return fused_model(audio, video_branch(labels, similarities=similarities))
 
 
 def run(*words) -> int:
@@ -130,12 +130,12 @@ def test_of_values_there_are_errors_a_table_and_a_picture(senses, made, tmp_path
 def test_a_branch_that_had_nothing_to_go_by_says_the_middle_of_the_scale(made):
     folder = made[VALENCE]
     found = evaluate(load_bundle(folder / "fused"), folder / "shards", progress=False, resamples=5)
-    branches = found.answers.branches
+    branches = found.outputs.branches
     heard, seen = (read_arrays(folder / "shards", "test")[x] for x in ("has_audio", "has_video"))
     assert (branches["audio"][~heard] == 3).all() and (branches["video"][~seen] == 3).all()
     for row in np.flatnonzero(~seen):
         assert found.scores[row] == pytest.approx(branches["audio"][row], abs=1e-6)
-    assert all(((frames >= 1) & (frames <= 5)).all() for frames in found.answers.frames)
+    assert all(((frames >= 1) & (frames <= 5)).all() for frames in found.outputs.frames)
     assert as_table(found).count("\n") == 4
 
 
@@ -143,8 +143,8 @@ def test_a_clip_that_cannot_be_judged_has_no_course(made):
     folder = made[MOODS]
     found = evaluate(load_bundle(folder / "audio"), folder / "shards", progress=False, resamples=5)
     heard = read_arrays(folder / "shards", "test")["has_audio"]
-    assert [bool(events) for events in found.answers.events] == heard.tolist()
-    assert [frames.any() for frames in found.answers.frames] == heard.tolist()
+    assert [bool(events) for events in found.outputs.events] == heard.tolist()
+    assert [frames.any() for frames in found.outputs.frames] == heard.tolist()
 
 
 def test_a_model_of_another_task_is_refused_in_a_line(made, tmp_path, capsys):

@@ -38,7 +38,8 @@ def test_the_ends_of_a_scale_are_kept_to_the_last_digit(ends):
 
 
 def test_which_tasks_are_exclusive_and_which_are_values():
-    kinds = [(x.exclusive, x.is_regression) for x in (MULTI_LABEL, MULTI_CLASS, SENTIMENT.task)]
+    tasks = MULTI_LABEL, MULTI_CLASS, SENTIMENT.task
+    kinds = [(task.is_multi_class, task.is_regression) for task in tasks]
     assert kinds == [(False, False), (True, False), (False, True)]
 
 

@@ -18,8 +18,8 @@ os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np
-import tabulate
 
+from experiments.common import gain_rows, markdown_table, means_table
 from experiments.mini_systems import train_fusion, train_video
 from experiments.options import script
 from experiments.studies import measuring, runs
@@ -27,11 +27,12 @@ from experiments.studies.options import options
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_labels
 from mmat.models.fusion import fused_model, middle_fusion
+from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import label_similarities
 from mmat.plots.studies import plot_groups
-from mmat.training import exchanged, predict
+from mmat.training import exchanged
 
 SYSTEMS = ("audio", "video", "late", "middle", "late, pictures exchanged")
 MIDDLE_EPOCHS = 30
@@ -48,8 +49,7 @@ def main() -> None:
         for name in SYSTEMS
     }
     columns = ("validation F1", "F1", "mAP")
-    rows = [[name, *(measuring.cell(figures[name][x]) for x in columns)] for name in SYSTEMS]
-    print(tabulate.tabulate(rows, ["system, %", *columns], "github", disable_numparse=True))
+    print(means_table("system, %", figures, columns))
     audio = [own["audio"] for own in by_seed]
     gains = {}
     for name in ("late", "middle"):
@@ -59,7 +59,7 @@ def main() -> None:
                 data, audio[seed:][:1], fused[seed:][:1]
             )
         gains[f"{name}, mean of {len(fused)}"] = measuring.gains(data, audio, fused)
-    print("\n" + tabulate.tabulate(*gain_rows(gains), "github", disable_numparse=True))
+    print("\n" + markdown_table(*gain_rows(gains)))
     kept = {"systems": figures, "gains over audio": gains}
     with atomic_path(runs.FOLDER / "fusions.json") as part:
         part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -91,14 +91,15 @@ def _scores(run: runs.Run, data: dict) -> dict[str, np.ndarray]:
         "late": train_fusion(data, audio, video),
         "middle": train_middle(data, audio, video),
     }
+    predictors = {name: Predictor(model) for name, model in models.items()}
     kept = {
-        f"{name}/{split}": predict(model, data[split])["clip"]
-        for name, model in models.items()
+        f"{name}/{split}": predictor(data[split])["clip"]
+        for name, predictor in predictors.items()
         for split in ("validation", "test")
     }
     moved = exchanged(data["test"], run.seed)
     kept["late, pictures exchanged/validation"] = kept["late/validation"]
-    kept["late, pictures exchanged/test"] = predict(models["late"], moved)["clip"]
+    kept["late, pictures exchanged/test"] = predictors["late"](moved)["clip"]
     return kept
 
 
@@ -111,18 +112,6 @@ def train_middle(data: dict, audio: keras.Model, video: keras.Model) -> keras.Mo
     truth = {"clip": data["validation"]["weak_labels"]}
     fused.fit(own, truth, batch_size=32, epochs=MIDDLE_EPOCHS, verbose=0)
     return fused
-
-
-def gain_rows(gains: dict[str, dict]) -> tuple[list[list[str]], list[str]]:
-    """Rows and head of a table: F1 gained over audio, with 95 % intervals, in points."""
-    rows = [
-        [name]
-        + [f"{100 * x.estimate:+.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in own.values()]
-        + [f"{100 * x.share_above_zero:.1f}" for x in own.values()]
-        for name, own in gains.items()
-    ]
-    above = [f"draws by {by} above 0, %" for by in ("clip", "group")]
-    return rows, ["fusion over audio", "gain, by clip", "gain, by source group", *above]
 
 
 if __name__ == "__main__":

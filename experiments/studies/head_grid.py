@@ -7,8 +7,7 @@ python -m experiments.studies.head_grid     about 10 minutes on 2 cores, then se
 import itertools
 import json
 
-import tabulate
-
+from experiments.common import markdown_table, mean_cell
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.embeddings import embedded
@@ -50,9 +49,9 @@ def main() -> None:
     for recipe in recipes:
         own = measuring.summary(found[name] for name, (x, _) in names.items() if x == recipe)
         settings = [f"{recipe.rate:g}", f"{recipe.dropout:g}", str(recipe.epochs)]
-        rows.append([*settings, measuring.cell(own["validation mAP"])])
+        rows.append([*settings, mean_cell(own["validation mAP"])])
     head = ["rate", "dropout", "epochs", "validation mAP, %"]
-    print(tabulate.tabulate(rows, head, "github", disable_numparse=True))
+    print(markdown_table(rows, head))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """MIL heads on a frozen audio encoder: the audio branch without its encoder, on kept embeddings.
 
-The recipe is that of the CRNN as far as it applies: AdamW with a warm cosine, clips turned round in
-time and mixed, a stretch of time hidden. Rate and dropout were chosen by `head_grid.py`.
+The recipe is that of the CRNN as far as it applies: AdamW with a warm cosine, clips shifted in time
+and mixed, a stretch of time hidden. Rate and dropout were chosen by `head_grid.py`.
 """
 
 import dataclasses
@@ -9,11 +9,11 @@ import dataclasses
 import keras
 import numpy as np
 
-from experiments.studies.embeddings import MixedEmbeddings
-from mmat.metrics.by_task import where_judged
+from experiments.studies.embeddings import MixupEmbeddings
 from mmat.models.audio import audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.pooling import linear_softmax
+from mmat.models.predict import fill_missing
 from mmat.models.pretrained.audio_registry import AudioEncoder
 from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL
@@ -61,7 +61,7 @@ class HeadTrainer:
         audio.get_layer("band_normalization").adapt(
             frames[i : i + BATCH] for i in range(0, len(frames), BATCH)
         )
-        batches = MixedEmbeddings(frames, truth, BATCH, seed=seed)
+        batches = MixupEmbeddings(frames, truth, BATCH, seed=seed)
         head = learning_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
         with quick_layers(head, learning=True):
             head.fit(batches, epochs=recipe.epochs, verbose=2)
@@ -72,7 +72,7 @@ class HeadTrainer:
         return plain
 
     def scores(self, audio: keras.Model, split: str) -> dict[str, np.ndarray]:
-        """What the branch says of a split, as `predict` gives it from the waveforms."""
-        scores = back_end(audio).predict(self.frames[split], batch_size=50, verbose=0)
+        """What the branch predicts of a split, as `predict` does from the waveforms."""
+        outputs = back_end(audio).predict(self.frames[split], batch_size=50, verbose=0)
         heard = self.data[split]["has_audio"]
-        return {name: where_judged(MULTI_LABEL, said, heard) for name, said in scores.items()}
+        return {name: fill_missing(MULTI_LABEL, x, heard) for name, x in outputs.items()}

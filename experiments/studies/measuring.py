@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from experiments.common import mean_and_spread, mean_gains
 from mmat.fetch.mini import mini_groups
-from mmat.metrics.bootstrap import Difference, mean_difference
+from mmat.metrics.bootstrap import Difference
 from mmat.metrics.curves import psds, segment_curves
 from mmat.metrics.events import frames_to_events, segment_f1
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
@@ -70,12 +71,8 @@ def gains(
         [(decided(data, scores)[0], scores["test_clip"]) for scores in trainings]
         for trainings in (firsts, seconds)
     ]
-    group_of = mini_groups()
-    groups = [group_of[clip] for clip in data["test"]["ids"]]
-    return {
-        "clip": mean_difference(truth, *systems)[figure],
-        "group": mean_difference(truth, *systems, groups=groups)[figure],
-    }
+    groups = [mini_groups()[clip] for clip in data["test"]["ids"]]
+    return {by: of[figure] for by, of in mean_gains(truth, *systems, groups).items()}
 
 
 def summary(figures: Iterable[dict[str, float]]) -> dict[str, dict]:
@@ -85,20 +82,4 @@ def summary(figures: Iterable[dict[str, float]]) -> dict[str, dict]:
     42.0
     """
     figures = list(figures)
-    return {
-        name: {
-            "mean": statistics.fmean(one[name] for one in figures),
-            "sd": statistics.stdev(one[name] for one in figures) if len(figures) > 1 else 0.0,
-            "seeds": [one[name] for one in figures],
-        }
-        for name in figures[0]
-    }
-
-
-def cell(figure: dict) -> str:
-    """A mean with its spread, for a table.
-
-    >>> cell({"mean": 42.04, "sd": 2.83, "seeds": [40.0, 44.0]})
-    '42.0 ± 2.8'
-    """
-    return f"{figure['mean']:.1f} ± {figure['sd']:.1f}"
+    return {name: mean_and_spread(one[name] for one in figures) for name in figures[0]}

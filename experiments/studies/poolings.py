@@ -12,8 +12,7 @@ The trainings are kept; runs/studies/poolings.json and a figure, with the encode
 
 import json
 
-import tabulate
-
+from experiments.common import means_table
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
@@ -35,8 +34,7 @@ def main() -> None:
             measuring.tagging(data, one) | measuring.localisation(data, one) for one in scores
         )
     columns = ("validation mAP", *TAGGING, *LOCALISATION)
-    rows = [[name, *(measuring.cell(own[x]) for x in columns)] for name, own in figures.items()]
-    print(tabulate.tabulate(rows, ["pooling, %", *columns], "github", disable_numparse=True))
+    print(means_table("pooling, %", figures, columns))
     name = "poolings" if asked.encoder == "crnn" else f"poolings_{asked.encoder}"
     with atomic_path(runs.FOLDER / f"{name}.json") as part:
         part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

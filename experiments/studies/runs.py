@@ -27,9 +27,9 @@ from experiments.studies.options import PRECISIONS, options
 from mmat.data.datasets import read_arrays
 from mmat.errors import atomic_path
 from mmat.fetch.mini import mini_labels
+from mmat.models.predict import Predictor
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.paths import cache_folder
-from mmat.training import predict
 
 FOLDER = pathlib.Path("runs/studies")
 SHORT_EPOCHS, FULL_EPOCHS = 12, 24
@@ -114,7 +114,8 @@ def trainer(runs: list[Run], data: dict):
             return audio, lambda split: heads.scores(audio, split)
         keras.utils.set_random_seed(run.seed)
         audio = train_audio(data, mini_labels(), run.seed, run.dtype, run.epochs, pooling=chosen)
-        return audio, lambda split: predict(audio, data[split])
+        predictor = Predictor(audio)
+        return audio, lambda split: predictor(data[split])
 
     return train_one
 

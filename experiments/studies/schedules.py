@@ -10,8 +10,7 @@ not shown on DCASE 2017.
 
 import json
 
-import tabulate
-
+from experiments.common import markdown_table, mean_cell
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
@@ -33,14 +32,10 @@ def main() -> None:
     figures = {name: measuring.summary(own) for name, own in figures.items()}
     columns = ("validation F1", "validation mAP", "F1", "mAP", "seconds")
     rows = [
-        [name, str(len(own["F1"]["seeds"])), *(measuring.cell(own[x]) for x in columns)]
+        [name, str(len(own["F1"]["seeds"])), *(mean_cell(own[x]) for x in columns)]
         for name, own in figures.items()
     ]
-    print(
-        tabulate.tabulate(
-            rows, ["linear softmax, %", "seeds", *columns], "github", disable_numparse=True
-        )
-    )
+    print(markdown_table(rows, ["linear softmax, %", "seeds", *columns]))
     with atomic_path(runs.FOLDER / "schedules.json") as part:
         part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -17,22 +17,21 @@ from mmat.startup import ENVIRONMENT
 os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
-import tabulate
 
+from experiments.common import gain_rows, markdown_table, means_table
 from experiments.mini_systems import fit_late, train_video
 from experiments.options import script
 from experiments.studies import measuring, runs
-from experiments.studies.fusions import gain_rows
 from experiments.studies.options import options
 from mmat.errors import InputError, atomic_path
 from mmat.fetch.mini import mini_labels
 from mmat.metrics.bootstrap import Difference
 from mmat.models.joining import Fallback, LateFusion, ModalityDropout
+from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import label_similarities
 from mmat.plots.studies import plot_groups
-from mmat.training import predict
 
 WEAK, STRONG, LESS = "CRNN", "YAMNet", "YAMNet less CRNN"
 FIGURES = {"F1": "f1", "mAP": "mean_average_precision"}
@@ -60,11 +59,10 @@ def main() -> None:
         for system in ("audio", "fused")
     }
     columns = ("validation mAP", *FIGURES)
-    rows = [[name, *(measuring.cell(own[x]) for x in columns)] for name, own in figures.items()]
     print(f"{WEAK}: {chosen[WEAK][0].epochs} epochs; {asked.seeds} seeds each")
-    print(tabulate.tabulate(rows, ["system, %", *columns], "github", disable_numparse=True))
+    print(means_table("system, %", figures, columns))
     gains = video_gains(data, scores)
-    print("\n" + tabulate.tabulate(*gain_rows(gains), "github", disable_numparse=True))
+    print("\n" + markdown_table(*gain_rows(gains)))
     print("\n" + verdict(gains))
     kept = {"runs": {name: [run.name for run in own] for name, own in chosen.items()}}
     kept |= {"systems": figures, "gains": gains}
@@ -104,7 +102,8 @@ def with_video(data: dict, run: runs.Run, similarities) -> dict[str, dict]:
     """Validation and test scores of an audio system that was kept, and of its late fusion."""
     keras.utils.set_random_seed(run.seed)
     video = train_video(data, similarities)
-    seen = {split: predict(video, data[split])["clip"] for split in HELD}
+    predictor = Predictor(video)
+    seen = {split: predictor(data[split])["clip"] for split in HELD}
     heard = {split: run.scores()[f"{split}_clip"] for split in HELD}
     fused = late_scores(data, heard, seen)
     systems = {"audio": heard, "fused": fused}

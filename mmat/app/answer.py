@@ -29,7 +29,7 @@ def summary(tagging: Tagging) -> str:
     fired = [tag for tag in tagging.tags if tag.fired]
     if tagging.task.is_regression:
         return "; ".join(f"{tag.label}: {tag.score:.2f}" for tag in fired) + "."
-    if tagging.task.exclusive:
+    if tagging.task.is_multi_class:
         return f"{fired[0].label} is the best of the classes." if fired else "No class was found."
     return f"{len(fired) or 'No'} {'tag' if len(fired) == 1 else 'tags'} fired."
 
@@ -49,7 +49,7 @@ def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
         tags=tagging.tags[:n_rows],
         n_left_out=len(tagging.tags) - n_rows,
         is_value=tagging.task.is_regression,
-        exclusive=tagging.task.exclusive,
+        multi_class=tagging.task.is_multi_class,
         reasons=sorted(reasons, key=lambda reason: order[reason.label]),
         senses=" and ".join(["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video),
         sense=_SENSES.get,

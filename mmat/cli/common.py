@@ -67,8 +67,3 @@ def at_least(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return whole_number
-
-
-def on_terminal() -> bool:
-    """Progress bars are for eyes: in a log or a pipe they are noise."""
-    return sys.stderr.isatty()

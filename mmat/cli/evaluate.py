@@ -3,8 +3,8 @@
 import argparse
 import os
 
-from mmat.cli.common import on_terminal
 from mmat.errors import InputError
+from mmat.startup import on_terminal
 
 
 def add(commands) -> None:

@@ -2,8 +2,8 @@
 
 import argparse
 
-from mmat.cli.common import on_terminal
 from mmat.errors import InputError
+from mmat.startup import on_terminal
 
 WHAT = {
     "models": "the pretrained weights",

@@ -82,7 +82,7 @@ def _add_rules(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     files = _checked(arguments)
-    from mmat.metrics.decisions import check_low_share
+    from mmat.metrics.decisions import check_hysteresis
     from mmat.serving.load import IMAGE_MODEL, SOUND_MODEL, load
     from mmat.serving.tagger import EventRules
 
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.sound_model or SOUND_MODEL,
         arguments.image_model or IMAGE_MODEL,
     )
-    check_low_share(tagger.task, rules.low_share)
+    check_hysteresis(tagger.task, rules.hysteresis)
     for label in tagger.unmapped:
         say("warning", f"label {label!r}: no sound and no picture has such a name; it never fires")
     if is_live:

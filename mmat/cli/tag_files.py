@@ -9,9 +9,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from mmat.cli.common import on_terminal, say
+from mmat.cli.common import say
 from mmat.errors import InputError
 from mmat.serving.tagging import Tagging
+from mmat.startup import on_terminal
 
 STANDARD_INPUT = "-"
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"

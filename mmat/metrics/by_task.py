@@ -27,7 +27,7 @@ def figure_names(task: Task) -> tuple[str, ...]:
     if task.is_regression:
         signed = task.low < 0 < task.high
         return tuple(x for x in RegressionFigures._fields if signed or _OF_SIGNS not in x)
-    if task.exclusive:
+    if task.is_multi_class:
         return "uar", "accuracy", "macro_f1"
     return "f1", "precision", "recall", "mean_average_precision"
 
@@ -46,7 +46,7 @@ def figures(task: Task, truth, decided, scores) -> dict[str, float]:
     """
     if task.is_regression:
         found = _of_values(task, truth, scores)
-    elif task.exclusive:
+    elif task.is_multi_class:
         found = {
             "uar": exclusive.unweighted_average_recall(truth, decided),
             "accuracy": exclusive.accuracy(truth, decided),
@@ -56,30 +56,6 @@ def figures(task: Task, truth, decided, scores) -> dict[str, float]:
         found = precision_recall_f1(truth, decided)._asdict()
         found["mean_average_precision"] = mean_average_precision(truth, scores)
     return {name: found[name] for name in figure_names(task)}
-
-
-def unjudged(task: Task) -> float:
-    """Return what stands for the answer to a clip that lacks what a model needs, such as sound.
-
-    It is 0, which decides nothing, and of a regression the middle of the scale.
-
-    >>> from mmat.tasks import MULTI_CLASS, regression
-    >>> unjudged(MULTI_CLASS), unjudged(regression(1, 5))
-    (0.0, 3.0)
-    """
-    return (task.low + task.high) / 2 if task.is_regression else 0.0
-
-
-def where_judged(task: Task, scores, judged) -> np.ndarray:
-    """Return scores `(clips, …)`, float32; `unjudged` where `judged`, bool `(clips,)`, is False.
-
-    >>> from mmat.tasks import regression
-    >>> where_judged(regression(1, 5), [[2.0], [0.5]], [True, False]).tolist()
-    [[2.0], [3.0]]
-    """
-    scores, judged = np.asarray(scores, np.float32), np.asarray(judged, bool)
-    judged = judged.reshape(-1, *[1] * (scores.ndim - 1))
-    return np.where(judged, scores, np.float32(unjudged(task)))
 
 
 def _of_values(task: Task, truth, values) -> dict[str, float]:

@@ -1,14 +1,14 @@
-"""What the task of a label set makes of answers: the decision on a clip, and its course over time.
+"""What the task of a label set makes of scores: the decision on a clip, and its events over time.
 
 Conventions
 -----------
 - multi-label: a class is decided where its score reaches its threshold (`mmat.metrics.thresholds`);
-  of several moments it has the highest score. Its course are the stretches that reach it.
+  of several windows it has the highest score. Its events are the stretches that reach it.
 - multi-class: the best class alone is decided, the first of equals, whatever the thresholds; where
-  no class has a score above 0, none is. Of several moments it has the mean. Its course are the
+  no class has a score above 0, none is. Of several windows it has the mean. Its events are the
   stretches in which it is the best.
-- regression: the value itself is the answer, and is said of every label that has one. Of several
-  moments it is the mean. Its course are the stretches of one whole number, half to even.
+- regression: the value itself is the output, and every label that has one is decided. Of several
+  windows it is the mean. Its events are the stretches of one whole number, half to even.
 """
 
 import numpy as np
@@ -36,20 +36,20 @@ def decide(task: Task, scores, thresholds) -> np.ndarray:
     scores = np.asarray(scores, np.float32)
     if task.is_regression:
         return np.isfinite(scores)
-    if not task.exclusive:
+    if not task.is_multi_class:
         return fire(scores, thresholds)
     best = scores.argmax(axis=-1)[..., None]
     return (np.arange(scores.shape[-1]) == best) & (scores > 0)
 
 
-def together(task: Task, scores, weights) -> np.ndarray:
-    """Return the scores `(classes,)` of several moments `(moments, classes)` as one, float32.
+def pool_windows(task: Task, scores, weights) -> np.ndarray:
+    """Return the scores `(classes,)` of several windows `(windows, classes)` as one, float32.
 
-    weights: `(moments,)`, how much each counts in a mean.
+    weights: `(windows,)`, how much each counts in a mean.
 
     >>> from mmat.tasks import MULTI_CLASS
     >>> scores = [[0.25, 0.75], [0.5, 0.5]]
-    >>> [together(task, scores, [3, 1]).tolist() for task in (MULTI_CLASS, MULTI_LABEL)]
+    >>> [pool_windows(task, scores, [3, 1]).tolist() for task in (MULTI_CLASS, MULTI_LABEL)]
     [[0.3125, 0.6875], [0.5, 0.75]]
     """
     scores = np.asarray(scores, np.float32)
@@ -58,35 +58,35 @@ def together(task: Task, scores, weights) -> np.ndarray:
     return np.average(scores, axis=0, weights=weights).astype(np.float32)
 
 
-def course(
+def to_events(
     task: Task,
     frame_scores,
     thresholds,
     decided,
     hop_seconds: float = 0.1,
     median_filter_frames: int = 1,
-    low_share: float = 1.0,
+    hysteresis: float = 1.0,
 ) -> list[Event]:
-    """Return the course of a clip over time, by onset.
+    """Return the events of a clip, by onset.
 
     frame_scores: `(time, classes)`; thresholds: `(classes,)`; decided: bool `(classes,)`, what was
     decided of the clip: of a multi-label task these classes alone have events. An event's score is
     its highest frame, of a regression the mean value. median_filter_frames: an odd width over which
-    scores are smoothed first. low_share: hysteresis, as in `mmat.metrics.events.frames_to_events`;
+    scores are smoothed first. hysteresis: as in `mmat.metrics.events.frames_to_events`;
     raises InputError for one in a task without thresholds.
 
     >>> from mmat.tasks import MULTI_CLASS, regression
     >>> frames = np.float32([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
-    >>> [tuple(event) for event in course(MULTI_CLASS, frames, [0, 0], [True, False])]
+    >>> [tuple(event) for event in to_events(MULTI_CLASS, frames, [0, 0], [True, False])]
     [(0, 0.0, 0.2, 0.75), (1, 0.2, 0.3, 0.75)]
-    >>> [tuple(event) for event in course(regression(-3, 3), [[0.75], [1.25], [2]], [0], [True])]
+    >>> [tuple(event) for event in to_events(regression(-3, 3), [[0.75], [1.25], [2]], [0], [True])]
     [(0, 0.0, 0.2, 1.0), (0, 0.2, 0.3, 2.0)]
     """
-    check_low_share(task, low_share)
+    check_hysteresis(task, hysteresis)
     frame_scores, thresholds = np.asarray(frame_scores, np.float32), np.asarray(thresholds)
     if task == MULTI_LABEL:
         classes = np.flatnonzero(decided)
-        rules = hop_seconds, median_filter_frames, low_share
+        rules = hop_seconds, median_filter_frames, hysteresis
         found = frames_to_events(frame_scores[:, classes], thresholds[classes], *rules)
         return [event._replace(label_index=int(classes[event.label_index])) for event in found]
     smooth = _medians(frame_scores, median_filter_frames)
@@ -103,12 +103,12 @@ def course(
     return sorted(events, key=lambda event: (event.onset_seconds, event.label_index))
 
 
-def check_low_share(task: Task, low_share: float) -> None:
+def check_hysteresis(task: Task, hysteresis: float) -> None:
     """Raise InputError for a hysteresis where no class has a threshold."""
-    if task != MULTI_LABEL and low_share != 1:
+    if task != MULTI_LABEL and hysteresis != 1:
         raise InputError(
-            f"hysteresis: {low_share:g} is a share of thresholds, which a {task.kind} model lacks; "
-            "leave it out"
+            f"hysteresis: {hysteresis:g} is a share of thresholds, which a {task.kind} model "
+            "lacks; leave it out"
         )
 
 

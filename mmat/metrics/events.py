@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-An event is `(label_index, onset_seconds, offset_seconds, score)`; a true event's score is of no
-account and may be left out. Frame t covers the time from t to t + 1 hops. Error rates are 0 for
+An event is `(label_index, onset_seconds, offset_seconds, score)`; a true event's score is
+ignored and may be left out. Frame t covers the time from t to t + 1 hops. Error rates are 0 for
 perfect and may pass 1; F1, precision and recall are fractions in [0, 1], 0 where they have no
 denominator. Malformed input raises InputError; empty input warns and answers 0.
 
@@ -54,19 +54,19 @@ def frames_to_events(
     thresholds,
     hop_seconds: float = 0.1,
     median_filter_frames: int = 1,
-    low_share: float = 1.0,
+    hysteresis: float = 1.0,
 ) -> list[Event]:
     """Return the events of one clip, in order of onset: runs of frames that reach the threshold.
 
     frame_scores: probabilities `(time, classes)`; thresholds: `(classes,)` or one for all, see
     `mmat.metrics.thresholds`. median_filter_frames: an odd width; runs and gaps shorter than
-    half of it are smoothed away. low_share: hysteresis; an event lasts as long as its score stays
-    above this share of the threshold, if it reaches the threshold at least once. Raises InputError
+    half of it are smoothed away. hysteresis: an event lasts as long as its score stays above this
+    share of the threshold, if it reaches the threshold at least once. Raises InputError
     for malformed input.
 
     >>> frames_to_events([[0.1], [0.9], [0.8], [0.2]], [0.5])
     [Event(label_index=0, onset_seconds=0.1, offset_seconds=0.3, score=0.9)]
-    >>> frames_to_events([[0.1], [0.3], [0.9], [0.2], [0.3]], [0.5], low_share=0.5)
+    >>> frames_to_events([[0.1], [0.3], [0.9], [0.2], [0.3]], [0.5], hysteresis=0.5)
     [Event(label_index=0, onset_seconds=0.1, offset_seconds=0.3, score=0.9)]
     """
     frame_scores = np.asarray(frame_scores, np.float64)
@@ -78,11 +78,11 @@ def frames_to_events(
         raise InputError(f"thresholds: {thresholds.shape} for {frame_scores.shape[1]} classes")
     if hop_seconds <= 0:
         raise InputError(f"hop_seconds: {hop_seconds} is no duration; it is 0.1 for 10 Hz")
-    if not 0 < low_share <= 1:
-        raise InputError(f"low_share: {low_share} is no share above 0 and up to 1")
+    if not 0 < hysteresis <= 1:
+        raise InputError(f"hysteresis: {hysteresis} is no share above 0 and up to 1")
     active = fire(frame_scores, thresholds)
-    if low_share < 1:
-        active = _runs_that_reach(active, fire(frame_scores, thresholds * np.float32(low_share)))
+    if hysteresis < 1:
+        active = _runs_that_reach(active, fire(frame_scores, thresholds * np.float32(hysteresis)))
     active = _median_filter(active, median_filter_frames)
     events = []
     for c in range(active.shape[1]):

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.metrics.decisions import course, decide, together
+from mmat.metrics.decisions import decide, pool_windows, to_events
 from mmat.metrics.events import Event
 from mmat.plots.strip import draw_strip, strip_height
 from mmat.plots.style import (
@@ -66,11 +66,11 @@ def plot_tagging(
     """
     log_mel, frame_scores, thresholds = _checked(log_mel, frame_scores, labels, thresholds)
     if clip_scores is None:
-        clip_scores = together(task, frame_scores, np.ones(len(frame_scores)))
+        clip_scores = pool_windows(task, frame_scores, np.ones(len(frame_scores)))
     clip_scores = np.asarray(clip_scores, np.float32)
     if events is None:
         every = np.ones(len(labels), bool)
-        events = course(task, frame_scores, thresholds, every, hop_seconds)
+        events = to_events(task, frame_scores, thresholds, every, hop_seconds)
     fired = decide(task, clip_scores, thresholds)
     if task.is_regression:
         rows = list(range(len(labels)))[:n_rows]
@@ -199,9 +199,8 @@ def _draw_key(figure, image, task: Task, with_truth: bool) -> None:
     figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.tick_params(labelsize=8, length=0, labelcolor=INK)
     bar.set_title("frame score", size=8.5, color=INK, pad=3)
-    key = [
-        Line2D([], [], color=ORANGE, lw=3.5, label="best class" if task.exclusive else "detected")
-    ]
+    name = "best class" if task.is_multi_class else "detected"
+    key = [Line2D([], [], color=ORANGE, lw=3.5, label=name)]
     if with_truth:
         key.append(Patch(fill=False, ec=INK, lw=1.3, label="truly sounds"))
     where = {"loc": "center left", "bbox_to_anchor": (1.15, 0.5), "ncols": 2, "frameon": False}

@@ -134,7 +134,7 @@ def branch(
             for c in range(truth.shape[1])
         ]
     }
-    if task.exclusive:
+    if task.is_multi_class:
         return own | _branch_of_task(task, truth, scores, fused_scores, groups, resamples)
     silent = np.zeros_like(truth)
     gains = {

@@ -3,21 +3,18 @@
 import json
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 from mmat.errors import InputError, atomic_path
+from mmat.evaluation import Evaluation
 from mmat.metrics.frame_scores import write_frame_scores
 from mmat.metrics.official_files import write_events, write_tags
 from mmat.metrics.tables import write_tags_tsv, write_truth_tsv, write_values_tsv
 from mmat.plots import plot_values
 from mmat.report.page import render
 
-if TYPE_CHECKING:
-    from mmat.evaluation import Evaluation
-
 
 def write_evaluation(
-    folder: str | os.PathLike, evaluation: "Evaluation", title: str = "Evaluation"
+    folder: str | os.PathLike, evaluation: Evaluation, title: str = "Evaluation"
 ) -> None:
     """Write an evaluation into a folder, each part of it whole or not at all.
 
@@ -49,7 +46,7 @@ def write_evaluation(
             part.write_text(render(evaluation, title), encoding="utf-8")
 
 
-def _write_tags(folder: pathlib.Path, e: "Evaluation") -> None:
+def _write_tags(folder: pathlib.Path, e: Evaluation) -> None:
     """Write the answers in three forms."""
     write_tags_tsv(folder / "predictions.tsv", e.ids, e.labels, e.fired, e.scores)
     write_truth_tsv(folder / "truth.tsv", e.ids, e.labels, e.truth)
@@ -59,7 +56,7 @@ def _write_tags(folder: pathlib.Path, e: "Evaluation") -> None:
         for name, decisions in (("truth", e.truth), ("prediction", e.fired)):
             write_tags(part / f"tagging_{name}.csv", e.ids, e.labels, decisions, longest)
         if any(e.truth_events):
-            for name, events in (("truth", e.truth_events), ("prediction", e.answers.events)):
+            for name, events in (("truth", e.truth_events), ("prediction", e.outputs.events)):
                 write_events(part / f"events_{name}.csv", e.ids, e.labels, events)
-    if e.answers.frames is not None:
-        write_frame_scores(folder / "frame_scores", e.ids, e.labels, e.answers.frames)
+    if e.outputs.frames is not None:
+        write_frame_scores(folder / "frame_scores", e.ids, e.labels, e.outputs.frames)

@@ -3,20 +3,27 @@
 Names of clips and labels come from strangers: the template escapes every one of them.
 """
 
+import base64
 import importlib.resources
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
+from mmat.evaluation import Evaluation
+from mmat.evaluation_steps import ShownClip
 from mmat.metrics.by_task import figure_names
 from mmat.metrics.ranking import precision_recall_curve
-from mmat.plots import plot_class_bars, plot_confusion, plot_outcomes, plot_precision_recall
-from mmat.report.clips import data_uri, draw_clip
+from mmat.models.features import log_mel
+from mmat.plots import (
+    plot_class_bars,
+    plot_confusion,
+    plot_outcomes,
+    plot_precision_recall,
+    plot_tagging,
+)
 from mmat.report.figures import branch_names, confusion
-
-if TYPE_CHECKING:
-    from mmat.evaluation import Evaluation
+from mmat.tasks import MULTI_LABEL, Task
 
 MOST_PANELS = 24  # classes that are drawn; every class has its row in the table
 HEADLINES = {
@@ -40,7 +47,7 @@ HEADLINES_OF_ONE = {  # where classes exclude each other
 OVER = {"clips": "clips", "source_groups": "source groups"}
 
 
-def render(evaluation: "Evaluation", title: str = "Evaluation") -> str:
+def render(evaluation: Evaluation, title: str = "Evaluation") -> str:
     """Return the page of an evaluation as HTML; title: its heading."""
     import jinja2
 
@@ -51,13 +58,13 @@ def render(evaluation: "Evaluation", title: str = "Evaluation") -> str:
     text = importlib.resources.files("mmat.report").joinpath("page.html").read_text("utf-8")
     e = evaluation
     drawn = _drawn_classes(e.truth)
-    names = HEADLINES_OF_ONE if e.task.exclusive else HEADLINES
+    names = HEADLINES_OF_ONE if e.task.is_multi_class else HEADLINES
     return environment.from_string(text).render(
         title=title,
         report=e.report,
-        one_of_them=e.task.exclusive,
+        one_of_them=e.task.is_multi_class,
         headlines=names,
-        tiles=HEADLINES_OF_ONE if e.task.exclusive else TILES,
+        tiles=HEADLINES_OF_ONE if e.task.is_multi_class else TILES,
         first=figure_names(e.task)[0],
         of_branches=[name for name in branch_names(e.task) if name in names],
         over={key: name for key, name in OVER.items() if key in e.report["intervals"]},
@@ -86,11 +93,11 @@ def _drawn_classes(truth: np.ndarray) -> list[int]:
     return sorted(int(c) for c in most if positives[c])
 
 
-def _pictures(e: "Evaluation", drawn: list[int]) -> dict[str, bytes]:
+def _pictures(e: Evaluation, drawn: list[int]) -> dict[str, bytes]:
     """Return the PNG of each picture that has something to show."""
     if not drawn:
         return {}
-    systems = {**e.answers.branches, "fused": e.scores} if e.answers.branches else {"": e.scores}
+    systems = {**e.outputs.branches, "fused": e.scores} if e.outputs.branches else {"": e.scores}
     curves = {
         e.labels[c]: {
             name: precision_recall_curve(e.truth[:, c], scores[:, c])
@@ -109,7 +116,7 @@ def _pictures(e: "Evaluation", drawn: list[int]) -> dict[str, bytes]:
         for c in drawn
     }
     counts, axes = confusion(e.truth, e.fired), ()
-    if e.task.exclusive:
+    if e.task.is_multi_class:
         counts, axes = np.asarray(e.report["confusion"]), ("true", "decided")
     counts = counts[np.ix_(drawn, drawn)]
     return {
@@ -126,7 +133,7 @@ def _png(plot, *arguments) -> bytes:
     return png.getvalue()
 
 
-def _clip(e: "Evaluation", clip) -> dict:
+def _clip(e: Evaluation, clip: ShownClip) -> dict:
     """Return what the page says of one clip."""
     true, fired, scores = e.truth[clip.row], e.fired[clip.row], e.scores[clip.row]
     by_score = [int(c) for c in np.argsort(-scores, kind="stable")]
@@ -146,3 +153,30 @@ def _clip(e: "Evaluation", clip) -> dict:
             if rows
         },
     }
+
+
+def draw_clip(
+    clip: ShownClip, labels: Sequence[str], thresholds, clip_scores, task: Task = MULTI_LABEL
+) -> bytes:
+    """Return a PNG of a clip's mel spectrogram and frame scores."""
+    n_frames = max(1, len(clip.frame_scores))
+    heard = np.zeros((1, max(len(clip.waveform), 400), 1), np.float32)
+    heard[0, : len(clip.waveform), 0] = clip.waveform
+    png = io.BytesIO()
+    plot_tagging(
+        png,
+        np.asarray(log_mel(heard))[0, :, :, 0],
+        clip.frame_scores[:n_frames],
+        labels,
+        thresholds,
+        events=clip.events,
+        true_events=clip.true_events,
+        clip_scores=clip_scores,
+        task=task,
+    )
+    return png.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """Return a PNG as a page can hold it, without another file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,19 +1,15 @@
 """An evaluation as a few lines of text, for the terminal."""
 
-from typing import TYPE_CHECKING
-
 import tabulate
 
+from mmat.evaluation import Evaluation
 from mmat.metrics.by_task import NO_SHARES, figure_names
 from mmat.tasks import MULTI_LABEL
-
-if TYPE_CHECKING:
-    from mmat.evaluation import Evaluation
 
 OF_CLASSES = ("f1", "precision", "recall")
 
 
-def as_table(evaluation: "Evaluation") -> str:
+def as_table(evaluation: Evaluation) -> str:
     """Return the figures as text: the whole, the best constant answer, and each class.
 
     All is in per cent but a mean absolute error and a correlation, which are as they are.
@@ -27,7 +23,7 @@ def as_table(evaluation: "Evaluation") -> str:
     return f"{_classes(report, [])}\n\n{whole}"
 
 
-def _of_tags(evaluation: "Evaluation") -> str:
+def _of_tags(evaluation: Evaluation) -> str:
     report = evaluation.report
     rows = [["all, micro", *(report[name] for name in OF_CLASSES), report["clips"]]]
     if report["best_constant"]:
@@ -49,7 +45,7 @@ def _classes(report: dict, rows: list[list]) -> str:
     return tabulate.tabulate(shown, head, disable_numparse=True)
 
 
-def _of_task(evaluation: "Evaluation") -> str:
+def _of_task(evaluation: Evaluation) -> str:
     """Return a table of the task's figures, with their intervals."""
     report, names = evaluation.report, figure_names(evaluation.task)
     over = report["intervals"]

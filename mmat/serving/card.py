@@ -102,7 +102,7 @@ def model_card(bundle: Bundle, served=None) -> str:
 
 def _answers(bundle: Bundle, senses: str) -> str:
     task = bundle.labels.task
-    words = MULTI_CLASS_ANSWERS if task.exclusive else MULTI_LABEL_ANSWERS
+    words = MULTI_CLASS_ANSWERS if task.is_multi_class else MULTI_LABEL_ANSWERS
     words = VALUES_ANSWERS if task.is_regression else words
     return words.format(n_classes=len(bundle.labels), senses=senses, low=task.low, high=task.high)
 

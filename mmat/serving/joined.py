@@ -3,11 +3,11 @@
 import numpy as np
 
 from mmat.data.cutting import Window
-from mmat.metrics.decisions import NO_SCORE, decide, together
+from mmat.metrics.decisions import NO_SCORE, decide, pool_windows
 from mmat.serving.evidence import Evidence
 from mmat.serving.tagging import AUDIO, BOTH, VIDEO, Picture
-from mmat.serving.windows import FRAME_HZ, FrameMerger
-from mmat.tasks import Task
+from mmat.serving.windows import FrameMerger
+from mmat.tasks import FRAME_HZ, Task
 
 THUMBNAIL_HEIGHT_PX = 120
 MOST_PICTURES = 12
@@ -81,7 +81,7 @@ class Joined:
     def _join(self, name: str, scores: np.ndarray, seconds: float) -> None:
         before = self._said_seconds.get(name, 0.0)
         both = np.stack([self.said.get(name, scores), scores])
-        self.said[name] = together(self._task, both, (before, seconds))
+        self.said[name] = pool_windows(self._task, both, (before, seconds))
         self._said_seconds[name] = before + seconds
 
     def _decided(self, scores: np.ndarray) -> np.ndarray:

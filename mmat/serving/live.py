@@ -10,9 +10,9 @@ from mmat.data.cutting import Sound
 from mmat.data.media import Media
 from mmat.data.resampling import SAMPLE_RATE_HZ, resampled_blocks
 from mmat.errors import InputError
-from mmat.metrics.decisions import decide, together
+from mmat.metrics.decisions import decide, pool_windows
 from mmat.serving.tagger import Tagger
-from mmat.serving.windows import FRAME_HZ
+from mmat.tasks import FRAME_HZ
 
 _RATES_HZ = (8000, 192_000)
 _BLOCK_SECONDS = 0.02  # resampling holds back a little, for which a longer one would have to come
@@ -80,7 +80,7 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
 
 def _tags(tagger: Tagger, frames: np.ndarray) -> tuple[tuple[str, float], ...]:
     """Return what a stretch of frame scores `(time, classes)` says, the surest first."""
-    newest = together(tagger.task, frames, np.ones(len(frames)))
+    newest = pool_windows(tagger.task, frames, np.ones(len(frames)))
     fired = np.flatnonzero(decide(tagger.task, newest, tagger.thresholds))
     if not tagger.task.is_regression:
         fired = fired[np.argsort(-newest[fired], kind="stable")]

@@ -15,7 +15,7 @@ def decided(task: Task, clip, thresholds: np.ndarray):
     """
     if task.is_regression:
         return tf.ones_like(clip, tf.bool)
-    if not task.exclusive:
+    if not task.is_multi_class:
         return clip >= tf.constant(thresholds, tf.float32)
     best = tf.argmax(clip, axis=-1, output_type=tf.int32)[:, tf.newaxis]
     return (tf.range(clip.shape[-1]) == best) & (clip > 0)

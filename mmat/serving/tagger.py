@@ -1,4 +1,4 @@
-"""Tag media files with an exported model; of the model's side, TensorFlow alone is used here."""
+"""Tag media files with a model; of an exported one's side, TensorFlow alone is used here."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from mmat.data.stream import MediaStream
 from mmat.errors import InputError
 from mmat.metrics.decisions import check_hysteresis, to_events
 from mmat.serving.joined import Joined, modality
-from mmat.serving.loading import load_export
+from mmat.serving.loading import facts_of, labels_of, load_served
 from mmat.serving.mel import MelStrip
 from mmat.serving.tagging import AUDIO, VIDEO, Tag, Tagging, TimedTag
 from mmat.tasks import FRAME_HZ, MULTI_LABEL, Task
@@ -41,7 +41,7 @@ class EventRules:
 
 
 class Tagger:
-    """Tags files and waveforms with a SavedModel that `mmat.serving.export` wrote.
+    """Tags files and waveforms with the model of a folder, trained or exported.
 
     labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
     windows that longer files are cut into; hop_seconds: from one window to the next, half of that
@@ -63,31 +63,25 @@ class Tagger:
     """
 
     def __init__(self, folder: str | os.PathLike, hop_seconds: float | None = None):
-        model = load_export(pathlib.Path(folder))
-        self._take(model, model.signatures, hop_seconds)
+        self._take(load_served(folder), hop_seconds)
 
     @classmethod
     def of(cls, bundle, hop_seconds: float | None = None) -> "Tagger":
         """Make the tagger of a bundle that lies in memory; nothing is written."""
         from mmat.serving.served import serve
 
-        served, tagger = serve(bundle), cls.__new__(cls)
-        tagger._take(served, served.signatures, hop_seconds)
+        tagger = cls.__new__(cls)
+        tagger._take(serve(bundle), hop_seconds)
         return tagger
 
-    def _take(self, model, signatures: Mapping[str, Callable], hop_seconds: float | None) -> None:
+    def _take(self, model, hop_seconds: float | None) -> None:
         # The model is held here: without it its signatures lose their variables.
-        self._model, self._answer = model, signatures["serving_default"]
-        self._hear = signatures.get("audio_only")
-        facts, self._maps = (
-            {key: fact.numpy() for key, fact in signatures[name]().items()}
-            if name in signatures
-            else {}
-            for name in ("labels", "label_maps")
-        )
-        self.labels = tuple(name.decode() for name in facts["labels"])
-        self.thresholds = facts["thresholds"]
-        self.task = Task.from_text(facts.get("task", str(MULTI_LABEL).encode()).decode())
+        self._model, signatures = model, model.signatures
+        self._answer, self._hear = signatures["serving_default"], signatures.get("audio_only")
+        facts = facts_of(signatures)
+        self._maps = facts_of(signatures, "label_maps") if "label_maps" in signatures else {}
+        labels = labels_of(facts)
+        self.labels, self.task, self.thresholds = labels.names, labels.task, facts["thresholds"]
         self.clip_seconds = float(facts["clip_seconds"])
         self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
         self.inputs = frozenset(self._answer.structured_input_signature[1])

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-FRAME_HZ = 10
+from mmat.tasks import FRAME_HZ
+
 _PIECES_A_BLOCK = 256
 
 

@@ -9,7 +9,6 @@ from mmat.training.parts import (
     front_end,
     late_head,
     learning_back_end,
-    predict,
     warm_cosine,
 )
 from mmat.training.precision import fastest_dtype
@@ -35,7 +34,6 @@ __all__ = [
     "learning_back_end",
     "load_best",
     "make_strategy",
-    "predict",
     "train",
     "warm_cosine",
 ]

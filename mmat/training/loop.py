@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from mmat.cli.common import on_terminal
 from mmat.errors import InputError
+from mmat.startup import on_terminal
 from mmat.tasks import MULTI_LABEL, Task
 from mmat.training.checkpoints import Checkpoints, Progress, settings_of
 from mmat.training.cost import TIMED_SECONDS, Cost, measure_cost

@@ -1,14 +1,9 @@
-"""The parts of the models that are fitted and asked by themselves, and the rate they learn at."""
+"""The parts of the models that are fitted by themselves, and the rate they learn at."""
 
 import keras
 import numpy as np
 
-from mmat.data.parsing import needed
-from mmat.metrics.by_task import where_judged
-from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL, Task
-
-SENSES = {"audio": "has_audio", "video": "has_video"}
 
 
 def front_end(audio: keras.Model) -> keras.Model:
@@ -85,25 +80,3 @@ def exchanged(inputs: dict, seed: int = 0) -> dict:
     other[order] = np.roll(order, 1)
     names = ("image_probabilities", "has_video")
     return inputs | {name: inputs[name][other] for name in names}
-
-
-def predict(
-    model: keras.Model, inputs: dict, batch_size: int = 16, task: Task = MULTI_LABEL
-) -> dict[str, np.ndarray]:
-    """The scores of a model for the inputs that it has, by output.
-
-    A clip, its frames and a fused model's branches say `mmat.metrics.by_task.unjudged` where what
-    they need is absent; inputs: with `has_audio` and `has_video` `(clips,)` to tell of that.
-    """
-    own = {name: inputs[name] for name in model.input}
-    with quick_layers(model):
-        scores = model.predict(own, batch_size=batch_size, verbose=0)
-    flags = needed(list(own))
-    needs = {"clip": flags, "frame": flags}
-    for sense, flag in SENSES.items():
-        needs |= {sense: [flag], f"{sense}_frame": [flag]}
-    for name in scores.keys() & needs.keys():
-        if needs[name]:
-            judged = np.all([inputs[flag] for flag in needs[name]], axis=0)
-            scores[name] = where_judged(task, scores[name], judged)
-    return scores

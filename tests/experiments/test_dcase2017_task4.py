@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from building import FUSIONS
 from corpus import Corpus
-from held_out import Asked
+from held_out import ValidationSet
 from options import POOLINGS
 from systems import Systems
 
+from mmat import evaluation_steps
 from mmat.cli import main as mmat
 from mmat.data.datasets import load_split, read_arrays
 from mmat.data.lists import clips_of, read_list
@@ -28,7 +29,6 @@ from mmat.models.bundle import load_bundle
 from mmat.models.pretrained import registry
 from mmat.models.pretrained.efficientnet_lite import save_in_hub_form
 from mmat.models.pretrained.text import UNIVERSAL_SENTENCE_ENCODER
-from mmat.report import clips as shown
 from mmat.training.step import clip_loss, training_step
 from tests.experiments.conftest import STRONG, TINY, WEAK
 from tests.models.pretrained.conftest import hub_cache, serve, text_folder  # noqa: F401
@@ -43,7 +43,8 @@ def ran(task, models_cache, tmp_path_factory):
     words = ["--lists", task / "lists", "--media", task / "media", "--out", out, "--no-boards"]
     words += ["--image-model", "efficientnet_lite0", "--checkpoints", "1", *TINY]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shown.choose_clips, "__defaults__", (1,))  # pictures of clips take their time
+        # Pictures of clips take their time.
+        patch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
         assert options.run(dcase2017_task4.main, [*map(str, words)]) == 0
     return out
 
@@ -93,7 +94,9 @@ def test_thresholds_are_those_of_validation_alone(ran):
     corpus = Corpus.opened(ran / "shards")
     for name in ("audio", "fused"):
         bundle = load_bundle(ran / name)
-        _, truth, scores, judged = Asked(bundle.model, corpus, "validation").all()
+        held = ValidationSet(corpus, bundle.model)
+        held(bundle.model)
+        truth, scores, judged = held.truth, held.scores, held.can_judge
         assert judged.all() == (name == "fused") and not scores[~judged].any()
         np.testing.assert_array_equal(bundle.thresholds, tune_thresholds(truth, scores))
         f1 = precision_recall_f1(truth, fire(scores, bundle.thresholds)).f1
@@ -190,7 +193,7 @@ def test_inception_and_sentence_encoder_by_their_handles(
 
     lists, media, out = task / "lists", task / "media", tmp_path / "out"
     words = ["--lists", lists, "--media", media, "--out", out, "--systems", "video", *TINY]
-    monkeypatch.setattr(shown.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
     monkeypatch.setattr(held_out, "N_SHOWN", 1)
     assert options.run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
     index = json.loads((out / "shards" / "index.json").read_text())

@@ -16,12 +16,13 @@ from experiments.studies import (
     schedules,
     strong_audio,
 )
-from experiments.studies.embeddings import MixedEmbeddings, embedded
+from experiments.studies.embeddings import MixupEmbeddings, embedded
 from experiments.studies.options import PRECISIONS, options
 from mmat.errors import InputError
 from mmat.fetch.mini import mini_groups, mini_labels
 from mmat.metrics.bootstrap import Difference
-from mmat.training import front_end, predict
+from mmat.models.predict import predict
+from mmat.training import front_end
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 CLASSES = len(mini_labels())
@@ -177,11 +178,11 @@ def test_embeddings_are_computed_anew_for_other_clips_alone(tiny_encoder, tmp_pa
 def test_mixed_embeddings_are_means_with_the_labels_of_both():
     rng = np.random.default_rng(0)
     frames, labels = rng.normal(size=(8, 1, 5, 1)).astype("float32"), np.eye(8, dtype="float32")
-    mixed, told = MixedEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
+    mixed, told = MixupEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
     for frame, label in zip(mixed, told, strict=True):
         np.testing.assert_allclose(frame, frames[label > 0].mean(axis=0), atol=1e-6)
     assert (told.sum(axis=1) == 2).any()
-    apart, told = MixedEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
+    apart, told = MixupEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
     np.testing.assert_array_equal(apart, frames[told.argmax(axis=1)])
 
 

@@ -11,10 +11,10 @@ import soundfile
 import train
 from tensorflow.python.framework.config import disable_op_determinism
 
+from mmat import evaluation_steps
 from mmat.cli import main as mmat
 from mmat.data.datasets import read_arrays
 from mmat.models.bundle import load_bundle
-from mmat.report import clips
 from tests.experiments.conftest import RATE_HZ, TINY
 
 NAMES = ("Dog", "Cat", "Train")
@@ -63,7 +63,8 @@ def weights(folder):
 
 
 def test_a_list_becomes_a_model_with_figures(mine, monkeypatch):
-    monkeypatch.setattr(clips.choose_clips, "__defaults__", (1,))  # pictures take their time
+    # Pictures of clips take their time.
+    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
     words = ["--list", "list.csv", "--media", "media", *SHORT, "--checkpoints", "1"]
     assert options.run(train.main, words) == 0
     out = mine / "runs" / "train"

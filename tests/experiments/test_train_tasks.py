@@ -6,12 +6,13 @@ import json
 
 import options
 import pytest
-import results
 import train
 from building import possible_systems
+from common import gain_line
 from corpus import TRAIN, Corpus
 from sklearn.metrics import balanced_accuracy_score
 
+from mmat import evaluation_steps
 from mmat.cli import main as mmat
 from mmat.data.datasets import read_arrays
 from mmat.errors import InputError
@@ -19,7 +20,6 @@ from mmat.labels import LabelSet
 from mmat.metrics import regression as of_values
 from mmat.metrics.tables import read_tags_tsv, read_truth_tsv
 from mmat.models.bundle import load_bundle
-from mmat.report import clips
 from mmat.tasks import MULTI_CLASS, regression
 from mmat.training import Recipe
 from tests.data.conftest import make_sine, write_media_file
@@ -70,7 +70,8 @@ def test_classes_that_exclude_each_other_are_trained_for_their_average_recall(
     media, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clips.choose_clips, "__defaults__", (1,))  # pictures take their time
+    # Pictures of clips take their time.
+    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
     prepared(tmp_path, media, MOODS, "none")
     words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", "--no-boards", *SHORT]
     assert options.run(train.main, words) == 0
@@ -127,7 +128,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
 @pytest.mark.parametrize(("name", "said"), [("mae", "below 0 in 97.5 %"), ("pearson", "above 0")])
 def test_of_an_error_a_gain_is_below_0(name, said):
     gain = {"estimate": -0.1, "low": -0.2, "high": -0.01, "share_above_zero": 0.025}
-    assert said in results.gain_line({name: gain}, name)
+    assert said in gain_line({name: gain}, name)
 
 
 def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):

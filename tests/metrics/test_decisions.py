@@ -1,4 +1,4 @@
-"""What each task makes of answers: the decision on a clip, several moments as one, the course."""
+"""What each task makes of scores: the decision on a clip, several windows as one, the events."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mmat.errors import InputError
-from mmat.metrics.decisions import NO_SCORE, course, decide, together
+from mmat.metrics.decisions import NO_SCORE, decide, pool_windows, to_events
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.thresholds import NEVER_FIRES, fire
 from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
@@ -52,18 +52,19 @@ def test_decisions_of_frames_have_their_shape():
 
 def test_several_moments_are_the_highest_or_the_mean():
     scores = np.float32([[0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])
-    np.testing.assert_array_equal(together(MULTI_LABEL, scores, [1, 1, 1]), np.float32([0.6, 0.9]))
+    highest = pool_windows(MULTI_LABEL, scores, [1, 1, 1])
+    np.testing.assert_array_equal(highest, np.float32([0.6, 0.9]))
     for task in (MULTI_CLASS, VALUES):
-        np.testing.assert_allclose(together(task, scores, [2, 1, 1]), [0.275, 0.725], atol=1e-7)
+        np.testing.assert_allclose(pool_windows(task, scores, [2, 1, 1]), [0.275, 0.725], atol=1e-7)
 
 
 @settings(deadline=None)
-@given(scores=SCORES, width=st.sampled_from([1, 3]), low_share=st.sampled_from([1.0, 0.5]))
-def test_the_course_of_several_labels_are_the_events_of_those_decided(scores, width, low_share):
+@given(scores=SCORES, width=st.sampled_from([1, 3]), hysteresis=st.sampled_from([1.0, 0.5]))
+def test_the_events_of_several_labels_are_the_events_of_those_decided(scores, width, hysteresis):
     thresholds = np.full(scores.shape[1], 0.5, np.float32)
     decided = np.arange(scores.shape[1]) % 2 == 0
-    found = course(MULTI_LABEL, scores, thresholds, decided, 0.1, width, low_share)
-    every = frames_to_events(scores, thresholds, 0.1, width, low_share)
+    found = to_events(MULTI_LABEL, scores, thresholds, decided, 0.1, width, hysteresis)
+    every = frames_to_events(scores, thresholds, 0.1, width, hysteresis)
     assert found == [event for event in every if decided[event.label_index]]
 
 
@@ -71,7 +72,7 @@ def test_the_course_of_several_labels_are_the_events_of_those_decided(scores, wi
 @given(scores=SCORES, width=st.sampled_from([1, 3, 5]))
 def test_the_course_of_classes_covers_each_frame_once(scores, width):
     shares = (scores + 0.01) / (scores + 0.01).sum(axis=1, keepdims=True)
-    events = course(MULTI_CLASS, shares, [0.5] * shares.shape[1], None, 1.0, width)
+    events = to_events(MULTI_CLASS, shares, [0.5] * shares.shape[1], None, 1.0, width)
     assert events[0].onset_seconds == 0 and events[-1].offset_seconds == len(shares)
     for one, other in zip(events[:-1], events[1:], strict=True):
         assert one.offset_seconds == other.onset_seconds
@@ -87,7 +88,7 @@ def test_the_course_of_classes_covers_each_frame_once(scores, width):
 @given(scores=SCORES, width=st.sampled_from([1, 3, 5]))
 def test_a_course_of_values_has_stretches_of_one_whole_number(scores, width):
     values = 6 * scores - 3
-    events = course(VALUES, values, [0.5] * values.shape[1], None, 1.0, width)
+    events = to_events(VALUES, values, [0.5] * values.shape[1], None, 1.0, width)
     for c in range(values.shape[1]):
         own = [event for event in events if event.label_index == c]
         assert own[0].onset_seconds == 0 and own[-1].offset_seconds == len(values)
@@ -102,27 +103,27 @@ def test_a_course_of_values_has_stretches_of_one_whole_number(scores, width):
 def test_what_lasts_less_than_half_a_filter_is_smoothed_away():
     frames = np.full((20, 2), [0.75, 0.25])
     frames[9:11] = [0.25, 0.75]
-    (event,) = course(MULTI_CLASS, frames, [0, 0], [True, False], 0.1, 5)
+    (event,) = to_events(MULTI_CLASS, frames, [0, 0], [True, False], 0.1, 5)
     assert event == (0, 0.0, 2.0, 0.75)
     values = np.zeros((20, 1))
     values[9:11] = 3
-    (event,) = course(VALUES, values, [0], [True], 0.1, 5)
+    (event,) = to_events(VALUES, values, [0], [True], 0.1, 5)
     assert event == (0, 0.0, 2.0, 0.0)
-    assert len(course(VALUES, values, [0], [True], 0.1, 3)) == 3
+    assert len(to_events(VALUES, values, [0], [True], 0.1, 3)) == 3
 
 
 def test_a_stretch_without_a_score_is_none_of_the_course():
     frames = np.float32([[0.75, 0.25], [0, 0], [0.75, 0.25]])
-    assert [event[:3] for event in course(MULTI_CLASS, frames, [0, 0], None, 1.0)] == [
+    assert [event[:3] for event in to_events(MULTI_CLASS, frames, [0, 0], None, 1.0)] == [
         (0, 0.0, 1.0),
         (0, 2.0, 3.0),
     ]
-    assert course(MULTI_CLASS, frames[:0], [0, 0], None) == []
+    assert to_events(MULTI_CLASS, frames[:0], [0, 0], None) == []
 
 
 @pytest.mark.parametrize("task", [MULTI_CLASS, VALUES])
 def test_hysteresis_is_about_thresholds_alone(task):
     with pytest.raises(InputError, match="leave it out"):
-        course(task, np.ones((3, 2)), [0, 0], None, low_share=0.5)
+        to_events(task, np.ones((3, 2)), [0, 0], None, hysteresis=0.5)
     with pytest.raises(InputError, match="no odd number"):
-        course(task, np.ones((3, 2)), [0, 0], None, median_filter_frames=2)
+        to_events(task, np.ones((3, 2)), [0, 0], None, median_filter_frames=2)

@@ -44,7 +44,7 @@ def test_hysteresis_is_a_walk_from_low_to_high_and_back(scores, share):
             while 0 <= at < len(scores) and low[at, c]:
                 expected[at, c] = True
                 at += step
-    found = events.frames_to_events(scores, 0.5, low_share=share)
+    found = events.frames_to_events(scores, 0.5, hysteresis=share)
     got = np.zeros_like(expected)
     for c, onset, offset, score in found:
         part = slice(round(onset * 10), round(offset * 10))

@@ -8,11 +8,11 @@ import pytest
 import sed_scores_eval
 
 from mmat.errors import InputError
-from mmat.evaluation import Answers, Evaluation
+from mmat.evaluation import Evaluation
+from mmat.evaluation_steps import Outputs, ShownClip, choose_clips
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.official import score_events, score_tagging
 from mmat.report import figures
-from mmat.report.clips import Clip, choose_clips
 from mmat.report.folder import write_evaluation
 from mmat.report.page import render
 
@@ -33,7 +33,7 @@ def made_evaluation(
     groups=None,
     truth_rate=0.4,
 ) -> Evaluation:
-    """Give an evaluation as a model's would be: made answers, real figures."""
+    """Give an evaluation as a model's would be: made outputs, real figures."""
     rng = np.random.default_rng(0)
     n = len(labels)
     truth = rng.random((n_clips, n)) < truth_rate
@@ -45,7 +45,7 @@ def made_evaluation(
     truth_events = [[(int(c), 0.5, 1.5) for c in np.flatnonzero(row)] for row in truth]
     truth_events = truth_events if strong else [[] for _ in truth]
     said = {name: rng.random(truth.shape).astype(np.float32) for name in ("audio", "video")}
-    answers = Answers(scores, said if branches else {}, frames, events)
+    outputs = Outputs(scores, said if branches else {}, frames, events)
     seconds = np.full(n_clips, 2.0)
     report = {
         "split": "test",
@@ -56,7 +56,7 @@ def made_evaluation(
         "per_class": figures.classes(truth, fired, scores, thresholds, labels),
         "branches": {
             name: figures.branch(truth, each, scores, groups, 20)
-            for name, each in answers.branches.items()
+            for name, each in outputs.branches.items()
         },
         "detection": None,
     }
@@ -64,7 +64,7 @@ def made_evaluation(
         report["detection"] = figures.detection(truth_events, events, frames, seconds, 0.1, n)
     ids = list(ids or (f"clip {i}" for i in range(n_clips)))
     shown = [
-        Clip(
+        ShownClip(
             row=i,
             place=place,
             id=ids[i],
@@ -82,7 +82,7 @@ def made_evaluation(
         fired=fired,
         scores=scores,
         thresholds=thresholds,
-        answers=answers,
+        outputs=outputs,
         truth_events=truth_events,
         clip_seconds=seconds,
         shown=shown,
@@ -194,7 +194,7 @@ def test_the_frame_scores_are_read_by_sed_scores_eval(tmp_path):
     back = sed_scores_eval.io.read_sed_scores(tmp_path / "report" / "frame_scores")
     assert len(back) == 12
     first = back[min(back)]
-    expected = evaluation.answers.frames[0]
+    expected = evaluation.outputs.frames[0]
     assert np.array_equal(first.to_numpy(np.float32)[:, 2:], expected)
 
 

@@ -23,12 +23,12 @@ def level_bundle(labels: LabelSet):
 
     waveform = keras.Input((None, 1), name="waveform")
     levels = keras.layers.AveragePooling1D(RATE_HZ // 10, padding="same")(waveform)
-    exclusive = labels.task.exclusive
-    layer = keras.layers.Dense(len(labels), activation="softmax" if exclusive else "linear")
+    multi_class = labels.task.is_multi_class
+    layer = keras.layers.Dense(len(labels), activation="softmax" if multi_class else "linear")
     scores = layer(levels)
     layer.set_weights(
         [np.float32([[8, -8, 0]]), np.float32([0, 0, 1])]
-        if exclusive
+        if multi_class
         else [np.float32([[0.5]]), np.float32([0.5])]
     )
     clip = keras.layers.GlobalAveragePooling1D()(scores)

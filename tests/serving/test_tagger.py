@@ -131,7 +131,7 @@ def test_progress_mel_and_pictures(taggers, clips):
 def test_rules_for_events(taggers):
     rng = np.random.default_rng(0)
     waveform = rng.normal(0, 0.1, 16000 * 4).astype(np.float32)
-    tagging = taggers["audio"].tag(waveform, EventRules(median_filter_seconds=1.1, low_share=0.5))
+    tagging = taggers["audio"].tag(waveform, EventRules(median_filter_seconds=1.1, hysteresis=0.5))
     fired = np.flatnonzero(tagging.fired)
     expected = frames_to_events(
         tagging.frame_scores[:, fired], tagging.thresholds[fired], 0.1, 11, 0.5

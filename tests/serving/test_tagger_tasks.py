@@ -77,7 +77,7 @@ def test_a_short_change_is_smoothed_away_where_that_is_asked_for(level_taggers):
 def test_hysteresis_needs_thresholds(level_taggers):
     for tagger in level_taggers.values():
         with pytest.raises(InputError, match="leave it out"):
-            tagger.tag(sound((0.5, 1.0)), EventRules(low_share=0.5))
+            tagger.tag(sound((0.5, 1.0)), EventRules(hysteresis=0.5))
 
 
 def joined(task, *windows: tuple) -> Joined:

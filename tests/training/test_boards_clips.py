@@ -62,7 +62,7 @@ def test_a_picture_shows_the_scores_of_its_time(events):
     [(MULTI_CLASS, "clip 0: Train horn"), (regression(-1, 1), "clip 0: Dog 0, Fire 0, Train 1")],
 )
 def test_a_picture_follows_the_task(task, title, tmp_path):
-    names = LABELS.names if task.exclusive else ("Dog", "Fire", "Train")
+    names = LABELS.names if task.is_multi_class else ("Dog", "Fire", "Train")
     waveforms, _ = clips()
     shown = FixedClips(["clip 0"], waveforms[:1], None, np.float32([[0, 0, 1]]))
     model = small_model()

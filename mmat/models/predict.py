@@ -1,0 +1,91 @@
+"""A model's scores for clips: of arrays held in memory, and of steps as they are streamed."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmat.data.parsing import needed
+from mmat.models.quick import quick_layers
+from mmat.tasks import MULTI_LABEL, Task
+
+BATCH_SIZE = 16  # clips
+SENSES = {"audio": "has_audio", "video": "has_video"}
+
+
+class Predictor:
+    """Predicts the scores of clips, by the weights that the model has at each call.
+
+    The model, whose inputs have names, is traced once, with its quick layers. Not by Keras's
+    `predict`: between two steps of a training that would compile anew, and under some strategies
+    wait for other machines.
+
+    >>> inputs = {"waveform": keras.Input((2, 1), name="waveform")}
+    >>> clip = keras.layers.Flatten()(inputs["waveform"])
+    >>> predictor = Predictor(keras.Model(inputs, {"clip": clip}))
+    >>> waveform = np.array([[[0.25], [0.5]], [[0.75], [1.0]]], np.float32)
+    >>> predictor({"waveform": waveform, "has_audio": np.array([True, False])})["clip"].tolist()
+    [[0.25, 0.5], [0.0, 0.0]]
+    """
+
+    def __init__(self, model: keras.Model, task: Task = MULTI_LABEL, batch_size: int = BATCH_SIZE):
+        self.inputs, self.task, self.batch_size = list(model.input), task, batch_size
+        self.flags = needed(self.inputs)
+
+        @tf.function(reduce_retracing=True)
+        def outputs(inputs):
+            with quick_layers(model):
+                return model(inputs, training=False)
+
+        self._outputs = outputs
+
+    def __call__(self, clips: Mapping) -> dict[str, np.ndarray]:
+        """Return the model's outputs, `(clips, …)` each, for one step or for all clips at once.
+
+        clips: arrays or tensors `(clips, …)` by name: the model's inputs, and the flags `has_audio`
+        and `has_video` of what it needs without being told of it. A clip, its frames and a fused
+        model's branches have `Task.missing_score` where what they need is absent.
+        """
+        own = {name: clips[name] for name in self.inputs}
+        n_clips = len(next(iter(own.values())))
+        parts = [
+            self._outputs({name: x[i : i + self.batch_size] for name, x in own.items()})
+            for i in range(0, n_clips, self.batch_size)
+        ]
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        needs = {"clip": self.flags, "frame": self.flags}
+        for sense, flag in SENSES.items():
+            needs |= {sense: [flag], f"{sense}_frame": [flag]}
+        for name in outputs.keys() & needs.keys():
+            if needs[name]:
+                present = np.all([clips[flag] for flag in needs[name]], axis=0)
+                outputs[name] = fill_missing(self.task, outputs[name], present)
+        return outputs
+
+    def can_judge(self, clips: Mapping) -> np.ndarray:
+        """Return which clips have what the model needs: bool `(clips,)`."""
+        n_clips = len(clips[self.inputs[0]])
+        return np.all([np.ones(n_clips, bool), *(clips[flag] for flag in self.flags)], axis=0)
+
+
+def predict(
+    model: keras.Model, clips: Mapping, batch_size: int = BATCH_SIZE, task: Task = MULTI_LABEL
+) -> dict[str, np.ndarray]:
+    """Return the scores of a model for clips, once, by output; see `Predictor`.
+
+    clips: arrays `(clips, …)` by name, as `mmat.data.datasets.read_arrays` gives them.
+    """
+    return Predictor(model, task, batch_size)(clips)
+
+
+def fill_missing(task: Task, scores, present) -> np.ndarray:
+    """Return scores `(clips, …)`, float32; `Task.missing_score` where not `present` `(clips,)`.
+
+    >>> from mmat.tasks import regression
+    >>> fill_missing(regression(1, 5), [[2.0], [0.5]], [True, False]).tolist()
+    [[2.0], [3.0]]
+    """
+    scores, present = np.asarray(scores, np.float32), np.asarray(present, bool)
+    present = present.reshape(-1, *[1] * (scores.ndim - 1))
+    return np.where(present, scores, np.float32(task.missing_score))
