@@ -8,8 +8,6 @@ PIPELINES = (
     "plain, sound and pictures",
     "balanced, sound",
     "balanced, sound and pictures",
-    "balanced, sound, changed and mixed",
-    "balanced, both, changed and mixed",
 )
 AIM = 3.0
 BATCH_SIZE, RECORD_BYTES = 32, 2 * 160_000 + 2 * 8 * 1000

@@ -7,7 +7,7 @@ import keras
 
 from benchmarks.contest import Seconds
 from benchmarks.ours.networks import POLICIES, made
-from mmat.data.sampling import balanced_batches
+from mmat.data.sampling import batches_from
 from mmat.models.audio import adapt_normalization
 from mmat.training import Recipe
 from mmat.training.cost import measure_cost
@@ -26,7 +26,7 @@ def clip_seconds(folder: str, dtype: str, batch_size: int) -> Callable:
     """Return a run that says the seconds of a clip: reading, log-mel and step together."""
     model = made("crnn", dtype)
     optimizer = keras.optimizers.Adam(3e-4)
-    batches = balanced_batches(folder, "train", batch_size, seed=0, inputs=["waveform"])
+    batches = batches_from(folder, "train", batch_size, seed=0, inputs=["waveform"])(0)
     adapt_normalization(model, (inputs["waveform"] for inputs, _ in batches.take(1)))
     step, recipe = training_step(model, optimizer), Recipe(batch_size)
 

@@ -12,16 +12,14 @@ import tensorflow as tf
 
 from benchmarks.contest import Seconds
 from benchmarks.waveforms import N_SAMPLES
-from mmat.data.batch_augment import Gain, Noise, Polarity, Turn, augmented, mixup
 from mmat.data.datasets import batches, load_split
 from mmat.data.records import Record, encode_example
-from mmat.data.sampling import balanced_clips
+from mmat.data.sampling import batches_from
 from mmat.data.shards import LABELS_FILE, write_index
 from mmat.labels import LabelSet
 
 N_CLASSES, N_FRAMES, N_IMAGE_LABELS, BATCH_SIZE = 17, 8, 1000, 32
 SOUND, BOTH = ["waveform"], ["waveform", "image_probabilities", "has_audio", "has_video"]
-CHANGES = [Gain(), Turn(), Noise(), Polarity()]
 
 
 def write_shards(folder: str, n_clips: int, split: str = "train", n_shards: int = 4) -> None:
@@ -50,34 +48,22 @@ def write_shards(folder: str, n_clips: int, split: str = "train", n_shards: int 
 
 
 def plain(folder, inputs):
-    return load_split(folder, "train", inputs, shuffle_seed=0)
+    clips = load_split(folder, "train", inputs, shuffle_seed=0)
+    # A small buffer: it is filled but once in a long training, and the runs here are short.
+    return batches(clips, BATCH_SIZE, 0, repeat=True, shuffle_buffer=64)
 
 
 def balanced(folder, inputs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return balanced_clips(folder, "train", 0, inputs)
-
-
-def batched(clips, shuffle: bool, changed: bool = False):
-    if changed:
-        clips = clips.apply(augmented(CHANGES, seed=0))
-    # A small buffer: it is filled but once in a long training, and the runs here are short.
-    ready = batches(clips, BATCH_SIZE, 0 if shuffle else None, repeat=True, shuffle_buffer=64)
-    return ready.apply(mixup(0.2, seed=0)) if changed else ready
+        return batches_from(folder, "train", BATCH_SIZE, 0, inputs)(0)
 
 
 PIPELINES = {
-    "plain, sound": lambda folder: batched(plain(folder, SOUND), True),
-    "plain, sound and pictures": lambda folder: batched(plain(folder, BOTH), True),
-    "balanced, sound": lambda folder: batched(balanced(folder, SOUND), False),
-    "balanced, sound and pictures": lambda folder: batched(balanced(folder, BOTH), False),
-    "balanced, sound, changed and mixed": lambda folder: batched(
-        balanced(folder, SOUND), False, changed=True
-    ),
-    "balanced, both, changed and mixed": lambda folder: batched(
-        balanced(folder, BOTH), False, changed=True
-    ),
+    "plain, sound": lambda folder: plain(folder, SOUND),
+    "plain, sound and pictures": lambda folder: plain(folder, BOTH),
+    "balanced, sound": lambda folder: balanced(folder, SOUND),
+    "balanced, sound and pictures": lambda folder: balanced(folder, BOTH),
 }
 
 

@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
-from mmat.data.mixing import MixedMels
 from mmat.errors import atomic_path
+from mmat.models.augment import MixupMels
 from mmat.models.encoder import PatchesToFrames
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import AudioEncoder
@@ -55,16 +55,16 @@ def _patches(waveforms: np.ndarray, encoder: AudioEncoder) -> np.ndarray:
     )
 
 
-class MixedEmbeddings(MixedMels):
-    """Batches of embeddings as `MixedMels` makes them of log-mel: turned round in time, and mixed.
+class MixupEmbeddings(MixupMels):
+    """Batches of embeddings as `MixupMels` makes them of log-mel: shifted in time, and mixed.
 
     Two clips that sound at once have the mean of both embeddings: on 24 pairs its error against
     YAMNet's answer to the sum of their waveforms is 0.17, that of the greater value 0.23.
     """
 
     def _clip(self, i: int, j: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        embedding, labels = self._turned(i, rng), self.weak_labels[i]
+        embedding, labels = self._shifted(i, rng), self.weak_labels[i]
         if rng.random() < self.mix:
-            embedding = (embedding + self._turned(j, rng)) / 2
+            embedding = (embedding + self._shifted(j, rng)) / 2
             labels = np.maximum(labels, self.weak_labels[j])
         return embedding, labels

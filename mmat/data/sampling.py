@@ -1,11 +1,9 @@
-"""Batches for training, each of which hangs on its number alone: a run can begin with any of them.
+"""Training batches that depend on the seed and their number alone: a run can begin with any.
 
-Class-balanced: each class as often as each other, however rare its clips are. The rule is that of
-the authors of arXiv 1712.09680. Each class has a queue of its clips, shuffled anew at every pass.
-Each round takes one clip from every queue, the classes in a fresh order. A clip of several classes
-stands in several queues, one without labels in none.
-
-Shuffled: every clip once in each pass, in a fresh order.
+They are class-balanced: each class as often as each other, however rare its clips are. The rule is
+that of the authors of arXiv 1712.09680. Each class has a queue of its clips, shuffled anew at every
+pass. Each round takes one clip from every queue, the classes in a fresh order. A clip of several
+classes stands in several queues, one without labels in none.
 
 The labels and the place of each clip are read once; a clip itself is read from its place when its
 turn comes. All of it runs in tf.data's own threads, no Python between the disk and the model, and
@@ -29,72 +27,37 @@ _READS_AT_ONCE = 16
 _NAMED_AT_MOST = 5
 
 
-def balanced_batches(
-    shards_folder: str | os.PathLike,
-    split: str,
-    batch_size: int,
-    seed: int,
-    inputs: Sequence[str] = FIXED_INPUTS,
-    start_batch: int = 0,
-) -> tf.data.Dataset:
-    """Return class-balanced batches of a split without end, from batch number `start_batch`.
-
-    They are `batches` of `balanced_clips`; nothing is read of the batches before.
-    """
-    start = start_batch * batch_size
-    return batches(balanced_clips(shards_folder, split, seed, inputs, start), batch_size)
-
-
-def shuffled_batches(
-    shards_folder: str | os.PathLike,
-    split: str,
-    batch_size: int,
-    seed: int,
-    inputs: Sequence[str] = FIXED_INPUTS,
-    start_batch: int = 0,
-) -> tf.data.Dataset:
-    """Return batches of a split without end, every clip once a pass, from batch `start_batch`.
-
-    Every batch is full: one may hold the end of a pass and the beginning of the next. Elements,
-    left-out clips and errors as those of `load_split`.
-    """
-    return batches_from(shards_folder, split, batch_size, seed, inputs, False)(start_batch)
-
-
-def balanced_clips(
-    shards_folder: str | os.PathLike,
-    split: str,
-    seed: int,
-    inputs: Sequence[str] = FIXED_INPUTS,
-    start: int = 0,
-) -> tf.data.Dataset:
-    """Return the clips of a split one by one, without end, by the rule of this module.
-
-    Elements and left-out clips as those of `load_split`; the same seed gives the same order, of
-    which `start` clips are passed over unread. A warning tells of classes and clips that can never
-    be drawn. Raises InputError for a missing or damaged folder and for a split that it does not
-    hold or that has no labels at all.
-    """
-    return _clips_from(shards_folder, split, seed, inputs, balanced=True)(start)
-
-
 def batches_from(
     shards_folder: str | os.PathLike,
     split: str,
     batch_size: int,
     seed: int,
     inputs: Sequence[str] = FIXED_INPUTS,
-    balanced: bool = True,
     among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
 ) -> Callable[[int], tf.data.Dataset]:
-    """Return a function from a batch's number to the batches from there on, without end.
+    """Return a function from a batch's number to the class-balanced batches from there on.
 
-    It is what `mmat.training.train` takes. The split is scanned once, here. balanced: as
-    `balanced_batches`, else as `shuffled_batches`. among: given the positions of the usable clips,
-    shard by shard, returns those that are to be drawn.
+    It is what `mmat.training.train` takes. The split is scanned once, here; nothing is read of the
+    batches before. Elements and left-out clips as those of `load_split`; the batches are without
+    end, and the same for the same seed. among: given the positions of the usable clips, shard by
+    shard, returns those that are to be drawn. A warning lists classes and clips that can never be
+    drawn. Raises InputError for a missing or damaged folder, for a split that it does not hold, and
+    where no clip has what the inputs need, or none has a label.
     """
-    clips_from = _clips_from(shards_folder, split, seed, inputs, balanced, among)
-    return lambda start_batch: batches(clips_from(start_batch * batch_size), batch_size)
+    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
+    drawn = among(np.flatnonzero(_usable(stored, inputs)))
+    where = f"{shards_folder}, split {split!r}"
+    if not len(drawn):
+        raise InputError(f"{where}: no clip has what the model needs ({', '.join(inputs)})")
+    is_drawn = np.isin(np.arange(len(stored.offsets)), drawn)
+    members = stored.members(len(index["labels"]), is_drawn)
+    _warn_of_what_is_never_drawn(where, index, stored, members)
+
+    def balanced_batches(start_batch: int) -> tf.data.Dataset:
+        order = balanced_order(members, seed, start_batch * batch_size)
+        return batches(with_options(_parsed(stored, order, index, inputs)), batch_size)
+
+    return balanced_batches
 
 
 def clips_once(
@@ -102,42 +65,21 @@ def clips_once(
     split: str,
     inputs: Sequence[str] = FIXED_INPUTS,
     among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
+    shuffle_seed: int | None = None,
 ) -> tf.data.Dataset:
     """Return the clips of a split one by one, once, shard by shard.
 
     Elements, left-out clips and errors as those of `load_split`; among as in `batches_from`.
+    shuffle_seed: a number gives another order of all clips in every epoch, the same in every run.
     """
     index, stored = read_index(shards_folder), scan_split(shards_folder, split)
-    order = tf.data.Dataset.from_tensor_slices(among(np.flatnonzero(_usable(stored, inputs))))
-    return with_options(_parsed(stored, order, index, inputs))
-
-
-def _clips_from(
-    shards_folder,
-    split: str,
-    seed: int,
-    inputs: Sequence[str],
-    balanced: bool,
-    among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
-) -> Callable[[int], tf.data.Dataset]:
-    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
     drawn = among(np.flatnonzero(_usable(stored, inputs)))
-    where = f"{shards_folder}, split {split!r}"
-    if balanced:
-        is_drawn = np.isin(np.arange(len(stored.offsets)), drawn)
-        members = stored.members(len(index["labels"]), is_drawn)
-        _tell_what_is_never_drawn(where, index, stored, members)
-    elif not len(drawn):
-        raise InputError(f"{where}: no clip has what the model needs ({', '.join(inputs)})")
-
-    def clips_from(start: int) -> tf.data.Dataset:
-        if balanced:
-            order = balanced_order(members, seed, start)
-        else:
-            order = shuffled_order(drawn, seed, start)
-        return with_options(_parsed(stored, order, index, inputs))
-
-    return clips_from
+    order = tf.data.Dataset.from_tensor_slices(drawn)
+    if shuffle_seed is not None:
+        order = order.shuffle(max(1, len(drawn)), seed=shuffle_seed)
+    clips = _parsed(stored, order, index, inputs)
+    # How many they are is told to Keras, for its progress bar.
+    return with_options(clips.apply(tf.data.experimental.assert_cardinality(len(drawn))))
 
 
 def _usable(stored: StoredClips, inputs: Sequence[str]) -> np.ndarray:
@@ -176,16 +118,6 @@ def balanced_order(members: Sequence[np.ndarray], seed: int, start: int = 0) -> 
     return rounds.map(lambda n, clips: shuffled(clips, seed, 1, n)).unbatch().skip(in_round)
 
 
-def shuffled_order(clips: np.ndarray, seed: int, start: int = 0) -> tf.data.Dataset:
-    """Return clip positions, int64 (), without end, each once a pass; `start` are passed over.
-
-    >>> sorted(int(clip) for clip in shuffled_order(np.array([3, 5]), seed=0, start=2).take(2))
-    [3, 5]
-    """
-    clips = tf.constant(clips, tf.int64)
-    return _passes(lambda n: shuffled(clips, seed, 2, n), tf.size(clips), start)
-
-
 def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Dataset:
     """Return one pass after the other, each of a length, without the first `start` clips."""
     start, length = tf.constant(start, tf.int64), tf.cast(length, tf.int64)
@@ -195,7 +127,7 @@ def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Datase
 
 
 def shuffled(values: tf.Tensor, seed: int, *numbers) -> tf.Tensor:
-    """Return the values in a random order that hangs on the seed and the numbers alone."""
+    """Return the values in a random order that depends on the seed and the numbers alone."""
     key = tf.constant([seed, 0], tf.int64)
     for number in numbers:
         key = tf.random.fold_in(key, tf.cast(number, tf.int64))
@@ -233,16 +165,16 @@ def _read(stored: StoredClips, positions: tf.data.Dataset) -> tf.data.Dataset:
     )
 
 
-def _tell_what_is_never_drawn(
+def _warn_of_what_is_never_drawn(
     where: str, index: dict, stored: StoredClips, members: list[np.ndarray]
 ) -> None:
-    told = []
+    notes = []
     empty = [name for name, clips in zip(index["labels"], members, strict=True) if not len(clips)]
     if empty:
         shown = ", ".join(empty[:_NAMED_AT_MOST]) + ", …" * (len(empty) > _NAMED_AT_MOST)
-        told.append(f"{len(empty)} classes have no clip ({shown})")
+        notes.append(f"{len(empty)} classes have no clip ({shown})")
     n_drawn = len(np.unique(np.concatenate(members)))
     if n_left := len(stored.offsets) - n_drawn:
-        told.append(f"{n_left} clips have no label or lack what the model needs")
-    if told:
-        warnings.warn(f"{where}: {'; '.join(told)}: never drawn", stacklevel=3)
+        notes.append(f"{n_left} clips have no label or lack what the model needs")
+    if notes:
+        warnings.warn(f"{where}: {'; '.join(notes)}: never drawn", stacklevel=3)

@@ -15,14 +15,10 @@ from hypothesis import assume, given, settings
 from mmat.data.datasets import read_arrays
 from mmat.data.records import Record
 from mmat.data.sampling import (
-    balanced_batches,
-    balanced_clips,
     balanced_order,
     batches_from,
     clips_once,
     shuffled,
-    shuffled_batches,
-    shuffled_order,
 )
 from mmat.data.scanning import scan_split
 from mmat.errors import InputError
@@ -107,27 +103,16 @@ def test_an_order_may_begin_anywhere(weak_labels, start, seed):
     members = members_of(weak_labels)
     rest = balanced_order(members, seed, start).take(40)
     assert [int(i) for i in rest] == take(members, seed, start + 40)[start:]
-    clips = np.arange(len(weak_labels)) * 3
-    rest = shuffled_order(clips, seed, start).take(40)
-    assert [int(i) for i in rest] == [int(i) for i in shuffled_order(clips, seed).take(start + 40)][
-        start:
-    ]
-
-
-def test_a_shuffled_order_holds_every_clip_once_a_pass():
-    drawn = np.array([int(i) for i in shuffled_order(np.arange(7) + 5, 3).take(70)]).reshape(10, 7)
-    assert (np.sort(drawn, axis=1) == np.arange(7) + 5).all()
-    assert len({tuple(order) for order in drawn}) == 10
 
 
 ALL = ["waveform", "image_probabilities", "has_audio", "has_video", "ids"]
 
 
-@pytest.mark.parametrize("make", [balanced_batches, shuffled_batches])
 @pytest.mark.parametrize("start", [1, 3, 9])
-def test_batch_n_is_the_same_from_wherever_it_is_read(shards, make, start):
-    whole = list(make(shards, "train", 5, seed=4, inputs=ALL).take(12).as_numpy_iterator())
-    rest = make(shards, "train", 5, seed=4, inputs=ALL, start_batch=start).take(12 - start)
+def test_batch_n_is_the_same_from_wherever_it_is_read(shards, start):
+    batches_at = batches_from(shards, "train", 5, seed=4, inputs=ALL)
+    whole = list(batches_at(0).take(12).as_numpy_iterator())
+    rest = batches_at(start).take(12 - start)
     for (own, labels), (inputs, weak_labels) in zip(
         whole[start:], rest.as_numpy_iterator(), strict=True
     ):
@@ -138,8 +123,7 @@ def test_batch_n_is_the_same_from_wherever_it_is_read(shards, make, start):
 
 def test_the_ids_are_those_of_the_clips(shards):
     for dataset in (
-        balanced_batches(shards, "train", 6, 0, ALL).take(5),
-        shuffled_batches(shards, "train", 6, 0, ALL).take(5),
+        batches_from(shards, "train", 6, 0, ALL)(0).take(5),
         clips_once(shards, "train", ALL).batch(4),
     ):
         ids = [int(clip) for inputs, _ in dataset for clip in inputs["ids"].numpy()]
@@ -151,14 +135,11 @@ def test_some_of_the_clips_alone_are_drawn_or_read(shards):
     heard = order[order != 5]
     once = clips_once(shards, "train", ["waveform", "ids"])
     assert [int(inputs["ids"].numpy()) for inputs, _ in once] == heard.tolist()
-    for balanced in (True, False):
-        drawn = batches_from(
-            shards, "train", 5, 0, ["waveform", "ids"], balanced, among=lambda clips: clips[::2]
-        )
-        ids = [int(clip) for inputs, _ in drawn(3).take(9) for clip in inputs["ids"].numpy()]
-        assert set(ids) == set(heard[::2]) - ({22} if balanced else set())
+    drawn = batches_from(shards, "train", 5, 0, ["waveform", "ids"], lambda clips: clips[::2])
+    ids = [int(clip) for inputs, _ in drawn(3).take(9) for clip in inputs["ids"].numpy()]
+    assert set(ids) == set(heard[::2]) - {22}
     with pytest.raises(InputError, match="no clip has what the model needs"):
-        batches_from(shards, "train", 5, 0, ["waveform"], False, among=lambda clips: clips[:0])
+        batches_from(shards, "train", 5, 0, ["waveform"], lambda clips: clips[:0])
 
 
 def test_another_seed_is_another_order():
@@ -204,7 +185,7 @@ def test_balanced_batches_follow_the_balanced_order(shards):
     stored = scan_split(shards, "train")
     in_list = np.concatenate([np.arange(N_CLIPS)[shard::4] for shard in range(4)])
     expected = take(stored.members(3, np.ones(N_CLIPS, bool)), 3, 60)
-    dataset = balanced_batches(shards, "train", batch_size=6, seed=3).take(10)
+    dataset = batches_from(shards, "train", batch_size=6, seed=3)(0).take(10)
     assert clip_numbers(dataset) == in_list[expected].tolist() == clip_numbers(dataset)
     assert dataset.element_spec[0]["waveform"].shape == (None, N_SAMPLES, 1)
     truth = np.concatenate([labels for _, labels in dataset])
@@ -212,17 +193,17 @@ def test_balanced_batches_follow_the_balanced_order(shards):
 
 
 def test_only_clips_that_the_model_can_use_are_drawn(shards):
-    clips = balanced_clips(shards, "train", seed=0, inputs=["waveform"]).take(120)
+    clips = batches_from(shards, "train", 4, seed=0, inputs=["waveform"])(0).take(30).unbatch()
     levels = [round(float(inputs["waveform"][0, 0]) * 32768) for inputs, _ in clips]
     assert set(levels) == set(range(22)) - {5}
     with pytest.raises(InputError, match="unknown input 'smell'"):
-        balanced_clips(shards, "train", seed=0, inputs=["smell"])
+        batches_from(shards, "train", 4, seed=0, inputs=["smell"])
 
 
 def test_a_shard_may_be_empty(tmp_path):
     records = [Record(str(i), np.full(8, i, np.int16), labels=(i,)) for i in range(3)]
     write_shards(tmp_path, 8 / 16000, 5, records)
-    clips = balanced_clips(tmp_path, "train", 0, ["waveform"]).take(30)
+    clips = batches_from(tmp_path, "train", 5, 0, ["waveform"])(0).take(6).unbatch()
     levels = [round(float(inputs["waveform"][0, 0]) * 32768) for inputs, _ in clips]
     assert sorted(levels) == [0] * 10 + [1] * 10 + [2] * 10
     assert read_arrays(tmp_path, "train")["ids"] == ["0", "1", "2"]
@@ -232,7 +213,7 @@ def test_what_is_never_drawn_is_told(tmp_path):
     records = [Record(str(i), np.zeros(8, np.int16), labels=(0,) if i else ()) for i in range(5)]
     write_shards(tmp_path, 8 / 16000, 1, records)
     with pytest.warns(UserWarning, match=r"2 classes have no clip \(b, c\); 1 clips have no label"):
-        balanced_clips(tmp_path, "train", seed=0)
+        batches_from(tmp_path, "train", 5, seed=0)
 
 
 def test_damage_is_told_in_a_line(shards, tmp_path):
@@ -246,7 +227,7 @@ def test_damage_is_told_in_a_line(shards, tmp_path):
     ):
         shard.write_bytes(damaged)
         with pytest.raises(InputError, match=f"{shard.name}: the shard is damaged"):
-            balanced_clips(folder, "train", seed=0)
+            batches_from(folder, "train", 5, seed=0)
     rng = np.random.default_rng(0)
     for at in rng.integers(0, len(whole), 200):  # never anything but that line
         shard.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.integers(8)]) + whole[at + 1 :])
@@ -259,16 +240,13 @@ def test_damage_is_told_in_a_line(shards, tmp_path):
 DIGEST = """
 import hashlib, sys
 import tensorflow as tf
-from mmat.data.batch_augment import Gain, Noise, Polarity, Turn, augmented, mixup
-from mmat.data.datasets import MODEL_INPUTS, batches
-from mmat.data.sampling import balanced_clips
+from mmat.data.datasets import MODEL_INPUTS
+from mmat.data.sampling import batches_from
 
 def digest(folder, seed):
     tf.random.set_seed(0)  # other tests may have set one, and tf.data draws by both
-    clips = balanced_clips(folder, "train", seed, MODEL_INPUTS)
-    clips = clips.apply(augmented([Gain(), Turn(), Noise(), Polarity()], seed))
     digest = hashlib.sha256()
-    for inputs, labels in batches(clips, 6).apply(mixup(0.4, seed)).take(8):
+    for inputs, labels in batches_from(folder, "train", 6, seed, MODEL_INPUTS)(0).take(8):
         for _, values in sorted(inputs.items()):
             digest.update(values.numpy().tobytes())
         digest.update(labels.numpy().tobytes())

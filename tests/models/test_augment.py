@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.models.augment import RandomFilter, SpecAugment
+from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from tests.models.layer_checks import check_layer
 
 LAYERS = pytest.mark.parametrize(
@@ -86,3 +86,44 @@ def test_random_filter_is_the_same_at_all_times_and_smooth_over_the_bands():
     assert np.abs(change).max() <= 3 * 0.5 + 1e-5
     # Half a period of the fastest wave goes over 32 bands: no jumps between neighbours.
     assert np.abs(np.diff(change[:, 0, :, 0], axis=1)).max() < 0.5 * (np.pi + 2 * np.pi) / 64 + 1e-5
+
+
+@pytest.fixture
+def mels():
+    rng = np.random.default_rng(0)
+    return rng.uniform(-60, 0, (10, 40, 8, 1)).astype(np.float32)
+
+
+LABELS = np.eye(10, 5, dtype=np.float32)
+
+
+def test_an_epoch_sees_every_clip_once_and_the_next_in_another_order(mels):
+    batches = MixupMels(mels, np.eye(10, dtype=np.float32), batch_size=5, mix=0.0, level_db=(0, 0))
+    first = np.concatenate([batches[i][1] for i in range(len(batches))]).argmax(axis=1)
+    batches.on_epoch_end()
+    second = np.concatenate([batches[i][1] for i in range(len(batches))]).argmax(axis=1)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert list(first) != list(second)
+
+
+def test_without_mixing_a_clip_is_only_shifted_in_time(mels):
+    batches = MixupMels(mels, LABELS, batch_size=10, mix=0.0, level_db=(0, 0))
+    for mel, i in zip(batches[0][0], batches.order, strict=True):
+        assert any(np.allclose(np.roll(mels[i], k, axis=0), mel) for k in range(40))
+
+
+def test_mixing_joins_the_labels_and_only_adds_energy(mels):
+    batches = MixupMels(mels, LABELS, batch_size=10, mix=1.0, level_db=(0, 0))
+    x, y = batches[0]
+    expected = np.maximum(LABELS[batches.order], LABELS[batches.partners])
+    assert np.array_equal(y, expected)
+    for mel, i in zip(x, batches.order, strict=True):
+        louder = [np.all(mel >= np.roll(mels[i], k, axis=0) - 1e-4) for k in range(40)]
+        assert any(louder)
+
+
+def test_a_seed_gives_the_same_batches_in_any_order_of_asking(mels):
+    one, other = (MixupMels(mels, LABELS, batch_size=3, seed=7) for _ in range(2))
+    other[0]
+    assert np.array_equal(one[2][0], other[2][0])
+    assert not np.array_equal(one[2][0], MixupMels(mels, LABELS, batch_size=3, seed=8)[2][0])
