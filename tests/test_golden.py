@@ -1,0 +1,193 @@
+"""What mmat wrote before the redesign is read today: see `tests/golden/make.py`."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import mmat.models.all_layers  # noqa: F401 - registers what saved models name
+from mmat.data.datasets import FIXED_INPUTS, load_split, read_arrays
+from mmat.data.lists import Clip, Event
+from mmat.data.prepare import prepare
+from mmat.data.records import decode_example, encode_example
+from mmat.data.tfrecord import whole_records
+from mmat.data.verify import verify
+from mmat.labels import LabelSet
+from mmat.models.audio import crnn_trunk, recurrent_tagger
+from mmat.models.bundle import load_bundle
+from mmat.models.features import MelParameters
+from mmat.models.pooling import linear_softmax
+from mmat.serving.tagger import Tagger
+from mmat.serving.tflite_run import TFLiteTagger
+from mmat.tasks import regression
+from mmat.training import load_best
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "b00d41f"
+SPLITS = (("shards", "train"), ("shards", "test"), ("shards_values", "train"))
+BUNDLES = sorted(path.name for path in (GOLDEN / "bundles").iterdir())
+CLIPS = [
+    Clip("both", "both.mp4", ("Dog", "Car"), events=(Event("Dog", 0.125, 0.25),)),
+    Clip("silent", "silent.mp4", ("Car",), end_seconds=0.5, source_group="street"),
+    Clip("blind", "blind.wav", ("Train horn",), 0.125, 0.375, split="test", video_id="Y1"),
+    Clip("absent", "absent.mp4", ("Dog",)),
+]
+CLIPS_WITH_VALUES = [
+    Clip("low", "blind.wav", ("mood",), 0.25, values=(-1.5,)),
+    Clip("high", "both.mp4", ("mood",), 0.0, 0.375, values=(2.0,)),
+]
+LABELS = LabelSet.of(["Dog", "Train horn", "Car"])
+# All that Keras finds by name in a model file; a class that has another name now keeps the old one.
+REGISTERED = (
+    "BandNormalization Calibration Competing Corrected EitherRight EqualPriors Fallback HoldFrames "
+    "HoldOwnFrames HubAudioEncoder HubImageClassifier KeepFrames LabelMap LateFusion LikeliestName "
+    "MILPooling Magnitude ModalityDropout OwnMeanAndMax OwnSteps PatchesToFrames PullTo "
+    "RandomFilter Shares Sharpened SpecAugment Thresholded WherePresent ZeroBeyond "
+    "similarity_weighted top_label"
+)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return dict(np.load(GOLDEN / "inputs.npz"))
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    return dict(np.load(GOLDEN / "outputs.npz"))
+
+
+def assert_same(answers, outputs, of):
+    """Compare answers by name with all the golden ones of a file."""
+    expected = {name.removeprefix(of): x for name, x in outputs.items() if name.startswith(of)}
+    assert set(answers) == set(expected)
+    for name, scores in expected.items():
+        np.testing.assert_allclose(answers[name], scores, rtol=0, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("folder", "split"), SPLITS)
+def test_shards_hold_the_same_clips(folder, split):
+    golden = np.load(GOLDEN / "arrays.npz")
+    read = read_arrays(GOLDEN / folder, split)
+    read["events"] = [[i, *event] for i, own in enumerate(read["events"]) for event in own]
+    read["events"] = np.reshape(read["events"], (-1, 4))
+    names = [name for name in golden.files if name.startswith(f"{folder}/{split}/")]
+    assert {name.rsplit("/")[-1] for name in names} == set(read)
+    for name in names:
+        np.testing.assert_array_equal(read[name.rsplit("/")[-1]], golden[name], name)
+    for i, (clip, labels) in enumerate(load_split(GOLDEN / folder, split, FIXED_INPUTS)):
+        for name, values in clip.items():
+            expected = golden[f"{folder}/{split}/{name}"][i]
+            if name == "waveform":  # the arrays alone are padded to the longest clip
+                np.testing.assert_array_equal(expected[len(values) :], 0)
+                expected = expected[: len(values)]
+            np.testing.assert_array_equal(values, expected, name)
+        np.testing.assert_array_equal(labels, golden[f"{folder}/{split}/weak_labels"][i])
+
+
+@pytest.mark.parametrize("folder", ["shards", "shards_values"])
+def test_records_are_written_as_they_were(folder):
+    assert verify(GOLDEN / folder).complete
+    shards = sorted((GOLDEN / folder).glob("*.tfrecord"))
+    records = [serialized for shard in shards for serialized in whole_records(shard)]
+    assert len(records) == {"shards": 3, "shards_values": 2}[folder]
+    for serialized in records:
+        assert encode_example(decode_example(serialized)) == serialized
+
+
+@pytest.fixture
+def media(tmp_path):
+    """What tells the media from changed ones: their names, sizes and dates, and nothing else."""
+    (tmp_path / "media").mkdir()
+    for name, (size, date) in json.loads((GOLDEN / "media.json").read_text()).items():
+        path = tmp_path / "media" / name
+        path.touch()
+        os.truncate(path, size)
+        os.utime(path, ns=(date, date))
+    return tmp_path / "media"
+
+
+def mean_colour(pictures):
+    return pictures.mean(axis=(1, 2)) / 255
+
+
+@pytest.mark.parametrize(
+    ("folder", "clips", "labels", "options"),
+    [
+        (
+            "shards",
+            CLIPS,
+            LABELS,
+            {
+                "image_classifier": mean_colour,
+                "image_network": "mean colour",
+                "image_size_px": 32,
+                "n_frames": 2,
+                "clip_seconds": 0.25,
+                "clips_per_shard": 2,
+                "keep_frames": True,
+            },
+        ),
+        (
+            "shards_values",
+            CLIPS_WITH_VALUES,
+            LabelSet(("mood",), task=regression(-3, 3)),
+            {"n_frames": 3, "clip_seconds": None},
+        ),
+    ],
+)
+def test_clips_that_were_prepared_are_reused(
+    tmp_path, media, capsys, folder, clips, labels, options
+):
+    shutil.copytree(GOLDEN / folder, tmp_path / "out")
+    index = prepare(clips, media, tmp_path / "out", labels, workers=0, **options)
+    assert "holds these clips already, and is reused" in capsys.readouterr().out
+    assert index == json.loads((GOLDEN / folder / "index.json").read_text())
+    for path in (GOLDEN / folder).iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_trained_model_answers_as_it_did(name, inputs, outputs, request):
+    if name == "zero_training":
+        request.getfixturevalue("models_cache")
+        inputs = inputs | {"image_probabilities": np.float32(inputs["imagenet_probabilities"])}
+    bundle = load_bundle(GOLDEN / "bundles" / name)
+    answers = bundle.model({key: inputs[key] for key in bundle.model.input}, training=False)
+    assert_same(answers, outputs, f"bundles/{name}/")
+    assert len(bundle.labels) == len(bundle.thresholds) == answers["clip"].shape[-1]
+
+
+@pytest.mark.parametrize("name", REGISTERED.split())
+def test_every_name_in_model_files_is_known(name):
+    assert keras.saving.get_registered_object(f"mmat>{name}") is not None
+
+
+def test_an_export_answers_as_it_did(inputs, outputs):
+    tagger = Tagger(GOLDEN / "saved_model")
+    assert (tagger.labels, tagger.clip_seconds) == (LABELS.names, 0.5)
+    import tensorflow as tf
+
+    answer = tf.saved_model.load(str(GOLDEN / "saved_model")).signatures["serving_default"]
+    assert_same(answer(waveform=tf.constant(inputs["waveform"])), outputs, "saved_model/")
+
+
+def test_a_tensorflow_lite_file_answers_as_it_did(inputs, outputs):
+    tagger = TFLiteTagger(GOLDEN / "audio.tflite")
+    assert_same(tagger(inputs["waveform"][:1]), outputs, "audio.tflite/")
+
+
+def test_a_checkpoint_gives_the_best_weights():
+    mel = MelParameters(fft_samples=512, window_samples=512, mel_bands=12)
+    blocks = ((2, (1, 2)), (3, (2, 2)), (3, (2, 2)))
+    trunk = crnn_trunk(mel, (), "float32", False, blocks)
+    model = recurrent_tagger(*trunk, 3, linear_softmax, 3, 0.25, "float32", 1600)
+    best = load_best(model, GOLDEN / "training")
+    assert best == json.loads((GOLDEN / "best.json").read_text())
+    weights = np.load(GOLDEN / "weights.npz")
+    assert len(weights.files) == len(model.variables)
+    for i, variable in enumerate(model.variables):
+        np.testing.assert_array_equal(variable, weights[str(i)])
