@@ -21,15 +21,15 @@ SHOWN = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 LEVEL = 0.95
 
 
-def report_of(speech: Speech, answers: dict[str, list[np.ndarray]], reference: str) -> dict:
+def report_of(speech: Speech, outputs: dict[str, list[np.ndarray]], reference: str) -> dict:
     """Return the figures of systems and their differences to one of them, the reference.
 
-    answers: of each system and training its scores `(clips, classes)`, each clip's from the fold
+    outputs: of each system and training its scores `(clips, classes)`, each clip's from the fold
     that left its speaker out. Of several trainings a speaker's figure is their mean, and what is
     drawn by clip is the first one's.
     """
-    by_clip = {name: _clip_intervals(speech, runs[0]) for name, runs in answers.items()}
-    by_speaker = {name: _by_speaker(speech, runs) for name, runs in answers.items()}
+    by_clip = {name: _clip_intervals(speech, runs[0]) for name, runs in outputs.items()}
+    by_speaker = {name: _by_speaker(speech, runs) for name, runs in outputs.items()}
     systems = {
         name: {
             figure: summary([of[figure] for of in own.values()])
@@ -42,9 +42,9 @@ def report_of(speech: Speech, answers: dict[str, list[np.ndarray]], reference: s
     over = {
         name: {
             "by_speaker": summary([own[x]["uar"] - by_speaker[reference][x]["uar"] for x in own]),
-            "by_clip": _clip_gain(speech, answers[reference][0], runs[0]),
+            "by_clip": _clip_gain(speech, outputs[reference][0], runs[0]),
         }
-        for (name, runs), own in zip(answers.items(), by_speaker.values(), strict=True)
+        for (name, runs), own in zip(outputs.items(), by_speaker.values(), strict=True)
         if name != reference
     }
     return {"systems": systems, "reference": reference, "over_reference": over}

@@ -52,7 +52,7 @@ class Difference(NamedTuple):
 
 
 class System(NamedTuple):
-    """What one system says of the clips: `fired` bool and `scores`, both `(clips, classes)`."""
+    """What one system predicts of the clips: `fired` bool and `scores`, both `(clips, classes)`."""
 
     fired: np.ndarray
     scores: np.ndarray
@@ -128,9 +128,7 @@ def mean_intervals(
     Interval(estimate=0.5, low=0.5, high=0.5)
     """
     once, drawn = _mean_figures(*_checked(truth, trainings), groups, level, resamples, seed)
-    return {
-        name: Interval(float(once[name][0]), *ends(values, level)) for name, values in drawn.items()
-    }
+    return {name: interval_of(once[name][0], values, level) for name, values in drawn.items()}
 
 
 def paired_difference(
@@ -179,9 +177,8 @@ def mean_difference(
     once, drawn = _mean_figures(truth, systems[len(firsts) :], *options)
     differences = {}
     for name in drawn:
-        gains = drawn[name] - first_drawn[name]
-        estimate = float(once[name][0] - first_once[name][0])
-        differences[name] = Difference(estimate, *ends(gains, level), float(np.mean(gains > 0)))
+        estimate = once[name][0] - first_once[name][0]
+        differences[name] = difference_of(estimate, drawn[name] - first_drawn[name], level)
     return differences
 
 
@@ -190,8 +187,7 @@ def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
     checks.warn_if_empty(truth)
     checked = []
     for fired, scores in systems:
-        fired = checks.as_decisions(fired, "decisions")
-        checks.same_shape(fired, "decisions", truth.shape)
+        _, fired = checks.as_decision_pair(truth, fired)
         checked.append(System(fired, checks.as_scores(scores, "scores", truth.shape)))
     return truth, checked
 
@@ -209,10 +205,22 @@ def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
     return means
 
 
-def ends(figures, level: float) -> tuple[float, float]:
-    """Return the two ends of an interval that holds this share of the draws' figures."""
-    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def interval_of(estimate: float, drawn: np.ndarray, level: float) -> Interval:
+    """Return a figure with the ends of the interval that holds this share of its draws.
+
+    Draws in which it is nan are ignored; where all are, so are the ends.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    shares = (1 - level) / 2, (1 + level) / 2
+    low, high = np.quantile(drawn, shares) if len(drawn) else (np.nan, np.nan)
+    return Interval(float(estimate), float(low), float(high))
+
+
+def difference_of(estimate: float, drawn: np.ndarray, level: float) -> Difference:
+    """Return a difference of two figures as `interval_of` does, with the share of draws above 0."""
+    drawn = drawn[~np.isnan(drawn)]
+    share = np.mean(drawn > 0) if len(drawn) else np.nan
+    return Difference(*interval_of(estimate, drawn, level), float(share))
 
 
 def check_level(level: float) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from mmat.errors import InputError
-from mmat.metrics import checks, exclusive
+from mmat.metrics import checks
+from mmat.metrics.exclusive import accuracy, macro_f1, unweighted_average_recall
 from mmat.metrics.regression import RegressionFigures, regression_figures
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.tasks import Task
@@ -35,8 +36,8 @@ def figure_names(task: Task) -> tuple[str, ...]:
 def figures(task: Task, truth, decided, scores) -> dict[str, float]:
     """Return the task's figures by name, in the order of `figure_names`.
 
-    truth: bool, of a regression the values; decided: bool, of no account in a regression; scores:
-    the model's answers; all `(clips, classes)`. Of several quantities each figure is the mean.
+    truth: bool, of a regression the values; decided: bool, ignored in a regression; scores: the
+    model's; all `(clips, classes)`. Of several quantities each figure is the mean.
     Raises InputError if malformed.
 
     >>> from mmat.tasks import MULTI_CLASS
@@ -48,9 +49,9 @@ def figures(task: Task, truth, decided, scores) -> dict[str, float]:
         found = _of_values(task, truth, scores)
     elif task.is_multi_class:
         found = {
-            "uar": exclusive.unweighted_average_recall(truth, decided),
-            "accuracy": exclusive.accuracy(truth, decided),
-            "macro_f1": exclusive.macro_f1(truth, decided),
+            "uar": unweighted_average_recall(truth, decided),
+            "accuracy": accuracy(truth, decided),
+            "macro_f1": macro_f1(truth, decided),
         }
     else:
         found = precision_recall_f1(truth, decided)._asdict()

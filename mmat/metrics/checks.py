@@ -25,6 +25,19 @@ def as_decisions(values, what: str) -> np.ndarray:
     return array
 
 
+def as_decision_pair(truth, decided) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as bool `(clips, classes)` of one shape; raises InputError if they are not."""
+    truth, decided = as_decisions(truth, "truth"), as_decisions(decided, "decisions")
+    same_shape(decided, "decisions", truth.shape)
+    return truth, decided
+
+
+def as_one_class(truth, scores) -> tuple[np.ndarray, np.ndarray]:
+    """Return one class's truth, bool, and scores, both `(clips,)`; raises InputError if not."""
+    truth = as_decisions(np.asarray(truth)[..., np.newaxis], "truth")[:, 0]
+    return truth, as_scores(scores, "scores", truth.shape)
+
+
 def as_scores(values, what: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return `values` as an array of finite numbers of that shape; raises InputError if not."""
     array = np.asarray(values)

@@ -3,7 +3,7 @@
 Both are sed_scores_eval's own, which goes through every threshold exactly. Frame scores are
 probabilities `(time, classes)`, one array a clip, a row every `hop_seconds`; events are `(label
 index, onset seconds, offset seconds, …)`, a list a clip. Only classes that occur in the truth
-count. Malformed input raises InputError; a truth without events warns and answers 0.
+count. Malformed input raises InputError; a truth without events warns and returns 0.
 
 Metrics
 -------

@@ -5,7 +5,7 @@ Conventions
 An event is `(label_index, onset_seconds, offset_seconds, score)`; a true event's score is
 ignored and may be left out. Frame t covers the time from t to t + 1 hops. Error rates are 0 for
 perfect and may pass 1; F1, precision and recall are fractions in [0, 1], 0 where they have no
-denominator. Malformed input raises InputError; empty input warns and answers 0.
+denominator. Malformed input raises InputError; empty input warns and returns 0.
 
 Metrics
 -------
@@ -165,7 +165,7 @@ def class_segments(counts) -> list[SegmentScores]:
 
 def _segment_scores(figures: dict) -> SegmentScores:
     names = ("error_rate", "f_measure", "precision", "recall")
-    # sed_eval answers NaN where nothing was predicted.
+    # sed_eval returns NaN where nothing was predicted.
     return SegmentScores(*(float(np.nan_to_num(figures[name])) for name in names))
 
 

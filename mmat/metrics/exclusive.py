@@ -1,10 +1,10 @@
-"""Mutually exclusive classes: which one of them a clip is said to have, against which it has.
+"""Mutually exclusive classes: which one of them is decided of a clip, against which it has.
 
 Conventions
 -----------
 Truth and decisions are bool `(clips, classes)` as for tags, but with exactly one label in each row
 of the truth, and at most one decision: a clip without any is wrong whatever it has. Every figure is
-a fraction in [0, 1]. Malformed input raises InputError; no clips warns and answers 0.
+a fraction in [0, 1]. Malformed input raises InputError; no clips warns and returns 0.
 
 Metrics
 -------
@@ -14,7 +14,7 @@ Metrics
 - `accuracy`: the share of clips that are decided rightly; a common class weighs more.
 - `macro_f1`: the mean over classes of F1. A class that is decided without a clip in the truth
   counts as 0; one that is neither in the truth nor decided is left out.
-- `confusion_matrix`: how many clips of each class are said to be of each class.
+- `confusion_matrix`: how many clips of each class are decided to be of each class.
 
 References
 ----------
@@ -103,9 +103,7 @@ def _counts(truth, decided) -> _Counts:
 
 
 def _validated(truth, decided) -> tuple[np.ndarray, np.ndarray]:
-    truth = checks.as_decisions(truth, "truth")
-    decided = checks.as_decisions(decided, "decisions")
-    checks.same_shape(decided, "decisions", truth.shape)
+    truth, decided = checks.as_decision_pair(truth, decided)
     if not len(truth):
         warnings.warn("the truth holds no clips; every figure is 0", stacklevel=4)
     for array, what, least in ((truth, "truth", 1), (decided, "decisions", 0)):

@@ -5,7 +5,7 @@ Conventions
 Clips, or whole groups of them such as speakers or videos, are drawn as `mmat.metrics.bootstrap`
 says, with the same seed the same draws. `figures` is any function from arrays to figures by name,
 such as `mmat.metrics.by_task.figures` of a task. A draw in which a figure is nan, such as the
-correlation of equal values, counts for none of its ends; where all draws are, so are the ends.
+correlation of equal values, is ignored; where all draws are, so are the ends.
 
 Metrics
 -------
@@ -30,8 +30,9 @@ from mmat.metrics.bootstrap import (
     Difference,
     Interval,
     check_level,
+    difference_of,
     draw_counts,
-    ends,
+    interval_of,
 )
 
 Figures = Callable[..., Mapping[str, float]]
@@ -57,7 +58,7 @@ def figure_intervals(
     drawn = _drawn(lambda clips: figures(*(array[clips] for array in arrays)), len(arrays[0]),
                    groups, level, resamples, seed)  # fmt: skip
     once = figures(*arrays)
-    return {name: Interval(float(once[name]), *_ends(drawn[name], level)) for name in once}
+    return {name: interval_of(figure, drawn[name], level) for name, figure in once.items()}
 
 
 def figure_differences(
@@ -72,9 +73,9 @@ def figure_differences(
 ) -> dict[str, Difference]:
     """Return by how much each of the second system's figures is above the first's.
 
-    first, second: what each system says of the same clips in the same order, the arrays that
-    `figures` takes after the truth. Both answer the same draws. Of an error such as `mae` less is
-    better, and a difference below 0 a gain.
+    first, second: what each system predicts of the same clips in the same order, the arrays that
+    `figures` takes after the truth. Both are measured on the same draws. Of an error such as `mae`
+    less is better, and a difference below 0 a gain.
 
     >>> truth, near, far = np.zeros(9), np.ones(9), np.full(9, 3.0)
     >>> def error(truth, values):
@@ -91,8 +92,7 @@ def figure_differences(
 
     drawn = _drawn(gains, len(truth), groups, level, resamples, seed)
     return {
-        name: Difference(float(gain), *_ends(drawn[name], level), _share_above_zero(drawn[name]))
-        for name, gain in gains(slice(None)).items()
+        name: difference_of(gain, drawn[name], level) for name, gain in gains(slice(None)).items()
     }
 
 
@@ -116,13 +116,3 @@ def _drawn(figures_of: Callable, n_clips: int, groups, level, resamples, seed) -
             for times in draw_counts(n_clips, groups, resamples, seed)
         ]
     return {name: np.array([each[name] for each in found], np.float64) for name in found[0]}
-
-
-def _ends(drawn: np.ndarray, level: float) -> tuple[float, float]:
-    drawn = drawn[~np.isnan(drawn)]
-    return ends(drawn, level) if len(drawn) else (float("nan"), float("nan"))
-
-
-def _share_above_zero(drawn: np.ndarray) -> float:
-    drawn = drawn[~np.isnan(drawn)]
-    return float(np.mean(drawn > 0)) if len(drawn) else float("nan")

@@ -40,7 +40,7 @@ def score_tagging(
 ) -> dict[str, dict]:
     """Return subtask A's figures of a prediction file.
 
-    strict: clips of the truth that the prediction leaves out count as answered with nothing.
+    strict: clips of the truth that the prediction leaves out count as predicted to have no label.
     labels: refuse every other label in either file. Raises InputError for files that are wrong,
     and where they have no clip in common.
     """
@@ -51,12 +51,12 @@ def score_tagging(
     clips = true_labels if strict else [clip for clip in predicted_labels if clip in true_labels]
     micro, by_class = Counter(), {}
     for clip in clips:
-        true, said = true_labels[clip], predicted_labels.get(clip, Counter())
-        hits = (true & said).total()
-        micro.update(hits=hits, false=said.total() - hits, missed=true.total() - hits)
-        for label in true | said:
-            outcome = "false" if label not in true else "hits" if label in said else "missed"
-            rows = said[label] if outcome == "false" else true[label]
+        true, found = true_labels[clip], predicted_labels.get(clip, Counter())
+        hits = (true & found).total()
+        micro.update(hits=hits, false=found.total() - hits, missed=true.total() - hits)
+        for label in true | found:
+            outcome = "false" if label not in true else "hits" if label in found else "missed"
+            rows = found[label] if outcome == "false" else true[label]
             by_class.setdefault(label, Counter())[outcome] += rows
     per_class = {label: _figures(by_class[label]) for label in sorted(by_class)}
     means = [

@@ -1,7 +1,7 @@
 """The challenge's own text files: `file, start, end, label`, tab-separated, without a header.
 
 One row for every label of a clip, and for every event where times are those of events. A row of
-the file's name alone, or without a label, names a clip that nothing is said of. Lines may end in
+the file's name alone, or without a label, names a clip without a label. Lines may end in
 LF or CRLF, and `.wav` and `.flac` are no part of a clip's name.
 Source: the truth lists of DCASE 2017 task 4.
 """

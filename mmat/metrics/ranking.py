@@ -42,12 +42,12 @@ def roc_auc(truth, scores) -> float:
     """Return the area under one class's receiver operating characteristic; ties count half.
 
     truth: bool `(clips,)`, scores: `(clips,)`. Raises InputError for malformed input; warns and
-    answers 0.5 where all clips have the class, or none.
+    returns 0.5 where all clips have the class, or none.
 
     >>> roc_auc([1, 0, 1, 0], [0.9, 0.8, 0.4, 0.1])
     0.75
     """
-    truth, scores = _one_class(truth, scores)
+    truth, scores = checks.as_one_class(truth, scores)
     n_true = int(truth.sum())
     n_false = len(truth) - n_true
     if not n_true or not n_false:
@@ -74,7 +74,7 @@ def mean_roc_auc(truth, scores) -> float:
     """Return the mean ROC AUC over the classes that some clips have and some have not.
 
     truth: bool `(clips, classes)`, scores: `(clips, classes)`. Raises InputError if malformed;
-    warns and answers 0.5 where there is no such class.
+    warns and returns 0.5 where there is no such class.
 
     >>> mean_roc_auc([[1, 0], [0, 0]], [[0.9, 0.5], [0.1, 0.6]])
     1.0
@@ -97,16 +97,24 @@ def precision_recall_curve(truth, scores) -> Curve:
     >>> precision_recall_curve([1, 0, 1], [0.9, 0.8, 0.1]).recall
     array([0.5, 0.5, 1. ])
     """
-    truth, scores = _one_class(truth, scores)
+    truth, scores = checks.as_one_class(truth, scores)
     checks.warn_if_empty(truth)
     if not truth.any():
         return Curve(np.zeros(0), np.zeros(0))
+    hits, ranks = hits_by_rank(truth, scores)
+    return Curve(hits / ranks, hits / hits[-1])
+
+
+def hits_by_rank(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each distinct score from the highest down, how many clips have it or more.
+
+    truth: bool, scores: both `(clips,)`. Returns those of them that have the class, and all of
+    them, `(distinct scores,)` each.
+
+    >>> hits, ranks = hits_by_rank(np.array([True, False, True]), np.array([0.5, 0.5, 0.25]))
+    >>> hits.tolist(), ranks.tolist()
+    ([1, 2], [2, 3])
+    """
     order = np.argsort(-scores.astype(np.float64), kind="stable")
     last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    hits = np.cumsum(truth[order])[last_of_tie]
-    return Curve(hits / (np.flatnonzero(last_of_tie) + 1), hits / hits[-1])
-
-
-def _one_class(truth, scores) -> tuple[np.ndarray, np.ndarray]:
-    truth = checks.as_decisions(np.asarray(truth)[..., np.newaxis], "truth")[:, 0]
-    return truth, checks.as_scores(scores, "scores", truth.shape)
+    return np.cumsum(truth[order])[last_of_tie], np.flatnonzero(last_of_tie) + 1

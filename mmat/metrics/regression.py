@@ -146,9 +146,9 @@ def rounded_accuracy(truth, values, low: float = -3.0, high: float = 3.0) -> flo
 
 def _binary(truth: np.ndarray, decided: np.ndarray) -> Binary:
     weighted_f1 = 0.0
-    for true, says in ((truth, decided), (~truth, ~decided)):
-        n_either = true.sum() + says.sum()
-        weighted_f1 += true.sum() * 2 * (true & says).sum() / max(1, n_either)
+    for true, found in ((truth, decided), (~truth, ~decided)):
+        n_either = true.sum() + found.sum()
+        weighted_f1 += true.sum() * 2 * (true & found).sum() / max(1, n_either)
     f1 = float(weighted_f1 / len(truth)) if len(truth) else float("nan")
     return Binary(_mean(truth == decided), f1)
 

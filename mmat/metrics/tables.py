@@ -140,7 +140,7 @@ def read_truth_tsv(
 def write_values_tsv(
     path: str | os.PathLike, ids: Sequence[str], labels: Sequence[str], truth, values
 ) -> None:
-    """Write true and answered values: one row a clip and quantity, whole or not at all.
+    """Write true and predicted values: one row a clip and quantity, whole or not at all.
 
     ids: one name a clip; truth, values: numbers `(clips, quantities)`, written so that float32
     comes back bit for bit. Raises InputError as `write_tags_tsv`.

@@ -1,17 +1,17 @@
-"""Audio tagging: which of the classes are said to sound in a clip, against which do.
+"""Audio tagging: which classes are decided to sound in a clip, against which do.
 
 Conventions
 -----------
 Truth and decisions are bool `(clips, classes)`, scores any finite numbers of that shape, higher
 for surer. Every figure is a fraction in [0, 1]. A fraction without a denominator (nothing fired,
-nothing to find) is 0. Malformed input raises InputError; empty input warns and answers 0.
+nothing to find) is 0. Malformed input raises InputError; empty input warns and returns 0.
 
 Metrics
 -------
 - `precision_recall_f1`: over all decisions pooled (micro), the figure that ranks systems here.
 - `per_class`, `macro`: class by class, and the mean over the classes that occur in the truth.
 - `average_precision`, `mean_average_precision`: ranking quality without any threshold.
-- `best_constant`: what the same answer for every clip can reach at most.
+- `best_constant`: what the same decision for every clip can reach at most.
 
 Reference
 ---------
@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmat.metrics import checks
+from mmat.metrics.ranking import hits_by_rank
 
 
 class PRF(NamedTuple):
@@ -35,7 +36,7 @@ class PRF(NamedTuple):
 
 
 class ConstantAnswer(NamedTuple):
-    """One answer for every clip: `fired` bool `(classes,)`, and what it scores on both sets."""
+    """One decision for every clip: `fired` bool `(classes,)`, and what it scores on both sets."""
 
     fired: np.ndarray
     validation: PRF
@@ -87,15 +88,11 @@ def average_precision(truth, scores) -> float:
     >>> average_precision([1, 0, 1], [0.9, 0.8, 0.1])
     0.8333333333333333
     """
-    truth = checks.as_decisions(np.asarray(truth)[..., np.newaxis], "truth")[:, 0]
-    scores = checks.as_scores(scores, "scores", truth.shape)
+    truth, scores = checks.as_one_class(truth, scores)
     checks.warn_if_empty(truth)
     if not truth.any():
         return 0.0
-    order = np.argsort(-scores.astype(np.float64), kind="stable")
-    hits = np.cumsum(truth[order])
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    hits, ranks = hits[last_of_tie], np.flatnonzero(last_of_tie) + 1
+    hits, ranks = hits_by_rank(truth, scores)
     return float((np.diff(hits, prepend=0) * hits / ranks).sum() / hits[-1])
 
 
@@ -145,9 +142,7 @@ def best_constant(truth_validation, truth_test) -> ConstantAnswer:
 
 
 def _validated(truth, fired) -> tuple[np.ndarray, np.ndarray]:
-    truth = checks.as_decisions(truth, "truth")
-    fired = checks.as_decisions(fired, "decisions")
-    checks.same_shape(fired, "decisions", truth.shape)
+    truth, fired = checks.as_decision_pair(truth, fired)
     checks.warn_if_empty(truth)
     return truth, fired
 

@@ -32,28 +32,28 @@ def weighted_figures(truth, fired, scores, counts) -> dict[str, np.ndarray]:
         (weights @ part.astype(np.float32)).astype(np.float64)
         for part in (truth & fired, fired, truth)
     )
-    micro = _prf(*(part.sum(axis=1) for part in (hits, n_fired, n_true)))
+    micro = _weighted_prf(*(part.sum(axis=1) for part in (hits, n_fired, n_true)))
     present = n_true > 0
-    macro = [_mean(figure, present) for figure in _prf(hits, n_fired, n_true)]
+    macro = [_mean_over_classes(figure, present) for figure in _weighted_prf(hits, n_fired, n_true)]
     average_precision, auc = _ranking_figures(truth, scores, weights)
     rankable = present & (n_true < weights.sum(axis=1, dtype=np.float64)[:, np.newaxis])
     names = ("precision", "recall", "f1")
     return {
         **dict(zip(names, micro, strict=True)),
         **dict(zip((f"macro_{name}" for name in names), macro, strict=True)),
-        "mean_average_precision": _mean(average_precision, present),
-        "mean_roc_auc": _mean(auc, rankable),
+        "mean_average_precision": _mean_over_classes(average_precision, present),
+        "mean_roc_auc": _mean_over_classes(auc, rankable),
     }
 
 
-def _prf(hits, n_fired, n_true) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _weighted_prf(hits, n_fired, n_true) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Counts: where a denominator is 0 the numerator is 0 too.
     parts = (hits, n_fired), (hits, n_true), (2 * hits, n_fired + n_true)
     precision, recall, f1 = (above / np.maximum(below, 1) for above, below in parts)
     return precision, recall, f1
 
 
-def _mean(figures: np.ndarray, counted: np.ndarray) -> np.ndarray:
+def _mean_over_classes(figures: np.ndarray, counted: np.ndarray) -> np.ndarray:
     """Return the mean over classes of `(draws, classes)`, of those that count; else 0."""
     return (figures * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
 

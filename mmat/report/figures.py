@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmat.metrics import by_task, exclusive
+from mmat.metrics import by_task
 from mmat.metrics.bootstrap import headline_intervals, paired_difference
 from mmat.metrics.curves import REACT_FAST, TELL_APART, psds, segment_curves
 from mmat.metrics.decisions import decide
 from mmat.metrics.events import segment_f1
+from mmat.metrics.exclusive import confusion_matrix
 from mmat.metrics.intervals import figure_differences, figure_intervals
 from mmat.metrics.ranking import d_prime, mean_roc_auc, roc_auc
 from mmat.metrics.tagging import average_precision, best_constant, per_class
@@ -33,9 +34,9 @@ def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamp
     if task.is_regression:
         return own
     tags, intervals = headline(*measured), own["intervals"]
-    together = {over: tags["intervals"][over] | of for over, of in intervals.items()}
-    counts = exclusive.confusion_matrix(truth, fired).tolist()
-    return tags | own | {"intervals": together, "confusion": counts}
+    joined = {over: tags["intervals"][over] | of for over, of in intervals.items()}
+    counts = confusion_matrix(truth, fired).tolist()
+    return tags | own | {"intervals": joined, "confusion": counts}
 
 
 def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
@@ -54,7 +55,7 @@ def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resa
 
 
 def constant(task: Task, validation, truth) -> dict:
-    """Return the figures on `truth` of the same answer to every clip that is best on validation.
+    """Return the figures on `truth` of the constant prediction that is best on validation.
 
     Multi-label: the set of labels with the best micro F1. Multi-class: the most common class.
     Regression: the median, which has the least mean absolute error.
@@ -62,11 +63,11 @@ def constant(task: Task, validation, truth) -> dict:
     if task == MULTI_LABEL:
         return best_constant(validation, truth).test._asdict()
     if task.is_regression:
-        answer = np.median(validation, axis=0)
+        predicted = np.median(validation, axis=0)
     else:
-        answer = np.arange(truth.shape[1]) == validation.sum(axis=0).argmax()
-    answers = np.tile(answer, (len(truth), 1))
-    found = by_task.figures(task, truth, answers, answers)
+        predicted = np.arange(truth.shape[1]) == validation.sum(axis=0).argmax()
+    every = np.tile(predicted, (len(truth), 1))
+    found = by_task.figures(task, truth, every, every)
     return {name: finite(figure) for name, figure in found.items()}
 
 
@@ -97,7 +98,7 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
     rankable = _rankable(truth)
     found = {}
     for c, (label, prf) in enumerate(zip(labels, per_class(truth, fired), strict=True)):
-        true, says = truth[:, c], fired[:, c]
+        true, fires = truth[:, c], fired[:, c]
         auc = roc_auc(true, scores[:, c]) if rankable[c] else None
         found[label] = {
             **prf._asdict(),
@@ -106,9 +107,9 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
             "d_prime": None if auc is None else finite(d_prime(auc)),
             "threshold": float(thresholds[c]),
             "clips": int(true.sum()),
-            "hits": int((true & says).sum()),
-            "missed": int((true & ~says).sum()),
-            "false_alarms": int((~true & says).sum()),
+            "hits": int((true & fires).sum()),
+            "missed": int((true & ~fires).sum()),
+            "false_alarms": int((~true & fires).sum()),
         }
     return found
 

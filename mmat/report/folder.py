@@ -1,4 +1,4 @@
-"""The folder that an evaluation leaves: its figures, its answers in three forms, and a page."""
+"""The folder that an evaluation leaves: its figures, the outputs in three forms, and a page."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def write_evaluation(
 
 
 def _write_tags(folder: pathlib.Path, e: Evaluation) -> None:
-    """Write the answers in three forms."""
+    """Write the outputs in three forms."""
     write_tags_tsv(folder / "predictions.tsv", e.ids, e.labels, e.fired, e.scores)
     write_truth_tsv(folder / "truth.tsv", e.ids, e.labels, e.truth)
     longest = float(e.clip_seconds.max(initial=0))

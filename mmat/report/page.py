@@ -134,10 +134,10 @@ def _png(plot, *arguments) -> bytes:
 
 
 def _clip(e: Evaluation, clip: ShownClip) -> dict:
-    """Return what the page says of one clip."""
+    """Return what the page shows of one clip."""
     true, fired, scores = e.truth[clip.row], e.fired[clip.row], e.scores[clip.row]
     by_score = [int(c) for c in np.argsort(-scores, kind="stable")]
-    said = {
+    decisions = {
         "found": [c for c in by_score if true[c] and fired[c]],
         "missed": [c for c in by_score if true[c] and not fired[c]],
         "falsely fired": [c for c in by_score if fired[c] and not true[c]],
@@ -147,9 +147,9 @@ def _clip(e: Evaluation, clip: ShownClip) -> dict:
         "place": clip.place,
         "id": clip.id,
         "picture": data_uri(png),
-        "said": {
+        "decisions": {
             name: [(e.labels[c], f"{scores[c]:.2f}") for c in rows]
-            for name, rows in said.items()
+            for name, rows in decisions.items()
             if rows
         },
     }

@@ -10,7 +10,7 @@ OF_CLASSES = ("f1", "precision", "recall")
 
 
 def as_table(evaluation: Evaluation) -> str:
-    """Return the figures as text: the whole, the best constant answer, and each class.
+    """Return the figures as text: the whole, the best constant prediction, and each class.
 
     All is in per cent but a mean absolute error and a correlation, which are as they are.
     """
