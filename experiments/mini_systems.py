@@ -9,7 +9,6 @@ from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import Predictor, predict
-from mmat.models.quick import quick_layers
 from mmat.models.video import video_branch
 from mmat.training import (
     FixedClips,
@@ -53,8 +52,7 @@ def train_audio(
             lambda: (truth["validation"], trained.predict(mels["validation"], verbose=0)["clip"]),
             FixedClips.of(data["validation"], shown, mels["validation"][:N_SHOWN]),
         )
-    with quick_layers(trained, learning=True):
-        trained.fit(batches, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
+    trained.fit(batches, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
     # The same weights in float32: what is evaluated is what is exported, to the last digit.
     plain = audio_branch(labels, **options)
     plain.set_weights(audio.get_weights())

@@ -22,7 +22,6 @@ from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
-from mmat.models.quick import quick_layers
 from mmat.tasks import FRAME_HZ
 from mmat.training import learning_back_end
 
@@ -138,8 +137,7 @@ class Network:
         task = self.speech.labels.task
         network = learning_back_end(branch, recipe.rate, recipe.epochs * steps, 2 * steps, task)
         batches = self._batches(train, np.random.default_rng(seed))
-        with quick_layers(network, learning=True):
-            network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
+        network.fit(batches, steps_per_epoch=steps, epochs=recipe.epochs, verbose=0)
         scores = self.features.scores(branch, np.arange(len(self.speech.ids)))
         whole = keras.Model(branch.input, branch.output, name=branch.name)  # see `back_end`
         return Answer(scores, {"loss": network.history.history["loss"][-1]}, whole)

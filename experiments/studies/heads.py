@@ -15,7 +15,6 @@ from mmat.models.augment import SpecAugment
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import fill_missing
 from mmat.models.pretrained.audio_registry import AudioEncoder
-from mmat.models.quick import quick_layers
 from mmat.tasks import MULTI_LABEL
 from mmat.training import back_end, learning_back_end
 
@@ -63,8 +62,7 @@ class HeadTrainer:
         )
         batches = MixupEmbeddings(frames, truth, BATCH, seed=seed)
         head = learning_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
-        with quick_layers(head, learning=True):
-            head.fit(batches, epochs=recipe.epochs, verbose=2)
+        head.fit(batches, epochs=recipe.epochs, verbose=2)
         if dtype == "float32":
             return audio
         plain = audio_branch(truth.shape[1], **options)  # what is evaluated is what is exported

@@ -33,8 +33,9 @@ of the patches `sound_hop_seconds` and `sound_window_seconds` float32.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -126,8 +127,18 @@ def _answers(bundle: Bundle):
         for name, x in model.input.items()
         if name != "n_samples"
     }
-    with quick_layers(model):
-        return tf.function(answer).get_concrete_function(**specs)
+    return traced(model, answer, specs)
+
+
+def traced(
+    model: keras.Model, function: Callable, specs: Mapping, convolutions: bool = True
+) -> tf.types.experimental.ConcreteFunction:
+    """Return the graph of a function that calls a model, by the fast ways of a CPU.
+
+    specs: of the function's arguments. convolutions: whether those take their fast way too.
+    """
+    with quick_layers(model, convolutions):
+        return tf.function(function).get_concrete_function(**specs)
 
 
 def whole_length(model, inputs: dict) -> dict:

@@ -24,9 +24,8 @@ from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.errors import InputError, atomic_path
 from mmat.models.bundle import LABELS_FILE, Bundle
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
-from mmat.models.quick import quick_layers
 from mmat.serving.card import model_card
-from mmat.serving.served import whole_length
+from mmat.serving.served import traced, whole_length
 from mmat.serving.served_decision import decided
 from mmat.serving.tflite_mel import tflite_log_mel
 from mmat.tasks import MULTI_LABEL
@@ -83,8 +82,7 @@ def _audio_answer(bundle: Bundle) -> tf.Module:
     # The variables alone: given the Keras model, the converter does not find their values.
     module.tracked = [variable.value for variable in rest.variables]
     spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
-    with quick_layers(rest, convolutions=False):
-        module.signature = tf.function(answer).get_concrete_function(waveform=spec)
+    module.signature = traced(rest, answer, {"waveform": spec}, convolutions=False)
     return module
 
 

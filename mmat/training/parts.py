@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from mmat.tasks import MULTI_LABEL, Task
+from mmat.training.step import FastModel
 
 
 def front_end(audio: keras.Model) -> keras.Model:
@@ -26,7 +27,7 @@ def back_end(audio: keras.Model) -> keras.Model:
     log_mel = audio.get_layer("band_normalization").input
     ragged = "n_samples" in audio.input
     inputs = [log_mel, audio.input["n_samples"]] if ragged else log_mel
-    return keras.Model(inputs, audio.output, name="back_end")
+    return FastModel(inputs, audio.output, name="back_end")
 
 
 def learning_back_end(

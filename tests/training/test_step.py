@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.training.step import share_bounds, training_step
+from mmat.training.step import FastModel, share_bounds, training_step
 from tests.training import worker_runs
 
 
@@ -74,3 +75,23 @@ def test_two_devices_keep_the_moving_mean_of_all_clips(mirrored):
     assert mirrored["normalised mean one"].any()
     one, two = (mirrored[f"normalised mean {devices}"] for devices in ("one", "two"))
     np.testing.assert_allclose(two, one, atol=1e-6)
+
+
+def test_fit_takes_the_fast_ways_and_learns_as_keras_does():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 9, 4, 16)).astype("float32"), rng.normal(size=8)
+    weights, n_convolutions = {}, {}
+    for kind in (keras.Model, FastModel):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((9, 4, 16))
+        image = keras.layers.Conv2D(16, 3, padding="same")(inputs)
+        outputs = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(image))
+        model = kind(inputs, outputs)
+        model.compile(keras.optimizers.SGD(0.1), loss="mse")
+        model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+        weights[kind] = model.get_weights()
+        step = tf.function(model.train_step).get_concrete_function((x, y))
+        n_convolutions[kind] = [op.type for op in step.graph.get_operations()].count("Conv2D")
+    for fast, plain in zip(weights[FastModel], weights[keras.Model], strict=True):
+        np.testing.assert_allclose(fast, plain, atol=1e-5)
+    assert n_convolutions[FastModel] > n_convolutions[keras.Model] == 1
