@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.models.pretrained.registry import EMBEDDED
-
-SAMPLE_RATE_HZ = 16_000
+from mmat.models.pretrained.yamnet import YAMNET_CLASSES, yamnet_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +47,7 @@ class AudioEncoder:
 
         Raises InputError when the names were not fetched.
         """
-        from mmat.models.pretrained import yamnet as files
-
-        return files.class_names() if self.n_labels == files.N_CLASSES else ()
+        return yamnet_labels() if self.n_labels == YAMNET_CLASSES else ()
 
 
 # 96 frames of log-mel, 10 ms apart and each of 25 ms: 0.975 s in all.
@@ -61,7 +59,7 @@ yamnet = AudioEncoder(
     window_seconds=0.975,
     embedding_output=1,
     scores_output=0,
-    n_labels=521,
+    n_labels=YAMNET_CLASSES,
 )
 yamnet_hub = dataclasses.replace(
     yamnet, name="yamnet_hub", handle="https://tfhub.dev/google/yamnet/1"

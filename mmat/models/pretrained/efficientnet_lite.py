@@ -8,7 +8,6 @@ arXiv 1905.11946.
 """
 
 import os
-import pathlib
 import re
 from collections.abc import Mapping
 
@@ -16,10 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.errors import InputError, atomic_path
+from mmat.errors import InputError
 from mmat.fetch.weights import model_folder
 from mmat.models.pretrained.torch_legacy import read_torch_legacy
-from mmat.paths import cache_folder
 
 INPUT_SIZE_PX = 224
 # repeats, kernel, stride of the first repeat, expansion, output channels
@@ -124,7 +122,7 @@ def _keras_order(layer, tensor: np.ndarray) -> np.ndarray:
     return tensor.T
 
 
-def export(folder: str | os.PathLike) -> None:
+def export_efficientnet_lite0(folder: str | os.PathLike) -> None:
     """Write the network with its weights as a SavedModel in TF-Hub's image classification form.
 
     The loaded object is a function of float32 images (batch, 224, 224, 3) in [0, 1] that returns
@@ -143,15 +141,3 @@ def save_in_hub_form(model: keras.Model, folder: str | os.PathLike) -> None:
     module.frozen_variables = [variable.value for variable in model.variables]
     module.__call__ = tf.function(lambda x: model(x, training=False), input_signature=signature)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.__call__})
-
-
-def saved_model_folder() -> pathlib.Path:
-    """Return the folder of the exported network in the cache; exported at the first call.
-
-    Raises InputError when the weights were not fetched.
-    """
-    folder = cache_folder() / "models" / "efficientnet_lite0" / "saved_model"
-    if not (folder / "saved_model.pb").is_file():
-        with atomic_path(folder) as part:
-            export(part)
-    return folder

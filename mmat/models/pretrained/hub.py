@@ -1,6 +1,8 @@
 """Models in TF-Hub's form: from tfhub.dev, any http address or a folder."""
 
+import functools
 import os
+import threading
 import warnings
 
 import keras
@@ -9,6 +11,8 @@ import tensorflow as tf
 from mmat.errors import InputError
 from mmat.models.pretrained.registry import ImageNetwork, resolve_handle
 from mmat.paths import cache_folder
+
+_LOADING = threading.Lock()
 
 
 def load_hub_model(handle: str):
@@ -123,3 +127,16 @@ class HubImageClassifier(keras.layers.Layer):
             "background_offset": self.background_offset,
             "outputs_are_logits": self.outputs_are_logits,
         }
+
+
+def loaded_classifier(network: ImageNetwork) -> HubImageClassifier:
+    """Return the layer of a network, the same at every call and in every thread of a process."""
+    with _LOADING:
+        return _last_loaded(network)
+
+
+@functools.lru_cache(maxsize=1)
+def _last_loaded(network: ImageNetwork) -> HubImageClassifier:
+    layer = HubImageClassifier.of(network)
+    layer.build(None)
+    return layer

@@ -3,15 +3,21 @@
 import dataclasses
 import importlib
 import json
+import pathlib
+from typing import TYPE_CHECKING
 
-from mmat.errors import InputError
+from mmat.errors import InputError, atomic_path
 from mmat.fetch.weights import model_folder
+from mmat.paths import cache_folder
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EMBEDDED = "embedded:"
-# Where each is made; imported at first use, since they need TensorFlow.
-EMBEDDED_MODULES = {
-    "efficientnet_lite0": "mmat.models.pretrained.efficientnet_lite",
-    "yamnet": "mmat.models.pretrained.yamnet",
+# What writes each as a SavedModel, module and function; imported at first use.
+EMBEDDED_NETWORKS = {
+    "efficientnet_lite0": ("mmat.models.pretrained.efficientnet_lite", "export_efficientnet_lite0"),
+    "yamnet": ("mmat.models.pretrained.yamnet", "export_yamnet"),
 }
 
 
@@ -41,6 +47,15 @@ class ImageNetwork:
         Raises InputError when the names were not fetched.
         """
         return imagenet_labels()
+
+    def classify(self, pictures: "np.ndarray") -> "np.ndarray":
+        """Return what pictures show, uint8 RGB `(n, height, width, 3)`, float32 `(n, labels)`.
+
+        The network is loaded at the first call, and kept. Raises InputError where it cannot be.
+        """
+        from mmat.models.pretrained.hub import loaded_classifier
+
+        return loaded_classifier(self)(pictures).numpy()
 
 
 efficientnet_lite0 = ImageNetwork(
@@ -89,7 +104,20 @@ def resolve_handle(handle: str) -> str:
     if not handle.startswith(EMBEDDED):
         return handle
     name = handle.removeprefix(EMBEDDED)
-    if name not in EMBEDDED_MODULES:
-        known = ", ".join(EMBEDDED_MODULES)
+    if name not in EMBEDDED_NETWORKS:
+        known = ", ".join(EMBEDDED_NETWORKS)
         raise InputError(f"model {handle!r}: not among those that mmat embeds; choose of {known}")
-    return str(importlib.import_module(EMBEDDED_MODULES[name]).saved_model_folder())
+    return str(embedded_folder(name))
+
+
+def embedded_folder(name: str) -> pathlib.Path:
+    """Return the folder of an embedded network as a SavedModel in the cache, exported at first use.
+
+    Raises InputError when its weights were not fetched.
+    """
+    folder = cache_folder() / "models" / name / "saved_model"
+    if not (folder / "saved_model.pb").is_file():
+        module, function = EMBEDDED_NETWORKS[name]
+        with atomic_path(folder) as part:
+            getattr(importlib.import_module(module), function)(part)
+    return folder

