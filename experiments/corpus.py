@@ -29,7 +29,6 @@ from mmat.data.shards import LABELS_FILE, read_index, shard_files
 from mmat.data.splits import VALIDATION, validation_slice
 from mmat.errors import InputError
 from mmat.labels import LabelSet
-from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.training import Recipe
 
@@ -154,21 +153,14 @@ def open_corpus(
 def _prepared(arguments: argparse.Namespace, found: ReadList) -> pathlib.Path:
     if not 0 < arguments.clip_seconds < float("inf"):
         raise InputError(f"--clip-seconds {arguments.clip_seconds}: no duration above 0")
-    clips, looking = with_validation(clips_of(found.table)), {}
-    if arguments.systems != ("audio",):
-        network = image_network(arguments.image_model or "inception_v3")
-        looking = {
-            "image_classifier": HubImageClassifier.of(network),
-            "image_network": network.name,
-            "image_size_px": network.input_size_px,
-        }
+    sound_alone = arguments.systems == ("audio",)
     folder = pathlib.Path(arguments.out, "shards")
     index = prepare(
-        clips,
+        with_validation(clips_of(found.table)),
         arguments.media,
         folder,
         found.labels,
-        **looking,
+        image_network=None if sound_alone else arguments.image_model or "inception_v3",
         n_frames=arguments.frames,
         clip_seconds=arguments.clip_seconds,
         workers=arguments.workers,

@@ -32,7 +32,6 @@ from mmat.errors import atomic_path
 from mmat.fetch.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.predict import Predictor, predict
-from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.semantics import label_similarities
@@ -113,10 +112,7 @@ def kept_audio(arguments, folder, data, labels, seed, dtype) -> keras.Model:
 def prepare_shards(labels) -> pathlib.Path:
     """Composed clips to shards: sound at 16 kHz, and what the image network sees in 8 frames."""
     media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
-    network = image_network(IMAGE_NETWORK)
-    classifier = HubImageClassifier.of(network)
-    size_px = network.input_size_px
-    prepare(read_mini(), media, shards, labels, classifier, network.name, size_px, overwrite=True)
+    prepare(read_mini(), media, shards, labels, IMAGE_NETWORK, overwrite=True)
     return shards
 
 

@@ -46,7 +46,7 @@ def prepare_mosi(
         media,
         folder,
         found.labels,
-        **_looking(image_model),
+        image_network=image_model,
         n_frames=n_frames,
         clip_seconds=clip_seconds,
         workers=workers,
@@ -60,20 +60,6 @@ def prepare_mosi(
         n_longer = int((lasting > clip_seconds).sum())
         print(f"segments longer than {clip_seconds:g} s, whose rest is left out: {n_longer}")
     return folder
-
-
-def _looking(image_model: str | None) -> dict:
-    if image_model is None:
-        return {}
-    from mmat.models.pretrained.hub import HubImageClassifier
-    from mmat.models.pretrained.registry import image_network
-
-    network = image_network(image_model)
-    return {
-        "image_classifier": HubImageClassifier.of(network),
-        "image_network": network.name,
-        "image_size_px": network.input_size_px,
-    }
 
 
 def listed(csd: str | os.PathLike, out: str | os.PathLike) -> ReadList:

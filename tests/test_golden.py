@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-import mmat.models.all_layers  # noqa: F401 - registers what saved models name
+from mmat.data.clip_records import ClipJob, list_sha256, media_sha256
 from mmat.data.datasets import FIXED_INPUTS, load_split, read_arrays
 from mmat.data.lists import Clip, Event
 from mmat.data.prepare import prepare
@@ -17,6 +17,7 @@ from mmat.data.records import decode_example, encode_example
 from mmat.data.tfrecord import whole_records
 from mmat.data.verify import verify
 from mmat.labels import LabelSet
+from mmat.models.all_layers import register_layers
 from mmat.models.audio import crnn_trunk, recurrent_tagger
 from mmat.models.bundle import load_bundle
 from mmat.models.features import MelParameters
@@ -110,8 +111,8 @@ def media(tmp_path):
     return tmp_path / "media"
 
 
-def mean_colour(pictures):
-    return pictures.mean(axis=(1, 2)) / 255
+class MeanColour:
+    name, input_size_px = "mean colour", 32
 
 
 @pytest.mark.parametrize(
@@ -122,9 +123,7 @@ def mean_colour(pictures):
             CLIPS,
             LABELS,
             {
-                "image_classifier": mean_colour,
-                "image_network": "mean colour",
-                "image_size_px": 32,
+                "image_network": MeanColour(),
                 "n_frames": 2,
                 "clip_seconds": 0.25,
                 "clips_per_shard": 2,
@@ -150,6 +149,50 @@ def test_clips_that_were_prepared_are_reused(
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
+LISTED = [
+    (Clip("rex", "rex.wav"), "64ea1f15c8830feef5d9bda1892392ebcdab22a062babde13009939caa941f7a"),
+    (
+        Clip(
+            "é'\"\udcff\n",
+            "a/b.mp4",
+            ("Dog", "Air horn, truck horn"),
+            0.1,
+            1e-05,
+            "test",
+            "street",
+            (Event("Dog", 0.125, 0.5), Event("Air horn, truck horn", 1, 2.0)),
+            "-5QrBL6MzLg",
+        ),
+        "05badddf9324103089d36adaed1bdc1f18bd5c983d18c221334e08688dec4a6c",
+    ),
+    (
+        Clip("one", "one.mp4", ("Dog",), 30.0, events=(Event("Dog", 0.0, 1 / 3),)),
+        "f050120fc13a2185fd154d55c5434923a533933494b4533d5e0da78efec838c9",
+    ),
+    (
+        Clip("low", "low.wav", ("mood", "calm"), None, 2.5, values=(-1.5, 3)),
+        "013cda9aa3eb616e5d7cabeb0b911b51d35bf28773b648b87c07033be535ca1d",
+    ),
+]
+
+
+def test_the_sum_of_a_list_is_what_it_was():
+    for clip, sha256 in LISTED:
+        assert list_sha256([clip]) == sha256
+    together = "3d5435c95bc47595736075b1c60b9aaa12f76ae17e5cb268e37a8d4e1008ad5c"
+    assert list_sha256(clip for clip, _ in LISTED) == together
+
+
+def test_the_sum_of_media_is_what_it_was():
+    stamp, events = (12, 1_500_000_000_123_456_789), ((1, 0.5, 1.0),)
+    jobs = [
+        ClipJob("x", "x.wav", "some/x.wav", 0.5, None, (1,), events, stamp),
+        ClipJob("y", "y.wav", "other/é.wav", None, 2.0, (), (), None, (1.0,)),
+    ]
+    sha256 = "b8eaf8ffaf0a2690438a53baaf5e0b02a2091ed1383f2e7a749ee4cdc3fe1011"
+    assert media_sha256(jobs) == sha256
+
+
 @pytest.mark.parametrize("name", BUNDLES)
 def test_a_trained_model_answers_as_it_did(name, inputs, outputs, request):
     if name == "zero_training":
@@ -163,6 +206,7 @@ def test_a_trained_model_answers_as_it_did(name, inputs, outputs, request):
 
 @pytest.mark.parametrize("name", REGISTERED.split())
 def test_every_name_in_model_files_is_known(name):
+    register_layers()
     assert keras.saving.get_registered_object(f"mmat>{name}") is not None
 
 

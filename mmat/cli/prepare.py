@@ -120,18 +120,14 @@ def _read_lists(arguments: argparse.Namespace):
     return clips_of(read.table), read.labels
 
 
-def _images(arguments: argparse.Namespace) -> dict:
-    """Return `prepare`'s arguments about pictures."""
-    if arguments.image_model == "none":
-        return {}
-    from mmat.models.pretrained.hub import HubImageClassifier
-    from mmat.models.pretrained.registry import image_network
-
-    network = image_network(arguments.image_model)
+def _what_is_kept(arguments: argparse.Namespace) -> dict:
+    """Return the arguments that `prepare` and `estimate` have in common."""
     return {
-        "image_classifier": HubImageClassifier.of(network),
-        "image_network": network.name,
-        "image_size_px": network.input_size_px,
+        "image_network": None if arguments.image_model == "none" else arguments.image_model,
+        "n_frames": arguments.frames,
+        "clip_seconds": arguments.clip_seconds,
+        "keep_frames": arguments.keep_frames,
+        "limit_seconds": arguments.limit_seconds,
     }
 
 
@@ -146,13 +142,9 @@ def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
         arguments.media,
         arguments.out,
         labels,
-        **_images(arguments),
-        n_frames=arguments.frames,
-        clip_seconds=arguments.clip_seconds,
+        **_what_is_kept(arguments),
         clips_per_shard=arguments.clips_per_shard,
         workers=arguments.workers,
-        limit_seconds=arguments.limit_seconds,
-        keep_frames=arguments.keep_frames,
         overwrite=arguments.overwrite,
         beam_options=beam_options,
     )
@@ -166,15 +158,9 @@ def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
 
 
 def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
-    from mmat.data.clip_records import Settings
     from mmat.data.estimate import estimate
 
-    images = _images(arguments)
-    classifier = images.pop("image_classifier", None)
-    settings = Settings(
-        arguments.clip_seconds, arguments.frames, keep_frames=arguments.keep_frames, **images
-    )
-    found = estimate(clips, arguments.media, labels, settings, classifier, arguments.limit_seconds)
+    found = estimate(clips, arguments.media, labels, **_what_is_kept(arguments))
     hours = found.seconds(arguments.workers) / 3600
     print(f"clips: {found.clips:,} ({found.found:,} found, {found.clips - found.found:,} missing)")
     print(f"tried: {found.sampled} ({found.unreadable} cannot be read)")

@@ -14,27 +14,25 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-from apache_beam.utils.shared import Shared
 
-from mmat.data.clip_records import ClipJob, ImageClassifier, media_sha256
+from mmat.data.clip_records import ClipJob, media_sha256
 from mmat.data.shard_file import ShardFile
 from mmat.data.shard_folder import JOBS_SUFFIX, ShardFolder
-from mmat.data.shard_making import JobsOf, Making
+from mmat.data.shard_making import JobsOf, ShardWriter
 from mmat.errors import InputError
 
 RESULTS_FILE = "made.jsonl"
 
 
 def make_shards(
-    folder: ShardFolder, jobs_of: JobsOf, making: Making, options: Sequence[str]
+    folder: ShardFolder, jobs_of: JobsOf, writer: ShardWriter, options: Sequence[str]
 ) -> list[dict]:
     """Make the shards that the folder lacks, and return their entries of the index.
 
-    making: is pickled, so its image classifier should load the network when it is first called;
-    its `workers` are the decoding processes of each Beam worker. options: Beam's, `--runner=…`
-    among them. Raises InputError where the pipeline fails, OSError where a worker met one.
+    writer: is pickled, so its image network should be loaded when it is first called; its
+    `workers` are the decoding processes of each Beam worker. options: Beam's, `--runner=…` among
+    them. Raises InputError where the pipeline fails, OSError where a worker met one.
     """
     shards = [shard for shard in folder.plan if shard.name not in folder.entries]
     results = folder.path / RESULTS_FILE
@@ -42,7 +40,7 @@ def make_shards(
     try:
         for shard, order in zip(shards, orders, strict=True):
             _write_jobs(order, jobs_of(shard))
-        _run([shard.name for shard in shards], ShardMaker(folder.path, making), results, options)
+        _run([shard.name for shard in shards], ShardMaker(folder.path, writer), results, options)
         entries = [json.loads(line) for line in results.read_text().splitlines()]
     finally:
         for path in (*orders, results):
@@ -82,21 +80,9 @@ def _runner(options: PipelineOptions) -> beam.runners.PipelineRunner | str | Non
 class ShardMaker(beam.DoFn):
     """The names of shards in, their entries of the index out; the shards are files."""
 
-    def __init__(self, folder: pathlib.Path, making: Making):
+    def __init__(self, folder: pathlib.Path, writer: ShardWriter):
         self._folder = folder
-        self._making = making
-        self._of_process = Shared()
-
-    def setup(self) -> None:
-        """Load the image network once a process."""
-        if self._making.image_classifier is not None:
-            classifier = self._of_process.acquire(self._loaded)
-            self._making = dataclasses.replace(self._making, image_classifier=classifier)
-
-    def _loaded(self) -> ImageClassifier:
-        size = self._making.settings.image_size_px
-        self._making.image_classifier(np.zeros((1, size, size, 3), np.uint8))
-        return self._making.image_classifier
+        self._writer = writer
 
     def process(self, name: str) -> Iterator[dict]:
         """Make a shard; an error of the file system is the result, since a retry meets it too."""
@@ -111,8 +97,8 @@ class ShardMaker(beam.DoFn):
         jobs = _read_jobs(self._folder / (name + JOBS_SUFFIX))
         with ShardFile(self._folder, name, [job.id for job in jobs]) as file:
             left = jobs[file.n_done :]
-            with contextlib.closing(self._making.decoded(left)) as decoded:
-                for _ in self._making.fill(file, zip(left, decoded, strict=True)):
+            with contextlib.closing(self._writer.decoded(left)) as decoded:
+                for _ in self._writer.write(file, zip(left, decoded, strict=True)):
                     pass
             return file.finish() | {"media_sha256": media_sha256(jobs)}
 

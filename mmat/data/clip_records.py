@@ -8,7 +8,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -20,23 +21,44 @@ from mmat.data.records import Record, to_int16
 from mmat.labels import LabelSet
 
 _JPEG_QUALITY = 90
+_KEPT_SIZE_PX = 224  # of pictures that no network looks at
 
-# uint8 RGB (n, height, width, 3) to probabilities (n, n_image_labels)
-ImageClassifier = Callable[[np.ndarray], np.ndarray]
+
+class ImageClassifier(Protocol):
+    """What looks at pictures: an `ImageNetwork` of `mmat.models.pretrained.registry`, or the like.
+
+    name: for the index. classify: uint8 RGB `(n, input_size_px, input_size_px, 3)` to
+    probabilities `(n, n_image_labels)`.
+    """
+
+    name: str
+    input_size_px: int
+
+    def classify(self, pictures: np.ndarray) -> np.ndarray: ...
+
+
+def image_classifier(network: str | ImageClassifier | None) -> ImageClassifier | None:
+    """Return the image network of a name; raises InputError for a name that is unknown.
+
+    What is no name is returned as it is.
+    """
+    if not isinstance(network, str):
+        return network
+    from mmat.models.pretrained.registry import image_network  # models are above this package
+
+    return image_network(network)
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class PrepareConfig:
     """What decides the content of shards besides the clips, their media and the labels.
 
-    clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
-    image_network: the name of what looks at the pictures, None where nothing does.
+    See `mmat.data.prepare.prepare` for the fields.
     """
 
     clip_seconds: float | None = 10.0
     n_frames: int = 8
-    image_network: str | None = None
-    image_size_px: int = 224
+    image_network: ImageClassifier | None = None
     keep_frames: bool = False
     clips_per_shard: int = 512
 
@@ -44,6 +66,22 @@ class Settings:
     def n_pictures(self) -> int:
         """How many pictures are read of a clip: none where nothing is done with them."""
         return self.n_frames if self.image_network is not None or self.keep_frames else 0
+
+    @property
+    def image_size_px(self) -> int:
+        """The width and height of the pictures that are read."""
+        return self.image_network.input_size_px if self.image_network else _KEPT_SIZE_PX
+
+    def for_index(self) -> dict:
+        """Return the entries of the index, whose names are part of the format of shards."""
+        return {
+            "clip_seconds": self.clip_seconds,
+            "n_frames": self.n_frames,
+            "image_network": self.image_network and self.image_network.name,
+            "image_size_px": self.image_size_px,
+            "keep_frames": self.keep_frames,
+            "clips_per_shard": self.clips_per_shard,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +103,18 @@ class ClipJob:
     stamp: tuple[int, int] | None
     values: tuple[float, ...] = ()
 
-    def reading(self, settings: Settings) -> dict:
+    def reading(self, config: PrepareConfig) -> dict:
         """Return the arguments of `mmat.data.media.read_media`: no more than a shard holds."""
         end_seconds = self.end_seconds
-        if settings.clip_seconds is not None:
-            longest = (self.start_seconds or 0.0) + settings.clip_seconds
+        if config.clip_seconds is not None:
+            longest = (self.start_seconds or 0.0) + config.clip_seconds
             end_seconds = longest if end_seconds is None else min(end_seconds, longest)
         return {
             "path": self.path,
             "start_seconds": self.start_seconds,
             "end_seconds": end_seconds,
-            "n_frames": settings.n_pictures,
-            "square_px": settings.image_size_px,
+            "n_frames": config.n_pictures,
+            "square_px": config.image_size_px,
         }
 
 
@@ -106,6 +144,50 @@ def _stamp(path: str | os.PathLike) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
+class _Verbatim(str):
+    """A text that stands in a tuple as it is, without quotes."""
+
+    __repr__ = str.__str__
+
+
+def _call(name: str, **fields) -> _Verbatim:
+    return _Verbatim(f"{name}({', '.join(f'{key}={value!r}' for key, value in fields.items())})")
+
+
+def list_sha256(clips: Iterable[Clip]) -> str:
+    """Return a sha256 over all that a list says of its clips, in their order.
+
+    It stands in the index, and shards are reused by it: the names that are hashed are those of
+    schema version 1, whatever the fields are called. Clips without values have none there.
+    """
+    digest = hashlib.sha256()
+    for clip in clips:
+        events = (
+            _call(
+                "Event",
+                label=event.label,
+                onset_seconds=event.onset_seconds,
+                offset_seconds=event.offset_seconds,
+            )
+            for event in clip.events
+        )
+        shown = _call(
+            "Clip",
+            id=clip.id,
+            file=clip.file,
+            labels=clip.labels,
+            start_seconds=clip.start_seconds,
+            end_seconds=clip.end_seconds,
+            split=clip.split,
+            source_group=clip.source_group,
+            events=tuple(events),
+            video_id=clip.video_id,
+            **({"values": clip.values} if clip.values else {}),
+        )
+        digest.update(shown.encode(errors="backslashreplace"))
+    return digest.hexdigest()
+
+
 def media_sha256(jobs: Iterable[ClipJob]) -> str:
     """Return a sha256 over what tells changed media from the same: name, range, size and date."""
     digest = hashlib.sha256()
@@ -115,22 +197,20 @@ def media_sha256(jobs: Iterable[ClipJob]) -> str:
     return digest.hexdigest()
 
 
-def make_record(
-    job: ClipJob, media: Media, image_classifier: ImageClassifier | None, settings: Settings
-) -> Record:
+def make_record(job: ClipJob, media: Media, config: PrepareConfig) -> Record:
     """Return the record of a clip that was read.
 
     The network sees the pictures of this clip alone: in a batch with others they could come out
     with other last digits, and a clip's record would depend on its neighbours.
     """
     audio = None if media.waveform is None else to_int16(media.waveform)
-    if audio is not None and settings.clip_seconds is not None:
-        n_samples = round(settings.clip_seconds * SAMPLE_RATE_HZ)
+    if audio is not None and config.clip_seconds is not None:
+        n_samples = round(config.clip_seconds * SAMPLE_RATE_HZ)
         audio = np.pad(audio[:n_samples], (0, max(0, n_samples - len(audio))))
     probabilities, kept = None, ()
-    if media.frames is not None and image_classifier is not None:
-        probabilities = np.asarray(image_classifier(media.frames)).astype(np.float16)
-    if media.frames is not None and settings.keep_frames:
+    if media.frames is not None and config.image_network is not None:
+        probabilities = config.image_network.classify(media.frames).astype(np.float16)
+    if media.frames is not None and config.keep_frames:
         kept = tuple(
             tf.io.encode_jpeg(picture, quality=_JPEG_QUALITY).numpy() for picture in media.frames
         )

@@ -6,7 +6,13 @@ import random
 import time
 from collections.abc import Iterable
 
-from mmat.data.clip_records import ImageClassifier, Settings, clip_jobs, make_record
+from mmat.data.clip_records import (
+    ImageClassifier,
+    PrepareConfig,
+    clip_jobs,
+    image_classifier,
+    make_record,
+)
 from mmat.data.clips import Clip
 from mmat.data.decoding import DecodingProcess
 from mmat.data.finding import MediaFolder
@@ -57,16 +63,20 @@ def estimate(
     clips: Iterable[Clip],
     media_folder: str | os.PathLike,
     labels: LabelSet,
-    settings: Settings,
-    image_classifier: ImageClassifier | None = None,
+    image_network: str | ImageClassifier | None = None,
+    n_frames: int = 8,
+    clip_seconds: float | None = 10.0,
+    keep_frames: bool = False,
     limit_seconds: float = 60.0,
     n_sample: int = 20,
     seed: int = 0,
 ) -> Estimate:
     """Read a random sample of the clips that are found, and say what all would take.
 
-    Nothing is written. Raises InputError for a missing media folder and where no file is found.
+    Nothing is written; the arguments are those of `mmat.data.prepare.prepare`. Raises InputError
+    for a missing media folder and where no file is found.
     """
+    config = PrepareConfig(clip_seconds, n_frames, image_classifier(image_network), keep_frames)
     media, clips = MediaFolder(media_folder), list(clips)
     found = [clip for clip in clips if media.find(clip)]
     if not found:
@@ -78,10 +88,10 @@ def estimate(
     try:
         for i, job in enumerate([jobs[0], *jobs]):  # the first is read to start all that starts
             began = time.perf_counter()
-            answer = process.decode(job.reading(settings))
+            answer = process.decode(job.reading(config))
             decoded = time.perf_counter()
             if not isinstance(answer, str):
-                record = make_record(job, answer, image_classifier, settings)
+                record = make_record(job, answer, config)
                 size = len(encode_example(record)) + FRAME_BYTES
             if i == 0:
                 continue

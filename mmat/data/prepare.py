@@ -6,21 +6,27 @@ the other, and a run that was stopped goes on where it was when it is started ag
 
 import contextlib
 import csv
-import dataclasses
 import errno
-import hashlib
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from mmat.data.clip_records import ClipJob, ImageClassifier, Settings, clip_jobs, media_sha256
+from mmat.data.clip_records import (
+    ClipJob,
+    ImageClassifier,
+    PrepareConfig,
+    clip_jobs,
+    image_classifier,
+    list_sha256,
+    media_sha256,
+)
 from mmat.data.clips import Clip
 from mmat.data.finding import MediaFolder
 from mmat.data.locking import writing_alone
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.records import SCHEMA_VERSION
 from mmat.data.shard_folder import ShardFolder, check_ours
-from mmat.data.shard_making import Making, make_shards
+from mmat.data.shard_making import ShardWriter, make_shards
 from mmat.data.shards import FAILURES_FILE, LABELS_FILE, Shard, load_index, plan_shards, replacing
 from mmat.errors import InputError
 from mmat.labels import LabelSet
@@ -34,9 +40,7 @@ def prepare(
     media_folder: str | os.PathLike,
     out_folder: str | os.PathLike,
     labels: LabelSet,
-    image_classifier: ImageClassifier | None = None,
-    image_network: str = "image network",
-    image_size_px: int = 224,
+    image_network: str | ImageClassifier | None = None,
     n_frames: int = 8,
     clip_seconds: float | None = 10.0,
     clips_per_shard: int = 512,
@@ -49,8 +53,9 @@ def prepare(
 ) -> dict:
     """Decode all clips into TFRecord shards with an index, and return the index.
 
-    image_classifier: uint8 RGB (n, image_size_px, image_size_px, 3) to probabilities (n,
-    n_image_labels); without it the shards hold none. image_network: its name, for the index.
+    image_network: what looks at the pictures, n_frames of each clip: a name or a record of
+    `mmat.models.pretrained.registry`, or what has a name, a size and `classify` as those have;
+    without it the shards hold no image probabilities.
     clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
     workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that
     takes longer to read has failed. keep_frames: store the pictures as JPEG. beam_options: run it
@@ -68,13 +73,8 @@ def prepare(
     >>> index["splits"]["train"]["clips"], index["failures"]
     (1, 0)
     """
-    settings = Settings(
-        clip_seconds,
-        n_frames,
-        image_network if image_classifier else None,
-        image_size_px,
-        keep_frames,
-        clips_per_shard,
+    config = PrepareConfig(
+        clip_seconds, n_frames, image_classifier(image_network), keep_frames, clips_per_shard
     )
     clips, media, out_folder = list(clips), MediaFolder(media_folder), pathlib.Path(out_folder)
     _check_ids(clips)
@@ -85,10 +85,10 @@ def prepare(
         "labels": list(labels.names),
         "task": task_entry(labels.task),
         "sample_rate_hz": SAMPLE_RATE_HZ,
-        **dataclasses.asdict(settings),
-        "list_sha256": _list_sha256(clips),
+        **config.for_index(),
+        "list_sha256": list_sha256(clips),
     }
-    making = Making(settings, image_classifier, workers, limit_seconds)
+    writer = ShardWriter(config, workers, limit_seconds)
 
     def jobs_of(shard: Shard) -> list[ClipJob]:
         return list(clip_jobs(shard.clips, media, labels))
@@ -96,7 +96,7 @@ def prepare(
     check_ours(out_folder)
     with _told_when_full(out_folder), writing_alone(out_folder):
         folder = ShardFolder(out_folder, about, plan)
-        if folder.take_up(overwrite, lambda shard: media_sha256(jobs_of(shard))):
+        if folder.resume(overwrite, lambda shard: media_sha256(jobs_of(shard))):
             if progress:
                 print(f"{out_folder}: holds these clips already, and is reused")
             return load_index(out_folder)
@@ -104,9 +104,9 @@ def prepare(
         with replacing(out_folder / LABELS_FILE) as part:
             labels.to_csv(part)
         if beam_options is None:
-            entries = make_shards(folder, jobs_of, making, progress)
+            entries = make_shards(folder, jobs_of, writer, progress)
         else:
-            entries = _beam().make_shards(folder, jobs_of, making, list(beam_options))
+            entries = _beam().make_shards(folder, jobs_of, writer, list(beam_options))
         for entry in entries:
             folder.add(entry)
         index = folder.finish()
@@ -137,7 +137,7 @@ def _check_labels(clips: list[Clip], labels: LabelSet) -> None:
     """Raise InputError for a clip whose labels are not those of the label set's task."""
     task = labels.task
     for clip in clips:
-        if task.exclusive and len(clip.labels) != 1:
+        if task.is_multi_class and len(clip.labels) != 1:
             what = f"{len(clip.labels)} labels, where a clip has exactly one ({task})"
         elif task.is_regression and set(clip.labels) != set(labels.names):
             what = f"values of {', '.join(clip.labels) or 'nothing'}, not {', '.join(labels.names)}"
@@ -148,16 +148,6 @@ def _check_labels(clips: list[Clip], labels: LabelSet) -> None:
         else:
             continue
         raise InputError(f"prepare: clip {clip.id!r}: {what}; mend the list")
-
-
-def _list_sha256(clips: list[Clip]) -> str:
-    digest = hashlib.sha256()
-    for clip in clips:
-        values = f", values={clip.values!r}"
-        # Of a list without values the sum is what it was before clips could have any.
-        shown = repr(clip) if clip.values else repr(clip).replace(values, "")
-        digest.update(shown.encode(errors="backslashreplace"))
-    return digest.hexdigest()
 
 
 def _first_reason(folder: pathlib.Path) -> str:

@@ -66,7 +66,7 @@ class ShardFile:
         self._sha256 = hashlib.sha256()
         self._closing = contextlib.ExitStack()
         self._files: dict[pathlib.Path, int] = {}
-        self._take_up(ids)
+        self._resume(ids)
 
     def __enter__(self) -> "ShardFile":
         return self
@@ -79,7 +79,7 @@ class ShardFile:
         """How many of the clips are done, from the first on."""
         return self.counts.clips + self.counts.failures
 
-    def _take_up(self, ids: Sequence[str]) -> None:
+    def _resume(self, ids: Sequence[str]) -> None:
         """Count what is there, and cut off what is no unbroken beginning of the clips."""
         if self._path.exists():  # whole, but the run was stopped before its index knew
             os.replace(self._path, self._part)

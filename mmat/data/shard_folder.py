@@ -52,7 +52,7 @@ class ShardFolder:
         self.plan = plan
         self.entries: dict[str, dict] = {}  # of the shards that are whole, by name
 
-    def take_up(self, overwrite: bool, media_of: Callable[[Shard], str]) -> bool:
+    def resume(self, overwrite: bool, media_of: Callable[[Shard], str]) -> bool:
         """Find out what an earlier run left here, and return whether it is all there is to do.
 
         media_of: what tells a shard's media from changed ones. A shard that is missing or cut off

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import tqdm
 
-from mmat.data.clip_records import ClipJob, ImageClassifier, Settings, make_record, media_sha256
+from mmat.data.clip_records import ClipJob, PrepareConfig, make_record, media_sha256
 from mmat.data.decoding import decode
 from mmat.data.media import Media
 from mmat.data.shard_file import ShardFile
@@ -18,20 +18,19 @@ JobsOf = Callable[[Shard], list[ClipJob]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Making:
+class ShardWriter:
     """How clips become records: see `mmat.data.prepare.prepare` for the fields."""
 
-    settings: Settings
-    image_classifier: ImageClassifier | None
+    config: PrepareConfig
     workers: int
     limit_seconds: float
 
     def decoded(self, jobs: Iterable[ClipJob]) -> Iterator[Media | str]:
         """Yield for every job its media, or why it has none; some jobs are drawn ahead."""
-        readings = (job.reading(self.settings) for job in jobs)
+        readings = (job.reading(self.config) for job in jobs)
         return decode(readings, self.workers, self.limit_seconds)
 
-    def fill(
+    def write(
         self, file: ShardFile, answers: Iterable[tuple[ClipJob, Media | str]]
     ) -> Iterator[None]:
         """Put decoded clips in a shard, or why there are none; yields after each of them."""
@@ -39,12 +38,12 @@ class Making:
             if isinstance(media, str):
                 file.fail(job.id, job.file, media)
             else:
-                file.add(make_record(job, media, self.image_classifier, self.settings))
+                file.add(make_record(job, media, self.config))
             yield
 
 
 def make_shards(
-    folder: ShardFolder, jobs_of: JobsOf, making: Making, progress: bool
+    folder: ShardFolder, jobs_of: JobsOf, writer: ShardWriter, progress: bool
 ) -> Iterator[dict]:
     """Make the shards that the folder lacks, and yield their entries of the index."""
     waiting = []
@@ -61,11 +60,11 @@ def make_shards(
     with tqdm.tqdm(
         desc="prepare", total=n_clips, initial=n_done, unit=" clips", disable=disable
     ) as bar:
-        yield from _make_in_turn(waiting, jobs_of, making, bar)
+        yield from _make_in_turn(waiting, jobs_of, writer, bar)
 
 
 def _make_in_turn(
-    waiting: list[tuple[Shard, ShardFile]], jobs_of: JobsOf, making: Making, bar: tqdm.tqdm
+    waiting: list[tuple[Shard, ShardFile]], jobs_of: JobsOf, writer: ShardWriter, bar: tqdm.tqdm
 ) -> Iterator[dict]:
     media_of: dict[ShardFile, str] = {}
 
@@ -78,11 +77,11 @@ def _make_in_turn(
     # Decoding runs some clips ahead of the writing, into the next shard too.
     ahead, clips = itertools.tee(steps())
     written_bytes = 0
-    with contextlib.closing(making.decoded(job for _, job in ahead)) as decoded:
+    with contextlib.closing(writer.decoded(job for _, job in ahead)) as decoded:
         answers = zip(clips, decoded, strict=False)
         for file, of_shard in itertools.groupby(answers, key=lambda answer: answer[0][0]):
             with file:
-                for _ in making.fill(file, ((job, media) for (_, job), media in of_shard)):
+                for _ in writer.write(file, ((job, media) for (_, job), media in of_shard)):
                     bar.set_postfix_str(f"{(written_bytes + file.n_bytes) / 1e6:.0f} MB", False)
                     bar.update()
                 written_bytes += file.n_bytes

@@ -139,8 +139,7 @@ def prepare_corpus(folder: pathlib.Path, files: Iterable[str], out: pathlib.Path
         folder,
         out,
         LabelSet.of(["Dog", "Cat"]),
-        image_classifier=mean_colour,
-        image_size_px=SIZE_PX,
+        MeanColour(),
         n_frames=N_FRAMES,
         clip_seconds=1.0,
         clips_per_shard=100,
@@ -161,9 +160,13 @@ def prepare_corpus(folder: pathlib.Path, files: Iterable[str], out: pathlib.Path
     return records, dict(failures)
 
 
-def mean_colour(pictures: np.ndarray) -> np.ndarray:
-    """A classifier that can be foretold: the shares of red, green and blue."""
-    return pictures.mean(axis=(1, 2)) / 255
+class MeanColour:
+    """A network that can be foretold: the shares of red, green and blue."""
+
+    name, input_size_px = "mean colour", SIZE_PX
+
+    def classify(self, pictures: np.ndarray) -> np.ndarray:
+        return pictures.mean(axis=(1, 2)) / 255
 
 
 def check_shards(folder: pathlib.Path, files: dict[str, bool], out: pathlib.Path) -> dict[str, str]:

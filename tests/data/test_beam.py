@@ -18,9 +18,13 @@ from mmat.labels import LabelSet
 LABELS = LabelSet.of(["a", "b"])
 
 
-def mean_colour(pictures):
-    """A classifier that can be foretold: the shares of red, green and blue."""
-    return pictures.mean(axis=(1, 2)) / 255
+class MeanColour:
+    """A network that can be foretold: the shares of red, green and blue."""
+
+    name, input_size_px = "mean colour", 32
+
+    def classify(self, pictures):
+        return pictures.mean(axis=(1, 2)) / 255
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def corpus(tmp_path_factory, write_container):
 def run(corpus, out, **options):
     folder, clips = corpus
     arguments = {
-        "image_classifier": mean_colour, "image_size_px": 32, "n_frames": 2, "clip_seconds": 0.1,
+        "image_network": MeanColour(), "n_frames": 2, "clip_seconds": 0.1,
         "clips_per_shard": 2, "workers": 1, "progress": False,
     }  # fmt: skip
     return prepare(clips, folder, out, LABELS, **(arguments | options))
@@ -67,12 +71,13 @@ def test_it_goes_on_where_one_machine_stopped(corpus, local, tmp_path):
     out = tmp_path / "shards"
     calls = []
 
-    def stopping(pictures):
-        calls.append(pictures)
-        raise KeyboardInterrupt
+    class Stopping(MeanColour):
+        def classify(self, pictures):
+            calls.append(pictures)
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(corpus, out, image_classifier=stopping)
+        run(corpus, out, image_network=Stopping())
     assert calls and list(out.glob("*.tfrecord*"))
     run(corpus, out, beam_options=["--runner=DirectRunner"])
     assert contents(out) == local

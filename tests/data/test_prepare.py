@@ -21,10 +21,14 @@ from mmat.labels import LabelSet
 LABELS = LabelSet.of(["Dog", "Train horn", "Car"])
 
 
-def mean_colour(pictures):
-    """A classifier that can be foretold: three labels, the shares of red, green and blue."""
-    assert pictures.dtype == np.uint8 and pictures.shape[1:] == (32, 32, 3)
-    return pictures.mean(axis=(1, 2)) / 255
+class MeanColour:
+    """A network that can be foretold: three labels, the shares of red, green and blue."""
+
+    name, input_size_px = "mean colour", 32
+
+    def classify(self, pictures):
+        assert pictures.dtype == np.uint8 and pictures.shape[1:] == (32, 32, 3)
+        return pictures.mean(axis=(1, 2)) / 255
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +58,7 @@ def corpus(tmp_path_factory, sine, write_container):
 
 def run(corpus, out, **changes):
     arguments = {
-        "image_classifier": mean_colour,
-        "image_network": "mean colour",
-        "image_size_px": 32,
+        "image_network": MeanColour(),
         "n_frames": 4,
         "clip_seconds": 1.0,
         "clips_per_shard": 6,
@@ -132,7 +134,7 @@ def test_sound_pictures_labels_and_times_come_out_as_they_went_in(corpus, shards
             probabilities = arrays["image_probabilities"][i]
             if clip_id != "blind":
                 frames = read_frames(folder / clip.file, 4, end_seconds=1.0, square_px=32)
-                assert probabilities == pytest.approx(mean_colour(frames), abs=1e-3)
+                assert probabilities == pytest.approx(MeanColour().classify(frames), abs=1e-3)
             else:
                 assert not probabilities.any()
 
@@ -147,7 +149,7 @@ def test_worker_processes_make_the_same_shards(corpus, shards, tmp_path):
 def test_without_failures_the_order_is_that_of_the_list(corpus, tmp_path):
     folder, clips = corpus
     clips = [clip for clip in clips if "." not in clip.id]
-    heard = {"image_classifier": None, "n_frames": 0}
+    heard = {"image_network": None, "n_frames": 0}
     clips.remove(next(clip for clip in clips if clip.id == "silent"))
     for clips_per_shard in (1, 2, 3, 100):
         out = tmp_path / str(clips_per_shard)
@@ -171,15 +173,15 @@ def test_a_range_of_a_file_and_every_length(corpus, tmp_path):
 
 def test_without_an_image_network_pictures_may_be_kept(corpus, tmp_path):
     folder, clips = corpus
-    kept = run((folder, clips[:3]), tmp_path / "a", image_classifier=None, keep_frames=True)
+    kept = run((folder, clips[:3]), tmp_path / "a", image_network=None, keep_frames=True)
     assert kept["image_network"] is None and kept["splits"]["train"]["with_video"] == 3
     (example, *_) = tf.data.TFRecordDataset(
         str(tmp_path / "a" / "train-00000-of-00001.tfrecord")
     ).as_numpy_iterator()
     record = decode_example(example)
     assert record.image_probabilities is None and len(record.frames_jpeg) == 4
-    assert tf.io.decode_jpeg(record.frames_jpeg[0]).shape == (32, 32, 3)
-    sound_alone = run((folder, clips), tmp_path / "b", image_classifier=None)
+    assert tf.io.decode_jpeg(record.frames_jpeg[0]).shape == (224, 224, 3)
+    sound_alone = run((folder, clips), tmp_path / "b", image_network=None)
     assert sound_alone["splits"]["train"]["with_video"] == 0
     assert sound_alone["failures"] == 4  # the clip without sound holds nothing that is wanted
 
@@ -202,7 +204,7 @@ def test_a_clip_that_takes_too_long_costs_itself(corpus, tmp_path):
         for _ in range(20):
             file.write(noise)
     clips = [Clip(str(i), f"{name}.flac") for i, name in enumerate(("short", "long", "short"))]
-    changes = {"clip_seconds": None, "image_classifier": None, "workers": 1, "limit_seconds": 1.0}
+    changes = {"clip_seconds": None, "image_network": None, "workers": 1, "limit_seconds": 1.0}
     index = run((tmp_path, clips), tmp_path / "shards", **changes)
     assert (index["splits"]["train"]["clips"], index["failures"]) == (2, 1)
     reason = f"{tmp_path}/long.flac: takes longer than 1 s to decode"

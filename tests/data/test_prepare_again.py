@@ -121,13 +121,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(movies, stop_at, capsys):
     clips = [Clip(f"clip {i}", f"{i}.mp4", ("Dog",)) for i in range(7)]
     out, seen = movies.parent / "shards", []
 
-    def network(pictures):
-        seen.append(len(pictures))
-        if len(seen) == stop_at:
-            raise KeyboardInterrupt
-        return pictures.mean(axis=(1, 2)) / 255
+    class Network:
+        name, input_size_px = "mean colour", 32
 
-    options = {"image_classifier": network, "image_size_px": 32, "n_frames": 2, "progress": True}
+        def classify(self, pictures):
+            seen.append(len(pictures))
+            if len(seen) == stop_at:
+                raise KeyboardInterrupt
+            return pictures.mean(axis=(1, 2)) / 255
+
+    options = {"image_network": Network(), "n_frames": 2, "progress": True}
     with pytest.raises(KeyboardInterrupt):
         run(movies, clips, **options)
     capsys.readouterr()

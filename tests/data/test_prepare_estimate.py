@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmat.data.clip_records import Settings
 from mmat.data.estimate import Estimate, estimate
 from mmat.data.lists import Clip
 from mmat.data.prepare import prepare
@@ -28,7 +27,7 @@ def clips(media, n_missing=0):
 
 
 def test_the_size_is_that_of_the_shards(media, tmp_path):
-    found = estimate(clips(media, 5), media, LABELS, Settings(clip_seconds=0.5))
+    found = estimate(clips(media, 5), media, LABELS, clip_seconds=0.5)
     assert (found.clips, found.found, found.sampled, found.unreadable) == (35, 30, 20, 0)
     assert found.decode_seconds > 0 and found.write_seconds > 0
     index = prepare(
@@ -41,7 +40,7 @@ def test_the_size_is_that_of_the_shards(media, tmp_path):
 def test_what_cannot_be_read_takes_no_disk(media, tmp_path):
     for i, path in enumerate(sorted(media.iterdir())[:10]):
         (tmp_path / path.name).write_bytes(path.read_bytes() if i % 2 else b"no sound at all")
-    found = estimate(clips(tmp_path), tmp_path, LABELS, Settings(clip_seconds=0.5), n_sample=50)
+    found = estimate(clips(tmp_path), tmp_path, LABELS, clip_seconds=0.5, n_sample=50)
     assert (found.sampled, found.unreadable) == (10, 5)
     assert found.n_bytes == pytest.approx(5 * found.bytes_a_clip)
 
@@ -50,13 +49,15 @@ def test_the_image_network_counts(media, tmp_path, write_container):
     write_container(tmp_path / "a.mp4", n_pictures=5)
     seen = []
 
-    def network(pictures):
-        seen.append(pictures.shape)
-        return np.zeros((len(pictures), 1000))
+    class Network:
+        name, input_size_px = "zeros", 32
 
-    settings = Settings(1.0, n_frames=2, image_network="zeros", image_size_px=32)
+        def classify(self, pictures):
+            seen.append(pictures.shape)
+            return np.zeros((len(pictures), 1000))
+
     movie = [Clip("a", "a.mp4")]
-    found = estimate(movie, tmp_path, LABELS, settings, network)
+    found = estimate(movie, tmp_path, LABELS, Network(), n_frames=2, clip_seconds=1.0)
     assert set(seen) == {(2, 32, 32, 3)}
     assert found.bytes_a_clip > 2 * 16000 + 2 * 2 * 1000
 
@@ -71,4 +72,4 @@ def test_time_is_bounded_by_cores_workers_and_writing():
 
 def test_a_folder_without_the_clips_is_refused(media, tmp_path):
     with pytest.raises(InputError, match="holds none of the 30 clips"):
-        estimate(clips(media), tmp_path, LABELS, Settings())
+        estimate(clips(media), tmp_path, LABELS)
