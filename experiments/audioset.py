@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import options
 import results
 from common import figures_table
-from corpus import open_corpus
+from corpus import corpus_of
 from systems import Systems
 
 from mmat.data.lists import ReadList, named_label_set, read_lists
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--unbalanced", action="store_true", help="its two million clips too")
     arguments = parser.parse_args(argv)
     strategy = options.begin(arguments)
-    corpus = open_corpus(
+    corpus = corpus_of(
         arguments, lambda: read_audioset(arguments.lists, arguments.unbalanced), "--lists DIR"
     )
     systems = Systems(arguments, corpus, strategy, monitor="val_map").trained()

@@ -31,28 +31,29 @@ class Builder:
 
     def __init__(self, arguments: argparse.Namespace, corpus: Corpus):
         self.arguments, self.corpus = arguments, corpus
-        self.task = corpus.labels.task
         self.sound = ["waveform", "n_samples"] if corpus.ragged else ["waveform"]
 
     def audio(self, dtype: str) -> keras.Model:
         """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
-        pooling, n_classes = POOLINGS[self.arguments.pooling], len(self.corpus.labels)
-        of_clips = {"dtype": dtype, "ragged": self.corpus.ragged, "task": self.task}
+        options = {"pooling": POOLINGS[self.arguments.pooling], "dtype": dtype}
+        options["ragged"] = self.corpus.ragged
         if self.arguments.net == "talnet":
-            return talnet(n_classes, pooling, **of_clips)
+            return talnet(self.corpus.labels, **options)
         name = self.arguments.audio_encoder
         encoder = None if name == "none" else audio_encoder(name)
         mel = MELS[self.arguments.mel]
-        return audio_branch(n_classes, pooling, encoder=encoder, **mel, **of_clips)
+        return audio_branch(self.corpus.labels, encoder=encoder, **mel, **options)
 
     def video(self) -> keras.Model:
-        clip_seconds = self.corpus.clip_seconds
-        return video_branch(self.similarities, clip_seconds=clip_seconds, task=self.task)
+        return video_branch(
+            self.corpus.labels,
+            similarities=self.similarities,
+            clip_seconds=self.corpus.clip_seconds,
+        )
 
     def fused(self, branches: Sequence[keras.Model]) -> keras.Model:
         fusion = FUSIONS[self.arguments.fusion]
-        rates = None if self.task.is_regression else self.corpus.balanced_rates()
-        return fused_model(*branches, fusion, rates, task=self.task)
+        return fused_model(*branches, fusion, self.corpus.label_rates(balanced=True))
 
     @functools.cached_property
     def text_encoder(self) -> TextEncoder:

@@ -32,7 +32,7 @@ import options
 import pandas as pd
 import results
 from common import figures_table, gain_line
-from corpus import open_corpus
+from corpus import corpus_of
 from systems import Systems
 
 from mmat.data.lists import ReadList, named_label_set, read_lists
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--lists", metavar="DIR", help="the task's lists: to prepare, to score by")
     arguments = parser.parse_args(argv)
     strategy = options.begin(arguments)
-    corpus = open_corpus(arguments, lambda: read_task(arguments.lists), "--lists DIR")
+    corpus = corpus_of(arguments, lambda: read_task(arguments.lists), "--lists DIR")
     systems = Systems(arguments, corpus, strategy).trained()
     if not systems:
         return  # of several machines the first goes on alone

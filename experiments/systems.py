@@ -10,7 +10,6 @@ of the clips' labels; only where a clip may have several labels are there thresh
 import argparse
 import dataclasses
 import functools
-import math
 import pathlib
 import shutil
 
@@ -24,11 +23,8 @@ from held_out import AT_ONCE, ValidationSet, watched
 
 from mmat.data.splits import VALIDATION
 from mmat.errors import atomic_path
-from mmat.metrics.by_task import figures
-from mmat.metrics.decisions import decide
-from mmat.metrics.thresholds import tune_thresholds
 from mmat.models.audio import adapt_normalization
-from mmat.models.bundle import Bundle, save_bundle
+from mmat.models.bundle import Bundle, save
 from mmat.tasks import MULTI_LABEL
 from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
 from mmat.training.precision import choose_dtype, training_rate
@@ -105,9 +101,14 @@ class Systems:
 
     def _rate(self, dtype: str) -> float:
         """How many steps a second the audio branch takes in a policy, on a few clips."""
-        few = dataclasses.replace(self.recipe, batch_size=min(self.recipe.batch_size, 4))
+        few = min(self.recipe.batch_size, 4)
         (batch,) = self.corpus.batches_from(TRAIN, self.builder.sound, few)(0).take(1)
-        build = functools.partial(self.build, "audio")
+
+        def build(dtype: str) -> keras.Model:
+            model = self.build("audio", dtype)
+            adapt_normalization(model, [batch])
+            return model
+
         return training_rate(dtype, build, batch, task=self.task)
 
     def _trained(self, name: str, recipe: Recipe, part: str) -> Bundle | None:
@@ -124,7 +125,7 @@ class Systems:
         held, about = ValidationSet(self.corpus, model), self._about(name, dtype)
         train(
             model,
-            self.corpus.batches_from(part, [*model.input, "ids"], recipe),
+            self.corpus.batches_from(part, [*model.input, "ids"], recipe.batch_size, recipe.seed),
             recipe,
             folder,
             held,
@@ -143,7 +144,7 @@ class Systems:
             plain.set_weights(model.get_weights())
             held = ValidationSet(self.corpus, plain)
         self.models[name] = held.model
-        return self._bundle(name, held) if self.is_chief else None
+        return save(held.model, self.out / name, self.corpus) if self.is_chief else None
 
     def _normalize(self, audio: keras.Model, path: pathlib.Path) -> None:
         """Give the model its bands' mean and deviation over the training clips, measured once."""
@@ -151,7 +152,7 @@ class Systems:
         if not path.exists():
             print("audio: the mean and the deviation of each band over the training clips")
             clips = self.corpus.once(TRAIN, self.builder.sound, AT_ONCE).as_numpy_iterator()
-            adapt_normalization(audio, (inputs for inputs, _ in clips))
+            adapt_normalization(audio, clips)
             with atomic_path(path) as part:
                 np.savez(part, mean=layer.mean, deviation=layer.deviation)
         with np.load(path, allow_pickle=False) as kept:
@@ -180,30 +181,3 @@ class Systems:
             held.fixed_clips(),
             space,
         )
-
-    def _bundle(self, name: str, held: ValidationSet) -> Bundle:
-        held(held.model)
-        truth, scores, task = held.truth, held.scores, self.task
-        if task == MULTI_LABEL:
-            thresholds = tune_thresholds(truth, scores)
-        else:  # none that decides: below whatever is answered
-            thresholds = np.full(len(self.corpus.labels), task.low, np.float32)
-        found = figures(task, truth, decide(task, scores, thresholds), scores)
-        index = self.corpus.index
-        n_clips = index["splits"][TRAIN]["clips"]
-        bundle = Bundle(
-            held.model,
-            self.corpus.labels,
-            thresholds,
-            "" if name == "audio" else index["image_network"],
-            index["n_frames"],
-            self.corpus.clip_seconds,
-            _named(found) | {"data": f"{n_clips} clips prepared in {self.corpus.folder.name}"},
-        )
-        save_bundle(self.out / name, bundle)
-        return bundle
-
-
-def _named(found: dict[str, float]) -> dict[str, float | None]:
-    """Return validation figures as a model keeps them; JSON has no word for what is not defined."""
-    return {f"validation_{name}": x if math.isfinite(x) else None for name, x in found.items()}

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import options
 import results
 from common import figures_table, gain_line
-from corpus import Corpus, open_corpus
+from corpus import Corpus, corpus_of
 from systems import Systems
 
 from mmat.data.lists import ReadList, named_label_set, read_list
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def read() -> ReadList | None:
         return arguments.list and read_list(arguments.list, labels)
 
-    corpus = open_corpus(arguments, read, "--list CSV")
+    corpus = corpus_of(arguments, read, "--list CSV")
     check_labels(arguments.labels, labels, corpus)
     systems = Systems(arguments, corpus, strategy).trained()
     if not systems:

@@ -11,20 +11,54 @@ imported by the modules that compute.
 import importlib
 from typing import TYPE_CHECKING
 
+from mmat.startup import prepare_tensorflow
+
 if TYPE_CHECKING:
+    from mmat.data.corpus import open_corpus
+    from mmat.data.lists import read_list
+    from mmat.data.prepare import prepare
+    from mmat.evaluation import evaluate
     from mmat.labels import LabelSet
+    from mmat.models.audio import audio_branch
+    from mmat.models.bundle import save
+    from mmat.models.fusion import fused_model
+    from mmat.models.video import video_branch
     from mmat.serving.load import load
 
 __version__ = "0.1.0"
-__all__ = ["LabelSet", "__version__", "load"]
+__all__ = [
+    "LabelSet",
+    "__version__",
+    "audio_branch",
+    "evaluate",
+    "fused_model",
+    "load",
+    "open_corpus",
+    "prepare",
+    "read_list",
+    "save",
+    "video_branch",
+]
 
-_HOMES = {"LabelSet": "mmat.labels", "load": "mmat.serving.load"}
+_HOMES = {
+    "LabelSet": "mmat.labels",
+    "audio_branch": "mmat.models.audio",
+    "evaluate": "mmat.evaluation",
+    "fused_model": "mmat.models.fusion",
+    "load": "mmat.serving.load",
+    "open_corpus": "mmat.data.corpus",
+    "prepare": "mmat.data.prepare",
+    "read_list": "mmat.data.lists",
+    "save": "mmat.models.bundle",
+    "video_branch": "mmat.models.video",
+}
 
 
 def __getattr__(name: str):
     """Import a public name from its module at its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    prepare_tensorflow()
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -4,8 +4,10 @@ import dataclasses
 import os
 import pathlib
 
+import keras
 import numpy as np
 
+from mmat.data.corpus import Corpus
 from mmat.data.datasets import load_split, read_arrays, read_steps
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.shards import LABELS_FILE, read_index
@@ -25,6 +27,7 @@ from mmat.metrics.bootstrap import RESAMPLES
 from mmat.metrics.decisions import decide
 from mmat.models.bundle import Bundle
 from mmat.report import figures
+from mmat.serving.loading import bundle_of
 from mmat.tasks import MULTI_LABEL, Task
 
 # Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
@@ -58,8 +61,8 @@ class Evaluation:
 
 
 def evaluate(
-    bundle: Bundle,
-    shards_folder: str | os.PathLike,
+    model: str | os.PathLike | Bundle | keras.Model,
+    shards: str | os.PathLike | Corpus,
     split: str = "test",
     progress: bool = True,
     groups: dict[str, str] | None = None,
@@ -67,6 +70,11 @@ def evaluate(
 ) -> Evaluation:
     """Predict a split of prepared clips by a model, and measure its decisions.
 
+        found = mmat.evaluate("dogs", "shards", "test")
+        found.report["f1"], found.report["per_class"]["Dog"]
+
+    model: the folder that `mmat.save`, a training script or `mmat export` left, or what
+    `mmat.serving.loading.bundle_of` takes besides. shards: their folder, or a corpus.
     A clip without what the model needs scores 0, in a regression the middle of the scale. The best
     constant prediction is chosen on the split `validation` if there is one. groups: the source
     group of each clip by its id, for intervals over groups too. Raises InputError for shards with
@@ -74,6 +82,8 @@ def evaluate(
     for a clip without a group. The clips are read as the model comes to them: what stays of each
     are its scores, 4 bytes a class, and frame scores, 40 bytes a class and second.
     """
+    bundle = bundle_of(model, shards)
+    shards_folder = shards.folder if isinstance(shards, Corpus) else shards
     index = read_index(shards_folder)
     _check_fit(bundle, shards_folder, index)
     clips, steps = ClipLog(groups), read_steps(shards_folder, split, CLIPS_A_STEP)

@@ -130,6 +130,23 @@ class LabelSet:
         return len(self.names)
 
 
+def classes_and_task(labels: LabelSet | int, task: Task | None = None) -> tuple[int, Task]:
+    """Return how many classes a model of these labels has, and what they mean together.
+
+    labels: a label set, which knows its task, or a number of classes. task: of a number, default
+    multi-label. Raises InputError for another task than the label set's.
+
+    >>> n_classes, task = classes_and_task(LabelSet.of(["Dog", "Train horn"]))
+    >>> n_classes, str(task), str(classes_and_task(3, regression(-3, 3))[1])
+    (2, 'multi-label', 'regression -3 3')
+    """
+    if not isinstance(labels, LabelSet):
+        return int(labels), task or MULTI_LABEL
+    if task not in (None, labels.task):
+        raise InputError(f"task: the labels are {labels.task}, not {task}; leave `task` out")
+    return len(labels), labels.task
+
+
 SENTIMENT = LabelSet(("sentiment",), task=regression(-3, 3))  # CMU-MOSI's scale
 
 

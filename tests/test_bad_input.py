@@ -269,9 +269,11 @@ def tag_with_an_empty_folder_as_model(bench):
 
 
 @case
-def tag_with_a_model_not_exported(bench):
-    """fused: a trained model that is not exported yet; run `mmat export"""
-    return ["tag", bench.clips / "both.mp4", "--model", bench.bundles["fused"]]
+def tag_with_a_damaged_model_not_exported(bench):
+    """copy: not a readable model"""
+    folder = bench.copy(bench.bundles["fused"])
+    (folder / "model.keras").write_bytes(b"no model at all")
+    return ["tag", bench.clips / "both.mp4", "--model", folder]
 
 
 @case
@@ -630,6 +632,18 @@ def evaluate_into_a_file(bench):
 def export_without_a_model(bench):
     """none: no trained model here"""
     return ["export", bench.folder / "none", "--out", bench.folder / "out"]
+
+
+@case
+def export_an_export(bench):
+    """audio: is exported already; name the folder of the trained model"""
+    return ["export", bench.exports["audio"], "--out", bench.folder / "out"]
+
+
+@case
+def evaluate_an_export_that_looks(bench):
+    """fused: an export that looks at pictures, which shards do not hold"""
+    return bench.evaluate(model=bench.exports["fused"])
 
 
 @case

@@ -36,6 +36,7 @@ def test_training_on_an_own_list(tmp_path, monkeypatch):
     command = re.search(r"\.venv/bin/mmat (prepare .*)", text).group(1)
     assert main([*command.split(), "--image-model", "none"]) == 0
     example = text.split("## Train on your own list")[1].split("```python")[1].split("```")[0]
+    write_media_file(tmp_path / "clip.mp4")
     names = {}
     exec(example.replace("epochs=20", "epochs=1"), names)
     scores = names["model"].predict(np.zeros((1, 16000, 1), np.float32), verbose=0)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from benchmarks import counting
 from benchmarks.waveforms import N_SAMPLES, labels, waveforms
 from mmat.labels import LabelSet
-from mmat.models.audio import audio_branch
+from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.features import log_mel
 from mmat.models.talnet import talnet
@@ -55,9 +55,10 @@ def by_tflite(batch_size: int, threads: int) -> Callable:
 
 
 def training_step(net: str, batch_size: int, dtype: str) -> Callable:
-    model = made(net, dtype)
+    model, x = made(net, dtype), {"waveform": given(batch_size)}
+    adapt_normalization(model, [x])
     step = step_of(model, keras.optimizers.Adam(3e-4))
-    x, truth = {"waveform": given(batch_size)}, tf.constant(labels(batch_size, NETS[net][1]))
+    truth = tf.constant(labels(batch_size, NETS[net][1]))
     return lambda: step(x, truth).numpy()
 
 

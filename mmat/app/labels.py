@@ -1,4 +1,4 @@
-"""Which tagger answers: an export of the page's, or one without training for labels typed in."""
+"""Which tagger answers: a model of the page's, or one without training for labels typed in."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ from mmat.labels import names_in
 if TYPE_CHECKING:
     from mmat.serving.tagger import Tagger
 
-TYPED = "Labels that I type"  # the name of the choice that is no export
+TYPED = "Labels that I type"  # the name of the choice that is no model's
 EXAMPLE = "Dog; Train; Fire engine, fire truck (siren)"
 MOST_LABELS, LONGEST_LABEL = 50, 100
 TYPED_PICTURES_HZ = 0.8  # what a tagger without training looks at; known before one is made
@@ -63,22 +63,22 @@ def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLik
 
 
 class Taggers:
-    """The exports of a page, and taggers without training, made when they are first asked for.
+    """The models of a page, and taggers without training, made when they are first asked for.
 
-    exports: folders. names: of the choices, labels that are typed first; chosen: the one at the
-    start, the first export if there is any. pictures_hz: so many pictures a second are enough for
-    each of them. Raises InputError for a folder that holds no export and, where there are no
-    exports, if the pretrained weights were not fetched.
+    folders: of models. names: of the choices, labels that are typed first; chosen: the one at the
+    start, the first model if there is any. pictures_hz: so many pictures a second are enough for
+    each of them. Raises InputError for a folder that holds no model and, where there are none, if
+    the pretrained weights were not fetched.
     """
 
-    def __init__(self, exports: Iterable[str | os.PathLike] = ()):
-        self._exports = {name: mmat.load(folder) for name, folder in names_of(exports).items()}
+    def __init__(self, folders: Iterable[str | os.PathLike] = ()):
+        self._trained = {name: mmat.load(folder) for name, folder in names_of(folders).items()}
         self._kept = Recent(N_KEPT)  # labels → tagger
-        self.names = (TYPED, *self._exports)
-        self.chosen = next(iter(self._exports), TYPED)
-        rates = [tagger.n_frames / tagger.clip_seconds for tagger in self._exports.values()]
+        self.names = (TYPED, *self._trained)
+        self.chosen = next(iter(self._trained), TYPED)
+        rates = [tagger.n_frames / tagger.clip_seconds for tagger in self._trained.values()]
         self.pictures_hz = max([TYPED_PICTURES_HZ, *rates])
-        if not self._exports:  # missing weights show at once, and the first answer does not wait
+        if not self._trained:  # missing weights show at once, and the first answer does not wait
             self.get(TYPED, EXAMPLE)
 
     def get(self, name: str | None, text: str) -> "Tagger":
@@ -87,8 +87,8 @@ class Taggers:
         Raises InputError as `parse_labels` does, for another name, and where the pretrained weights
         were not fetched.
         """
-        if name in self._exports:
-            return self._exports[name]
+        if name in self._trained:
+            return self._trained[name]
         if name != TYPED:
             raise InputError("tagger: none is chosen; choose one of the page's")
         labels = parse_labels(text)

@@ -25,9 +25,9 @@ def serving(
 ) -> Iterator[str]:
     """Serve the page while the `with` lasts, and give its address.
 
-    models: exports to choose from, the first one at the start, beside any labels without training.
-    port: None for a free one. Raises InputError without the extra `app`, for a folder that holds no
-    export, and where the port is taken.
+    models: folders of models to choose from, the first one at the start, beside any labels without
+    training. port: None for a free one. Raises InputError without the extra `app`, for a folder
+    that holds no model, and where the port is taken.
     """
     taggers = Taggers(models)
     with contextlib.ExitStack() as stack:

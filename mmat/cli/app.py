@@ -20,8 +20,8 @@ def add(commands) -> None:
         metavar="DIR",
         action="append",
         default=[],
-        help="an exported model to choose, may be given several times; beside it, and by default "
-        "alone: any labels, without training",
+        help="a model's folder, trained or exported, to choose; may be given several times; beside "
+        "it, and by default alone: any labels, without training",
     )
     command.add_argument(
         "--host",

@@ -11,7 +11,7 @@ def add(commands) -> None:
     """Add the command to the parser's."""
     what = "measure a trained model on prepared clips"
     command = commands.add_parser("evaluate", help=what, description=what.capitalize() + ".")
-    command.add_argument("--model", metavar="DIR", required=True, help="a trained model's folder")
+    command.add_argument("--model", metavar="DIR", required=True, help="a model's folder")
     command.add_argument("--data", metavar="DIR", required=True, help="a folder of shards")
     command.add_argument("--split", default="test", help="which of its splits (default test)")
     command.add_argument("--out", metavar="DIR", help="the report's folder: page, figures, tables")
@@ -29,13 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     groups = read_groups(arguments.groups) if arguments.groups else None
     from mmat.evaluation import evaluate
-    from mmat.models.bundle import load_bundle
     from mmat.report.folder import write_evaluation
     from mmat.report.text import as_table
 
-    bundle = load_bundle(arguments.model)
     evaluation = evaluate(
-        bundle, arguments.data, arguments.split, progress=on_terminal(), groups=groups
+        arguments.model, arguments.data, arguments.split, progress=on_terminal(), groups=groups
     )
     if arguments.out:
         name = os.path.basename(os.path.abspath(arguments.model))

@@ -20,7 +20,7 @@ def add(commands) -> None:
         nargs="+",
         help="sound or video of any length, a folder of them, or - for standard input",
     )
-    command.add_argument("--model", metavar="DIR", help="an exported model")
+    command.add_argument("--model", metavar="DIR", help="a model's folder, trained or exported")
     command.add_argument(
         "--labels",
         metavar="LABELS",

@@ -8,7 +8,7 @@
 import keras
 from keras import layers, ops
 
-from mmat.tasks import Task
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL, Task, regression
 
 SMALLEST = 1e-7
 
@@ -22,7 +22,7 @@ def answered(scores, task: Task):
     >>> answered(ops.array([[0.25]]), regression(-3, 3)).numpy().tolist()
     [[-1.5]]
     """
-    if task.exclusive:
+    if task.is_multi_class:
         return Shares()(scores)
     if task.is_regression:
         return layers.Rescaling(task.high - task.low, task.low, dtype="float32")(scores)
@@ -40,6 +40,23 @@ def scored(answers, task: Task):
         scale = 1.0 / (task.high - task.low)
         return layers.Rescaling(scale, -task.low * scale, dtype="float32")(answers)
     return answers
+
+
+def task_of(answers) -> Task:
+    """Return the task whose answers a branch gives, by the layer that `answered` ended it with.
+
+    answers: the output of a functional model.
+
+    >>> from mmat.tasks import regression
+    >>> str(task_of(answered(keras.Input((2,)), regression(-3, 3))))
+    'regression -3 3'
+    """
+    layer = answers._keras_history.operation
+    if isinstance(layer, Shares):
+        return MULTI_CLASS
+    if isinstance(layer, layers.Rescaling):
+        return regression(layer.offset, layer.offset + layer.scale)
+    return MULTI_LABEL
 
 
 @keras.saving.register_keras_serializable(package="mmat")

@@ -1,29 +1,33 @@
 """The audio branch: convolutions over log-mel, or a frozen encoder; a recurrent layer; pooling."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
+import numpy as np
 from keras import layers
 
+from mmat.errors import InputError
+from mmat.labels import LabelSet, classes_and_task
 from mmat.models.answers import answered
 from mmat.models.encoder import PatchesToFrames, encoder_trunk
 from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
 from mmat.models.pooling import MILPooling, attention, linear_softmax
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder
-from mmat.models.ragged import OwnSteps, zero_beyond
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.models.ragged import ValidSteps, mask_padding
+from mmat.tasks import FRAME_HZ, Task
 
 # (filters, pool over time and frequency): the authors' three blocks of 5×5 convolutions.
 BLOCKS = ((32, (1, 2)), (64, (2, 2)), (128, (2, 2)))
 # Of the log-mel of `SPEECH_MEL`, whose frames are 10 ms apart, also 10 frames a second (ours).
 SPEECH_BLOCKS = ((32, (2, 2)), (64, (5, 2)), (128, (1, 2)))
 GRU_UNITS = 100
-FRAME_HZ = 10.0
 
 
 def audio_branch(
-    n_classes: int,
+    labels: LabelSet | int,
+    adapt: Iterable | None = None,
+    *,
     pooling: Callable = linear_softmax,
     mel: MelParameters = MelParameters(),
     augmentation: Sequence[layers.Layer] = (),
@@ -31,18 +35,24 @@ def audio_branch(
     dtype: str = "float32",
     ragged: bool = False,
     encoder: AudioEncoder | None = None,
-    task: Task = MULTI_LABEL,
+    task: Task | None = None,
     blocks: Sequence[tuple[int, tuple[int, int]]] = BLOCKS,
 ) -> keras.Model:
     """Build the authors' CRNN: waveform in, clip and frame probabilities out.
 
     Input `waveform`: float32 `(batch, samples, 1)` at 16 kHz, of any length. Output: a dict of
     float32 probabilities, `clip` `(batch, classes)` and `frame` `(batch, time, classes)` at 10 Hz.
-    With another task they are what `mmat.models.answers` says.
+    With another task they are what `mmat.models.answers` says. It is a Keras functional model:
+    compile it with `loss={"clip": labels.task.loss}`, and fit it.
+
+    labels: a label set, which knows its task, or a number of classes. adapt: batches of training
+    clips as `fit` takes them, from which the mean and the std of each mel band are learnt; see
+    `adapt_normalization`, which does the same later. A model that learnt neither can be built,
+    saved and loaded, but raises InputError at its first training step.
 
     pooling: a function of `mmat.models.pooling`. augmentation: layers on the normalised log-mel
     that act in training alone. dtype: the policy of convolutions and GRU (`mixed_bfloat16` is
-    about twice as fast on a CPU that has it). Call `adapt_normalization` before training.
+    about twice as fast on a CPU that has it). task: of a number of classes, default multi-label.
     936,041 trainable parameters with 17 classes, 939,458 with attention pooling.
 
     ragged: clips of different length in one batch, padded at their ends. A further input
@@ -60,9 +70,16 @@ def audio_branch(
     Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017; the encoder is
     ours.
 
-    >>> model = audio_branch(n_classes=17)
+    >>> import numpy as np
+    >>> labels = LabelSet.of(["Dog", "Train horn"])
+    >>> waveform = np.random.default_rng(0).uniform(-1, 1, (4, 16000, 1)).astype("float32")
+    >>> model = audio_branch(labels, adapt=[waveform])
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
-    {'clip': (17,), 'frame': (None, 17)}
+    {'clip': (2,), 'frame': (None, 2)}
+    >>> model.compile("adam", loss={"clip": labels.task.loss})
+    >>> _ = model.fit({"waveform": waveform}, {"clip": np.eye(4, 2)}, verbose=0)
+    >>> model.predict({"waveform": waveform}, verbose=0)["frame"].shape
+    (4, 10, 2)
     """
     samples_per_step = round(SAMPLE_RATE_HZ / FRAME_HZ)
     if encoder is None:
@@ -72,7 +89,7 @@ def audio_branch(
         inputs, x = encoder_trunk(encoder, samples_per_step, augmentation, ragged)
     # (batch, 100, 8, 128) of the CRNN for 10 s, (batch, 100, 1024, 1) of YAMNet
     return recurrent_tagger(
-        inputs, x, n_classes, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task
+        inputs, x, labels, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
     )
 
 
@@ -97,7 +114,7 @@ def crnn_trunk(
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
     for filters, pool in blocks:
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", dtype=dtype)(x)
-        x = zero_beyond(x, n_samples, samples_per_step, dtype)
+        x = mask_padding(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
         samples_per_step *= pool[0]
     return inputs, x  # (batch, 400, 32, 32), (batch, 200, 16, 64), now (batch, 100, 8, 128)
@@ -116,57 +133,67 @@ def normalized_mel(mel: MelParameters, augmentation: Sequence[layers.Layer], rag
     x = BandNormalization(name="band_normalization")(x)
     for layer in augmentation:
         x = layer(x)
-    return inputs, zero_beyond(x, n_samples, mel.hop_samples)
+    return inputs, mask_padding(x, n_samples, mel.hop_samples)
 
 
 def recurrent_tagger(
     inputs: dict,
     x,
-    n_classes: int,
+    labels: LabelSet | int,
     pooling: Callable,
     gru_units: int,
     dropout: float,
     dtype: str,
     samples_per_step: int,
-    task: Task = MULTI_LABEL,
+    task: Task | None,
+    adapt: Iterable | None,
 ) -> keras.Model:
     """End an audio branch: from feature maps `(batch, time, frequency, channels)` to the model.
 
-    gru_units: of each direction. samples_per_step: from one time step of `x` to the next.
+    labels, task, adapt: as `audio_branch` takes them. gru_units: of each direction.
+    samples_per_step: from one time step of `x` to the next.
     """
+    n_classes, task = classes_and_task(labels, task)
     n_samples = inputs.get("n_samples")
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]), dtype=dtype)(x)  # (batch, 100, 1024)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     mask = {}
     if n_samples is not None:  # one step at least, since cuDNN takes no empty sequence
-        mask["mask"] = OwnSteps(samples_per_step, at_least=1)([x, n_samples])
+        mask["mask"] = ValidSteps(samples_per_step, at_least=1)([x, n_samples])
     gru = layers.GRU(gru_units, return_sequences=True, dtype=dtype)
     x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)
     # (batch, 100, 2 · gru_units)
-    x = zero_beyond(x, n_samples, samples_per_step, dtype)
+    x = mask_padding(x, n_samples, samples_per_step, dtype)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     frame = layers.Dense(n_classes, activation=task.activation, dtype="float32", name="frame")(x)
-    frame = zero_beyond(frame, n_samples, samples_per_step)
+    frame = mask_padding(frame, n_samples, samples_per_step)
     pooled = [frame]
     if pooling is attention:
         pooled.append(layers.Dense(n_classes, dtype="float32", name="attention")(x))
     if n_samples is not None:
-        pooled.append(OwnSteps(samples_per_step, name="own_frames")([x, n_samples]))
+        pooled.append(ValidSteps(samples_per_step, name="own_frames")([x, n_samples]))
     clip = MILPooling(pooling, name="clip")(pooled if len(pooled) > 1 else frame)
     outputs = {"clip": answered(clip, task), "frame": answered(frame, task)}
     if task.is_regression:  # 0 is the least score, but not the least value
-        outputs["frame"] = zero_beyond(outputs["frame"], n_samples, samples_per_step)
-    return keras.Model(inputs, outputs, name="audio")
+        outputs["frame"] = mask_padding(outputs["frame"], n_samples, samples_per_step)
+    model = keras.Model(inputs, outputs, name="audio")
+    if adapt is not None:
+        adapt_normalization(model, adapt)
+    return model
 
 
-def adapt_normalization(model: keras.Model, waveforms) -> None:
-    """Learn the mel bands' mean and deviation from an iterable of waveform batches.
+def adapt_normalization(model: keras.Model, batches: Iterable) -> None:
+    """Learn the mean and the std of an audio branch's mel bands over batches of training clips.
 
-    With an encoder, those of its embeddings. A ragged model takes batches of its inputs,
-    `{"waveform": …, "n_samples": …}`; the padding does not count.
+    With an encoder, those of its embeddings. batches: a dataset or any other iterable that ends; a
+    batch is `(inputs, targets)` as `fit` takes it, the inputs alone by name, or a waveform float32
+    `(batch, samples, 1)`. A ragged model takes `n_samples` beside the waveform: the padding does
+    not count, nor does a clip of which `has_audio` says that it has no sound. Raises InputError for
+    clips with lengths of their own where the model is not ragged, or the other way round.
     """
     normalization = model.get_layer("band_normalization")
     decibels = keras.Model(model.input, normalization.input)
+    ragged = "n_samples" in model.input
     hops = [
         layer.hop_samples
         for layer in model.layers
@@ -174,10 +201,20 @@ def adapt_normalization(model: keras.Model, waveforms) -> None:
     ]
 
     def own_decibels(batch):
-        inputs = batch if isinstance(batch, dict) else {"waveform": batch}
-        frames = decibels.predict_on_batch(inputs)  # (batch, frames, bands, 1)
-        if "n_samples" not in model.input:
+        inputs = batch[0] if isinstance(batch, tuple | list) else batch
+        inputs = inputs if isinstance(inputs, dict) else {"waveform": inputs}
+        if ("n_samples" in inputs) != ragged:
+            raise InputError(
+                "adapt: clips with lengths of their own have `n_samples` beside the waveform, and "
+                "are for a model built with ragged=True, as no others are"
+            )
+        own = {name: np.asarray(inputs[name]) for name in model.input}
+        if "has_audio" in inputs:
+            own = {name: x[np.asarray(inputs["has_audio"])] for name, x in own.items()}
+        frames = decibels.predict_on_batch(own)  # (batch, frames, bands, 1)
+        if not ragged:
             return frames
-        return frames[OwnSteps(*hops)([frames, inputs["n_samples"]]).numpy()][None]
+        return frames[ValidSteps(*hops)([frames, own["n_samples"]]).numpy()][None]
 
-    normalization.adapt(own_decibels(batch) for batch in waveforms)
+    normalization.adapt(own_decibels(batch) for batch in batches)
+    model.train_function = None  # one that was refused for want of this is to be made anew

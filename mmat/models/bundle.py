@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +16,14 @@ from mmat.archives import check_zip
 from mmat.errors import InputError, atomic_path
 from mmat.labels import LabelSet
 
+if TYPE_CHECKING:  # heavy, and imported where a model is made or loaded
+    import keras
+
+    from mmat.data.corpus import Corpus
+
 MODEL_FILE, RECORD_FILE, LABELS_FILE = "model.keras", "tagger.json", "labels.csv"
+SAVED_MODEL_FILE = "saved_model.pb"  # of an export
+CLIPS_AT_ONCE = 32  # in validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +36,105 @@ class Bundle:
     measured, name to number, for the model card.
     """
 
-    model: "keras.Model"  # noqa: F821 - Keras is imported where a model is loaded
+    model: "keras.Model"
     labels: LabelSet
     thresholds: np.ndarray
     image_network: str = ""
     n_frames: int = 8
     clip_seconds: float = 10.0
     figures: dict = dataclasses.field(default_factory=dict)
+
+
+def save(model: "keras.Model", folder: str | os.PathLike, corpus: "Corpus") -> Bundle:
+    """Write a trained model with all that its use needs, in a folder that every command takes.
+
+    The validation clips of the corpus are predicted once. What comes of it is written with the
+    model: figures, and where a clip may have several labels a decision threshold for each, tuned
+    to the best micro F1. Labels, task, image network and the length of clips are the corpus's.
+    `mmat.load`, `mmat tag`, `mmat evaluate`, `mmat export` and `mmat app` take the folder.
+
+    model: outputs `clip` and `frame` as `audio_branch`, `video_branch` and `fused_model` give them.
+    folder: appears whole or not at all; what is there already is replaced. Raises InputError for a
+    model of other labels, and without a validation clip that has what the model needs.
+
+        corpus = mmat.open_corpus("shards")
+        mmat.save(model, "dogs", corpus)
+        print(mmat.load("dogs").tag("clip.mp4"))
+    """
+    bundle = tuned_bundle(model, corpus)
+    save_bundle(folder, bundle)
+    return bundle
+
+
+def tuned_bundle(model: "keras.Model", corpus: "Corpus") -> Bundle:
+    """Return what `save` writes."""
+    import keras
+
+    from mmat.data.corpus import TRAIN
+    from mmat.metrics.by_task import figures
+    from mmat.metrics.decisions import decide
+    from mmat.metrics.thresholds import tune_thresholds
+    from mmat.tasks import MULTI_LABEL
+
+    _check_outputs(model, corpus.labels)
+    # The same weights, without the state of an optimizer.
+    plain = keras.Model(model.input, model.output, name=model.name)
+    truth, scores = _validation_scores(plain, corpus)
+    task, n_classes = corpus.task, len(corpus.labels)
+    if task == MULTI_LABEL:
+        thresholds = tune_thresholds(truth, scores)
+    else:  # none that decides: below every score
+        thresholds = np.full(n_classes, task.low, np.float32)
+    found = figures(task, truth, decide(task, scores, thresholds), scores)
+    # JSON has no word for what is not defined.
+    kept = {f"validation_{name}": x if math.isfinite(x) else None for name, x in found.items()}
+    kept["data"] = (
+        f"{corpus.index['splits'][TRAIN]['clips']} clips prepared in {corpus.folder.name}"
+    )
+    sees = "image_probabilities" in plain.input
+    return Bundle(
+        plain,
+        corpus.labels,
+        thresholds,
+        corpus.index["image_network"] if sees else "",
+        corpus.index["n_frames"],
+        corpus.clip_seconds,
+        kept,
+    )
+
+
+def _check_outputs(model: "keras.Model", labels: LabelSet) -> None:
+    outputs = model.output if isinstance(model.output, dict) else {}
+    for name in ("clip", "frame"):
+        if name not in outputs:
+            raise InputError(f"save: the model has no output {name!r}; build it by `audio_branch`")
+        n_classes = outputs[name].shape[-1]
+        if n_classes != len(labels):
+            raise InputError(
+                f"save: the model has {n_classes} classes, the corpus {len(labels)} labels; give "
+                "the corpus that it learnt from"
+            )
+
+
+def _validation_scores(model: "keras.Model", corpus: "Corpus") -> tuple[np.ndarray, np.ndarray]:
+    """Return truth, bool or values, and scores float32 of the validation clips `(clips, classes)`.
+
+    A clip without what the model needs has the task's `missing_score`.
+    """
+    from mmat.data.splits import VALIDATION
+    from mmat.models.predict import Predictor
+
+    predictor = Predictor(model, corpus.task, batch_size=CLIPS_AT_ONCE)
+    names = [*predictor.inputs, *predictor.flags]
+    truth, scores, can_judge = [], [], []
+    for clips, weak_labels in corpus.once(VALIDATION, names, CLIPS_AT_ONCE):
+        truth.append(weak_labels)
+        scores.append(predictor(clips)["clip"])
+        can_judge.append(predictor.can_judge(clips))
+    if not np.any(np.concatenate(can_judge)):
+        raise InputError("no validation clip has what the model needs; prepare other clips")
+    truth = np.concatenate(truth)
+    return truth if corpus.task.is_regression else truth > 0, np.concatenate(scores)
 
 
 def save_bundle(folder: str | os.PathLike, bundle: Bundle) -> None:
@@ -61,12 +162,17 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
     """
     import keras
 
-    import mmat.models.all_layers  # noqa: F401 - registers what the file names
+    from mmat.models.all_layers import register_layers
 
     folder = pathlib.Path(folder)
+    if (folder / SAVED_MODEL_FILE).is_file() and not (folder / MODEL_FILE).is_file():
+        raise InputError(
+            f"{folder}: is exported already; name the folder of the trained model that it came from"
+        )
     for name in (MODEL_FILE, RECORD_FILE, LABELS_FILE):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no trained model here, {name} is missing; train one first")
+    register_layers()
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         _refuse_foreign(folder, trusted_handles)

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from mmat.models.ragged import zero_beyond
+from mmat.errors import InputError
+from mmat.models.ragged import mask_padding
 
 # Under any precision policy the decibels are float32. The transform is float64: 80 dB of magnitude
 # below a pure tone lies under the rounding noise of a float32 transform.
@@ -57,7 +58,7 @@ def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=Non
     """
     p = parameters
     half_window = p.window_samples // 2
-    x = zero_beyond(waveform, n_samples, samples_per_step=1)
+    x = mask_padding(waveform, n_samples, samples_per_step=1)
     x = layers.ZeroPadding1D(half_window, dtype=FLOAT64)(x)
     x = kapre.STFT(
         n_fft=p.fft_samples,
@@ -84,7 +85,7 @@ def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=Non
     )(x)  # (batch, frames, mel_bands, 1)
     if n_samples is not None:
         # The range hangs on the clip's maximum, for which one frame more counts if it fits.
-        x = zero_beyond(x, n_samples + 1, p.hop_samples)
+        x = mask_padding(x, n_samples + 1, p.hop_samples)
     x = kapre.MagnitudeToDecibel(
         amin=p.amplitude_floor, dynamic_range=p.dynamic_range_db, dtype=FLOAT32
     )(x)
@@ -144,7 +145,8 @@ class BandNormalization(layers.Layer):
     """Subtract each mel band's mean and divide by its deviation over the training set.
 
     `(batch, frames, mel_bands, 1)` to the same shape, float32. `adapt` learns both from batches of
-    decibels; they are weights that training leaves alone.
+    decibels; they are weights that training leaves alone. Raises InputError at the first training
+    step of a model for which neither was learnt.
 
     >>> layer = BandNormalization()
     >>> layer.adapt([np.random.default_rng(0).normal(5, 2, (8, 100, 4, 1))])
@@ -161,11 +163,26 @@ class BandNormalization(layers.Layer):
         self.mean = self.add_weight(name="mean", initializer="zeros", **kwargs)
         self.deviation = self.add_weight(name="deviation", initializer="ones", **kwargs)
 
-    def call(self, decibels):
+    def call(self, decibels, training=False):
+        if training:
+            self._check_adapted()
         return (decibels - self.mean) / self.deviation
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def _check_adapted(self) -> None:
+        """Look at the weights while a training step is traced; the step itself stays as it is."""
+        with tf.init_scope():
+            if not tf.executing_eagerly():
+                return
+            mean, deviation = (np.asarray(x) for x in (self.mean, self.deviation))
+        if not mean.any() and (deviation == 1).all():
+            raise InputError(
+                "the mean and the std of the bands were never learnt, so the model would train on "
+                "decibels as they are; build it with audio_branch(labels, adapt=batches), or call "
+                "adapt_normalization(model, batches) before training"
+            )
 
     def adapt(self, batches) -> None:
         """Learn mean and deviation from an iterable of arrays `(batch, frames, mel_bands, 1)`.

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from mmat.models.answers import answered, scored
+from mmat.models.answers import answered, scored, task_of
 from mmat.models.joining import Corrected, Fallback, LateFusion, ModalityDropout, WherePresent
-from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, zero_beyond
+from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, mask_padding
 from mmat.models.video import HoldFrames
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.tasks import Task
 
 
 def fused_model(
@@ -19,7 +19,6 @@ def fused_model(
     fusion: Callable | None = None,
     label_rates: np.ndarray | None = None,
     modality_dropout: float = 0.2,
-    task: Task = MULTI_LABEL,
 ) -> keras.Model:
     """Join an audio and a video branch into one model that also works with one of them missing.
 
@@ -34,17 +33,23 @@ def fused_model(
     what the video branch says, a clip with neither gets 0. The two models that are passed in are
     frozen (`trainable = False`), so that their answers alone stay what they were.
 
-    fusion: `late_fusion` (default) or `middle_fusion`. label_rates: how often each class occurs,
-    `(classes,)`; both branches know it, and it is counted once. modality_dropout: how often a
-    branch is silenced in training. task: that of both branches, whose answers are joined as scores
-    (`mmat.models.answers`). All of it is ours, the paper's public text names no formula.
+    audio, video: from `audio_branch` or `talnet` and from `video_branch`, of the same labels,
+    trained before; what their task is, their outputs tell. fusion: `late_fusion` (default) or
+    `middle_fusion`. label_rates: how often each class occurs in what the branches learnt from,
+    `(classes,)`, such as `corpus.label_rates()`; both branches know it, and it is counted once.
+    modality_dropout: how often a branch is silenced in training. Train the fusion on clips that
+    the audio branch did not learn from, or it is trusted too far. All of it is ours, the paper's
+    public text names no formula.
 
     >>> from mmat.models.audio import audio_branch
     >>> from mmat.models.video import video_branch
-    >>> model = fused_model(audio_branch(3), video_branch(np.eye(5, 3)))
+    >>> model = fused_model(audio_branch(3), video_branch(3, similarities=np.eye(5, 3)))
+    >>> sorted(model.input)
+    ['has_audio', 'has_video', 'image_probabilities', 'waveform']
     >>> sorted(model.output)
     ['audio', 'audio_frame', 'clip', 'frame', 'video', 'video_frame']
     """
+    task = task_of(audio.output["clip"])
     audio.trainable = video.trainable = False
     n_classes = audio.output["clip"].shape[-1]
     ragged = "n_samples" in audio.input
@@ -71,7 +76,7 @@ def fused_model(
     joined = {name: answered(scores, task) for name, scores in joined.items()}
     if ragged:
         samples_per_step = audio.get_layer("own_frames").samples_per_step
-        joined["frame"] = zero_beyond(joined["frame"], sound["n_samples"], samples_per_step)
+        joined["frame"] = mask_padding(joined["frame"], sound["n_samples"], samples_per_step)
 
     clip = Fallback(name="clip")(
         [joined["clip"], heard["clip"], seen["clip"], has_audio, has_video]

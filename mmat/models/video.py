@@ -6,22 +6,28 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmat.errors import InputError
+from mmat.labels import LabelSet, classes_and_task
 from mmat.models.answers import answered
-from mmat.models.audio import FRAME_HZ
 from mmat.models.pooling import MILPooling, mean_pooling
-from mmat.models.semantics import Sharpened
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.models.pretrained.registry import ImageNetwork, image_network
+from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.models.semantics import Sharpened, label_similarities
+from mmat.tasks import FRAME_HZ, Task
 
 SMALLEST_EVIDENCE = 1e-3
 
 
 def video_branch(
-    similarities: np.ndarray,
+    labels: LabelSet | int,
+    network: ImageNetwork | str | None = None,
+    *,
+    similarities: np.ndarray | None = None,
     evidence: Callable = Sharpened(),
     pooling: Callable = mean_pooling,
     calibrated: bool = True,
     clip_seconds: float = 10.0,
-    task: Task = MULTI_LABEL,
+    task: Task | None = None,
 ) -> keras.Model:
     """Build the video branch: image-label probabilities of frames in, event probabilities out.
 
@@ -30,17 +36,30 @@ def video_branch(
     `frame` `(batch, time, classes)` at 10 Hz over `clip_seconds`, each frame held for its share;
     with another task what `mmat.models.answers` says.
 
-    similarities: `(n_image_labels, classes)` from `mmat.models.semantics.label_similarities`, kept
-    as a constant. evidence: a way of that module. calibrated: learn a slope and an offset for each
-    class from weak labels; without, the evidence itself is the score and nothing is trained.
+    labels: a label set, which knows its task. network: the image network whose labels the
+    probabilities are of, such as `corpus.network` or `"efficientnet_lite0"`; its names are mapped
+    to those of the labels by their similarity in the embedded text encoder, which is kept as a
+    constant. similarities: float32 `(n_image_labels, classes)` in the place of that, such as
+    `mmat.models.semantics.label_similarities` gives for another encoder; labels may then be a
+    number of classes. evidence: a way of that module. calibrated: learn a slope and an offset for
+    each class from weak labels; without, the evidence itself is the score and nothing is trained.
+    task: of a number of classes, default multi-label. Raises InputError where nothing tells how
+    image labels and labels belong together, and for weights that were not fetched.
 
     The structure is the paper's (arXiv 1712.09680); evidence and calibration are ours.
 
-    >>> model = video_branch(np.eye(5, 3))
+    >>> model = video_branch(LabelSet.of(["Dog", "Train horn"]), "efficientnet_lite0")
     >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
-    {'clip': (3,), 'frame': (100, 3)}
+    {'clip': (2,), 'frame': (100, 2)}
+    >>> video_branch(3, similarities=np.eye(5, 3)).input["image_probabilities"].shape
+    (None, None, 5)
     """
-    n_image_labels, _ = np.shape(similarities)
+    n_classes, task = classes_and_task(labels, task)
+    if similarities is None:
+        similarities = _named_similarities(labels, network)
+    n_image_labels, n_mapped = np.shape(similarities)
+    if n_mapped != n_classes:
+        raise InputError(f"similarities: of {n_mapped} classes, and there are {n_classes} labels")
     probabilities = keras.Input((None, n_image_labels), name="image_probabilities")
     x = LabelMap(similarities, evidence, name="label_map")(probabilities)
     # (batch, n_frames, classes)
@@ -50,6 +69,16 @@ def video_branch(
     frame = HoldFrames(round(clip_seconds * FRAME_HZ), name="frame")(x)
     outputs = {"clip": answered(clip, task), "frame": answered(frame, task)}
     return keras.Model({"image_probabilities": probabilities}, outputs, name="video")
+
+
+def _named_similarities(labels: LabelSet | int, network: ImageNetwork | str | None) -> np.ndarray:
+    if network is None or not isinstance(labels, LabelSet):
+        raise InputError(
+            "video_branch: image labels are mapped by their names; give a label set and the image "
+            "network that looked at the pictures (`mmat prepare --image-model`), or similarities"
+        )
+    network = image_network(network) if isinstance(network, str) else network
+    return label_similarities(network.labels(), labels, embedded_text_encoder())
 
 
 @keras.saving.register_keras_serializable(package="mmat")

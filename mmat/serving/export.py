@@ -11,11 +11,9 @@ import tempfile
 import tensorflow as tf
 
 from mmat.errors import InputError, atomic_path
-from mmat.models.bundle import LABELS_FILE, Bundle
+from mmat.models.bundle import LABELS_FILE, SAVED_MODEL_FILE, Bundle
 from mmat.serving.card import model_card
 from mmat.serving.served import serve
-
-SAVED_MODEL_FILE = "saved_model.pb"
 
 
 def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:

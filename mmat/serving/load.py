@@ -1,4 +1,4 @@
-"""A tagger from an exported model, or from nothing but labels."""
+"""A tagger from a model's folder, or from nothing but labels."""
 
 import os
 from collections.abc import Iterable
@@ -21,21 +21,26 @@ def load(
     sound_model: str = SOUND_MODEL,
     image_model: str = IMAGE_MODEL,
 ) -> "Tagger":
-    """Return a tagger: of the export in a folder, or, without one, of any labels untrained.
+    """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
 
-    labels: names, or a text as `mmat.data.list_labels.asked_label_set` reads it: names separated by
-    `;`, a label file, or a named set such as `dcase2017`; see `mmat.models.zero_training`.
-    hop_seconds: from one window of a long file to the next. sound_model, image_model: with labels,
-    who hears and sees: `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name
-    of `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that
-    holds no export, for labels that cannot be read, and where pretrained weights were not fetched.
+    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
+    what `mmat export` made of one, which loads faster. labels: names, or a text as
+    `mmat.data.list_labels.asked_label_set` reads it: names separated by `;`, a label file, or a
+    named set such as `dcase2017`; see `mmat.models.zero_training`. hop_seconds: from one window of
+    a long file to the next. sound_model, image_model: with labels, who hears and sees: `yamnet`,
+    `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
+    `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
+    model, for labels that cannot be read, and where pretrained weights were not fetched.
 
     >>> tagger = load(labels="Dog;Train horn")
     >>> tagger.labels
     ('Dog', 'Train horn')
+    >>> import numpy as np
+    >>> tagger.tag(np.zeros(16000, "float32"))  # or a file; print it for tables
+    <Tagging of waveform, 1.0 s: nothing fired>
     """
     if (path is None) == (labels is None):
-        raise InputError("load: name either a folder that `mmat export` wrote, or labels")
+        raise InputError("load: name either a model's folder, or labels")
     prepare_tensorflow()
     from mmat.serving.tagger import Tagger
 

@@ -25,7 +25,9 @@ def as_table(tagging: Tagging, explain: bool = False) -> str:
     >>> tags = (Tag("Dog", 0.75, True, 0.5, 0.9),)
     >>> one = np.ones(1, "float32")
     >>> a = ("a.mp4", 1.0, ("Dog",), one, one, one[None], one > 0, tags, (), True, True)
-    >>> print(as_table(Tagging(*a)))
+    >>> Tagging(*a)
+    <Tagging of a.mp4, 1.0 s: Dog 0.75>
+    >>> print(Tagging(*a))  # is the same
     a.mp4: 1.0 s, sound and pictures
     tag    score    fired    audio    video
     -----  -------  -------  -------  -------

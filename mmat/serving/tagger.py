@@ -2,8 +2,7 @@
 
 import dataclasses
 import os
-import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from mmat.serving.joined import Joined, modality
 from mmat.serving.loading import facts_of, labels_of, load_served
 from mmat.serving.mel import MelStrip
 from mmat.serving.tagging import AUDIO, VIDEO, Tag, Tagging, TimedTag
-from mmat.tasks import FRAME_HZ, MULTI_LABEL, Task
+from mmat.tasks import FRAME_HZ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Tagger:
     if not given; inputs: the names of what the model takes. task: what its answers are, an
     `mmat.tasks.Task`. unmapped: labels that no name of a pretrained network is near to, which
     therefore never fire.
-    Raises InputError for a folder that holds no such export, or a damaged one.
+    Raises InputError for a folder that holds no model, or a damaged one.
 
     >>> import tempfile
     >>> from mmat.labels import LabelSet

@@ -66,9 +66,9 @@ class Picture:
     labels: tuple[tuple[str, float], ...]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Tagging:
-    """What a file holds.
+    """What a file holds; `print` shows it as tables of tags and events.
 
     file: its path, empty for an array. labels and thresholds: float32 `(classes,)`, the model's.
     clip_scores: float32 `(classes,)`; frame_scores: float32 `(time, classes)` at 10 Hz; fired: bool
@@ -96,6 +96,16 @@ class Tagging:
     log_mel: np.ndarray | None = None
     problem: str = ""
     task: Task = MULTI_LABEL
+
+    def __str__(self) -> str:
+        from mmat.serving.show import as_table
+
+        return as_table(self)
+
+    def __repr__(self) -> str:
+        fired = "; ".join(f"{tag.label} {tag.score:.2f}" for tag in self.tags if tag.fired)
+        name = self.file or "waveform"
+        return f"<Tagging of {name}, {self.duration_seconds:.1f} s: {fired or 'nothing fired'}>"
 
     def text_of(self, event: TimedTag) -> str:
         """Return what an event is called in a list: its label, of a regression with its value.

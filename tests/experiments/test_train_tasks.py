@@ -9,11 +9,11 @@ import pytest
 import train
 from building import possible_systems
 from common import gain_line
-from corpus import TRAIN, Corpus
 from sklearn.metrics import balanced_accuracy_score
 
 from mmat import evaluation_steps
 from mmat.cli import main as mmat
+from mmat.data.corpus import Corpus, open_corpus
 from mmat.data.datasets import read_arrays
 from mmat.errors import InputError
 from mmat.labels import LabelSet
@@ -21,7 +21,6 @@ from mmat.metrics import regression as of_values
 from mmat.metrics.tables import read_tags_tsv, read_truth_tsv
 from mmat.models.bundle import load_bundle
 from mmat.tasks import MULTI_CLASS, regression
-from mmat.training import Recipe
 from tests.data.conftest import make_sine, write_media_file
 from tests.experiments.conftest import RATE_HZ
 from tests.training.board_runs import read
@@ -118,8 +117,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
         assert report["f1_negative_or_positive"] == pytest.approx(expected.f1)
     assert "clips/9" in read(out / "tensorboard" / "audio").Tags()["tensors"]
     # One quantity, so every clip has it: a pass of balanced batches is each clip once.
-    corpus = Corpus.opened("shards")
-    batches = corpus.batches_from(TRAIN, ["ids"], Recipe(batch_size=3))(0).take(6)
+    batches = open_corpus("shards").batches_from("train", ["ids"], 3)(0).take(6)
     drawn = [clip for inputs, _ in batches.as_numpy_iterator() for clip in inputs["ids"].tolist()]
     every = sorted(str(i).encode() for i in range(9))
     assert sorted(drawn[:9]) == sorted(drawn[9:]) == every and drawn[:9] != drawn[9:]

@@ -25,6 +25,8 @@ def check_layer(
     the low-precision answers may lie from those in float32.
     """
     layer = layer_class(**init_kwargs)
+    if hasattr(layer, "adapt"):
+        layer.adapt([inputs])
     model = _model_around(layer, inputs)
     expected = model(_named(inputs), training=False).numpy()
 

@@ -26,7 +26,7 @@ def check(answers, task, n_frames):
     clip, frame = np.asarray(answers["clip"]), np.asarray(answers["frame"])
     assert frame.shape == (3, n_frames, clip.shape[1])
     assert np.isfinite(clip).all() and np.ptp(clip, axis=0).max() > 0
-    if task.exclusive:
+    if task.is_multi_class:
         np.testing.assert_allclose(clip.sum(axis=-1), 1, atol=1e-5)
         np.testing.assert_allclose(frame.sum(axis=-1), 1, atol=1e-5)
     for said in (clip, frame):
@@ -46,17 +46,17 @@ def test_scores_come_back_from_the_answers(task):
 @pytest.mark.parametrize("task", [MULTI_CLASS, VALUES])
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_pooling_answers_what_the_task_asks(task, pooling):
-    model = audio_branch(3, POOLINGS[pooling], task=task)
+    model = audio_branch(3, pooling=POOLINGS[pooling], task=task)
     check(model({"waveform": SOUND}), task, n_frames=3)
 
 
 @pytest.mark.parametrize("task", [MULTI_CLASS, VALUES])
 def test_talnet_video_and_fusion_answer_what_the_task_asks(task, tmp_path):
     check(talnet(3, task=task)({"waveform": SOUND}), task, n_frames=3)
-    video = video_branch(RNG.random((5, 3)), clip_seconds=0.3, task=task)
+    video = video_branch(3, similarities=RNG.random((5, 3)), clip_seconds=0.3, task=task)
     check(video({"image_probabilities": SIGHT}), task, n_frames=3)
     audio = audio_branch(3, task=task)
-    fused = fused_model(audio, video, middle_fusion, task=task)
+    fused = fused_model(audio, video, middle_fusion)
     yes, no = np.ones(3, bool), np.zeros(3, bool)
     inputs = {"waveform": SOUND, "image_probabilities": SIGHT}
     both = fused(inputs | {"has_audio": yes, "has_video": yes})
@@ -101,7 +101,7 @@ def test_the_loss_is_that_of_the_task():
 def test_learns_by_the_loss_of_the_task(task):
     """Three tones of different pitch, told apart or measured after a few steps."""
     keras.utils.set_random_seed(0)
-    truth = np.eye(3, dtype="float32") if task.exclusive else np.float32([[-2], [0.5], [3]])
+    truth = np.eye(3, dtype="float32") if task.is_multi_class else np.float32([[-2], [0.5], [3]])
     phases = np.outer([300, 1000, 3000], np.arange(4800) / 16000)
     waveform = np.sin(2 * np.pi * phases)[..., None].astype("float32")
     model = audio_branch(truth.shape[1], task=task)

@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmat.data.datasets import batches, load_split
+from mmat.errors import InputError
+from mmat.labels import LabelSet
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import POOLINGS, attention, linear_softmax
+from mmat.tasks import MULTI_CLASS, MULTI_LABEL
+from mmat.training.step import training_step
 from tests.data.tiny_shards import write_shards
 from tests.models.test_features import reference
 
@@ -18,7 +22,7 @@ from tests.models.test_features import reference
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    model = audio_branch(n_classes=4)
+    model = audio_branch(4)
     adapt_normalization(model, [noise(2, 8000)])
     return model
 
@@ -113,6 +117,54 @@ def test_normalization_is_that_of_the_training_set():
     np.testing.assert_allclose(layer.deviation[:, 0], frames.std(axis=0), atol=1e-2)
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+def test_batches_of_fit_inputs_alone_and_waveforms_adapt_alike(ragged):
+    clips = padded([clip[:, :1] for clip in noise(3, 4000)], 4000)
+    inputs = clips if ragged else {"waveform": clips["waveform"]}
+    silent = {name: np.concatenate([x, x[:1] * 0]) for name, x in inputs.items()}
+    silent |= {"has_audio": np.array([True] * 3 + [False]), "has_video": np.ones(4, bool)}
+    targets = {"clip": np.zeros((3, 2), np.float32)}
+    dataset = tf.data.Dataset.from_tensors((inputs, targets))
+    ways = [dataset, [inputs], [(inputs, targets, np.ones(3))], [silent]]
+    if not ragged:
+        ways.append([inputs["waveform"]])
+    found = [
+        audio_branch(2, adapt=batches, ragged=ragged).get_layer("band_normalization").get_weights()
+        for batches in ways
+    ]
+    for weights in found[1:]:
+        np.testing.assert_allclose(weights, found[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_clips_with_lengths_of_their_own_adapt_a_ragged_model_alone(ragged):
+    inputs = padded([noise(1, 4000)[0]], 4000)
+    batch = {"waveform": inputs["waveform"]} if ragged else inputs
+    with pytest.raises(InputError, match="built with ragged=True"):
+        audio_branch(2, adapt=[batch], ragged=ragged)
+
+
+def test_a_model_that_was_never_adapted_says_so_at_its_first_step():
+    inputs, targets = {"waveform": noise(2, 3200)}, {"clip": np.float32([[0, 1]] * 2)}
+    model = audio_branch(2)
+    model.compile("adam", loss={"clip": "binary_crossentropy"})
+    assert np.isfinite(model.predict(inputs, verbose=0)["clip"]).all()
+    with pytest.raises(InputError, match=r"never learnt.*audio_branch\(labels, adapt=batches\)"):
+        model.fit(inputs, targets, verbose=0)
+    with pytest.raises(InputError, match="never learnt"):
+        training_step(model, keras.optimizers.Adam())(inputs, targets["clip"])
+    adapt_normalization(model, [inputs])
+    assert np.isfinite(model.fit(inputs, targets, verbose=0).history["loss"]).all()
+
+
+def test_the_task_is_the_label_sets():
+    labels = LabelSet(("Angry", "Calm"), task=MULTI_CLASS)
+    clip = audio_branch(labels)({"waveform": noise(2, 3200)})["clip"]
+    np.testing.assert_allclose(clip.numpy().sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(InputError, match="the labels are multi-class, not multi-label"):
+        audio_branch(labels, task=MULTI_LABEL)
+
+
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [("mixed_bfloat16", 0.03), ("mixed_float16", 0.01)]
 )
@@ -169,11 +221,11 @@ def pairs():
     def pair(name):
         if name not in made:
             keras.utils.set_random_seed(1)
-            plain = audio_branch(3, POOLINGS[name])
+            plain = audio_branch(3, pooling=POOLINGS[name])
             for variable in plain.trainable_variables:  # biases too, so that padding would show
                 variable.assign_add(0.03 * keras.random.normal(variable.shape))
             adapt_normalization(plain, [noise(2, 8000)])
-            ragged = audio_branch(3, POOLINGS[name], ragged=True)
+            ragged = audio_branch(3, pooling=POOLINGS[name], ragged=True)
             ragged.set_weights(plain.get_weights())
             made[name] = plain, ragged
         return made[name]
@@ -283,7 +335,9 @@ def test_ragged_learns_by_fit_on_batches_of_any_length(tmp_path):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # Keras warns where it loses a mask
-        model = audio_branch(3, ragged=True, augmentation=[SpecAugment(seed=0)], dropout=0.1)
+        model = audio_branch(
+            3, batches(clips, 8), ragged=True, augmentation=[SpecAugment(seed=0)], dropout=0.1
+        )
         model.compile("adam", {"clip": "binary_crossentropy"})
         before = model.get_layer("frame").kernel.numpy()
         history = model.fit(batches(clips, 8, shuffle_seed=0), epochs=2, verbose=0)

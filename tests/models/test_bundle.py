@@ -25,7 +25,7 @@ PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(5), (2, 4)).astype("f
 
 def make_bundle(**changes):
     fields = {
-        "model": video_branch(np.random.default_rng(1).uniform(0, 1, (5, 2))),
+        "model": video_branch(LABELS, similarities=np.random.default_rng(1).random((5, 2))),
         "labels": LABELS,
         "thresholds": np.float32([0.1, 1 / 3]),
         "image_network": "efficientnet_lite0",

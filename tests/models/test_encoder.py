@@ -214,7 +214,9 @@ def test_what_learns_on_yamnet_is_the_recurrent_layer_and_the_end(on_yamnet):
 
     gru = 2 * (1024 * 300 + 100 * 300 + 2 * 300)  # both directions, three gates of 100 units
     assert count(on_yamnet) == gru + 201 * 3
-    assert count(audio_branch(17, attention, encoder=yamnet)) == gru + 2 * 201 * 17 == 682_434
+    assert (
+        count(audio_branch(17, pooling=attention, encoder=yamnet)) == gru + 2 * 201 * 17 == 682_434
+    )
 
 
 def test_on_yamnet_ten_seconds_give_a_hundred_frames(on_yamnet):
@@ -259,7 +261,7 @@ def test_saved_and_exported_it_answers_the_same_elsewhere(on_yamnet, tmp_path):
 def test_it_can_be_the_audio_of_a_fusion(model, ragged, tiny_encoder, is_ragged):
     audio = audio_branch(3, encoder=tiny_encoder, ragged=is_ragged)
     audio.set_weights(model.get_weights())
-    fused = fused_model(audio, video_branch(np.eye(5, 3)))
+    fused = fused_model(audio, video_branch(3, similarities=np.eye(5, 3)))
     inputs = {
         "waveform": noise(2, 3000),
         "image_probabilities": np.full((2, 4, 5), 0.2, np.float32),

@@ -40,7 +40,7 @@ def make_branches():
     audio = audio_branch(N_CLASSES)
     adapt_normalization(audio, [some_inputs(2)["waveform"]])
     similarities = np.random.default_rng(1).uniform(0, 1, (N_LABELS, N_CLASSES))
-    return audio, video_branch(similarities)
+    return audio, video_branch(N_CLASSES, similarities=similarities)
 
 
 def make_fused(fusion):
@@ -205,8 +205,9 @@ LOAD_ALL = """
 import pathlib, sys
 import keras
 import numpy as np
-import mmat.models.all_layers
+from mmat.models.all_layers import register_layers
 
+register_layers()
 folder = pathlib.Path(sys.argv[1])
 inputs = dict(np.load(folder / "inputs.npz"))
 for path in sorted(folder.glob("*.keras")):
@@ -229,16 +230,16 @@ def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
     similarities = np.random.default_rng(5).uniform(0, 1, (N_LABELS, N_CLASSES)).astype("float32")
     models = {
         "audio": audio_branch(N_CLASSES, dtype="mixed_bfloat16"),
-        "audio_attention": audio_branch(N_CLASSES, attention),
+        "audio_attention": audio_branch(N_CLASSES, pooling=attention),
         "audio_ragged": audio_branch(N_CLASSES, ragged=True),
-        "video": video_branch(similarities, Thresholded(0.4)),
-        "video_untrained": video_branch(similarities, calibrated=False),
+        "video": video_branch(N_CLASSES, similarities=similarities, evidence=Thresholded(0.4)),
+        "video_untrained": video_branch(N_CLASSES, similarities=similarities, calibrated=False),
     }
     adapt_normalization(models["audio_attention"], [some_inputs(2)["waveform"]])
     branches = models["audio_attention"], models["video"]
     models["late"] = fused_model(*branches, label_rates=RATES)
     models["middle"] = fused_model(*branches, middle_fusion, RATES)
-    ragged = audio_branch(N_CLASSES, attention, ragged=True)
+    ragged = audio_branch(N_CLASSES, pooling=attention, ragged=True)
     models["middle_ragged"] = fused_model(ragged, models["video"], middle_fusion, RATES)
     inputs = some_inputs(4) | {"n_samples": np.int32([4800, 1700, 0, 1])}
     inputs |= {"has_video": np.array([True, True, False, False])}

@@ -27,7 +27,7 @@ def noise(n_clips, n_samples=SECOND // 5, seed=0):
 def model():
     """A net with running statistics of its own, as after some training."""
     keras.utils.set_random_seed(0)
-    model = talnet(n_classes=3)
+    model = talnet(3)
     adapt_normalization(model, [noise(4)])
     for _ in range(3):
         model({"waveform": noise(4)}, training=True)
@@ -44,7 +44,7 @@ def count_trainable(model):
 
 def test_as_many_parameters_as_the_authors_net():
     assert count_trainable(talnet(527)) == 9_980_527
-    assert count_trainable(talnet(527, attention)) == 9_980_527 + 1025 * 527
+    assert count_trainable(talnet(527, pooling=attention)) == 9_980_527 + 1025 * 527
 
 
 def test_ten_seconds_give_a_hundred_frames_of_a_thousand_numbers():
@@ -72,7 +72,7 @@ def test_any_length_gives_ten_frames_a_second(model, n_samples):
 @pytest.mark.parametrize("name", POOLINGS)
 def test_every_pooling_learns(name):
     keras.utils.set_random_seed(0)
-    net = talnet(2, POOLINGS[name])
+    net = talnet(2, pooling=POOLINGS[name])
     hz = np.where(np.arange(8) < 4, 300, 3000)[:, None]
     waveform = 0.3 * np.sin(2 * np.pi * hz * np.arange(2400) / SECOND)[..., None] + noise(8, 2400)
     truth = np.float32([[1, 0]] * 4 + [[0, 1]] * 4)
@@ -117,7 +117,7 @@ def test_it_is_fitted_in_two_parts_as_the_audio_branch_is(model):
 def test_it_can_be_the_audio_of_a_fusion_which_leaves_it_as_it_is(model):
     twin = talnet(3)
     twin.set_weights(model.get_weights())
-    video = video_branch(np.eye(5, 3))
+    video = video_branch(3, similarities=np.eye(5, 3))
     fused = fused_model(twin, video)
     inputs = {
         "waveform": noise(2, 3000),
@@ -162,7 +162,7 @@ def test_ragged_in_training_no_padding_enters_the_batch_norm():
     moved = []
     for padding in (0, 4800):
         keras.utils.set_random_seed(0)
-        net = talnet(2, ragged=True)
+        net = talnet(2, [{"waveform": waveform, "n_samples": lengths}], ragged=True)
         padded = np.pad(waveform, ((0, 0), (0, padding), (0, 0)), constant_values=0.5)
         net({"waveform": padded, "n_samples": lengths}, training=True)
         moved.append([w for w in net.non_trainable_variables if "moving" in w.path])

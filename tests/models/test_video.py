@@ -69,14 +69,14 @@ def test_calibration_rises_with_the_evidence(slope):
 
 
 def test_the_map_is_no_parameter():
-    model = video_branch(SIMILARITIES)
+    model = video_branch(3, similarities=SIMILARITIES)
     assert not model.get_layer("label_map").trainable_variables
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 2 * 3
 
 
 @pytest.mark.parametrize("evidence", WAYS)
 def test_without_training_the_score_is_the_evidence(evidence):
-    model = video_branch(SIMILARITIES, evidence, calibrated=False)
+    model = video_branch(3, similarities=SIMILARITIES, evidence=evidence, calibrated=False)
     assert not model.trainable_variables
     probabilities = some_probabilities(3, 8)
     expected = np.asarray(evidence(probabilities, SIMILARITIES))
@@ -89,7 +89,7 @@ def test_without_training_the_score_is_the_evidence(evidence):
 @pytest.mark.parametrize("pooling", [max_pooling, mean_pooling])
 @pytest.mark.parametrize("n_frames", [1, 3, 8])
 def test_any_number_of_frames_pooled_as_asked(pooling, n_frames):
-    model = video_branch(SIMILARITIES, pooling=pooling, clip_seconds=4.8)
+    model = video_branch(3, similarities=SIMILARITIES, pooling=pooling, clip_seconds=4.8)
     scores = scores_of(model, some_probabilities(2, n_frames))
     assert scores["frame"].shape == (2, 48, 3)
     inputs = {"image_probabilities": some_probabilities(2, n_frames)}
@@ -100,7 +100,7 @@ def test_any_number_of_frames_pooled_as_asked(pooling, n_frames):
 
 def test_learns_offset_and_slope_from_weak_labels_and_leaves_the_map_alone():
     keras.utils.set_random_seed(0)
-    model = video_branch(np.eye(4, 2), Sharpened(1.0))
+    model = video_branch(2, similarities=np.eye(4, 2), evidence=Sharpened(1.0))
     probabilities = some_probabilities(256, 4, n_labels=4)
     truth = (probabilities[..., :2].mean(axis=1) > 0.3).astype("float32")
     model.compile(keras.optimizers.Adam(0.1), {"clip": "binary_crossentropy"})

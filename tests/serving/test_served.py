@@ -192,8 +192,10 @@ def test_a_model_of_ragged_batches_hears_whole_waveforms(ragged_branch):
 
 
 def test_a_fused_model_of_ragged_batches_answers_with_either_sense(ragged_branch):
-    seeing = video_branch(np.random.default_rng(0).random((1000, 3)), task=MULTI_CLASS)
-    model = fused_model(ragged_branch, seeing, task=MULTI_CLASS)
+    seeing = video_branch(
+        3, similarities=np.random.default_rng(0).random((1000, 3)), task=MULTI_CLASS
+    )
+    model = fused_model(ragged_branch, seeing)
     labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
     served = serve(Bundle(model, labels, np.ones(3, np.float32), "efficientnet_lite0"))
     rng = np.random.default_rng(1)

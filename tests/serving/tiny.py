@@ -25,7 +25,8 @@ def bundles(models_cache, tmp_path_factory) -> dict[str, pathlib.Path]:
 
     keras.utils.set_random_seed(0)
     similarities = np.random.default_rng(0).random((1000, len(TINY_LABELS)), np.float32)
-    models = {"audio": audio_branch(len(TINY_LABELS)), "video": video_branch(similarities)}
+    models = {"audio": audio_branch(TINY_LABELS)}
+    models["video"] = video_branch(TINY_LABELS, similarities=similarities)
     models["fused"] = fused_model(models["audio"], models["video"])
     folder = tmp_path_factory.mktemp("bundles")
     for name, model in models.items():

@@ -88,7 +88,7 @@ def taken_steps(dtype, optimizer, n_clips):
     """Take two steps of the real net in a policy; the first loss is held against float32's."""
     inputs, weak_labels = short_clips(n_clips)
     keras.utils.set_random_seed(0)
-    model = audio_branch(N_CLASSES, dtype=dtype)
+    model = audio_branch(N_CLASSES, [inputs], dtype=dtype)
     plain = audio_branch(N_CLASSES)
     before = model.get_weights()
     plain.set_weights(before)
