@@ -8,7 +8,7 @@ from keras import layers, ops
 from mmat.models.features import BandNormalization
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import AudioEncoder
-from mmat.models.ragged import zero_beyond
+from mmat.models.ragged import mask_padding
 
 
 def encoder_trunk(
@@ -25,7 +25,7 @@ def encoder_trunk(
         inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
     n_samples = inputs.get("n_samples")
     # The padding is silence, as that which the encoder adds to a clip's end by itself.
-    heard = zero_beyond(inputs["waveform"], n_samples, samples_per_step=1)
+    heard = mask_padding(inputs["waveform"], n_samples, samples_per_step=1)
     patches = HubAudioEncoder.of(encoder, name="encoder")(heard)["embedding"]
     to_frames = PatchesToFrames(encoder.hop_samples, encoder.window_samples, frame_samples)
     x = to_frames([patches, *inputs.values()])  # (batch, frames, embedding_size)
@@ -33,7 +33,7 @@ def encoder_trunk(
     x = BandNormalization(name="band_normalization")(x)
     for layer in augmentation:
         x = layer(x)
-    return inputs, zero_beyond(x, n_samples, frame_samples)
+    return inputs, mask_padding(x, n_samples, frame_samples)
 
 
 @keras.saving.register_keras_serializable(package="mmat")

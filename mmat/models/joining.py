@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-SMALLEST = 1e-6
+_MARGIN = 1e-6  # so far from 0 and 1 are probabilities kept whose log-odds are taken
 LATE_WEIGHTS = (0.7, 1.0)  # of audio and video, where learning starts; chosen on validation
 
 
@@ -14,7 +14,7 @@ def log_odds(probabilities):
     >>> float(log_odds(0.5))
     0.0
     """
-    p = ops.clip(ops.cast(probabilities, "float32"), SMALLEST, 1.0 - SMALLEST)
+    p = ops.clip(ops.cast(probabilities, "float32"), _MARGIN, 1.0 - _MARGIN)
     return ops.log(p) - ops.log1p(-p)
 
 
@@ -45,7 +45,7 @@ class LateFusion(layers.Layer):
                 name=f"{name}_weight",
                 shape=self.prior.shape,
                 initializer=keras.initializers.Constant(start),
-                regularizer=PullTo(start, self.pull),
+                regularizer=L2Toward(start, self.pull),
             )
             for name, start in zip(("audio", "video"), LATE_WEIGHTS, strict=True)
         )
@@ -85,7 +85,7 @@ class Corrected(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
-class PullTo(keras.regularizers.Regularizer):
+class L2Toward(keras.regularizers.Regularizer):
     """Half the mean squared distance of weights from where they started, times a strength."""
 
     def __init__(self, start: float, strength: float):
@@ -174,3 +174,51 @@ class WherePresent(layers.Layer):
 
     def compute_output_shape(self, input_shapes):
         return input_shapes[0]
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class EitherRight(layers.Layer):
+    """The probability that at least one of two independent witnesses is right: `a + b·(1 - a)`.
+
+    Two inputs of one shape in [0, 1]; where one is 0, exactly the other.
+
+    >>> EitherRight()([np.float32([0.5, 0.0]), np.float32([0.5, 0.25])]).numpy().tolist()
+    [0.75, 0.25]
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+
+    def call(self, inputs):
+        one, other = inputs
+        return one + other * (1.0 - one)
+
+    def compute_output_shape(self, input_shapes):
+        return input_shapes[0]
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class Competing(layers.Layer):
+    """Labels that are asked for together compete: `x · (x / the highest at that moment) ** power`.
+
+    `(batch, time, classes)` in [0, 1] to the same shape. The highest keeps its score, and so does
+    a label that is asked for alone; a weaker one must be the surer of itself, since networks give
+    half a thought to whatever resembles what they hear.
+
+    >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
+    [[[0.5, 0.125, 0.0]]]
+    """
+
+    def __init__(self, power: float = 1.0, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.power = power
+
+    def call(self, scores):
+        highest = ops.max(scores, axis=-1, keepdims=True)
+        return scores * ops.power(scores / ops.where(highest > 0, highest, 1.0), self.power)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"power": self.power}

@@ -41,13 +41,13 @@ class _ByLength(_StopsMask):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
-class OwnSteps(_ByLength):
+class ValidSteps(_ByLength):
     """Say which time steps are a clip's own, bool `(batch, time)`: a mask for what follows.
 
     Inputs: `[x (batch, time, …), n_samples (batch,)]`; step t is the clip's own where
     `t · samples_per_step < n_samples`. at_least: steps that count as any clip's own.
 
-    >>> OwnSteps(1600)([ops.zeros((1, 3, 2)), ops.array([3200])]).numpy().tolist()
+    >>> ValidSteps(1600)([ops.zeros((1, 3, 2)), ops.array([3200])]).numpy().tolist()
     [[True, True, False]]
     """
 
@@ -59,13 +59,13 @@ class OwnSteps(_ByLength):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
-class ZeroBeyond(_ByLength):
+class MaskPadding(_ByLength):
     """Set the time steps beyond a clip's end to zero, whatever stood there, even NaN.
 
     Inputs: `[x (batch, time, …), n_samples (batch,)]`, output as x. The arguments are those of
-    `OwnSteps`.
+    `ValidSteps`.
 
-    >>> ZeroBeyond(1600)([ops.ones((1, 3, 1)), ops.array([1601])]).numpy().ravel().tolist()
+    >>> MaskPadding(1600)([ops.ones((1, 3, 1)), ops.array([1601])]).numpy().ravel().tolist()
     [1.0, 1.0, 0.0]
     """
 
@@ -137,6 +137,6 @@ class OwnMeanAndMax(_StopsMask):
         return (batch, 2 * units)
 
 
-def zero_beyond(x, n_samples, samples_per_step: int, dtype: str = "float32"):
-    """Apply `ZeroBeyond` where clips have lengths of their own; without (None), x as it is."""
-    return x if n_samples is None else ZeroBeyond(samples_per_step, dtype=dtype)([x, n_samples])
+def mask_padding(x, n_samples, samples_per_step: int, dtype: str = "float32"):
+    """Apply `MaskPadding` where clips have lengths of their own; without (None), x as it is."""
+    return x if n_samples is None else MaskPadding(samples_per_step, dtype=dtype)([x, n_samples])

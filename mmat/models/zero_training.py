@@ -10,14 +10,13 @@ import dataclasses
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from mmat.labels import LabelSet
 from mmat.metrics.thresholds import NEVER_FIRES
-from mmat.models.audio import FRAME_HZ
 from mmat.models.bundle import Bundle
 from mmat.models.encoder import PatchesToFrames
-from mmat.models.joining import WherePresent
+from mmat.models.joining import Competing, EitherRight, WherePresent
 from mmat.models.label_matching import image_kinds, matched_similarities
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
@@ -26,7 +25,7 @@ from mmat.models.pretrained.registry import image_network as known_image_network
 from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
 from mmat.models.semantics import EqualPriors, LikeliestName, sound_label_names
 from mmat.models.video import HoldFrames, LabelMap
-from mmat.tasks import MULTI_LABEL
+from mmat.tasks import FRAME_HZ, MULTI_LABEL
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
@@ -133,51 +132,3 @@ def zero_training_model(
         outputs[clip] = mean_pooling(outputs[frame])
     inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
     return keras.Model(inputs, outputs, name="zero_training")
-
-
-@keras.saving.register_keras_serializable(package="mmat")
-class EitherRight(layers.Layer):
-    """The probability that at least one of two independent witnesses is right: `a + b·(1 - a)`.
-
-    Two inputs of one shape in [0, 1]; where one is 0, exactly the other.
-
-    >>> EitherRight()([np.float32([0.5, 0.0]), np.float32([0.5, 0.25])]).numpy().tolist()
-    [0.75, 0.25]
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32"})
-
-    def call(self, inputs):
-        one, other = inputs
-        return one + other * (1.0 - one)
-
-    def compute_output_shape(self, input_shapes):
-        return input_shapes[0]
-
-
-@keras.saving.register_keras_serializable(package="mmat")
-class Competing(layers.Layer):
-    """Labels that are asked for together compete: `x · (x / the highest at that moment) ** power`.
-
-    `(batch, time, classes)` in [0, 1] to the same shape. The highest keeps its score, and so does
-    a label that is asked for alone; a weaker one must be the surer of itself, since networks give
-    half a thought to whatever resembles what they hear.
-
-    >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
-    [[[0.5, 0.125, 0.0]]]
-    """
-
-    def __init__(self, power: float = 1.0, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32"})
-        self.power = power
-
-    def call(self, scores):
-        highest = ops.max(scores, axis=-1, keepdims=True)
-        return scores * ops.power(scores / ops.where(highest > 0, highest, 1.0), self.power)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return super().get_config() | {"power": self.power}

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from mmat.errors import InputError, atomic_path
+from mmat.models.all_layers import FORMER_NAMES
 from mmat.training.recipe import History
 
 FOLDER = "checkpoints"
@@ -176,7 +177,8 @@ def settings_of(model: keras.Model, optimizer, **more) -> dict:
 
 
 def _plain(thing) -> list:
-    return [type(thing).__name__, _without_names(thing.get_config())]
+    name = type(thing).__name__
+    return [FORMER_NAMES.get(name, name), _without_names(thing.get_config())]
 
 
 def _without_names(config):

@@ -8,9 +8,9 @@ from mmat.models.joining import (
     LATE_WEIGHTS,
     Corrected,
     Fallback,
+    L2Toward,
     LateFusion,
     ModalityDropout,
-    PullTo,
     WherePresent,
     log_odds,
 )
@@ -120,8 +120,8 @@ def test_learns_to_trust_the_branch_that_knows():
 
 def test_pull_is_half_the_mean_squared_distance():
     weights = np.float32([1.0, 3.0])
-    assert float(PullTo(1.0, 0.3)(weights)) == pytest.approx(0.5 * 0.3 * 2.0)
-    twin = PullTo.from_config(PullTo(1.0, 0.3).get_config())
+    assert float(L2Toward(1.0, 0.3)(weights)) == pytest.approx(0.5 * 0.3 * 2.0)
+    twin = L2Toward.from_config(L2Toward(1.0, 0.3).get_config())
     assert float(twin(weights)) == pytest.approx(0.3)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.models.ragged import HoldOwnFrames, OwnMeanAndMax, OwnSteps, ZeroBeyond, zero_beyond
+from mmat.models.ragged import HoldOwnFrames, MaskPadding, OwnMeanAndMax, ValidSteps, mask_padding
 from mmat.models.video import HoldFrames
 from tests.models.layer_checks import check_layer
 
@@ -15,7 +15,7 @@ OWN = np.array([[False] * 5, [True] * 2 + [False] * 3, [True] * 5])
 @pytest.mark.parametrize("at_least", [0, 1])
 def test_zero_beyond_layer(at_least):
     kwargs = {"samples_per_step": 4, "at_least": at_least}
-    check_layer(ZeroBeyond, kwargs, [X, LENGTHS], output_dtype=None)
+    check_layer(MaskPadding, kwargs, [X, LENGTHS], output_dtype=None)
 
 
 def test_layers_on_own_steps():
@@ -25,13 +25,13 @@ def test_layers_on_own_steps():
 
 @pytest.mark.parametrize("samples_per_step", [1, 3, 4])
 def test_a_step_is_own_where_it_starts_inside(samples_per_step):
-    own = OwnSteps(samples_per_step)([X, LENGTHS]).numpy()
+    own = ValidSteps(samples_per_step)([X, LENGTHS]).numpy()
     assert own.tolist() == [
         [step * samples_per_step < length for step in range(5)] for length in LENGTHS
     ]
-    first = OwnSteps(samples_per_step, at_least=1)([X, LENGTHS]).numpy()
+    first = ValidSteps(samples_per_step, at_least=1)([X, LENGTHS]).numpy()
     assert first[0].tolist() == [True] + [False] * 4 and (first[1:] == own[1:]).all()
-    twin = OwnSteps.from_config(OwnSteps(samples_per_step, 1).get_config())
+    twin = ValidSteps.from_config(ValidSteps(samples_per_step, 1).get_config())
     assert (twin.samples_per_step, twin.at_least) == (samples_per_step, 1)
 
 
@@ -41,11 +41,11 @@ def test_nothing_beyond_the_end_gets_through_in_value_or_gradient():
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        kept = ZeroBeyond(4)([x, LENGTHS])
+        kept = MaskPadding(4)([x, LENGTHS])
     assert np.array_equal(kept[2], X[2]) and not kept[0].numpy().any()
     assert np.array_equal(kept[1, :2], X[1, :2]) and not kept[1, 2:].numpy().any()
     assert np.array_equal(tape.gradient(kept, x), np.broadcast_to(OWN[:, :, None], X.shape))
-    assert zero_beyond(x, None, 4) is x
+    assert mask_padding(x, None, 4) is x
 
 
 def test_frames_are_held_as_in_a_clip_alone():

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from mmat.errors import InputError
+from mmat.models.audio import audio_branch
 from mmat.training import History, forget, load_best
 from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, settings_of
 
@@ -249,6 +250,12 @@ def test_names_that_keras_counts_up_tell_no_trainings_apart():
     first, second = made(), made()
     assert first[0].layers[1].name != second[0].layers[1].name
     assert settings_of(*first) == settings_of(*second)
+
+
+def test_a_training_of_before_its_layers_had_other_names_is_the_same_training():
+    """The digest is that of commit b00d41f, where a ragged branch had other class names."""
+    settings = settings_of(audio_branch(3, ragged=True), keras.optimizers.Adam())
+    assert settings["model"].startswith("4f3718cfe7db4dcafee8")
 
 
 # --- disks
