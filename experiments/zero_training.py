@@ -28,11 +28,12 @@ from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
 from mmat.models.encoder import PatchesToFrames
+from mmat.models.joining import Competing, EitherRight
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.semantics import EqualPriors, LikeliestName
-from mmat.models.zero_training import THRESHOLD, Competing, EitherRight, zero_training_bundle
+from mmat.models.zero_training import THRESHOLD, zero_training_bundle
 
 SPLITS = ("validation", "test")
 POOLED_BY = ("mean_pooling", "linear_softmax", "exponential_softmax", "max_pooling")

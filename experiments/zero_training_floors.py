@@ -11,7 +11,7 @@ import numpy as np
 import tabulate
 
 from mmat.labels import LabelSet
-from mmat.models.label_matching import image_kinds, matched_similarities
+from mmat.models.label_matching import imagenet_hypernyms, matched_similarities
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.pretrained.text import embedded_text_encoder
@@ -36,13 +36,13 @@ def main() -> None:
     heard = LabelSet.of(yamnet.labels())
     networks = {
         "YAMNet": ([sound_label_names(heard, i) for i in range(len(heard))], None),
-        "image network": (imagenet_labels(), image_kinds()),
+        "image network": (imagenet_labels(), imagenet_hypernyms()),
     }
     rows = []
-    for network, (names, kinds) in networks.items():
+    for network, (names, hypernyms) in networks.items():
         for title, text in (("labels of sounds", SOUNDS), ("nonsense", NONSENSE)):
             labels = LabelSet.from_text(text)
-            found = matched_similarities(names, labels, embedded_text_encoder, 0.0, kinds)
+            found = matched_similarities(names, labels, embedded_text_encoder, 0.0, hypernyms)
             nearest = found.max(axis=0)
             nearest = nearest[nearest < 1]
             shares = [f"{100 * np.mean(nearest >= floor):.0f}" for floor in FLOORS]

@@ -20,11 +20,11 @@ def matched_similarities(
     labels: LabelSet,
     make_encoder: Callable[[], TextEncoder],
     floor: float,
-    kinds: Names | None = None,
+    hypernyms: Names | None = None,
 ) -> np.ndarray:
     """Return how much each name of a network means each label: 1 the same, 0 nothing of the kind.
 
-    names: what each output of the network is called, its whole name first. kinds: more general
+    names: what each output of the network is called, its whole name first. hypernyms: more general
     names for it, the nearest first, which count as its own for labels without synonyms. A label
     whose whole name is an output's is that output; one that shares another name with outputs is
     all of these, but an output that several labels share is that label's which names it most
@@ -37,7 +37,7 @@ def matched_similarities(
     >>> matched_similarities(names, LabelSet.of(["bark", "Wasp"]), None, 0.6).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    exact = _exact(names, labels, kinds)  # bool (n_names, classes)
+    exact = _exact(names, labels, hypernyms)  # bool (n_names, classes)
     found = exact.astype(np.float32)
     rest = np.flatnonzero(~exact.any(axis=0))
     if len(rest):
@@ -61,10 +61,10 @@ def asked_names(labels: LabelSet, index: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, *filter(None, plain)]))
 
 
-def image_kinds() -> tuple[tuple[str, ...], ...]:
-    """Return the kinds of thing that each ImageNet label is, by WordNet 3.0; nearest first.
+def imagenet_hypernyms() -> tuple[tuple[str, ...], ...]:
+    """Return each ImageNet label's hypernyms by WordNet 3.0, nearest first: what it is a kind of.
 
-    >>> image_kinds()[207][:6]  # golden retriever
+    >>> imagenet_hypernyms()[207][:6]  # golden retriever
     ('retriever', 'sporting dog', 'gun dog', 'hunting dog', 'dog', 'domestic dog')
     """
     with open(data_list("imagenet", "kinds.csv"), encoding="utf-8", newline="") as file:
@@ -72,7 +72,7 @@ def image_kinds() -> tuple[tuple[str, ...], ...]:
     names = {row["id"]: row["names"].split(";") for row in rows if row["names"]}
     above = {row["id"]: row["above"].split(";") if row["above"] else [] for row in rows}
     return tuple(
-        tuple(name for kind in _ancestors(row["id"], above) for name in names[kind])
+        tuple(name for each in _ancestors(row["id"], above) for name in names[each])
         for row in rows
         if not row["names"]
     )
@@ -81,15 +81,15 @@ def image_kinds() -> tuple[tuple[str, ...], ...]:
 def _ancestors(synset: str, above: dict[str, list[str]]) -> list[str]:
     found = [synset]
     for each in found:  # grows as it is read
-        found += [kind for kind in above[each] if kind not in found]
+        found += [other for other in above[each] if other not in found]
     return found[1:]
 
 
-def _exact(names: Names, labels: LabelSet, kinds: Names | None) -> np.ndarray:
+def _exact(names: Names, labels: LabelSet, hypernyms: Names | None) -> np.ndarray:
     """Which outputs are called what a label is: bool `(n_names, classes)`."""
     whole = _by_name([own[:1] for own in names])
     any_name = _by_name(names)
-    any_kind = _by_name(kinds or ())
+    any_hypernym = _by_name(hypernyms or ())
     distances = np.full((len(names), len(labels)), np.inf)
     for i, label in enumerate(labels.names):
         if outputs := whole.get(label.casefold()):
@@ -97,7 +97,7 @@ def _exact(names: Names, labels: LabelSet, kinds: Names | None) -> np.ndarray:
             continue
         for asked in {name.casefold() for name in asked_names(labels, i)}:
             if not labels.synonyms[i]:
-                for output, place in any_kind.get(asked, {}).items():
+                for output, place in any_hypernym.get(asked, {}).items():
                     distances[output, i] = min(distances[output, i], place + 1)
             distances[list(any_name.get(asked, ())), i] = 0
     return np.isfinite(distances) & (distances == distances.min(axis=1, keepdims=True))

@@ -42,8 +42,8 @@ def label_similarities(
     image_vectors = encoder([name for names in image_labels for name in names])
     sound_vectors = encoder([name for names in sound_names for name in names])
     cosines = image_vectors @ sound_vectors.T  # (all image names, all sound names)
-    by_image = np.maximum.reduceat(cosines, _starts(image_labels), axis=0)
-    similarities = np.maximum.reduceat(by_image, _starts(sound_names), axis=1)
+    by_image = np.maximum.reduceat(cosines, _group_starts(image_labels), axis=0)
+    similarities = np.maximum.reduceat(by_image, _group_starts(sound_names), axis=1)
     similarities = np.clip(similarities, -1, 1).astype(np.float32)
     with atomic_path(path) as part, open(part, "wb") as file:
         np.save(file, similarities)
@@ -62,7 +62,7 @@ def sound_label_names(labels: LabelSet, index: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name, *name.split(", "), *labels.synonyms[index]]))
 
 
-def _starts(groups: Sequence[Sequence[str]]) -> np.ndarray:
+def _group_starts(groups: Sequence[Sequence[str]]) -> np.ndarray:
     return np.cumsum([0] + [len(group) for group in groups[:-1]])
 
 

@@ -17,7 +17,7 @@ from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.bundle import Bundle
 from mmat.models.encoder import PatchesToFrames
 from mmat.models.joining import Competing, EitherRight, WherePresent
-from mmat.models.label_matching import image_kinds, matched_similarities
+from mmat.models.label_matching import imagenet_hypernyms, matched_similarities
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, AudioEncoder, yamnet
@@ -63,7 +63,7 @@ def zero_training_bundle(
         return text_encoder or embedded_text_encoder()
 
     hears = matched_similarities(sound_names, labels, encoder, SOUND_FLOOR)
-    sees = matched_similarities(image_names, labels, encoder, IMAGE_FLOOR, kinds=image_kinds())
+    sees = matched_similarities(image_names, labels, encoder, IMAGE_FLOOR, imagenet_hypernyms())
     mapped = hears.any(axis=0) | sees.any(axis=0)
     return Bundle(
         zero_training_model(hears, sees, sound),

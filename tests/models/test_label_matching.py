@@ -3,7 +3,7 @@ import pytest
 
 from mmat.data.list_labels import named_label_set
 from mmat.labels import LabelSet
-from mmat.models.label_matching import asked_names, image_kinds, matched_similarities
+from mmat.models.label_matching import asked_names, imagenet_hypernyms, matched_similarities
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.pretrained.text import embedded_text_encoder
@@ -22,9 +22,9 @@ def sound_names(models_cache):
     return [sound_label_names(names, index) for index in range(len(names))]
 
 
-def outputs_of(names, labels, kinds=None, make_encoder=no_encoder):
+def outputs_of(names, labels, hypernyms=None, make_encoder=no_encoder):
     """The whole names of the outputs that each label is."""
-    found = matched_similarities(names, labels, make_encoder, FLOOR, kinds)
+    found = matched_similarities(names, labels, make_encoder, FLOOR, hypernyms)
     return [[names[row][0] for row in np.flatnonzero(column)] for column in found.T]
 
 
@@ -46,16 +46,16 @@ def test_parts_of_names_count(sound_names):
 
 
 def test_a_kind_of_thing_is_every_thing_of_that_kind(models_cache):
-    images, kinds = imagenet_labels(), image_kinds()
-    assert len(kinds) == len(images) and all(kinds)
-    dogs, birds = outputs_of(images, LabelSet.of(["Dog", "Bird"]), kinds)
+    images, hypernyms = imagenet_labels(), imagenet_hypernyms()
+    assert len(hypernyms) == len(images) and all(hypernyms)
+    dogs, birds = outputs_of(images, LabelSet.of(["Dog", "Bird"]), hypernyms)
     assert {"golden retriever", "Chihuahua"} <= set(dogs) and len(dogs) == 118
     assert {"hen", "magpie"} <= set(birds) and not set(dogs) & set(birds)
 
 
 def test_a_shared_output_is_the_label_that_names_it_most_closely(models_cache):
-    images, kinds = imagenet_labels(), image_kinds()
-    hen, bird, animal = outputs_of(images, LabelSet.of(["Hen", "Bird", "Animal"]), kinds)
+    images, hypernyms = imagenet_labels(), imagenet_hypernyms()
+    hen, bird, animal = outputs_of(images, LabelSet.of(["Hen", "Bird", "Animal"]), hypernyms)
     assert hen == ["hen"]
     assert "hen" not in bird and "magpie" in bird
     assert "magpie" not in animal and "golden retriever" in animal
@@ -63,7 +63,7 @@ def test_a_shared_output_is_the_label_that_names_it_most_closely(models_cache):
 
 def test_a_label_with_synonyms_is_what_they_say(models_cache):
     labels = LabelSet(("Dog",), synonyms=(("beagle", "pug"),))
-    assert outputs_of(imagenet_labels(), labels, image_kinds()) == [["beagle", "pug"]]
+    assert outputs_of(imagenet_labels(), labels, imagenet_hypernyms()) == [["beagle", "pug"]]
 
 
 def test_the_rest_is_the_nearest_names_or_nothing(sound_names):

@@ -11,10 +11,9 @@ from mmat.fetch.sources import read_sources
 from mmat.labels import LabelSet
 from mmat.metrics.thresholds import NEVER_FIRES, fire
 from mmat.models.bundle import load_bundle, save_bundle
+from mmat.models.joining import Competing, EitherRight
 from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.zero_training import (
-    Competing,
-    EitherRight,
     unmapped_labels,
     zero_training_bundle,
 )
