@@ -33,7 +33,7 @@ from benchmarks.measuring import measure
 from benchmarks.ours.networks import bundle
 from benchmarks.waveforms import N_SAMPLES, SECONDS
 from mmat.data.media import read_audio
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.serving.export import export_saved_model
 from mmat.serving.tagger import Tagger
 from mmat.serving.tflite import export_tflite
@@ -80,7 +80,7 @@ def network_parts(model: keras.Model, waveform: np.ndarray) -> dict:
     for name, part in cuts.items():
         run = tf.function(lambda x, part=part: part(x, training=False))
         parts[name] = bind(lambda run, x: run(x).numpy(), run, x)
-        with quick_layers(part):
+        with fast_cpu(part):
             x = run(x)
     return parts
 

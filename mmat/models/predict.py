@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.data.parsing import needed
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.tasks import MULTI_LABEL, Task
 
 BATCH_SIZE = 16  # clips
@@ -17,7 +17,7 @@ SENSES = {"audio": "has_audio", "video": "has_video"}
 class Predictor:
     """Predicts the scores of clips, by the weights that the model has at each call.
 
-    The model, whose inputs have names, is traced once, with its quick layers. Not by Keras's
+    The model, whose inputs have names, is traced once, with the fast CPU path. Not by Keras's
     `predict`: between two steps of a training that would compile anew, and under some strategies
     wait for other machines.
 
@@ -35,7 +35,7 @@ class Predictor:
 
         @tf.function(reduce_retracing=True)
         def outputs(inputs):
-            with quick_layers(model):
+            with fast_cpu(model):
                 return model(inputs, training=False)
 
         self._outputs = outputs

@@ -57,8 +57,8 @@ def _values(kernel_size: int, n_coefficients: int) -> np.ndarray:
     return np.concatenate([finite, np.eye(n_coefficients)[-1:]])
 
 
-def can_be_minimal(layer: keras.layers.Layer) -> bool:
-    """Return whether `minimal_convolution` is for a layer: float32, and a kernel worth it."""
+def suits_winograd(layer: keras.layers.Layer) -> bool:
+    """Return whether `winograd_conv2d` is for a layer: float32, and a kernel worth it."""
     own = getattr(type(layer), "convolution_op", None) is keras.layers.Conv2D.convolution_op
     if not own or not layer.built or layer.compute_dtype != "float32":
         return False
@@ -69,7 +69,7 @@ def can_be_minimal(layer: keras.layers.Layer) -> bool:
     return plain and whole and square and n_channels >= LEAST_CHANNELS
 
 
-def minimal_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolve `(batch, time, width, channels)` with padding "same" and strides of 1.
 
     kernel: (size, size, channels, filters), of a size in POINTS. The result is that of
@@ -78,14 +78,14 @@ def minimal_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     >>> x = tf.random.stateless_normal((2, 7, 6, 3), seed=(0, 0))
     >>> kernel = tf.random.stateless_normal((5, 5, 3, 4), seed=(1, 1))
     >>> direct = tf.nn.conv2d(x, kernel, 1, "SAME")
-    >>> bool(tf.reduce_max(tf.abs(minimal_convolution(x, kernel) - direct)) < 1e-4)
+    >>> bool(tf.reduce_max(tf.abs(winograd_conv2d(x, kernel) - direct)) < 1e-4)
     True
     """
     return _from_rows(_summed_rows(x, kernel.shape[0]), kernel, tf.shape(x)[1])
 
 
-def learning_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Convolve as `minimal_convolution`, with gradients that take as few multiplications."""
+def trainable_winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolve as `winograd_conv2d`, with gradients that take as few multiplications."""
     kernel = tf.convert_to_tensor(kernel)
 
     @tf.custom_gradient
@@ -95,7 +95,7 @@ def learning_convolution(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
         def gradients(dy):
             turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
-            return minimal_convolution(dy, turned), _kernel_gradient(rows, dy, size)
+            return winograd_conv2d(dy, turned), _kernel_gradient(rows, dy, size)
 
         return _from_rows(rows, kernel, n_times), gradients
 

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 
-def can_be_projected(layer: keras.layers.Layer) -> bool:
+def suits_projection(layer: keras.layers.Layer) -> bool:
     """Return whether `projected_loop` can stand in for a layer's steps."""
     return isinstance(layer, keras.layers.GRU) and layer.cell.reset_after and layer.cell.use_bias
 

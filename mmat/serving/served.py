@@ -45,7 +45,7 @@ from mmat.models.pretrained.audio_hub import HubAudioEncoder
 from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.models.video import LabelMap
 from mmat.serving.served_decision import decided
 from mmat.serving.wav import decode_wav
@@ -133,11 +133,11 @@ def _answers(bundle: Bundle):
 def traced(
     model: keras.Model, function: Callable, specs: Mapping, convolutions: bool = True
 ) -> tf.types.experimental.ConcreteFunction:
-    """Return the graph of a function that calls a model, by the fast ways of a CPU.
+    """Return the graph of a function that calls a model, by the fast CPU path.
 
-    specs: of the function's arguments. convolutions: whether those take their fast way too.
+    specs: of the function's arguments. convolutions: whether those take it too.
     """
-    with quick_layers(model, convolutions):
+    with fast_cpu(model, convolutions):
         return tf.function(function).get_concrete_function(**specs)
 
 

@@ -1,6 +1,6 @@
 """One step of training: the loss of a batch, its gradients, and the weights moved by them.
 
-On a CPU the step takes the fast ways of `mmat.models.quick`, here and nowhere else.
+Training takes the fast CPU path of `mmat.models.quick` here, and nowhere else.
 
 The same step serves one device, several of one machine and several machines. With a strategy each
 replica takes its rows of the batch, the gradients of the whole batch are summed once, and only
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.tasks import MULTI_LABEL, Task
 
 _SEED_STRIDE = 1_000_003
@@ -54,7 +54,7 @@ def training_step(
             optimizer.build(variables)
 
     def gradients_of(inputs, weak_labels):
-        with tf.GradientTape() as tape, quick_layers(model, learning=True):
+        with tf.GradientTape() as tape, fast_cpu(model, training=True):
             loss = clip_loss(model(inputs, training=True), weak_labels, task)
             loss = tf.add_n([loss, *model.losses])
             scaled = optimizer.scale_loss(loss)
@@ -72,13 +72,13 @@ def training_step(
 
 
 class FastModel(keras.Model):
-    """A functional model whose `fit` takes the fast ways: the same steps, but for rounding.
+    """A functional model whose `fit` takes the fast CPU path: the same steps but for rounding.
 
     Made of inputs and outputs, as `keras.Model` is.
     """
 
     def train_step(self, data):
-        with quick_layers(self, learning=True):
+        with fast_cpu(self, training=True):
             return super().train_step(data)
 
 

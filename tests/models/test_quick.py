@@ -1,4 +1,4 @@
-"""A model computed the quick way answers and learns as Keras computes it."""
+"""A model on the fast CPU path answers and learns as Keras computes it."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmat.models.audio import audio_branch
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.models.talnet import talnet
 from mmat.training.step import clip_loss
 
@@ -30,7 +30,7 @@ def operations(graph) -> list[str]:
 
 def test_answers_are_the_same_but_for_rounding(model):
     expected = model(given())
-    with quick_layers(model):
+    with fast_cpu(model):
         found = model(given())
     for name, scores in expected.items():
         np.testing.assert_allclose(found[name], scores, atol=1e-5)
@@ -47,7 +47,7 @@ def test_gradients_are_the_same_but_for_rounding(model):
         return tape.gradient(loss, model.trainable_variables)
 
     expected = gradients()
-    with quick_layers(model, learning=True):
+    with fast_cpu(model, training=True):
         found = gradients()
     for variable, mine, true in zip(model.trainable_variables, found, expected, strict=True):
         scale = float(tf.reduce_max(tf.abs(true)))
@@ -58,7 +58,7 @@ def test_dropout_inside_a_gru_is_keras_own():
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, keras.layers.GRU(2, recurrent_dropout=0.5, seed=1)(inputs))
     x = np.ones((64, 4, 3), np.float32)
-    with quick_layers(model, learning=True):
+    with fast_cpu(model, training=True):
         learning, answering = model(x, training=True), model(x, training=False)
     assert np.ptp(learning, axis=0).max() > 0.01
     assert np.ptp(answering, axis=0).max() < 1e-6
@@ -67,7 +67,7 @@ def test_dropout_inside_a_gru_is_keras_own():
 def test_convolutions_can_be_left_as_they_are(model):
     kinds = {}
     for convolutions in (False, True):
-        with quick_layers(model, convolutions=convolutions):
+        with fast_cpu(model, convolutions=convolutions):
             graph = tf.function(model).get_concrete_function(given()).graph
         kinds[convolutions] = operations(graph).count("Conv2D")
     n_own = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)
@@ -75,8 +75,8 @@ def test_convolutions_can_be_left_as_they_are(model):
 
 
 def test_a_context_within_another_leaves_it_as_it_was(model):
-    with quick_layers(model, learning=True):
-        with quick_layers(model):
+    with fast_cpu(model, training=True):
+        with fast_cpu(model):
             pass
         graph = tf.function(model).get_concrete_function(given()).graph
     n_own = sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers)

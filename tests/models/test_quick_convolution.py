@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from mmat.models.quick_convolution import (
     POINTS,
     TILE_ROWS,
-    can_be_minimal,
-    learning_convolution,
-    minimal_convolution,
+    suits_winograd,
+    trainable_winograd_conv2d,
     transforms,
+    winograd_conv2d,
 )
 
 SIZES = sorted(POINTS)
@@ -49,7 +49,7 @@ def direct(x, kernel):
 def test_any_shape_is_convolved_as_by_the_sum(size, batch, n_times, width, channels, filters, seed):
     x = drawn((batch, n_times, width, channels), seed)
     kernel = drawn((size, size, channels, filters), seed + 1)
-    found = minimal_convolution(tf.constant(x), tf.constant(kernel))
+    found = winograd_conv2d(tf.constant(x), tf.constant(kernel))
     np.testing.assert_allclose(found, direct(x, kernel), atol=3e-4)
 
 
@@ -57,7 +57,7 @@ def test_any_shape_is_convolved_as_by_the_sum(size, batch, n_times, width, chann
 def test_the_error_is_rounding_alone(size):
     x, kernel = drawn((2, 100, 16, 64), 0), drawn((size, size, 64, 32), 1, 1 / (8 * size))
     expected = direct(x, kernel)
-    error = np.abs(minimal_convolution(tf.constant(x), tf.constant(kernel)) - expected)
+    error = np.abs(winograd_conv2d(tf.constant(x), tf.constant(kernel)) - expected)
     assert error.max() < 1e-5 * np.abs(expected).max()
 
 
@@ -75,14 +75,14 @@ def test_gradients_are_those_of_the_direct_way(size, n_times):
         return y, *tape.gradient(total, [x, kernel])
 
     expected = gradients(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
-    for found, true in zip(gradients(learning_convolution), expected, strict=True):
+    for found, true in zip(gradients(trainable_winograd_conv2d), expected, strict=True):
         np.testing.assert_allclose(found, true, atol=1e-4)
 
 
 def test_lengths_may_be_unknown_while_traced():
     kernel = tf.constant(drawn((5, 5, 2, 3), 0))
     traced = tf.function(
-        lambda x: minimal_convolution(x, kernel),
+        lambda x: winograd_conv2d(x, kernel),
         input_signature=[tf.TensorSpec((None, None, 4, 2))],
     )
     for shape in ((1, 9, 4, 2), (3, 1, 4, 2), (0, 5, 4, 2)):
@@ -114,11 +114,11 @@ def test_each_row_takes_fewer_products(size):
 def test_what_it_is_for(options, expected):
     layer = keras.layers.Conv2D(**{"filters": 16, "kernel_size": 5, "padding": "same"} | options)
     layer.build((None, 8, 8, 16))
-    assert can_be_minimal(layer) == expected
+    assert suits_winograd(layer) == expected
 
 
 def test_a_layer_that_is_not_built_is_left_alone():
     layer = keras.layers.Conv2D(16, 5, padding="same")
-    assert not can_be_minimal(layer)
+    assert not suits_winograd(layer)
     layer.build((None, 8, 8, 16))
-    assert can_be_minimal(layer)
+    assert suits_winograd(layer)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 
 
 @pytest.mark.parametrize("return_sequences", [True, False])
@@ -21,7 +21,7 @@ def test_masked_steps_are_those_of_keras(return_sequences, backwards, both_ways)
     given = tf.random.stateless_normal((5, 7, 3), seed=(0, 0))
     given = [given, tf.constant(np.arange(7) < lengths[:, None])]
     expected = model(given)
-    with quick_layers(model):
+    with fast_cpu(model):
         served = tf.function(model)
         np.testing.assert_allclose(served(given), expected, atol=1e-6)
     np.testing.assert_array_equal(model(given), expected)  # as before afterwards

@@ -5,7 +5,7 @@ import pytest
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fusion import fused_model
 from mmat.models.predict import predict
-from mmat.models.quick import quick_layers
+from mmat.models.quick import fast_cpu
 from mmat.models.video import video_branch
 from mmat.tasks import regression
 from mmat.training import (
@@ -81,7 +81,7 @@ def test_what_a_model_of_values_cannot_judge_is_the_middle_of_the_scale(clips):
     said = predict(audio, inputs, task=task)
     heard = clips["has_audio"]
     assert (said["clip"][~heard] == 3).all() and (said["frame"][~heard] == 3).all()
-    with quick_layers(audio):
+    with fast_cpu(audio):
         own = audio.predict({name: inputs[name] for name in audio.input}, verbose=0)
     for name in ("clip", "frame"):
         assert np.array_equal(said[name][heard], own[name][heard])

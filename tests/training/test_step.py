@@ -77,7 +77,7 @@ def test_two_devices_keep_the_moving_mean_of_all_clips(mirrored):
     np.testing.assert_allclose(two, one, atol=1e-6)
 
 
-def test_fit_takes_the_fast_ways_and_learns_as_keras_does():
+def test_fit_takes_the_fast_cpu_path_and_learns_as_keras_does():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 9, 4, 16)).astype("float32"), rng.normal(size=8)
     weights, n_convolutions = {}, {}
