@@ -24,7 +24,7 @@ from mmat.models.features import MelParameters
 from mmat.models.pooling import linear_softmax
 from mmat.serving.tagger import Tagger
 from mmat.serving.tflite_run import TFLiteTagger
-from mmat.tasks import regression
+from mmat.tasks import MULTI_LABEL, regression
 from mmat.training import load_best
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "b00d41f"
@@ -228,7 +228,17 @@ def test_a_checkpoint_gives_the_best_weights():
     mel = MelParameters(fft_samples=512, window_samples=512, mel_bands=12)
     blocks = ((2, (1, 2)), (3, (2, 2)), (3, (2, 2)))
     trunk = crnn_trunk(mel, (), "float32", False, blocks)
-    model = recurrent_tagger(*trunk, 3, linear_softmax, 3, 0.25, "float32", 1600)
+    model = recurrent_tagger(
+        *trunk,
+        3,
+        linear_softmax,
+        gru_units=3,
+        dropout=0.25,
+        dtype="float32",
+        samples_per_step=1600,
+        task=MULTI_LABEL,
+        adapt=None,
+    )
     best = load_best(model, GOLDEN / "training")
     assert best == json.loads((GOLDEN / "best.json").read_text())
     weights = np.load(GOLDEN / "weights.npz")

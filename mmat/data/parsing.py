@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from mmat.data.media import SAMPLE_RATE_HZ
-from mmat.data.records import INT16_SCALE
+from mmat.data.records import FEATURES, INT16_SCALE
 from mmat.errors import InputError
 
 FIXED_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 MODEL_INPUTS = (*FIXED_INPUTS, "n_samples")
 READABLE = (*MODEL_INPUTS, "ids")  # the clip's id is for people, no model takes it
+_SINGLE = ("id", "audio", "image_probabilities", "n_frames", "has_audio")
 PRESENCE = {"waveform": "has_audio", "image_probabilities": "has_video"}
 
 
@@ -76,15 +77,8 @@ def parse_example(
     """
     row = tf.io.parse_single_example(
         serialized,
-        {
-            "id": tf.io.FixedLenFeature((), tf.string),
-            "audio": tf.io.FixedLenFeature((), tf.string),
-            "image_probabilities": tf.io.FixedLenFeature((), tf.string),
-            "n_frames": tf.io.FixedLenFeature((), tf.int64),
-            "has_audio": tf.io.FixedLenFeature((), tf.int64),
-            "labels": tf.io.RaggedFeature(tf.int64),
-            "label_values": tf.io.RaggedFeature(tf.float32),
-        },
+        {name: tf.io.FixedLenFeature((), FEATURES[name]) for name in _SINGLE}
+        | {name: tf.io.RaggedFeature(FEATURES[name]) for name in ("labels", "label_values")},
     )
     has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
     audio = tf.cond(

@@ -21,6 +21,24 @@ import tensorflow as tf
 
 SCHEMA_VERSION = 1
 INT16_SCALE = 32768.0
+# The features and the type of their values, for whoever writes or reads them, in a graph or not.
+FEATURES = {
+    "id": tf.string,
+    "audio": tf.string,
+    "image_probabilities": tf.string,
+    "n_frames": tf.int64,
+    "n_image_labels": tf.int64,
+    "has_audio": tf.int64,
+    "has_video": tf.int64,
+    "labels": tf.int64,
+    "label_values": tf.float32,
+    "event_labels": tf.int64,
+    "event_onset_seconds": tf.float32,
+    "event_offset_seconds": tf.float32,
+    "frames_jpeg": tf.string,
+}
+# By type, where a tf.train.Feature holds its values.
+_LISTS = {tf.string: "bytes_list", tf.int64: "int64_list", tf.float32: "float_list"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,62 +89,53 @@ def encode_example(record: Record) -> bytes:
     """
     audio, probabilities = record.audio, record.image_probabilities
     n_frames, n_image_labels = (0, 0) if probabilities is None else probabilities.shape
-    has_video = probabilities is not None or len(record.frames_jpeg) > 0
     event_labels, onsets, offsets = zip(*record.events, strict=True) if record.events else [()] * 3
-    feature = {
-        "id": _bytes(record.id.encode()),
-        "audio": _bytes(b"" if audio is None else audio.astype("<i2").tobytes()),
-        "image_probabilities": _bytes(
+    features = {
+        "id": [record.id.encode()],
+        "audio": [b"" if audio is None else audio.astype("<i2").tobytes()],
+        "image_probabilities": [
             b"" if probabilities is None else probabilities.astype("<f2").tobytes()
-        ),
-        "n_frames": _ints(n_frames),
-        "n_image_labels": _ints(n_image_labels),
-        "has_audio": _ints(audio is not None),
-        "has_video": _ints(has_video),
-        "labels": _ints(*record.labels),
-        "event_labels": _ints(*event_labels),
-        "event_onset_seconds": _floats(*onsets),
-        "event_offset_seconds": _floats(*offsets),
-        "frames_jpeg": _bytes(*record.frames_jpeg),
+        ],
+        "n_frames": [n_frames],
+        "n_image_labels": [n_image_labels],
+        "has_audio": [audio is not None],
+        "has_video": [probabilities is not None or len(record.frames_jpeg) > 0],
+        "labels": record.labels,
+        "event_labels": event_labels,
+        "event_onset_seconds": onsets,
+        "event_offset_seconds": offsets,
+        "frames_jpeg": record.frames_jpeg,
     }
     if record.values:  # other shards stay what they were, to the byte
-        feature["label_values"] = _floats(*record.values)
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
+        features["label_values"] = record.values
+    example = tf.train.Example()
+    for name, values in features.items():
+        _values(example, name).extend(values)
     # Else the order of the features is that of a hash table, another one in every process.
     return example.SerializeToString(deterministic=True)
 
 
 def decode_example(serialized: bytes) -> Record:
     """Return the record of a serialized example, outside of any graph."""
-    feature = tf.train.Example.FromString(serialized).features.feature
-    shape = (feature["n_frames"].int64_list.value[0], feature["n_image_labels"].int64_list.value[0])
-    probabilities = np.frombuffer(feature["image_probabilities"].bytes_list.value[0], "<f2")
-    audio = np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+    example = tf.train.Example.FromString(serialized)
+    found = {name: _values(example, name) for name in FEATURES}
+    shape = (found["n_frames"][0], found["n_image_labels"][0])
+    probabilities = np.frombuffer(found["image_probabilities"][0], "<f2")
+    audio = np.frombuffer(found["audio"][0], "<i2")
+    events = (found[f"event_{part}"] for part in ("labels", "onset_seconds", "offset_seconds"))
     return Record(
-        id=feature["id"].bytes_list.value[0].decode(),
-        audio=audio if feature["has_audio"].int64_list.value[0] else None,
+        id=found["id"][0].decode(),
+        audio=audio if found["has_audio"][0] else None,
         image_probabilities=probabilities.reshape(shape) if shape[0] else None,
-        labels=tuple(feature["labels"].int64_list.value),
-        events=tuple(
-            zip(
-                feature["event_labels"].int64_list.value,
-                feature["event_onset_seconds"].float_list.value,
-                feature["event_offset_seconds"].float_list.value,
-                strict=True,
-            )
-        ),
-        frames_jpeg=tuple(feature["frames_jpeg"].bytes_list.value),
-        values=tuple(feature["label_values"].float_list.value),
+        labels=tuple(found["labels"]),
+        events=tuple(zip(*events, strict=True)),
+        frames_jpeg=tuple(found["frames_jpeg"]),
+        values=tuple(found["label_values"]),
     )
 
 
-def _bytes(*values: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _ints(*values: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(v) for v in values]))
-
-
-def _floats(*values: float) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+def _values(example: tf.train.Example, name: str):
+    """Return the list of a feature's values, to be read or extended."""
+    values = getattr(example.features.feature[name], _LISTS[FEATURES[name]])
+    values.SetInParent()  # an empty list is one of its type
+    return values.value

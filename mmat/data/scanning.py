@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmat.data.shards import read_index, shard_files
+from mmat.data.tfrecord import HEAD_BYTES, TAIL_BYTES
 from mmat.errors import InputError
 
-_BEFORE, _AFTER = 12, 4  # bytes of length and checksum around a record
 _MESSAGE = 2  # the wire type of everything here that has its length in front
 _INT64_LIST = 3  # the field of a tf.train.Feature
 
@@ -92,11 +92,11 @@ def _records(file: str) -> Iterator[tuple[int, dict[bytes, list[int]]]]:
             data.madvise(mmap.MADV_RANDOM)  # else the system reads the sound ahead
         while at < len(data):
             (length,) = struct.unpack_from("<Q", data, at)
-            start, end = at + _BEFORE, at + _BEFORE + length
-            if end + _AFTER > len(data):
+            start, end = at + HEAD_BYTES, at + HEAD_BYTES + length
+            if end + TAIL_BYTES > len(data):
                 raise ValueError("a record that goes on beyond the end")
             yield at, _numbers(data, start, end)
-            at = end + _AFTER
+            at = end + TAIL_BYTES
 
 
 def _numbers(data: mmap.mmap, start: int, end: int) -> dict[bytes, list[int]]:

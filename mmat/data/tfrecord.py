@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-FRAME_BYTES = 16  # length and its checksum before a record, its own checksum after it
+HEAD_BYTES, TAIL_BYTES = 12, 4  # length and its checksum before a record, its own after it
+FRAME_BYTES = HEAD_BYTES + TAIL_BYTES
 
 
 def framed(serialized: bytes) -> bytes:

@@ -25,6 +25,13 @@ GOOD = Record(
 )
 
 
+class MeanColour:
+    name, input_size_px = "mean colour", 32
+
+    def classify(self, pictures):
+        return pictures.mean(axis=(1, 2)) / 255
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory, write_container):
     """Shards of four sounds, two movies and two clips that are not there."""
@@ -41,8 +48,8 @@ def original(tmp_path_factory, write_container):
     ]
     prepare(
         clips, media, media.parent / "shards", LabelSet.of(["Dog", "Car"]),
-        lambda pictures: pictures.mean(axis=(1, 2)) / 255, "mean colour", 32, n_frames=2,
-        clip_seconds=0.1, clips_per_shard=3, workers=0, keep_frames=True, progress=False,
+        MeanColour(), n_frames=2, clip_seconds=0.1, clips_per_shard=3, workers=0,
+        keep_frames=True, progress=False,
     )  # fmt: skip
     return media.parent / "shards"
 
