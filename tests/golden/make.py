@@ -2,9 +2,9 @@
 
 `b00d41f/` was made by the code of that commit, whose names this script uses:
 
-    git worktree add /tmp/mmat-b00d41f b00d41f
-    PYTHONPATH=/tmp/mmat-b00d41f .venv/bin/python tests/golden/make.py OUT
-    git worktree remove /tmp/mmat-b00d41f
+    git worktree add ../mmat-b00d41f b00d41f
+    PYTHONPATH=../mmat-b00d41f .venv/bin/python tests/golden/make.py OUT
+    git worktree remove ../mmat-b00d41f
 
 with the default environment (TensorFlow 2.17) and `mmat fetch models` done before. The waveforms
 come from a formula, the pictures and the weights from seeds, the media are encoded here.
