@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 
 from mmat.cli.common import say_dropped
-from mmat.data.clips import Clip, clips_of
+from mmat.data.clips import Clip
 from mmat.data.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
 from mmat.data.lists import ReadList
 from mmat.data.prepare import prepare
@@ -57,7 +57,7 @@ def _prepared(arguments: argparse.Namespace, found: ReadList) -> pathlib.Path:
     sound_alone = arguments.systems == ("audio",)
     folder = pathlib.Path(arguments.out, "shards")
     index = prepare(
-        with_validation(clips_of(found.table)),
+        with_validation(found.clips),
         arguments.media,
         folder,
         found.labels,

@@ -29,13 +29,12 @@ import pathlib
 from collections.abc import Sequence
 
 import options
-import pandas as pd
 import results
 from common import figures_table, gain_line
 from corpus import corpus_of
 from systems import Systems
 
-from mmat.data.lists import ReadList, named_label_set, read_lists
+from mmat.data.lists import Clip, ReadList, named_label_set, read_lists
 from mmat.errors import InputError
 from mmat.metrics.official import score_events, score_tagging
 
@@ -89,12 +88,14 @@ def read_task(folder: str | None) -> ReadList | None:
     labels = named_label_set("dcase2017")
     paths = [lists / "training_set.csv", lists / FILES["test"][0]]
     parts = [read_lists(paths, labels, _if_there(lists / FILES["test"][2]))]
-    clips, _, strong = (_if_there(lists / name) for name in FILES["evaluation"])
-    if clips:
-        parts.append(read_lists([clips], labels, strong, split="evaluation"))
-    table = pd.concat([part.table for part in parts], ignore_index=True)
+    evaluation, _, strong = (_if_there(lists / name) for name in FILES["evaluation"])
+    if evaluation:
+        parts.append(read_lists([evaluation], labels, strong, split="evaluation"))
+    clips: dict[str, Clip] = {}  # by id; of a clip that is in two lists the first counts
+    for clip in (clip for part in parts for clip in part.clips):
+        clips.setdefault(clip.id, clip)
     dropped = tuple(row for part in parts for row in part.dropped)
-    return ReadList(table.drop_duplicates("id", ignore_index=True), labels, dropped)
+    return ReadList([*clips.values()], labels, dropped)
 
 
 def official(folder: pathlib.Path, split: str, lists: str | None) -> dict:

@@ -7,6 +7,7 @@ CMU_MOSI/Video/Full also mosi/shards. `experiments/sentiment.py` prepares the sa
 Never run on the corpus, which cannot be had here: docs/cmu_mosi.md.
 """
 
+import math
 import os
 import pathlib
 import sys
@@ -16,7 +17,7 @@ import options
 
 from mmat.cli.common import Parser, say_dropped
 from mmat.data.csd import read_csd
-from mmat.data.lists import ReadList, clips_of, write_clip_list
+from mmat.data.lists import ReadList, write_clip_list
 from mmat.data.prepare import prepare
 
 
@@ -42,7 +43,7 @@ def prepare_mosi(
     found = listed(csd, out)
     folder = pathlib.Path(out, "shards")
     index = prepare(
-        clips_of(found.table),
+        found.clips,
         media,
         folder,
         found.labels,
@@ -55,9 +56,9 @@ def prepare_mosi(
     )
     counts = ", ".join(f"{name} {split['clips']}" for name, split in index["splits"].items())
     print(f"{folder}: {counts}; {index['failures']} segments cannot be used")
-    lasting = found.table["end_seconds"] - found.table["start_seconds"]
-    if clip_seconds is not None and (lasting > clip_seconds).any():
-        n_longer = int((lasting > clip_seconds).sum())
+    lasting = [clip.end_seconds - clip.start_seconds for clip in found.clips]
+    n_longer = sum(seconds > (clip_seconds or math.inf) for seconds in lasting)
+    if n_longer:
         print(f"segments longer than {clip_seconds:g} s, whose rest is left out: {n_longer}")
     return folder
 
@@ -67,7 +68,7 @@ def listed(csd: str | os.PathLike, out: str | os.PathLike) -> ReadList:
     found, out = read_csd(csd), pathlib.Path(out)
     say_dropped(found.dropped)
     out.mkdir(parents=True, exist_ok=True)
-    write_clip_list(out / "list.csv", clips_of(found.table))
+    write_clip_list(out / "list.csv", found.clips)
     found.labels.to_csv(out / "labels.csv")
     return found
 

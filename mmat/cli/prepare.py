@@ -110,14 +110,14 @@ def _clip_seconds(text: str) -> float | None:
 
 
 def _read_lists(arguments: argparse.Namespace):
-    from mmat.data.lists import clips_of, named_label_set, read_lists
+    from mmat.data.lists import named_label_set, read_lists
 
     labels = named_label_set(arguments.labels) if arguments.labels else None
     read = read_lists(arguments.lists, labels, arguments.events, arguments.split, arguments.strict)
     say_dropped(read.dropped)
     if read.dropped:
         say("dropped", f"{len(read.dropped)} rows in all")
-    return clips_of(read.table), read.labels
+    return read.clips, read.labels
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> dict:

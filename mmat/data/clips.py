@@ -1,13 +1,25 @@
-"""Clips: what a list names, as objects for the code that walks them and as one table."""
+"""Clips: what a row of a list becomes, from the reading of the list to the shards.
+
+A list in memory is a Python list of `Clip`; `table_of` is the same for the eyes of pandas.
+"""
 
 import dataclasses
-import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
+VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+SEGMENT_TIME = r"(\d{1,9}(?:\.\d+)?)"
+# Downloaders put a `Y` before a video's id.
+_SEGMENT_NAME = re.compile(
+    rf"Y?({VIDEO_ID.pattern})_{SEGMENT_TIME}_{SEGMENT_TIME}(?:\.[A-Za-z]\w*)?", re.ASCII
+)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Event:
     """One sounding event; the times are seconds from the beginning of the clip."""
 
@@ -16,7 +28,7 @@ class Event:
     offset_seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
     """One clip: a media file (a path inside the media folder) or a range of it, and its labels.
 
@@ -24,6 +36,9 @@ class Clip:
     labels: names, each once. values: of a regression the value of each label, else empty. events:
     strong times where they are known. video_id: the web video that a public list cuts the clip
     from (the range is then in that video), else empty.
+
+    >>> Clip("rex", "rex.mp4", ("Dog",), end_seconds=2.0).split
+    'train'
     """
 
     id: str
@@ -38,33 +53,8 @@ class Clip:
     values: tuple[float, ...] = ()
 
 
-COLUMNS = (
-    "id",
-    "file",
-    "video_id",
-    "start_seconds",
-    "end_seconds",
-    "labels",
-    "split",
-    "source_group",
-    "events",
-    "values",
-)
-_TIMES = ("start_seconds", "end_seconds")
-
-
-def table_from(columns: dict[str, Iterable]) -> pd.DataFrame:
-    """Make the table of columns as long as each other; a time that is None becomes NaN."""
-    return pd.DataFrame(
-        {
-            name: pd.Series(columns[name], dtype="float64" if name in _TIMES else object)
-            for name in COLUMNS
-        }
-    )
-
-
-def table_of(clips: Iterable[Clip]) -> pd.DataFrame:
-    """Return clips as the one table: a row a clip, the columns of `COLUMNS`.
+def table_of(clips: Sequence[Clip]) -> "pd.DataFrame":
+    """Return clips as a table: a row a clip, a column a field, for looking at and for statistics.
 
     start_seconds, end_seconds: float64, NaN for the file's own ends; labels: tuple of names;
     events: tuple of Event; the rest: str.
@@ -73,24 +63,35 @@ def table_of(clips: Iterable[Clip]) -> pd.DataFrame:
           file  end_seconds
     0  rex.mp4          2.0
     """
-    clips = list(clips)
-    return table_from({name: [getattr(clip, name) for clip in clips] for name in COLUMNS})
+    import pandas as pd  # here: it takes half a second, and most who read a list need no table
+
+    names = "id file video_id start_seconds end_seconds labels split source_group events values"
+    table = pd.DataFrame({name: [getattr(clip, name) for clip in clips] for name in names.split()})
+    return table.astype({"start_seconds": "float64", "end_seconds": "float64"})
 
 
-def walk(table: pd.DataFrame) -> Iterator[Clip]:
-    """Yield the table's rows as clips, one at a time."""
-    for values in zip(*(table[name].tolist() for name in COLUMNS), strict=True):
-        fields = dict(zip(COLUMNS, values, strict=True))
-        for name in _TIMES:
-            fields[name] = None if math.isnan(fields[name]) else fields[name]
-        yield Clip(**fields)
+class Segment(NamedTuple):
+    """A range of a web video, in seconds."""
+
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+
+    @classmethod
+    def named(cls, file: str) -> "Segment | None":
+        """Return the segment that a trimmed file is named after, or None.
+
+        >>> Segment.named("Y-5QrBL6MzLg_60.000_70.000.wav")
+        Segment(video_id='-5QrBL6MzLg', start_seconds=60.0, end_seconds=70.0)
+        """
+        found = _SEGMENT_NAME.fullmatch(file)
+        return cls(found[1], float(found[2]), float(found[3])) if found else None
 
 
-def clips_of(table: pd.DataFrame) -> list[Clip]:
-    """Return the table's rows as clips; the inverse of `table_of`.
+def segment_id(video_id: str, start_seconds: float, end_seconds: float) -> str:
+    """Return the official name of a segment's file, without suffix.
 
-    >>> clips = [Clip("rex", "rex.mp4", ("Dog",), start_seconds=1.5)]
-    >>> clips_of(table_of(clips)) == clips
-    True
+    >>> segment_id("-5QrBL6MzLg", 60, 70)
+    '-5QrBL6MzLg_60.000_70.000'
     """
-    return list(walk(table))
+    return f"{video_id}_{start_seconds:.3f}_{end_seconds:.3f}"

@@ -5,7 +5,7 @@
     /Opinion Segment Labels/data/VIDEO/features    (n, 1): the sentiment, -3 (negative) to 3
     /Opinion Segment Labels/data/VIDEO/intervals   (n, 2): start and end in the video, seconds
 
-It comes from strangers: HDF5's ways to name other files are not followed.
+It is an untrusted file: HDF5's ways to name other files are not followed.
 """
 
 import csv
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 import h5py
 import numpy as np
 
-from mmat.data.clips import Clip, table_of
+from mmat.data.clips import Clip
 from mmat.data.list_rows import Dropped, WrongRow, inner_path, time_range
 from mmat.data.lists import ReadList
 from mmat.errors import InputError
@@ -55,8 +55,8 @@ def read_csd(
     ...     video = file.create_group(f"{ROOT}/data/tmZoasNr4rU")
     ...     video["features"], video["intervals"] = [[-1.5], [9.0]], [[0.5, 2.0], [2.0, 4.0]]
     >>> found = read_csd(path)
-    >>> found.table[["id", "file", "end_seconds", "values", "split"]].values.tolist()
-    [['tmZoasNr4rU_1', 'tmZoasNr4rU.mp4', 2.0, (-1.5,), 'test']]
+    >>> [(clip.id, clip.file, clip.end_seconds, clip.values, clip.split) for clip in found.clips]
+    [('tmZoasNr4rU_1', 'tmZoasNr4rU.mp4', 2.0, (-1.5,), 'test')]
     >>> found.dropped[0].line, found.dropped[0].reason
     (2, 'the sentiment 9 is not between -3 and 3')
     """
@@ -79,7 +79,7 @@ def read_csd(
         raise InputError(dropped[0])
     if not clips:
         raise InputError(f"{path}: the label file names no segment")
-    return ReadList(table_of(clips), SENTIMENT, tuple(dropped))
+    return ReadList(clips, SENTIMENT, tuple(dropped))
 
 
 def _segments(tree: h5py.File, folds: Mapping[str, str]) -> Iterator[Clip | tuple[str, int, str]]:

@@ -9,7 +9,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from mmat.data.lists import Clip
+from mmat.data.clips import Clip
 from mmat.data.media import AUDIO_SUFFIXES
 from mmat.errors import InputError
 

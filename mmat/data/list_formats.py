@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmat.data.list_rows import ListFile, WrongRow, cells, seconds
-from mmat.data.segment_lists import VIDEO_ID, Segment
+from mmat.data.clips import VIDEO_ID, Segment
+from mmat.data.list_rows import ListFile, WrongRow, row_cells, seconds
 from mmat.errors import InputError
 
 OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
@@ -64,7 +64,7 @@ def detect(source: ListFile) -> Form:
 
 def _header(source: ListFile, line: int, content: bytes) -> Form | None:
     for delimiter in "\t,":
-        row = _cells(content, delimiter)
+        row = _cells_or_empty(content, delimiter)
         for kind, required in ((OWN, OWN_COLUMNS), (STRONG, EVENT_COLUMNS)):
             if len(row) < 2 or required[0] not in row:
                 continue
@@ -81,14 +81,14 @@ def _header(source: ListFile, line: int, content: bytes) -> Form | None:
 def _of_segments(rows: list[tuple[int, bytes]], header: Form) -> bool:
     """Tell whether most of the rows under a header name a segment of a web video."""
     place = header.columns.index(EVENT_COLUMNS[0])
-    names = [_cells(content, header.delimiter)[place : place + 1] for _, content in rows]
+    names = [_cells_or_empty(content, header.delimiter)[place : place + 1] for _, content in rows]
     return 2 * sum(bool(n and Segment.named(n[0])) for n in names) > len(names)
 
 
 def _votes(content: bytes) -> Iterator[tuple[Form, int]]:
     """Yield the form that a row without header speaks for, and how much."""
     for delimiter in "\t,":
-        row = _cells(content, delimiter)
+        row = _cells_or_empty(content, delimiter)
         try:
             if len(row) not in (4, 5) or not row[0]:
                 continue
@@ -106,8 +106,8 @@ def _votes(content: bytes) -> Iterator[tuple[Form, int]]:
             yield form._replace(of_segments=bool(segment)), weight
 
 
-def _cells(content: bytes, delimiter: str) -> list[str]:
+def _cells_or_empty(content: bytes, delimiter: str) -> list[str]:
     try:
-        return cells(content, delimiter)
+        return row_cells(content, delimiter)
     except WrongRow:
         return []

@@ -77,7 +77,7 @@ class ListFile:
         """Yield (line number, cells) of each row after that line."""
         for line, content in self.lines(after):
             try:
-                found = cells(content, delimiter)
+                found = row_cells(content, delimiter)
             except WrongRow as wrong:
                 self.drop(line, wrong)
                 continue
@@ -85,7 +85,7 @@ class ListFile:
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[ListFile]:
+def open_list(path: str | os.PathLike) -> Iterator[ListFile]:
     """Open a list; raises InputError where it cannot be read, and where it is empty."""
     try:
         with open(path, "rb") as file:
@@ -94,10 +94,10 @@ def opened(path: str | os.PathLike) -> Iterator[ListFile]:
         raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
 
 
-def cells(line: bytes, delimiter: str) -> list[str]:
+def row_cells(line: bytes, delimiter: str) -> list[str]:
     """Return the cells of one line without outer spaces; raises WrongRow where it is no row.
 
-    >>> cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
+    >>> row_cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
     ['-5Q', '0.0', '10.0', '/m/a,/m/b']
     """
     if b"\0" in line:

@@ -1,4 +1,4 @@
-"""Clip lists of every kind as one table: which clips, with which labels, and when each sounds.
+"""Clip lists of every kind as one list of clips: which, with which labels, and when each sounds.
 
 Which kind a file is, its content tells:
 - DCASE 2017 task 4: `video,start,end,"names","machine ids"`; the names are not read;
@@ -9,39 +9,39 @@ Which kind a file is, its content tells:
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
   several labels by `;` or in several rows; with a label set of a regression `name=value`.
 
-The table has a row a clip, and the columns of `COLUMNS`; see `Clip` for what each one holds.
-A row is a line: no cell holds a line break.
+A row becomes a `Clip` at once and stays one up to the shards. A row is a line: no cell holds a
+line break.
 """
 
+import contextlib
 import dataclasses
+import functools
+import gc
 import os
 import pathlib
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import pandas as pd
-
-from mmat.data.clips import COLUMNS, Clip, Event, clips_of, table_of
+from mmat.data.clips import Clip, Event, table_of
 from mmat.data.list_formats import AUDIOSET, DCASE, OWN, SEGMENT_CELLS, WEAK, Form, detect
 from mmat.data.list_labels import named_label_set, public_label_set
-from mmat.data.list_rows import Dropped, ListFile, opened
+from mmat.data.list_rows import Dropped, ListFile, open_list
 from mmat.data.own_lists import SPLIT_NAME, read_own, write_clip_list
 from mmat.data.segment_lists import read_segments
 from mmat.data.truth_lists import attach_events, read_truth
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = [
-    "COLUMNS",
     "Clip",
     "Dropped",
     "Event",
     "ReadList",
-    "clips_of",
     "named_label_set",
-    "read_clip_list",
     "read_list",
     "read_lists",
     "table_of",
@@ -61,11 +61,16 @@ _NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReadList:
-    """A list as it was read: its clips as a table, its label set, and its wrong rows."""
+    """A list as it was read: its clips, its label set, and its wrong rows."""
 
-    table: pd.DataFrame
+    clips: list[Clip]
     labels: LabelSet
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[Dropped, ...] = ()
+
+    @functools.cached_property
+    def table(self) -> "pd.DataFrame":
+        """The clips as a pandas table, a row a clip; see `table_of`."""
+        return table_of(self.clips)
 
 
 def read_list(
@@ -87,8 +92,8 @@ def read_list(
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
     >>> _ = path.write_text("file,labels\\na/rex.mp4,Dog;Train horn\\n../b.mp4,Dog\\n")
     >>> found = read_list(path)
-    >>> found.table[["id", "labels", "split"]].values.tolist()
-    [['a/rex', ('Dog', 'Train horn'), 'train']]
+    >>> [(clip.id, clip.labels, clip.split) for clip in found.clips]
+    [('a/rex', ('Dog', 'Train horn'), 'train')]
     >>> found.labels.names, found.dropped[0].line
     (('Dog', 'Train horn'), 3)
     """
@@ -111,63 +116,67 @@ def read_lists(
     parts = [_read_part(path, labels, split) for path in paths]
     labels = labels or _common_labels(parts)
     dropped = [each for part in parts for each in part.dropped]
-    table = _joined(parts, dropped)
+    clips = _joined(parts, dropped)
     if events is not None:
-        with opened(events) as source:
-            attach_events(source, detect(source), table)
+        with open_list(events) as source:
+            attach_events(source, detect(source), clips)
         dropped += sorted(source.dropped, key=lambda each: each.line)
     if strict and dropped:
         raise InputError(dropped[0])
-    return ReadList(table, labels, tuple(dropped))
-
-
-def read_clip_list(
-    path: str | os.PathLike, labels: LabelSet, events: str | os.PathLike | None = None
-) -> list[Clip]:
-    """Return the clips of a list in which no row may be wrong; see `read_list`."""
-    return clips_of(read_list(path, labels, events, strict=True).table)
+    return ReadList(clips, labels, tuple(dropped))
 
 
 class _Part(NamedTuple):
-    """One file's good rows with their lines; of_its_own: the label set is what its rows name."""
+    """One file's clips with their lines; of_its_own: the label set is what its rows name."""
 
     path: str | os.PathLike
-    table: pd.DataFrame
-    lines: np.ndarray
+    clips: list[Clip]
+    lines: list[int]
     labels: LabelSet
     of_its_own: bool
     dropped: list[Dropped]
 
 
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for cycles: a reader makes none, and would lose a fifth of its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_collector_paused()
 def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | None) -> _Part:
-    with opened(path) as source:
+    with open_list(path) as source:
         form = detect(source)
         public = form.kind in (DCASE, AUDIOSET, WEAK) or form.of_segments
         if labels is None and public:
             labels = public_label_set(path, form.kind)
-        table, lines = _read(source, form, labels, split)
+        clips, lines = _read(source, form, labels, split)
     dropped = sorted(source.dropped, key=lambda each: each.line)
-    if not len(table):
+    if not clips:
         if not dropped:
             raise InputError(f"{path}: the list is empty; it needs a row for each clip")
         rest = f" (nor can the other {len(dropped) - 1} rows be used)" if dropped[1:] else ""
         raise InputError(f"{dropped[0]}{rest}")
     of_its_own = labels is None
-    return _Part(
-        path, table, np.asarray(lines), labels or _names_in(path, table), of_its_own, dropped
-    )
+    return _Part(path, clips, lines, labels or _names_in(path, clips), of_its_own, dropped)
 
 
-def _read(source: ListFile, form: Form, labels: LabelSet | None, split: str | None):
-    """Return the table of a list of that form, and the line in which each clip first stands."""
+def _read(
+    source: ListFile, form: Form, labels: LabelSet | None, split: str | None
+) -> tuple[list[Clip], list[int]]:
+    """Return the clips of a list of that form, and the line in which each first stands."""
     if form.kind in SEGMENT_CELLS:
         return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
-    known = None if labels is None else frozenset(labels.names)
     if form.kind == OWN:
-        clips, lines = read_own(source, form, labels, split)
-    else:
-        clips, lines = read_truth(source, form, known, split or _split_of(source))
-    return table_of(clips), lines
+        return read_own(source, form, labels, split)
+    known = None if labels is None else frozenset(labels.names)
+    return read_truth(source, form, known, split or _split_of(source))
 
 
 def _split_of(source: ListFile) -> str:
@@ -175,8 +184,8 @@ def _split_of(source: ListFile) -> str:
     return next((split for part, split in _SPLITS if part in name), "train")
 
 
-def _names_in(path: str | os.PathLike, table: pd.DataFrame) -> LabelSet:
-    names = sorted({name for names in table["labels"] for name in names})
+def _names_in(path: str | os.PathLike, clips: list[Clip]) -> LabelSet:
+    names = sorted({name for clip in clips for name in clip.labels})
     if not names:
         raise InputError(f"{path}: no row names a label; give a label set")
     if all(map(_NAME_AND_VALUE.fullmatch, names)):
@@ -199,16 +208,18 @@ def _common_labels(parts: list[_Part]) -> LabelSet:
     return parts[0].labels
 
 
-def _joined(parts: list[_Part], dropped: list[Dropped]) -> pd.DataFrame:
-    """Return the tables as one; what an earlier one has already is dropped from the later."""
+def _joined(parts: list[_Part], dropped: list[Dropped]) -> list[Clip]:
+    """Return the clips of all; what an earlier part has already is dropped from the later."""
     if len(parts) == 1:
-        return parts[0].table
-    seen, tables = set(), []
+        return parts[0].clips
+    seen: set[str] = set()
+    clips = []
     for part in parts:
-        again = part.table["id"].isin(seen).to_numpy()
-        for clip_id, line in zip(part.table["id"][again], part.lines[again], strict=True):
-            reason = f"duplicate clip {clip_id!r}, an earlier list has it"
-            dropped.append(Dropped(os.fspath(part.path), int(line), reason))
-        tables.append(part.table[~again])
-        seen.update(part.table["id"])
-    return pd.concat(tables, ignore_index=True)
+        for clip, line in zip(part.clips, part.lines, strict=True):
+            if clip.id in seen:
+                reason = f"duplicate clip {clip.id!r}, an earlier list has it"
+                dropped.append(Dropped(os.fspath(part.path), line, reason))
+            else:
+                seen.add(clip.id)
+                clips.append(clip)
+    return clips

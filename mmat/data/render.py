@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from mmat.data.clips import Event
 from mmat.data.compose import CLIP_SECONDS, ClipPlan, Picture, Sound
-from mmat.data.lists import Event
 from mmat.errors import InputError, atomic_path
 
 RATE_HZ = 44_100

@@ -2,13 +2,10 @@
 
 import collections
 import dataclasses
-import itertools
+import math
 import os
-from collections.abc import Iterable
 
-import pandas as pd
-
-from mmat.data.clips import walk
+from mmat.data.clips import Clip
 from mmat.data.finding import Found, MediaFolder
 from mmat.data.lists import ReadList
 
@@ -45,48 +42,40 @@ class Summary:
 def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
     """Count what a list holds; `media` is searched for its clips, and tells lengths not listed.
 
-    >>> from mmat.data.lists import Clip, table_of
     >>> from mmat.labels import LabelSet
-    >>> table = table_of([Clip("rex", "rex.wav", ("Dog",), 0.0, 9.0)])
-    >>> summary = summarise(ReadList(table, LabelSet.of(["Cat", "Dog"]), ()))
+    >>> clips = [Clip("rex", "rex.wav", ("Dog",), 0.0, 9.0)]
+    >>> summary = summarise(ReadList(clips, LabelSet.of(["Cat", "Dog"])))
     >>> summary.clips, summary.hours, summary.labels, summary.labels_per_clip
     (1, 0.0025, {'Cat': 0, 'Dog': 1}, {1: 1})
     """
-    table = read.table
-    lengths = table["end_seconds"] - table["start_seconds"].fillna(0.0)
+    found, missing, seconds = [], [], []
+    for clip in read.clips:
+        place = None if media is None else media.find(clip)
+        (found if place else missing).append(clip)
+        if clip.end_seconds is not None:
+            seconds.append(clip.end_seconds - (clip.start_seconds or 0.0))
+        elif place:
+            seconds.append(_length_seconds(place))
+    known = [length for length in seconds if not math.isnan(length)]
+    clips, names = read.clips, read.labels.names
     count = None
     if media is not None:
-        names = read.labels.names
-        count, measured = _searched(table, lengths.isna().tolist(), media, names)
-        lengths = lengths.fillna(measured)
+        by_label = _by_label(found, names), _by_label(missing, names)
+        count = MediaCount(len(found), len(missing), *by_label)
     return Summary(
-        clips=len(table),
-        hours=float(lengths.sum()) / SECONDS_AN_HOUR,
-        without_length=int(lengths.isna().sum()),
-        splits={str(split): int(n) for split, n in table["split"].value_counts(sort=False).items()},
-        labels=_by_label(table["labels"], read.labels.names),
-        labels_per_clip=dict(sorted(collections.Counter(map(len, table["labels"])).items())),
+        clips=len(clips),
+        hours=math.fsum(known) / SECONDS_AN_HOUR,
+        without_length=len(clips) - len(known),
+        splits=dict(collections.Counter(clip.split for clip in clips)),
+        labels=_by_label(clips, names),
+        labels_per_clip=dict(sorted(collections.Counter(len(c.labels) for c in clips).items())),
         media=count,
     )
 
 
-def _by_label(labels: Iterable[tuple[str, ...]], names: tuple[str, ...]) -> dict[str, int]:
-    counts = collections.Counter(itertools.chain.from_iterable(labels))
+def _by_label(clips: list[Clip], names: tuple[str, ...]) -> dict[str, int]:
+    counts = collections.Counter(label for clip in clips for label in clip.labels)
     return {name: counts[name] for name in names}
-
-
-def _searched(
-    table: pd.DataFrame, to_measure: list[bool], media: MediaFolder, names: tuple[str, ...]
-) -> tuple[MediaCount, pd.Series]:
-    """Return what is there, and the lengths in seconds of the clips to measure."""
-    found, missing, lengths = [], [], [float("nan")] * len(table)
-    for i, clip in enumerate(walk(table)):
-        place = media.find(clip)
-        (found if place else missing).append(clip.labels)
-        if place and to_measure[i]:
-            lengths[i] = _length_seconds(place)
-    by_label = _by_label(found, names), _by_label(missing, names)
-    return MediaCount(len(found), len(missing), *by_label), pd.Series(lengths, dtype="float64")
 
 
 def _length_seconds(place: Found) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from tqdm import tqdm
 
 from mmat.data.compose import ClipPlan, Composition, plan_clips
-from mmat.data.lists import Clip, read_clip_list, write_clip_list
+from mmat.data.lists import Clip, read_list, write_clip_list
 from mmat.data.render import render_clip
 from mmat.errors import InputError, atomic_path
 from mmat.fetch.sources import fetch_mini, read_sources
@@ -47,7 +47,7 @@ def read_mini(cache: str | os.PathLike | None = None) -> list[Clip]:
     folder = mini_folder(cache)
     if not (folder / "clips.csv").is_file():
         raise InputError(f"{folder}: the mini corpus is not there; run `mmat fetch mini`")
-    return read_clip_list(folder / "clips.csv", mini_labels(), folder / "events.tsv")
+    return read_list(folder / "clips.csv", mini_labels(), folder / "events.tsv", strict=True).clips
 
 
 def mini_groups() -> dict[str, str]:

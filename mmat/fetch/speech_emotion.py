@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 
 from mmat.archives import check_zip, damage
-from mmat.data.lists import Clip, read_clip_list, write_clip_list
+from mmat.data.lists import Clip, read_list, write_clip_list
 from mmat.errors import InputError, atomic_path
 from mmat.labels import LabelSet
 from mmat.paths import cache_folder
@@ -56,7 +56,7 @@ def read_speech_emotion(cache: str | os.PathLike | None = None) -> list[Clip]:
     folder = speech_emotion_folder(cache)
     if not (folder / "clips.csv").is_file():
         raise InputError(f"{folder}: no recordings there; run `mmat fetch speech-emotion`")
-    return read_clip_list(folder / "clips.csv", speech_emotion_labels())
+    return read_list(folder / "clips.csv", speech_emotion_labels(), strict=True).clips
 
 
 def fetch_speech_emotion(
@@ -111,7 +111,7 @@ def _unpack(members: Mapping[str, bytes], folder: pathlib.Path) -> None:
     ]
     write_clip_list(folder / "clips.csv", clips)
     speech_emotion_labels().to_csv(folder / "labels.csv")
-    for clip in read_clip_list(folder / "clips.csv", speech_emotion_labels()):
+    for clip in read_list(folder / "clips.csv", speech_emotion_labels(), strict=True).clips:
         if not (folder / clip.file).is_file():
             raise InputError(f"{_RECORDINGS}: {clip.file}: listed, but not in it")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.data.clips import Clip, clips_of
+from mmat.data.clips import Clip
 from mmat.data.csd import published_folds, read_csd
 from mmat.data.datasets import read_arrays
 from mmat.data.lists import read_list, write_clip_list
@@ -48,7 +48,7 @@ def test_the_published_folds_are_whole_and_do_not_overlap():
 def test_every_segment_is_a_clip_with_its_value_and_its_fold(made):
     found = read_csd(made[0])
     assert found.labels == SENTIMENT and not found.dropped
-    clips = {clip.id: clip for clip in clips_of(found.table)}
+    clips = {clip.id: clip for clip in found.clips}
     assert len(clips) == len(found.table) == 6
     for video, (sentiments, intervals, _) in VIDEOS.items():
         for i, (sentiment, interval) in enumerate(zip(sentiments, intervals, strict=True)):
@@ -243,22 +243,26 @@ def test_good_segments_are_kept_exactly_and_the_others_are_named(tmp_path_factor
             read_csd(path)
         return
     read = read_csd(path)
-    clips = clips_of(read.table)
+    clips = read.clips
     assert {c.id: (*c.values, c.start_seconds, c.end_seconds) for c in clips} == good
     assert {(row.file, row.line) for row in read.dropped} == wrong
 
 
 def test_a_list_keeps_every_segment_and_its_value(made, tmp_path):
-    clips = clips_of(read_csd(made[0]).table)
+    clips = read_csd(made[0]).clips
     write_clip_list(tmp_path / "list.csv", clips)
     again = read_list(tmp_path / "list.csv", SENTIMENT, strict=True)
-    assert clips_of(again.table) == clips
+    assert again.clips == clips
 
 
-def mean_grey(pictures):
-    """A classifier that tells when its pictures are shown: two labels, one the grey."""
-    grey = pictures.mean(axis=(1, 2, 3)) / 255
-    return np.stack([grey, 1 - grey], axis=1)
+class MeanGrey:
+    """An image network that tells when its pictures are shown: two labels, one the grey."""
+
+    name, input_size_px = "mean grey", 32
+
+    def classify(self, pictures):
+        grey = pictures.mean(axis=(1, 2, 3)) / 255
+        return np.stack([grey, 1 - grey], axis=1)
 
 
 @pytest.fixture(scope="module", params=[None, 2.0])
@@ -267,7 +271,7 @@ def cut(request, made, tmp_path_factory):
     out = tmp_path_factory.mktemp("cut") / "shards"
     found = read_csd(made[0])
     index = prepare(
-        clips_of(found.table), made[1], out, found.labels, mean_grey, "mean grey", 32, n_frames=4,
+        found.clips, made[1], out, found.labels, MeanGrey(), n_frames=4,
         clip_seconds=request.param, workers=0, progress=False,
     )  # fmt: skip
     assert index["failures"] == 0
@@ -317,7 +321,7 @@ def test_pictures_are_those_of_the_segment(cut):
 
 
 def test_videos_may_have_other_suffixes_and_lie_in_subfolders(made, tmp_path):
-    clips = clips_of(read_csd(made[0]).table)
+    clips = read_csd(made[0]).clips
     deeper = tmp_path / "Video" / "Full"
     deeper.mkdir(parents=True)
     for video in VIDEOS:
@@ -330,7 +334,7 @@ def test_videos_may_have_other_suffixes_and_lie_in_subfolders(made, tmp_path):
 def test_a_video_that_is_missing_costs_its_segments_alone(made, tmp_path):
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "2iD-tVS8NPw.mp4").symlink_to(made[1] / "2iD-tVS8NPw.mp4")
-    clips = clips_of(read_csd(made[0]).table)
+    clips = read_csd(made[0]).clips
     out = tmp_path / "shards"
     index = prepare(clips, tmp_path / "media", out, SENTIMENT, workers=0, progress=False)
     assert (index["failures"], index["splits"]["train"]["clips"]) == (3, 3)

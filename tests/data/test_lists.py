@@ -14,8 +14,6 @@ from hypothesis import given, settings
 from mmat.data.lists import (
     Clip,
     Event,
-    clips_of,
-    read_clip_list,
     read_list,
     read_lists,
     table_of,
@@ -59,10 +57,14 @@ def test_a_list_is_read_back_as_it_was_written(wanted):
     with tempfile.TemporaryDirectory() as folder:
         path, events = pathlib.Path(folder, "list.csv"), pathlib.Path(folder, "events.tsv")
         write_clip_list(path, wanted, events)
-        assert read_clip_list(path, LABELS, events) == list(wanted)
+        assert read_list(path, LABELS, events, strict=True).clips == list(wanted)
         without_events = [dataclasses.replace(clip, events=()) for clip in wanted]
-        assert read_clip_list(path, LABELS) == without_events
-    assert clips_of(table_of(wanted)) == list(wanted)
+        assert read_list(path, LABELS, strict=True).clips == without_events
+    columns = table_of(wanted).to_dict("list")
+    for name, column in columns.items():
+        cells = [None if isinstance(c, float) and math.isnan(c) else c for c in column]
+        assert cells == [getattr(clip, name) for clip in wanted]
+    assert set(columns) == {field.name for field in dataclasses.fields(Clip)}
 
 
 def test_the_short_form_of_a_users_own_list(tmp_path):
@@ -72,7 +74,7 @@ def test_the_short_form_of_a_users_own_list(tmp_path):
         b"\xef\xbb\xbffile,labels,note\r\n\r\nb/rex.mp4, Dog ; Dog;Train horn,\r\n"
         b"hush.wav,,quiet\r\n"
     )
-    rex, hush = read_clip_list(path, LABELS)
+    rex, hush = read_list(path, LABELS, strict=True).clips
     assert rex == Clip("b/rex", "b/rex.mp4", ("Dog", "Train horn"), split="train")
     assert hush.labels == ()
 
@@ -110,7 +112,7 @@ def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, r
     path = tmp_path / "list.csv"
     path.write_text(content)
     with pytest.raises(InputError) as caught:
-        read_clip_list(path, LABELS)
+        read_list(path, LABELS, strict=True)
     message = str(caught.value)
     assert reason in message and "\n" not in message
     assert message.startswith(f"{path}:{line}: " if line else f"{path}: ")
@@ -119,11 +121,11 @@ def test_a_wrong_row_is_named_by_file_line_and_reason(tmp_path, content, line, r
 def test_a_list_that_is_no_text_or_no_file(tmp_path):
     (tmp_path / "list.csv").write_bytes("file,labels\nä.wav,Dog\n".encode("latin-1"))
     with pytest.raises(InputError, match="list.csv:2: not UTF-8"):
-        read_clip_list(tmp_path / "list.csv", LABELS)
+        read_list(tmp_path / "list.csv", LABELS, strict=True)
     with pytest.raises(InputError, match="No such file"):
-        read_clip_list(tmp_path / "absent.csv", LABELS)
+        read_list(tmp_path / "absent.csv", LABELS, strict=True)
     with pytest.raises(InputError, match="Is a directory"):
-        read_clip_list(tmp_path, LABELS)
+        read_list(tmp_path, LABELS, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_a_wrong_event_is_named_by_file_line_and_reason(tmp_path, row, reason):
     path.write_text("id,file,labels\n1,a.wav,Dog\n2,twice.wav,Dog\n3,twice.wav,Dog\n")
     events.write_text("filename\tonset\toffset\tevent_label\na.wav\t0\t1\tDog\n" + row + "\n")
     with pytest.raises(InputError) as caught:
-        read_clip_list(path, LABELS, events)
+        read_list(path, LABELS, events, strict=True)
     assert reason in str(caught.value) and str(caught.value).startswith(f"{events}:3: ")
 
 
@@ -205,7 +207,7 @@ def test_rows_of_one_clip_bring_their_labels_together(tmp_path):
         a.wav,Ähre,,,train,
         a.wav,Dog,,,test,"""
     found = read_list(write(tmp_path, text), LABELS)
-    assert clips_of(found.table) == [
+    assert found.clips == [
         Clip("a", "a.wav", ("Dog", "Train horn"), split="test", source_group="farm"),
         Clip("b_1.000_2.500", "b.wav", ("Dog", "Train horn"), 1.0, 2.5),
         Clip("b_2.000_3.000", "b.wav", ("Train horn",), 2.0, 3.0),

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import example, given, settings
 
-from mmat.data.lists import Clip, Event, clips_of, named_label_set, read_list, read_lists
+from mmat.data.lists import Clip, Event, named_label_set, read_list, read_lists
 from mmat.errors import InputError
 from mmat.labels import LabelSet
 
@@ -68,7 +68,7 @@ def test_every_clip_is_read_by_machine_id(both, name):
 
 
 def test_a_row_of_dcase_becomes_a_clip(both):
-    first = clips_of(both["testing_set"].table[3:4])[0]
+    first = both["testing_set"].clips[3]
     assert first == Clip(
         id="-Gbohom8C4Q_30.000_40.000",
         file="-Gbohom8C4Q_30.000_40.000.wav",
@@ -110,7 +110,7 @@ def test_the_strong_truth_says_the_same_and_when(dcase, both):
     assert truth.dropped == () and labels == true_labels and clips.equals(true_clips)
     # 688 rows, 36 of which say that a label of the clip is not audible.
     assert truth.table["events"].map(len).sum() == 688 - 36
-    by_id = {clip.id: clip for clip in clips_of(truth.table)}
+    by_id = {clip.id: clip for clip in truth.clips}
     assert by_id["-GCwoyCnYsY_0.000_10.000"].events == (
         Event("Train horn", 0.165, 3.8),
         Event("Train horn", 4.865, 8.7),
@@ -119,7 +119,7 @@ def test_the_strong_truth_says_the_same_and_when(dcase, both):
     assert "Car" in unheard.labels and "Car" not in {event.label for event in unheard.events}
     attached = read_list(dcase / "testing_set.csv", events=path)
     assert attached.dropped == ()
-    assert {c.id: c.events for c in clips_of(attached.table)} == {
+    assert {c.id: c.events for c in attached.clips} == {
         c.id: c.events for c in by_id.values()
     }
 
@@ -197,7 +197,7 @@ dog.wav\t60.000\t70.000\tCar
 {VIDEO}_60.000_70.000.wav\t60.000\t70.000\tCar
 """
     found = read_list(write(tmp_path, "groundtruth_weak_label_evaluation_set.csv", weak))
-    (clip,) = clips_of(found.table)
+    (clip,) = found.clips
     assert clip == Clip(
         f"{VIDEO}_60.000_70.000",
         f"{VIDEO}_60.000_70.000.wav",
@@ -244,7 +244,7 @@ cat.wav{0}3{0}3{0}Cat
 def test_lists_as_sed_eval_reads_them(tmp_path, header, delimiter):
     found = read_list(write(tmp_path, "meta.txt", (header + SED_ROWS).format(delimiter)))
     events = Event("Dog", 0.1, 0.4), Event("Dog", 0.5, 1.25)
-    assert clips_of(found.table) == [
+    assert found.clips == [
         Clip("a/dog", "a/dog.wav", ("Dog", "Cat"), events=events),
         Clip("cat", "cat.wav", ("Cat",), events=(Event("Cat", 2.0, 3.0),)),
     ]
@@ -254,7 +254,7 @@ def test_lists_as_sed_eval_reads_them(tmp_path, header, delimiter):
 
 def test_a_header_may_order_its_columns_and_name_clips_without_events(tmp_path):
     text = "event_label\tfilename\tonset\toffset\tnote\nDog\ta.wav\t1\t2\t\n\tb.wav\t\t\t\n"
-    clips = clips_of(read_list(write(tmp_path, "meta.tsv", text)).table)
+    clips = read_list(write(tmp_path, "meta.tsv", text)).clips
     assert clips == [
         Clip("a", "a.wav", ("Dog",), events=(Event("Dog", 1.0, 2.0),)),
         Clip("b", "b.wav"),
@@ -308,7 +308,7 @@ def audioset(tmp_path) -> pathlib.Path:
 def test_audioset_segments_with_the_labels_beside_them(audioset, name, split):
     found = read_list(write(audioset, name, AUDIOSET_HEAD + AUDIOSET_ROWS))
     assert len(found.labels) == 527 and found.dropped == ()
-    first, second, last = clips_of(found.table)
+    first, second, last = found.clips
     assert first.labels == ("Sound 0, noise", "Sound 1, noise", "Sound 526, noise")
     assert second == Clip(
         "--BfvyPmVMo_20.000_30.000",
@@ -395,7 +395,7 @@ def test_a_damaged_list_is_read_or_refused_in_one_line(form, damage):
             assert damage and "\n" not in str(error) and str(error).startswith(f"{path}:")
             return
     assert found.table["id"].is_unique
-    for clip in clips_of(found.table):
+    for clip in found.clips:
         assert not clip.file.startswith("/") and ".." not in clip.file.split("/")
         assert clip.end_seconds is None or clip.end_seconds > (clip.start_seconds or 0)
         assert set(clip.labels) <= set(CLASSES)

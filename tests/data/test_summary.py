@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from mmat.data.finding import MediaFolder
-from mmat.data.lists import Clip, ReadList, read_list, table_of
+from mmat.data.lists import Clip, ReadList, read_list
 from mmat.data.summary import MediaCount, summarise
 from mmat.labels import LabelSet
 
@@ -14,7 +14,7 @@ LABELS = LabelSet.of(["Train", "Car", "Dog"])
 
 
 def read(*clips: Clip) -> ReadList:
-    return ReadList(table_of(clips), LABELS, ())
+    return ReadList([*clips], LABELS, ())
 
 
 def test_labels_are_counted_in_the_label_sets_order():

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from mmat.data.clips import clips_of
 from mmat.data.datasets import load_split, read_arrays
 from mmat.data.lists import Clip, read_list, write_clip_list
 from mmat.data.prepare import prepare
@@ -42,7 +41,7 @@ def test_values_come_out_as_they_went_in(media, tmp_path, workers):
     path.write_text(LIST)
     found = read_list(path, TWO)
     assert not found.dropped
-    clips, out = clips_of(found.table), tmp_path / "shards"
+    clips, out = found.clips, tmp_path / "shards"
     prepare(clips, media, out, TWO, clip_seconds=None, workers=workers, progress=False)
     assert LabelSet.from_csv(out / "labels.csv") == TWO
     train, test = read_arrays(out, "train"), read_arrays(out, "test")
@@ -58,7 +57,7 @@ def test_values_come_out_as_they_went_in(media, tmp_path, workers):
 def test_a_written_list_is_read_back(tmp_path):
     clips = [Clip("a", "a.wav", ("arousal", "valence"), values=(1 / 3, -2.0))]
     write_clip_list(tmp_path / "list.csv", clips)
-    assert clips_of(read_list(tmp_path / "list.csv", TWO).table) == clips
+    assert read_list(tmp_path / "list.csv", TWO).clips == clips
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_a_wrong_value_costs_its_row_alone(cell, reason, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(f"file,labels\na.wav,{cell}\nb.wav,valence=1;arousal=1\n")
     found = read_list(path, TWO)
-    assert [clip.id for clip in clips_of(found.table)] == ["b"]
+    assert [clip.id for clip in found.clips] == ["b"]
     assert found.dropped[0].line == 2 and reason in found.dropped[0].reason
 
 
@@ -140,7 +139,7 @@ def test_labels_that_the_task_does_not_allow_are_refused(media, tmp_path, labels
 def test_beam_keeps_values(media, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(LIST)
-    clips, out = clips_of(read_list(path, TWO).table), tmp_path / "shards"
+    clips, out = read_list(path, TWO).clips, tmp_path / "shards"
     prepare(clips, media, out, TWO, progress=False, beam_options=["--runner=DirectRunner"])
     assert read_arrays(out, "test")["weak_labels"].tolist() == [[3.0, -3.0]]
     with open(out / "failures.csv", newline="") as file:

@@ -19,7 +19,7 @@ from mmat import evaluation_steps
 from mmat.cli import main as mmat
 from mmat.data.corpus import open_corpus
 from mmat.data.datasets import load_split, read_arrays
-from mmat.data.lists import clips_of, read_list
+from mmat.data.lists import read_list
 from mmat.data.splits import validation_slice
 from mmat.metrics.official import score_events, score_tagging
 from mmat.metrics.tagging import precision_recall_f1
@@ -85,7 +85,7 @@ def test_the_gain_is_the_difference_of_the_two(report):
 
 
 def test_validation_is_the_fixed_slice_of_the_training_list(ran, task):
-    listed = clips_of(read_list(task / "lists" / "training_set.csv").table)
+    listed = read_list(task / "lists" / "training_set.csv").clips
     for split in ("train", "validation"):
         stored = set(read_arrays(ran / "shards", split)["ids"])
         assert stored == {x.id for x in validation_slice(listed, 0.1) if x.split == split}
@@ -111,7 +111,7 @@ def test_without_a_validation_split_the_same_slice_is_cut_from_the_shards(task, 
     words = ["prepare", path, *words, "--workers", "0", "--out", shards]
     assert mmat([*map(str, words)]) == 0
     stored = set(read_arrays(shards, "train")["ids"])
-    listed = [clip for clip in clips_of(read_list(path).table) if clip.id in stored]
+    listed = [clip for clip in read_list(path).clips if clip.id in stored]
     corpus = open_corpus(shards)
     for part in ("train", "validation"):
         expected = {x.id for x in validation_slice(listed, 0.1) if x.split == part}

@@ -10,7 +10,7 @@ import pytest
 from mmat.cli import main as mmat
 from mmat.cli.common import BAD_INPUT
 from mmat.data.datasets import read_arrays
-from mmat.data.lists import clips_of, read_list
+from mmat.data.lists import read_list
 from mmat.labels import SENTIMENT, LabelSet
 from tests.data.made_mosi import SPLITS, VIDEOS, make_videos, write_csd
 
@@ -69,7 +69,7 @@ def test_pictures_are_looked_at_where_it_is_asked_for(made, models_cache, tmp_pa
 def test_the_lists_lead_to_the_same_shards(made, shards, tmp_path):
     mosi.main(["--csd", str(made / "labels.csd"), "--out", str(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"list.csv", "labels.csv"}
-    assert len(clips_of(read_list(tmp_path / "list.csv", SENTIMENT, strict=True).table)) == 6
+    assert len(read_list(tmp_path / "list.csv", SENTIMENT, strict=True).clips) == 6
     command = ["--media", str(made / "videos"), "--labels", str(tmp_path / "labels.csv")]
     command = [str(tmp_path / "list.csv"), *command]
     assert mmat(["lists", *command]) == 0
