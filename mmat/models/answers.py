@@ -8,9 +8,8 @@
 import keras
 from keras import layers, ops
 
+from mmat.models.pooling import SMALLEST
 from mmat.tasks import MULTI_CLASS, MULTI_LABEL, Task, regression
-
-SMALLEST = 1e-7
 
 
 def answered(scores, task: Task):

@@ -13,8 +13,8 @@ from mmat.models.ragged import ValidSteps, mask_padding
 from mmat.tasks import Task
 
 # (filters of two 3×3 convolutions, then a pool over time and frequency)
-BLOCKS = ((32, (2, 2)), (64, (2, 2)), (128, (1, 2)), (256, (1, 2)), (512, (1, 2)))
-GRU_UNITS = 512
+TALNET_BLOCKS = ((32, (2, 2)), (64, (2, 2)), (128, (1, 2)), (256, (1, 2)), (512, (1, 2)))
+TALNET_GRU_UNITS = 512
 # The authors' are those of their framework: a tenth of each batch enters the running mean.
 NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
@@ -46,7 +46,7 @@ def talnet(
     """
     inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
-    for filters, pool in BLOCKS:
+    for filters, pool in TALNET_BLOCKS:
         for _ in range(2):
             x = layers.Conv2D(filters, 3, padding="same", dtype=dtype)(x)
             own = {}
@@ -60,5 +60,5 @@ def talnet(
     # (batch, 200, 32, 32), (batch, 100, 16, 64), (batch, 100, 8, 128), (batch, 100, 4, 256), then
     # (batch, 100, 2, 512), and under the GRU (batch, 100, 1024)
     return recurrent_tagger(
-        inputs, x, labels, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
+        inputs, x, labels, pooling, TALNET_GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
     )
