@@ -25,10 +25,11 @@ REQUIRES = [
     "soxr",  # resampling to 16 kHz
     "sed_eval==0.2.1",  # the field's own segment scores of sound events, in metrics/events.py
     "sed_scores_eval==0.0.4",  # PSDS and curves without a threshold, in metrics/curves.py
-    "jinja2>=3.1,<4",  # the page of an evaluation, with strangers' names escaped
+    "jinja2>=3.1,<4",  # the page of an evaluation, with untrusted names escaped
     "tqdm",  # progress bars
     "tabulate",  # printed tables
     "platformdirs",  # where the cache lies
+    "filelock>=4.3,<5",  # one process at a time writes a folder of shards
     "requests",  # downloads of the public lists, resumed where they broke off
     "unearth>=0.19,<0.20",  # finds source archives in pip's indexes; pip would build them
     "zstandard",  # unpacks the packages that hold the mini corpus

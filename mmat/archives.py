@@ -1,4 +1,4 @@
-"""Archives of strangers: nothing leaves its folder, and no more comes out than was allowed."""
+"""Untrusted archives: nothing leaves its folder, and no more comes out than was allowed."""
 
 import contextlib
 import io

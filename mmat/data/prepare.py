@@ -22,7 +22,7 @@ from mmat.data.clip_records import (
 )
 from mmat.data.clips import Clip
 from mmat.data.finding import MediaFolder
-from mmat.data.locking import writing_alone
+from mmat.data.locking import exclusive_lock
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.data.records import SCHEMA_VERSION
 from mmat.data.shard_folder import ShardFolder, check_ours
@@ -94,7 +94,7 @@ def prepare(
         return list(clip_jobs(shard.clips, media, labels))
 
     check_ours(out_folder)
-    with _told_when_full(out_folder), writing_alone(out_folder):
+    with _told_when_full(out_folder), exclusive_lock(out_folder):
         folder = ShardFolder(out_folder, about, plan)
         if folder.resume(overwrite, lambda shard: media_sha256(jobs_of(shard))):
             if progress:
