@@ -5,7 +5,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 
 import pytest
 
@@ -14,6 +13,7 @@ from mmat.cli import main
 from mmat.fetch.weights import fetch_models
 from mmat.metrics.tables import read_tags_tsv, read_truth_tsv
 from mmat.metrics.tagging import precision_recall_f1
+from tests.processes import environment, mmat_command
 
 pytest_plugins = ["tests.serving.tiny"]
 
@@ -118,10 +118,10 @@ def test_export_is_what_tag_takes(bundles, clips, tmp_path, capsys):
 def test_interruption_is_no_traceback(tmp_path):
     os.mkfifo(tmp_path / "labels.csv")
     argv = ["prepare", "list.csv", "--media", ".", "--labels", "labels.csv", "--out", "shards"]
-    command = [sys.executable, "-m", "mmat", *argv]
     with subprocess.Popen(
-        command,
+        mmat_command(*argv),
         cwd=tmp_path,
+        env=environment(),
         stderr=subprocess.PIPE,
         text=True,
         # What a shell starts in the background, these tests perhaps, ignores interruptions.

@@ -1,15 +1,13 @@
 """`mmat lists` as it is run: tables or JSON on standard output, wrong rows on standard error."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import soundfile
 
 from mmat.cli import main
+from tests.processes import environment, mmat_command, program, run_process
 
 VIDEO = "-5QrBL6MzLg"
 LIST = f"""{VIDEO},60.000,70.000,"Train horn,Train","/m/0284vy3,/m/07jdr"
@@ -105,18 +103,11 @@ def test_only_the_first_wrong_rows_are_said(tmp_path, capsys):
 def test_names_that_the_terminal_cannot_show_are_no_crash(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("file,labels\na.wav,Ähre\n../b.wav,Ähre\n")
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    command = [sys.executable, "-m", "mmat", "lists", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    in_ascii = environment(PYTHONIOENCODING="ascii")
+    done = run_process(mmat_command("lists", path), in_ascii)
     assert done.returncode == 0 and "\\xc4hre" in done.stdout
 
 
 def test_it_is_said_without_tensorflow(public):
-    code = f"""
-import sys
-from mmat.cli import main
-assert main(["lists", {str(public)!r}, "--json"]) == 0
-assert "tensorflow" not in sys.modules and "keras" not in sys.modules
-assert "matplotlib" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    done = run_process(program("reading_a_list", public))
+    assert done.returncode == 0, done.stderr

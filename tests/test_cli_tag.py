@@ -12,6 +12,7 @@ import pytest
 import sed_scores_eval
 
 from mmat.cli import main
+from tests.processes import mmat_command
 
 pytest_plugins = ["tests.serving.tiny"]
 
@@ -146,11 +147,10 @@ def test_a_file_of_standard_input(is_media, clips, exports, monkeypatch, capsys)
 
 def test_a_live_stream_is_answered_while_it_runs(exports):
     """The answer to the first second comes before the second one is sent."""
-    command = [sys.executable, "-m", "mmat", "tag", "-", "--live", "16000", "--format", "json"]
-    command += ["--model", exports["audio"]]
+    words = ["tag", "-", "--live", "16000", "--format", "json", "--model", exports["audio"]]
     rng = np.random.default_rng(0)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(mmat_command(*words), **pipes) as process:
         for second in (1, 2, 3):
             process.stdin.write(rng.integers(-3000, 3000, 16000, np.int16).tobytes())
             process.stdin.flush()

@@ -1,8 +1,6 @@
 """Pictures: real PNGs whose marks stand where the numbers say, made without global state."""
 
 import io
-import subprocess
-import sys
 
 import matplotlib.image
 import numpy as np
@@ -12,6 +10,7 @@ from mmat import plots
 from mmat.errors import InputError
 from mmat.plots import label_map, strip, style, tagging, value_lines
 from mmat.tasks import MULTI_CLASS, regression
+from tests.processes import program, run_process
 
 LABELS = ["Dog", "Fire engine, fire truck (siren)", "Costs $4 and $5"]
 
@@ -184,12 +183,5 @@ def test_wrong_shapes_are_refused():
 
 
 def test_plots_leave_pyplot_alone_and_load_matplotlib_when_used():
-    code = """
-import io, sys
-from mmat import plots
-assert "matplotlib" not in sys.modules
-plots.plot_systems(io.BytesIO(), {"systems": {"audio": {"f1": 0.5}}})
-assert "matplotlib.pyplot" not in sys.modules
-assert "tensorflow" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = run_process(program("plotting"))
+    assert done.returncode == 0, done.stderr

@@ -1,43 +1,36 @@
 """The keeper of skips, in pytest runs of its own."""
 
-import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from tests.processes import PROGRAMS, environment, run_process
 from tests.skips import read_allowed
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SKIPPING = "import pytest\n\n\ndef test_one():\n    pytest.skip('no reason')\n"
-PASSING = "def test_two():\n    pass\n"
 
-
-def run_pytest(folder: pathlib.Path, ci: str) -> subprocess.CompletedProcess:
-    """Run the tests in `folder` with the plugin, as CI does or as a developer does."""
-    environment = dict(os.environ, CI=ci, PYTHONPATH=str(ROOT))
+def run_pytest(folder: pathlib.Path, ci: str, *samples: str) -> subprocess.CompletedProcess:
+    """Run sample tests in a folder with the plugin, as CI does or as a developer does."""
+    for sample in samples:
+        shutil.copy(PROGRAMS / "skips" / f"{sample}.py", folder / f"test_{sample}.py")
     command = [sys.executable, "-m", "pytest", "-p", "tests.skips", "--rootdir", str(folder)]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+    return run_process([*command, str(folder)], environment(CI=ci))
 
 
 @pytest.mark.parametrize(
-    ("source", "ci", "status"),
-    [(SKIPPING, "true", 1), (SKIPPING, "", 0), (PASSING, "true", 0)],
+    ("sample", "ci", "status"),
+    [("one", "true", 1), ("one", "", 0), ("none", "true", 0)],
 )
-def test_an_unnamed_skip_fails_ci_alone(tmp_path, source, ci, status):
-    (tmp_path / "test_sample.py").write_text(source + PASSING)
-    done = run_pytest(tmp_path, ci)
+def test_an_unnamed_skip_fails_ci_alone(tmp_path, sample, ci, status):
+    done = run_pytest(tmp_path, ci, sample)
     assert done.returncode == status, done.stdout
     assert ("skips that no line" in done.stdout) == bool(status)
 
 
 def test_a_skipped_module_counts(tmp_path):
-    (tmp_path / "test_sample.py").write_text("import pytest\npytest.importorskip('nonesuch')\n")
-    (tmp_path / "test_other.py").write_text(PASSING)
-    assert run_pytest(tmp_path, "true").returncode == 1
+    assert run_pytest(tmp_path, "true", "module", "none").returncode == 1
 
 
 def test_list_is_read_by_lane(tmp_path):

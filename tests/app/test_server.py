@@ -4,7 +4,6 @@ import concurrent.futures
 import os
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from mmat.app.server import serving
 from mmat.cli import main
 from mmat.errors import InputError
 from tests.data.damage import write_damaged, write_intact
+from tests.processes import environment, program
 
 pytest_plugins = ["tests.serving.tiny"]
 LIMITS = Limits(megabytes=2.0, seconds=20.0)
@@ -182,18 +182,15 @@ def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, 
 
     No model of mmat is imported, only the features that the timeline is drawn with.
     """
-    code = """
-import sys
-from mmat.cli import main
-print(main(sys.argv[1:]))
-print(*sorted(name for name in sys.modules if name.startswith("mmat.models.")))
-"""
-    command = [sys.executable, "-c", code, "app", "--model", exports["fused"], "--port", "0"]
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = program("serving_a_page", "app", "--model", exports["fused"], "--port", "0")
     with (
         open(tmp_path / "errors", "w+") as errors,
         subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+            command,
+            env=environment(TMPDIR=str(tmp_path)),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         ) as process,
     ):
         words = process.stdout.readline().split()

@@ -1,11 +1,10 @@
 """Worker processes and commands: what they answer, and what becomes of a failure."""
 
-import sys
-
 import pytest
 
 from benchmarks.contest import ContenderError
 from benchmarks.processes import Worker, command
+from tests.processes import program
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +37,11 @@ def test_a_process_that_ends_is_told():
 
 
 def test_the_memory_of_children_counts():
-    inner = "x = bytearray(60_000_000); import time; time.sleep(0.5)"
-    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
-    reading = command([sys.executable, "-c", outer])()
+    reading = command(program("large_child"))()
     assert reading.seconds > 0.5
     assert reading.megabytes > 60
 
 
 def test_a_command_that_fails_is_told():
-    code = "import sys; sys.exit('no such file')"
     with pytest.raises(ContenderError, match="^status 1: no such file$"):
-        command([sys.executable, "-c", code])()
+        command(program("failing"))()

@@ -1,9 +1,6 @@
 """The pipeline: its shards are those of one machine, whatever runs it, also after a stop."""
 
-import os
 import resource
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from mmat.data.prepare import prepare
 from mmat.data.verify import verify
 from mmat.errors import InputError
 from mmat.labels import LabelSet
+from tests.processes import environment, mmat_command, run_process
 
 LABELS = LabelSet.of(["a", "b"])
 
@@ -109,14 +107,9 @@ def test_several_processes_from_the_command_line(corpus, tmp_path):
     (tmp_path / "list.csv").write_text("\n".join(["id,file,labels,split", *rows]))
     words = ["prepare", tmp_path / "list.csv", "--media", folder, "--clip-seconds", "0.1"]
     words += ["--image-model", "none", "--clips-per-shard", "2", "--workers", "1", "--out"]
-    command = [sys.executable, "-m", "mmat", *map(str, words)]
     beam = ["--runner", "DirectRunner", "--direct_running_mode=multi_processing"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "beam"), *beam, "--direct_num_workers=2"],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    command = mmat_command(*words, tmp_path / "beam", *beam, "--direct_num_workers=2")
+    done = run_process(command, environment(TF_CPP_MIN_LOG_LEVEL="3"))
     assert (done.returncode, done.stdout) == (0, "train: 4 clips\ntest: 4 clips\n"), done.stderr
     from mmat.cli import main
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -15,6 +14,7 @@ import soundfile
 
 from mmat.data.decoding import DecodingProcess, decode
 from mmat.errors import InputError
+from tests.processes import environment, program, run_process
 
 
 @pytest.fixture
@@ -42,20 +42,9 @@ def test_jobs_are_drawn_as_they_are_needed(jobs):
     answers.close()
 
 
-def test_workers_import_neither_tensorflow_nor_the_script(jobs, tmp_path):
+def test_workers_import_neither_tensorflow_nor_the_script(jobs):
     """A plain script, without the guard that multiprocessing asks for, may decode."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys\n"
-        "print('begun')\n"
-        "from mmat.data.decoding import decode\n"
-        f"(media,) = decode([{{'path': {str(jobs[0]['path'])!r}}}], workers=1)\n"
-        "print(len(media.waveform), 'tensorflow' in sys.modules)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=60, env=environment
-    )
+    done = run_process(program("decoding_script", jobs[0]["path"]))
     assert (done.stdout, done.stderr) == ("begun\n1600 False\n", "")
 
 
@@ -170,26 +159,15 @@ def test_broken_off_no_process_is_left(jobs, long_job):
 @pytest.mark.parametrize("busy", [False, True])
 def test_without_their_parent_workers_end(jobs, long_job, tmp_path, busy):
     """Also one that is at a file, once it is through, and one that hangs, at its own limit."""
-    paths = [str(job["path"]) for job in ([jobs[0], long_job] if busy else jobs[:1])]
-    script = (
-        "import sys, time\n"
-        "from mmat.data.decoding import DecodingProcess\n"
-        "process = DecodingProcess()\n"
-        f"for path in {paths!r}:\n"
-        "    print('next', flush=True)\n"
-        "    process.decode({'path': path})\n"
-        "print('idle', flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    paths = [job["path"] for job in ([jobs[0], long_job] if busy else jobs[:1])]
     with (
         open(tmp_path / "stderr", "w+") as errors,
         subprocess.Popen(
-            [sys.executable, "-c", script],
+            program("decoding_parent", *paths),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=environment,
+            env=environment(),
         ) as parent,
     ):
         for _ in range(2):

@@ -5,7 +5,6 @@ import json
 import os
 import struct
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from mmat.data.decoding import DecodingProcess
 from mmat.data.framing import Malformed, read_answer, read_job, write_answer, write_job
 from mmat.data.media import Media
+from tests.processes import program
 
 SOUND = np.linspace(-1, 1, 1000, dtype=np.float32)
 PICTURES = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
@@ -122,9 +122,8 @@ def test_a_process_that_says_nonsense_costs_one_file(tmp_path, said):
 
     class Taken(DecodingProcess):
         def _start(self):
-            code = f"import sys; sys.stdout.buffer.write({said!r}); sys.stdout.flush(); input()"
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            self._process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+            self._process = subprocess.Popen(program("saying_bytes", said.hex()), **pipes)
 
     process = Taken()
     try:

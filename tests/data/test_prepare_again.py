@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from mmat.data.lists import Clip
 from mmat.data.prepare import prepare
 from mmat.errors import InputError
 from mmat.labels import LabelSet
+from tests.processes import environment, program
 
 LABELS = LabelSet.of(["Dog", "Car"])
 
@@ -161,16 +161,10 @@ def test_where_nothing_can_be_read_the_reasons_are_left_and_a_rerun_starts_anew(
 
 def test_two_runs_on_one_folder_are_refused(media, tmp_path):
     """The second is refused while the first lives, and not after its death."""
-    script = (
-        "import pathlib, sys, time\n"
-        "from mmat.data.locking import writing_alone\n"
-        "with writing_alone(pathlib.Path(sys.argv[1])):\n"
-        "    print('held', flush=True)\n"
-        "    time.sleep(60)\n"
-    )
     out = media.parent / "shards"
-    command = [sys.executable, "-c", script, str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+    command = program("holding_a_folder", out)
+    pipe = {"stdout": subprocess.PIPE, "text": True, "env": environment()}
+    with subprocess.Popen(command, **pipe) as first:
         assert first.stdout.readline() == "held\n"
         with pytest.raises(InputError, match="another mmat prepare is writing there"):
             run(media)

@@ -1,8 +1,6 @@
 """Decoding inside the graph: held against the default reader; the codec's delay is looked for."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from mmat.data.tfio_reader import (
     read_waveform,
 )
 from mmat.errors import InputError
+from tests.processes import program, run_process
 
 try:
     operations()
@@ -173,14 +172,7 @@ def test_where_it_does_not_load_the_way_out_is_said(tmp_path):
 
 def test_reading_media_needs_no_tensorflow(tmp_path):
     path = write_noise(tmp_path / "a.wav")
-    code = (
-        "import sys; from mmat.data.media import read_audio; import mmat.data.finding\n"
-        f"print(len(read_audio({str(path)!r})), 'tensorflow' in sys.modules)"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
-    )
+    done = run_process(program("reading_sound", path))
     assert (done.stdout, done.stderr) == ("16000 False\n", "")
 
 

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from mmat.errors import InputError
 from mmat.fetch.downloads import PIECE_BYTES, Patience, download
 from tests.fetch.loopback import QUICK, Served, serve
+from tests.processes import environment, program, run_process
 
 CONTENT = random.Random(0).randbytes(300_000)
 OTHER = random.Random(1).randbytes(310_000)
@@ -235,14 +235,8 @@ def test_a_place_that_cannot_be_written_to(server, tmp_path):
 
 def test_a_full_disk_leaves_a_part_to_go_on_from(server, path):
     server.files["list.csv"] = Served(CONTENT)
-    code = (
-        "import resource, signal, sys; from mmat.fetch.downloads import download\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({HALF}, {HALF}))\n"
-        "download(sys.argv[1], sys.argv[2], sys.argv[3], progress=False)"
-    )
-    argv = [sys.executable, "-c", code, f"{server.url}/list.csv", path, Served(CONTENT).sha256]
-    done = subprocess.run(argv, capture_output=True, text=True)
+    words = [f"{server.url}/list.csv", path, Served(CONTENT).sha256, HALF]
+    done = run_process(program("downloading", *words))
     assert "InputError" in done.stderr and "File too large; make room" in done.stderr
     assert names(path) == ["list.csv.part", "list.csv.part.etag"]
     fetch(server, path)
@@ -275,11 +269,8 @@ def test_two_at_once_do_not_mix(server, path):
 
 def test_killed_and_continued(server, path):
     file = server.files["list.csv"] = Served(CONTENT, etag='"1"', hold_after=HALF)
-    code = "import sys; from mmat.fetch.downloads import download; download(*sys.argv[1:])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, f"{server.url}/list.csv", path, file.sha256],
-        stderr=subprocess.DEVNULL,
-    )
+    command = program("downloading", f"{server.url}/list.csv", path, file.sha256)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment())
     part = path.with_name("list.csv.part")
     try:
         deadline = time.monotonic() + 60

@@ -3,8 +3,6 @@
 import dataclasses
 import io
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,36 +22,12 @@ from mmat.serving.card import model_card
 from mmat.serving.export import export_saved_model
 from mmat.serving.served import serve
 from mmat.tasks import Task
+from tests.processes import program, run_process
 from tests.serving.levels import CLASSES, VALUES, set_last_layer
 
 pytest_plugins = ["tests.serving.tiny"]
 
 FIRST_LANE_PYTHON = pathlib.Path(__file__).parents[2] / ".venv" / "bin" / "python"
-# Nothing of mmat, Kapre or TF-Hub can be imported there.
-ASK = """
-import sys
-for name in ("mmat", "kapre", "tensorflow_hub", "tensorflow_io"):
-    sys.modules[name] = None
-import numpy as np
-import tensorflow as tf
-
-for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3):
-    model = tf.saved_model.load(folder)
-    inputs = {name: tf.constant(x) for name, x in np.load(asked).items()}
-    wav = inputs.pop("wav").numpy().tobytes()
-    facts = {"fact_" + name: x.numpy() for name, x in model.signatures["labels"]().items()}
-    facts |= {name: np.array(facts[name]).astype(str) for name in ("fact_labels", "fact_task")}
-    scores = {name: x.numpy() for name, x in model.signatures["serving_default"](**inputs).items()}
-    wav_scores = {}
-    if "tag_wav" in model.signatures:
-        tag_wav = model.signatures["tag_wav"]
-        wav_scores = {"wav_" + name: x.numpy() for name, x in tag_wav(wav=tf.constant(wav)).items()}
-        try:
-            tag_wav(wav=tf.constant(wav[:99]))
-        except Exception as error:
-            wav_scores["wav_refusal"] = str(error)
-    np.savez(answered, **facts, **scores, **wav_scores)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +72,7 @@ def first_lane_export(bundles, exports, tmp_path_factory) -> pathlib.Path:
         pytest.skip("the first lane's environment is not there; run `make venv`")
     folder = tmp_path_factory.mktemp("first") / "lane"
     command = [FIRST_LANE_PYTHON, "-m", "mmat", "export", bundles["fused"], "--out", folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_process(command)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -116,8 +90,7 @@ def answers(models, exports, first_lane_export, inputs, tmp_path_factory) -> dic
         taken |= {"frames"} if "image_probabilities" in model.model.input else set()
         np.savez(folder / f"{name}-asked.npz", **{key: inputs[key] for key in taken})
         arguments += [exports[name], folder / f"{name}-asked.npz", folder / f"{name}.npz"]
-    command = [sys.executable, "-c", ASK, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_process(program("asking_exports", *arguments))
     assert done.returncode == 0, done.stderr
     return {name: dict(np.load(folder / f"{name}.npz")) for name in models}
 

@@ -1,8 +1,5 @@
 """The tagger on real files and on arrays, against the export that it asks."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +11,7 @@ from mmat.metrics.events import frames_to_events
 from mmat.models.bundle import load_bundle
 from mmat.serving.tagger import EventRules, Tagger
 from tests.data.conftest import make_sine, write_media_file
+from tests.processes import program, run_process
 
 pytest_plugins = ["tests.serving.tiny"]
 
@@ -176,13 +174,5 @@ def test_a_foreign_saved_model_is_refused(tmp_path):
 
 
 def test_tagging_needs_no_model_code(exports, clips):
-    code = """
-import sys
-sys.modules["kapre"] = sys.modules["tensorflow_hub"] = None
-from mmat.serving.tagger import Tagger
-print(Tagger(sys.argv[1]).tag(sys.argv[2]).tags[0].label)
-assert not [name for name in sys.modules if name.startswith("mmat.models")]
-"""
-    command = [sys.executable, "-c", code, exports["fused"], clips / "both.mp4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_process(program("tagging", exports["fused"], clips / "both.mp4"))
     assert (done.returncode, done.stdout) == (0, "Dog\n"), done.stderr

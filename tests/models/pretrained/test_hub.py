@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -10,6 +7,7 @@ from PIL import Image
 from mmat.errors import InputError
 from mmat.models.pretrained.hub import HubImageClassifier, load_hub_model
 from mmat.models.pretrained.registry import efficientnet_lite0, inception_v3
+from tests.processes import program, run_process
 
 ANY_DOG = set(range(151, 269))  # ImageNet's breeds stand together
 ANY_CAR = {"beach wagon", "cab", "convertible", "jeep", "minivan", "racer", "sports car"}
@@ -139,23 +137,6 @@ def test_inception_over_http_and_from_disk(inception, inception_folder, frames, 
         np.testing.assert_array_equal(probabilities.argmax(-1), expected.argmax(-1))
 
 
-IN_A_FRESH_PROCESS = """
-import sys
-import numpy as np
-import tensorflow as tf
-folder = sys.argv[1]
-frames = np.load(folder + "/frames.npy")
-artefact = tf.saved_model.load(folder + "/exported")
-exported = artefact.serve(frames).numpy()
-assert "mmat" not in sys.modules
-import mmat.models.pretrained.hub
-import keras
-model = keras.saving.load_model(folder + "/model.keras", safe_mode=True)
-assert not model.trainable_variables
-np.savez(folder + "/got.npz", exported=exported, loaded=model.predict(frames, verbose=0))
-"""
-
-
 def test_saved_and_exported_it_answers_the_same_elsewhere(models_cache, frames, tmp_path):
     inputs = keras.Input(frames.shape[1:], dtype="uint8")
     model = keras.Model(inputs, HubImageClassifier.of(efficientnet_lite0)(inputs))
@@ -163,7 +144,8 @@ def test_saved_and_exported_it_answers_the_same_elsewhere(models_cache, frames, 
     np.save(tmp_path / "frames.npy", frames)
     model.save(tmp_path / "model.keras")
     model.export(str(tmp_path / "exported"), verbose=False)
-    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path)], check=True)
+    done = run_process(program("hub_elsewhere", tmp_path))
+    assert done.returncode == 0, done.stderr
     got = np.load(tmp_path / "got.npz")
     np.testing.assert_array_equal(got["loaded"], expected)
     np.testing.assert_array_equal(got["exported"], expected)

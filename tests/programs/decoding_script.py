@@ -1,0 +1,10 @@
+"""A script without the guard that multiprocessing asks for; it decodes a file."""
+
+import sys
+
+print("begun")
+
+from mmat.data.decoding import decode  # noqa: E402
+
+(media,) = decode([{"path": sys.argv[1]}], workers=1)
+print(len(media.waveform), "tensorflow" in sys.modules)

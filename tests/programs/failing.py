@@ -1,0 +1,5 @@
+"""A process that fails in words."""
+
+import sys
+
+sys.exit("no such file")

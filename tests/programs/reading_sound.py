@@ -1,0 +1,8 @@
+"""The samples of a sound file, and whether TensorFlow was imported to read them."""
+
+import sys
+
+import mmat.data.finding  # noqa: F401 - it needs no TensorFlow either
+from mmat.data.media import read_audio
+
+print(len(read_audio(sys.argv[1])), "tensorflow" in sys.modules)

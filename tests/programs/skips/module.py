@@ -1,0 +1,5 @@
+"""The whole module is skipped."""
+
+import pytest
+
+pytest.importorskip("nonesuch")

@@ -1,0 +1,5 @@
+"""No test is skipped."""
+
+
+def test_two():
+    pass
