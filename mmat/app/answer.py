@@ -1,6 +1,6 @@
 """What a clip holds, as a piece of HTML that carries its pictures and its event list in itself.
 
-Names of clips and labels come from strangers: the template escapes every one of them.
+Names of clips and labels are untrusted: the template escapes every one of them.
 """
 
 import base64

@@ -1,17 +1,19 @@
-"""What strangers upload: read within limits by one process of its own, then deleted.
+"""Untrusted uploads: read within limits by one process of its own, then deleted.
 
 Nothing of an upload is opened in the page's own process, and no upload outlives its answer. Of the
 last few clips what was decoded stays in memory, so that they can be asked about other labels.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
 import pathlib
 import threading
 import time
+from collections.abc import Hashable
+from typing import Any
 
-from mmat.app.recent import Recent
 from mmat.data.decoding import DecodingProcess
 from mmat.data.media import Media
 from mmat.errors import InputError
@@ -41,6 +43,34 @@ class Limits:
         return int(self.megabytes * _MEGABYTE)
 
 
+class LRUCache:
+    """Keeps the `n` values that were put in or asked for last.
+
+    >>> cache = LRUCache(2)
+    >>> for key in "abc":
+    ...     cache.put(key, key.upper())
+    >>> cache.get("a"), cache.get("c")
+    (None, 'C')
+    """
+
+    def __init__(self, n: int):
+        self._n = n
+        self._values: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a value, and let go of the one that nobody asked for longest."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._n:
+            self._values.popitem(last=False)
+
+    def get(self, key: Hashable) -> Any | None:
+        """Return a value, or None if it is no longer here."""
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+
 class Guard:
     """Reads the files in an upload folder; use it in `with`, it has a process to end.
 
@@ -56,7 +86,7 @@ class Guard:
     def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
         self.folder, self.limits = pathlib.Path(folder).resolve(), limits
         self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
-        self._remembered = Recent(N_REMEMBERED)  # path → media, or why they were refused
+        self._remembered = LRUCache(N_REMEMBERED)  # path → media, or why they were refused
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Guard":

@@ -1,12 +1,12 @@
 """Which tagger answers: a model of the page's, or one without training for labels typed in."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import mmat
-from mmat.app.recent import Recent
 from mmat.errors import InputError
 from mmat.labels import names_in
 
@@ -73,7 +73,7 @@ class Taggers:
 
     def __init__(self, folders: Iterable[str | os.PathLike] = ()):
         self._trained = {name: mmat.load(folder) for name, folder in names_of(folders).items()}
-        self._kept = Recent(N_KEPT)  # labels → tagger
+        self._untrained = functools.lru_cache(N_KEPT)(lambda labels: mmat.load(None, labels=labels))
         self.names = (TYPED, *self._trained)
         self.chosen = next(iter(self._trained), TYPED)
         rates = [tagger.n_frames / tagger.clip_seconds for tagger in self._trained.values()]
@@ -91,9 +91,4 @@ class Taggers:
             return self._trained[name]
         if name != TYPED:
             raise InputError("tagger: none is chosen; choose one of the page's")
-        labels = parse_labels(text)
-        tagger = self._kept.get(labels)
-        if tagger is None:
-            tagger = mmat.load(None, labels=labels)
-            self._kept.put(labels, tagger)
-        return tagger
+        return self._untrained(parse_labels(text))

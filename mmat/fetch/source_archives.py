@@ -1,6 +1,6 @@
 """Source archives from pip's index, without building them: found, downloaded, checked, read.
 
-`pip download` of a source archive runs its build, that is code of strangers. Here nothing of it is
+`pip download` of a source archive runs its build, that is untrusted code. Here nothing of it is
 run: unearth finds it in the places that pip is set to, and named members are read out of it.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmat.app.guard import N_REMEMBERED, Guard, Limits
+from mmat.app.guard import N_REMEMBERED, Guard, Limits, LRUCache
 from mmat.errors import InputError
 from tests.data.conftest import make_sine, write_media_file
 from tests.data.damage import write_damaged, write_intact
@@ -137,3 +137,20 @@ def test_200_damaged_uploads_are_answered_or_refused_in_a_line(folder, tmp_path)
         soundfile.write(sound, np.zeros(1600), 16000)
         assert len(guard.read(upload(folder, sound), 0.8).waveform) == 1600
     assert read > 20 and refused > 20 and read + refused == N_DAMAGED
+
+
+def test_the_one_that_nobody_asked_for_longest_goes():
+    cache = LRUCache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert [cache.get(key) for key in "abc"] == [1, None, 3]
+
+
+def test_a_newer_value_takes_the_place_of_the_older():
+    cache = LRUCache(2)
+    for value in range(5):
+        cache.put("a", value)
+    cache.put("b", 9)
+    assert (cache.get("a"), cache.get("b")) == (4, 9)
