@@ -186,8 +186,5 @@ def head(speech: Speech) -> Network:
 
 
 def _branch(speech: Speech, augmentation, dropout: float, **front_end) -> keras.Model:
-    n_classes, task = len(speech.labels), speech.labels.task
-    return audio_branch(
-        n_classes, mean_pooling, augmentation=augmentation, dropout=dropout, ragged=True,
-        task=task, **front_end,
-    )  # fmt: skip
+    options = {"augmentation": augmentation, "dropout": dropout, "ragged": True, **front_end}
+    return audio_branch(speech.labels, pooling=mean_pooling, **options)

@@ -36,7 +36,7 @@ def load_served(folder: str | os.PathLike):
         return serve(load_bundle(folder))
     if not _is_saved_model(folder):
         raise InputError(
-            f"{folder}: no trained model and no exported model here; name a folder that a training "
+            f"{folder}: no exported model here, and no trained one; name a folder that a training "
             "or `mmat export` left"
         )
     return load_export(folder)
