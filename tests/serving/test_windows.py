@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.data.cutting import WindowSpec, Sound, windows
+from mmat.data.cutting import Sound, WindowSpec, windows
 from mmat.data.media import SAMPLE_RATE_HZ
 from mmat.serving.windows import FrameMerger
 from mmat.tasks import FRAME_HZ
