@@ -77,6 +77,11 @@ class FastModel(keras.Model):
     Made of inputs and outputs, as `keras.Model` is.
     """
 
+    def compile(self, *arguments, **options):
+        super().compile(*arguments, **options)
+        # Variables that are made in the first step would have `fit` trace it twice.
+        self.optimizer.build(self.trainable_variables)
+
     def train_step(self, data):
         with fast_cpu(self, training=True):
             return super().train_step(data)

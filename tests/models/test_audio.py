@@ -15,6 +15,7 @@ from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import POOLINGS, attention, linear_softmax
 from mmat.tasks import MULTI_CLASS, MULTI_LABEL
 from mmat.training.step import training_step
+from tests.compiling import compile_for_clips
 from tests.data.tiny_shards import write_shards
 from tests.models.test_features import reference
 
@@ -185,7 +186,7 @@ def test_two_steps_in_low_precision(dtype):
     optimizer = keras.optimizers.Adam(1e-3)
     if dtype == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**8)
-    model.compile(optimizer, {"clip": "binary_crossentropy"})
+    compile_for_clips(model, optimizer)
     before = [variable.numpy() for variable in model.trainable_variables]
     for _ in range(2):
         model.train_on_batch({"waveform": noise(4, 3200)}, {"clip": np.float32([[0, 1]] * 4)})
@@ -205,7 +206,7 @@ def test_learns_to_tell_a_low_tone_from_a_high_one():
     model = audio_branch(2, pooling=linear_softmax, augmentation=augmentation)
     train, held_out = np.arange(32) % 4 != 0, np.arange(32) % 4 == 0
     adapt_normalization(model, [waveforms[train]])
-    model.compile(keras.optimizers.Adam(1e-3), {"clip": "binary_crossentropy"})
+    compile_for_clips(model, keras.optimizers.Adam(1e-3))
     model.fit(
         {"waveform": waveforms[train]}, {"clip": truth[train]}, batch_size=8, epochs=8, verbose=0
     )
@@ -338,7 +339,7 @@ def test_ragged_learns_by_fit_on_batches_of_any_length(tmp_path):
         model = audio_branch(
             3, batches(clips, 8), ragged=True, augmentation=[SpecAugment(seed=0)], dropout=0.1
         )
-        model.compile("adam", {"clip": "binary_crossentropy"})
+        compile_for_clips(model, "adam")
         before = model.get_layer("frame").kernel.numpy()
         history = model.fit(batches(clips, 8, shuffle_seed=0), epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

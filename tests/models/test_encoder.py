@@ -21,6 +21,7 @@ from mmat.models.pretrained.audio_registry import yamnet
 from mmat.models.video import video_branch
 from mmat.serving.export import export_saved_model
 from mmat.training import back_end, front_end
+from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer
 from tests.models.tiny_encoder import HOP, SIZE, WINDOW
 
@@ -134,7 +135,7 @@ def test_it_learns_and_the_encoder_stays(tiny_encoder):
     truth = np.float32([[1, 0, 0]] * 4 + [[0, 1, 1]] * 4)
     before = encoder(waveform)["embedding"].numpy()
     old = [variable.numpy() for variable in net.trainable_variables]
-    net.compile(keras.optimizers.Adam(3e-3), {"clip": "binary_crossentropy"})
+    compile_for_clips(net, keras.optimizers.Adam(3e-3))
     losses = [float(net.train_on_batch({"waveform": waveform}, {"clip": truth})) for _ in range(4)]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
     np.testing.assert_array_equal(encoder(waveform)["embedding"], before)
@@ -278,7 +279,7 @@ def test_it_can_be_the_audio_of_a_fusion(model, ragged, tiny_encoder, is_ragged)
     if is_ragged:
         return
     before = audio.get_weights()
-    fused.compile("adam", {"clip": "binary_crossentropy"})
+    compile_for_clips(fused, "adam")
     fused.train_on_batch(inputs, {"clip": np.ones((2, 3), np.float32)})
     for old, new in zip(before, audio.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

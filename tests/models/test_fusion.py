@@ -147,7 +147,7 @@ def test_training_moves_the_fusion_and_leaves_the_branches(fusion):
     before = scores_of(fused, inputs)
     old = [variable.numpy() for variable in fused.trainable_variables]
     frozen = [variable.numpy() for variable in (*audio.variables, *video.variables)]
-    fused.compile(keras.optimizers.Adam(0.01), {"clip": "binary_crossentropy"})
+    compile_for_clips(fused, keras.optimizers.Adam(0.01))
     fused.fit(inputs, {"clip": truth}, batch_size=4, epochs=3, verbose=0)
     after = scores_of(fused, inputs)
     for name in ("audio", "video"):
@@ -206,6 +206,7 @@ import pathlib, sys
 import keras
 import numpy as np
 from mmat.models.all_layers import register_layers
+from tests.compiling import compile_for_clips
 
 register_layers()
 folder = pathlib.Path(sys.argv[1])

@@ -14,6 +14,7 @@ from mmat.models.talnet import talnet
 from mmat.models.video import video_branch
 from mmat.serving.export import export_saved_model
 from mmat.training import back_end, front_end
+from tests.compiling import compile_for_clips
 
 SECOND = 16_000
 
@@ -77,7 +78,7 @@ def test_every_pooling_learns(name):
     waveform = 0.3 * np.sin(2 * np.pi * hz * np.arange(2400) / SECOND)[..., None] + noise(8, 2400)
     truth = np.float32([[1, 0]] * 4 + [[0, 1]] * 4)
     adapt_normalization(net, [waveform])
-    net.compile(keras.optimizers.Adam(3e-4), {"clip": "binary_crossentropy"})
+    compile_for_clips(net, keras.optimizers.Adam(3e-4))
     losses = [
         float(net.train_on_batch({"waveform": np.float32(waveform)}, {"clip": truth}))
         for _ in range(4)
@@ -128,7 +129,7 @@ def test_it_can_be_the_audio_of_a_fusion_which_leaves_it_as_it_is(model):
     alone = scores_of(model, {"waveform": inputs["waveform"]})
     np.testing.assert_allclose(scores_of(fused, inputs)["audio"], alone["clip"], atol=1e-6)
     before = twin.get_weights()
-    fused.compile("adam", {"clip": "binary_crossentropy"})
+    compile_for_clips(fused, "adam")
     fused.train_on_batch(inputs, {"clip": np.ones((2, 3), np.float32)})
     for old, new in zip(before, twin.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)  # the running statistics too

@@ -60,6 +60,7 @@ def taught(sounds) -> Bundle:
     adapt_normalization(model, [x])
     clip = keras.Model(model.input, model.output["clip"])
     clip.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy")
+    clip.optimizer.build(clip.trainable_variables)
     clip.fit({"waveform": x}, y, batch_size=8, epochs=STEPS // 2, verbose=0)
     clip_seconds = N_SAMPLES / SAMPLE_RATE_HZ
     return Bundle(model, LABELS, np.full(len(LABELS), 0.5, np.float32), clip_seconds=clip_seconds)
