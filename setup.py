@@ -77,7 +77,7 @@ setup(
     package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
     package_data={
         "mmat.app": ["answer.html"],
-        "mmat.report": ["page.html"],
+        "mmat.evaluation": ["page.html"],
         "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
     },
     install_requires=REQUIRES,

@@ -22,7 +22,7 @@ from benchmarks.place import work_place
 from benchmarks.processes import ROOT
 from benchmarks.results import finished, joined, write_json
 from benchmarks.tables import machine_line, table
-from mmat.errors import InputError
+from mmat.files import InputError
 
 WORK = ROOT / "runs" / "bench"
 

@@ -2,7 +2,7 @@
 
 Counted are the products with weights and the Fourier transforms; what is done once a number, such
 as an activation, is not. Convolutions are counted the direct way: minimal filtering, which
-multiplies less (`mmat.models.quick_convolution`), may go under a floor made of that.
+multiplies less (`mmat.models.fast_cpu`), may go under a floor made of that.
 """
 
 import math

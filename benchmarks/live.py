@@ -16,9 +16,9 @@ import time
 
 import numpy as np
 
-from mmat.data.media import SAMPLE_RATE_HZ, read_audio
-from mmat.fetch.sources import fetch_mini, read_sources
-from mmat.resources import data_list
+from mmat.corpora.mini import fetch_mini, read_sources
+from mmat.files import data_list
+from mmat.media.read import SAMPLE_RATE_HZ, read_audio
 
 BARK = "dog-gc-lrbark-1-la-cut"
 BLOCK_SECONDS, EVERY_SECONDS = 0.02, 6.1

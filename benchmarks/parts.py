@@ -32,12 +32,11 @@ from benchmarks.made_media import write_sound
 from benchmarks.measuring import measure
 from benchmarks.ours.networks import bundle
 from benchmarks.waveforms import N_SAMPLES, SECONDS
-from mmat.data.media import read_audio
-from mmat.models.quick import fast_cpu
-from mmat.serving.export import export_saved_model
-from mmat.serving.tagger import Tagger
-from mmat.serving.tflite import export_tflite
-from mmat.serving.tflite_run import TFLiteTagger
+from mmat.export.litert import TFLiteTagger, export_tflite
+from mmat.export.savedmodel import export_saved_model
+from mmat.media.read import read_audio
+from mmat.models.fast_cpu import fast_cpu
+from mmat.tagging.tagger import Tagger
 
 FILES = {"16 kHz.wav": (16000, 1), "a.wav": (44100, 2), "a.flac": (44100, 2), "a.mp3": (44100, 2)}
 

@@ -6,7 +6,7 @@ import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
 
-from mmat.errors import InputError, atomic_path
+from mmat.files import InputError, atomic_path
 
 KEYS = ("job", "ours", "peer", "ours_seconds", "peer_seconds", "ratio", "aim", "floor_seconds")
 

@@ -15,7 +15,7 @@ import tabulate
 
 from benchmarks.processes import ROOT
 from benchmarks.results import read_results
-from mmat.errors import InputError
+from mmat.files import InputError
 
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results.json"

@@ -26,8 +26,8 @@ from common import figures_table
 from corpus import corpus_of
 from systems import Systems
 
-from mmat.data.lists import ReadList, named_label_set, read_lists
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.lists.read import ReadList, named_label_set, read_lists
 
 LABELS, BALANCED, TEST = (
     "class_labels_indices.csv",

@@ -14,13 +14,12 @@ import options
 from corpus import Corpus
 from options import MELS, POOLINGS
 
-from mmat.errors import InputError
-from mmat.models.audio import audio_branch
+from mmat.files import InputError
+from mmat.models.audio import audio_branch, talnet
 from mmat.models.fusion import fused_model, late_fusion, middle_fusion
-from mmat.models.pretrained.audio_registry import audio_encoder
+from mmat.models.label_map import label_similarities
+from mmat.models.pretrained.registry import audio_encoder
 from mmat.models.pretrained.text import TextEncoder
-from mmat.models.semantics import label_similarities
-from mmat.models.talnet import talnet
 from mmat.models.video import video_branch
 
 FUSIONS = {"late": late_fusion, "middle": middle_fusion}

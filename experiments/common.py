@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import tabulate
 
+from mmat.evaluation.page import shown
 from mmat.metrics.bootstrap import Difference, mean_difference
-from mmat.metrics.by_task import NO_SHARES
-from mmat.report.text import shown
+from mmat.metrics.tagging import NO_SHARES
 
 
 def mean_and_spread(values: Iterable[float]) -> dict:

@@ -4,13 +4,13 @@ import argparse
 import pathlib
 from collections.abc import Callable
 
-from mmat.cli.common import say_dropped
-from mmat.data.clips import Clip
-from mmat.data.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
-from mmat.data.lists import ReadList
-from mmat.data.prepare import prepare
-from mmat.data.splits import VALIDATION, validation_slice
-from mmat.errors import InputError
+from mmat.cli.common import log_dropped
+from mmat.files import InputError
+from mmat.lists.clip import Clip
+from mmat.lists.read import ReadList
+from mmat.lists.splits import VALIDATION, validation_slice
+from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
+from mmat.shards.prepare import prepare
 
 
 def corpus_of(
@@ -38,7 +38,7 @@ def corpus_of(
     found = read()
     if found is None:
         raise InputError(f"{lists_option} is missing: which of the media are the clips?")
-    say_dropped(found.dropped)
+    log_dropped(found.dropped)
     return _opened(_prepared(arguments, found))
 
 

@@ -34,8 +34,9 @@ from common import figures_table, gain_line
 from corpus import corpus_of
 from systems import Systems
 
-from mmat.data.lists import Clip, ReadList, named_label_set, read_lists
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.lists.clip import Clip
+from mmat.lists.read import ReadList, named_label_set, read_lists
 from mmat.metrics.official import score_events, score_tagging
 
 # Of each split: its list, its weak and its strong truth, as `mmat fetch dcase2017` names them.

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from corpus import Corpus
 
-from mmat.data.splits import VALIDATION
-from mmat.errors import InputError
-from mmat.metrics.by_task import SHORT, figures
+from mmat.files import InputError
+from mmat.labels import MULTI_LABEL, Task
+from mmat.lists.splits import VALIDATION
 from mmat.metrics.decisions import decide
+from mmat.metrics.tagging import SHORT, figures
 from mmat.metrics.thresholds import best_single_threshold
 from mmat.models.predict import Predictor
-from mmat.tasks import MULTI_LABEL, Task
 from mmat.training import FixedClips
 from mmat.training.step import clip_loss
 
@@ -34,7 +34,7 @@ class ValidationSet:
     """The validation clips, and what a model predicts of them by now: `truth` and `scores`.
 
     Called with the model it gives `val_loss` over the clips that the model can judge, and over all
-    clips the figures of the task (`mmat.metrics.by_task`), each with `val_` before its name; those
+    clips the figures of the task (`mmat.metrics.tagging`), each with `val_` before its name; those
     of several labels a clip at the one best threshold. can_judge: bool `(clips,)`.
     """
 

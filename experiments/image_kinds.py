@@ -11,9 +11,9 @@ import csv
 import json
 import sys
 
-from mmat.fetch.weights import model_folder
+from mmat.corpora.weights import model_folder
+from mmat.files import data_list
 from mmat.models.pretrained.registry import imagenet_labels
-from mmat.resources import data_list
 
 MOST_LABELS = 400  # an organism or an instrument is above too much to say anything
 

@@ -10,23 +10,23 @@ import numpy as np
 import tabulate
 from mini import IMAGE_NETWORK, prepare_shards
 
-from mmat.data.datasets import read_arrays
-from mmat.fetch.mini import mini_labels
+from mmat.corpora.mini import mini_labels
 from mmat.labels import LabelSet
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
-from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import image_network
-from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import (
+from mmat.models.label_map import (
     Sharpened,
     Thresholded,
     label_similarities,
     similarity_weighted,
     top_label,
 )
+from mmat.models.predict import Predictor
+from mmat.models.pretrained.registry import image_network
+from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.video import video_branch
 from mmat.plots import plot_label_map
+from mmat.shards.read import read_arrays
 
 WAYS = {
     "top label only": top_label,

@@ -26,17 +26,16 @@ from mini_systems import AUDIO_EPOCHS, train_audio, train_fusion, train_video
 from reporting import SHARED_THRESHOLD, Report, Scores
 
 from mmat import __version__
-from mmat.data.datasets import read_arrays
-from mmat.data.prepare import prepare
-from mmat.errors import atomic_path
-from mmat.fetch.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
+from mmat.corpora.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
+from mmat.export.savedmodel import export_saved_model
+from mmat.files import atomic_path, cache_folder
 from mmat.models.bundle import Bundle, save_bundle
+from mmat.models.label_map import label_similarities
 from mmat.models.predict import Predictor, predict
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import label_similarities
-from mmat.paths import cache_folder
-from mmat.serving.export import export_saved_model
+from mmat.shards.prepare import prepare
+from mmat.shards.read import read_arrays
 from mmat.training import exchanged, fastest_dtype
 
 IMAGE_NETWORK = "efficientnet_lite0"

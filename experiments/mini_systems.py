@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mmat.fetch.mini import mini_labels
+from mmat.corpora.mini import mini_labels
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.fusion import fused_model

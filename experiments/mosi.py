@@ -15,10 +15,11 @@ from collections.abc import Sequence
 
 import options
 
-from mmat.cli.common import Parser, say_dropped
-from mmat.data.csd import read_csd
-from mmat.data.lists import ReadList, write_clip_list
-from mmat.data.prepare import prepare
+from mmat.cli.common import Parser, log_dropped
+from mmat.lists.cmu_mosi import read_csd
+from mmat.lists.own import write_clip_list
+from mmat.lists.read import ReadList
+from mmat.shards.prepare import prepare
 
 
 def prepare_mosi(
@@ -36,7 +37,7 @@ def prepare_mosi(
 
     Beside it lie the lists of `listed`. Its splits are train, validation and test, the published
     folds. image_model: what looks at the pictures; default nothing does, since the label map says
-    nothing of them (docs/cmu_mosi.md). Other arguments: as of `mmat.data.prepare.prepare`, which
+    nothing of them (docs/cmu_mosi.md). Other arguments: as of `mmat.shards.prepare.prepare`, which
     goes on where a run was stopped.
     Raises InputError for a file that is no such label file, and as `prepare` does.
     """
@@ -66,7 +67,7 @@ def prepare_mosi(
 def listed(csd: str | os.PathLike, out: str | os.PathLike) -> ReadList:
     """Read the label file, and write it as OUT/list.csv and OUT/labels.csv."""
     found, out = read_csd(csd), pathlib.Path(out)
-    say_dropped(found.dropped)
+    log_dropped(found.dropped)
     out.mkdir(parents=True, exist_ok=True)
     write_clip_list(out / "list.csv", found.clips)
     found.labels.to_csv(out / "labels.csv")

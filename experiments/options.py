@@ -30,8 +30,8 @@ from mmat.models.pretrained.text import (
     hub_text_encoder,
 )
 from mmat.training import Recipe, make_strategy
+from mmat.training.distributed import DEVICES
 from mmat.training.precision import POLICIES
-from mmat.training.workers import DEVICES
 
 POOLINGS = {
     "max": max_pooling,

@@ -10,9 +10,9 @@ import numpy as np
 import tabulate
 from common import between, draws, gain_line, mean_and_spread, mean_cell, mean_gains
 
-from mmat.errors import atomic_path
+from mmat.evaluation.files import write_tags_tsv, write_truth_tsv
+from mmat.files import atomic_path
 from mmat.metrics.bootstrap import mean_intervals
-from mmat.metrics.tables import write_tags_tsv, write_truth_tsv
 from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
 from mmat.plots import plot_systems

@@ -7,11 +7,10 @@ import pathlib
 from corpus import Corpus
 
 from mmat import __version__
-from mmat.errors import atomic_path
-from mmat.evaluation import Evaluation, evaluate
+from mmat.evaluation.evaluate import Evaluation, evaluate, figures
+from mmat.evaluation.files import write_evaluation
+from mmat.files import atomic_path
 from mmat.models.bundle import Bundle
-from mmat.report import figures
-from mmat.report.folder import write_evaluation
 from mmat.startup import on_terminal
 
 

@@ -2,7 +2,7 @@
 
 Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680, which says that its system carries over
 to speech sentiment. Here the branches, the data path, training and export are those of the other
-scripts; the label set's task makes the difference (mmat/tasks.py). Commands and results:
+scripts; the label set's task makes the difference (mmat/labels.py). Commands and results:
 
     python experiments/sentiment.py                     450 recordings, about 10 minutes on 2 cores
     python experiments/sentiment.py --csd CMU_MOSI_Opinion_Labels.csd --media CMU_MOSI/Video/Full
@@ -29,11 +29,11 @@ from speech import Speech, fetched_speech
 
 from mmat import __version__
 from mmat.cli.common import Parser, at_least
-from mmat.errors import InputError, atomic_path
-from mmat.fetch.speech_emotion import read_speech_emotion, speech_emotion_folder
-from mmat.fetch.weights import fetch_models
+from mmat.corpora.speech_emotion import read_speech_emotion, speech_emotion_folder
+from mmat.corpora.weights import fetch_models
+from mmat.export.savedmodel import export_saved_model
+from mmat.files import InputError, atomic_path
 from mmat.models.bundle import Bundle, save_bundle
-from mmat.serving.export import export_saved_model
 
 CLIP_SECONDS = 2.0  # of the windows that longer files are cut into; the longest recording is 1.6 s
 # Segments as long as they are, the sound alone; 1284 segments of training are 80 steps (ours).

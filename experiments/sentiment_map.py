@@ -10,9 +10,9 @@ import numpy as np
 import tabulate
 
 from mmat.labels import LabelSet
+from mmat.models.label_map import label_similarities, nearest_labels
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import label_similarities, nearest_labels
 
 POLES = (
     ("positive sentiment", "negative sentiment"),

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from mmat.data.datasets import read_arrays
-from mmat.data.prepare import prepare
-from mmat.fetch.speech_emotion import (
+from mmat.corpora.speech_emotion import (
     fetch_speech_emotion,
     read_speech_emotion,
     speech_emotion_labels,
 )
+from mmat.files import cache_folder
 from mmat.labels import LabelSet
-from mmat.models.pretrained.audio_hub import HubAudioEncoder
-from mmat.models.pretrained.audio_registry import AudioEncoder
-from mmat.paths import cache_folder
+from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.models.pretrained.registry import AudioEncoder
+from mmat.shards.prepare import prepare
+from mmat.shards.read import read_arrays
 from mmat.training import back_end, front_end
 
 AT_ONCE = 32  # clips

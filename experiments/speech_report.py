@@ -11,10 +11,10 @@ import tabulate
 from common import between, mean_and_spread, mean_cell
 from speech import Speech
 
-from mmat.errors import atomic_path
-from mmat.metrics.by_task import figures
+from mmat.files import atomic_path
+from mmat.metrics.bootstrap import figure_differences, figure_intervals
 from mmat.metrics.decisions import decide
-from mmat.metrics.intervals import figure_differences, figure_intervals
+from mmat.metrics.tagging import figures
 from mmat.plots import plot_groups
 
 SHOWN = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}

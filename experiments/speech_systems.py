@@ -16,13 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from speech import Features, Speech
 
-from mmat.metrics.exclusive import unweighted_average_recall
+from mmat.labels import FRAME_HZ
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.metrics.multi_class import unweighted_average_recall
 from mmat.models.audio import audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
-from mmat.models.pretrained.audio_registry import SAMPLE_RATE_HZ, yamnet
-from mmat.tasks import FRAME_HZ
+from mmat.models.pretrained.registry import yamnet
 from mmat.training import learning_back_end
 
 CRNN = "CRNN from scratch"

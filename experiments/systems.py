@@ -21,11 +21,11 @@ from building import Builder, possible_systems
 from corpus import TRAIN, Corpus
 from held_out import AT_ONCE, ValidationSet, watched
 
-from mmat.data.splits import VALIDATION
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
+from mmat.labels import MULTI_LABEL
+from mmat.lists.splits import VALIDATION
 from mmat.models.audio import adapt_normalization
 from mmat.models.bundle import Bundle, save
-from mmat.tasks import MULTI_LABEL
 from mmat.training import Recipe, boards, is_chief, label_space, load_best, train
 from mmat.training.precision import choose_dtype, training_rate
 

@@ -24,9 +24,9 @@ from common import figures_table, gain_line
 from corpus import Corpus, corpus_of
 from systems import Systems
 
-from mmat.data.lists import ReadList, named_label_set, read_list
-from mmat.errors import InputError
-from mmat.metrics.by_task import figure_names
+from mmat.files import InputError
+from mmat.lists.read import ReadList, named_label_set, read_list
+from mmat.metrics.tagging import figure_names
 
 
 def main(argv: Sequence[str] | None = None) -> None:

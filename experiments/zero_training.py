@@ -20,20 +20,20 @@ from common import between, draws, gain_line, mean_gains
 from mini import prepare_shards
 from reporting import CLASS_THRESHOLDS, SHARED_THRESHOLD, Scores
 
-from mmat.data.datasets import read_arrays
-from mmat.errors import atomic_path
-from mmat.fetch.mini import mini_groups, mini_labels
+from mmat.corpora.mini import mini_groups, mini_labels
+from mmat.files import atomic_path
 from mmat.labels import LabelSet
 from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
-from mmat.models.encoder import PatchesToFrames
-from mmat.models.joining import Competing, EitherRight
+from mmat.models.audio import PatchesToFrames
+from mmat.models.fusion import Competing, EitherRight
+from mmat.models.label_map import EqualPriors, LikeliestName
+from mmat.models.names import THRESHOLD, zero_shot_bundle
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.audio_registry import yamnet
-from mmat.models.semantics import EqualPriors, LikeliestName
-from mmat.models.zero_training import THRESHOLD, zero_training_bundle
+from mmat.models.pretrained.registry import yamnet
+from mmat.shards.read import read_arrays
 
 SPLITS = ("validation", "test")
 POOLED_BY = ("mean_pooling", "linear_softmax", "exponential_softmax", "max_pooling")
@@ -83,7 +83,7 @@ def kept_outputs(labels: LabelSet, path: pathlib.Path) -> dict[str, np.ndarray]:
     """What the tagger of these labels predicts of validation and test; computed once, then kept."""
     if not path.exists():
         shards = prepare_shards(mini_labels())
-        bundle = zero_training_bundle(labels)
+        bundle = zero_shot_bundle(labels)
         maps = {"image_similarities": "label_map", "sound_similarities": "sound_map"}
         predictor = Predictor(bundle.model)
         outputs = {key: np.asarray(bundle.model.get_layer(name).map) for key, name in maps.items()}

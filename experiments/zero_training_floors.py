@@ -11,11 +11,9 @@ import numpy as np
 import tabulate
 
 from mmat.labels import LabelSet
-from mmat.models.label_matching import imagenet_hypernyms, matched_similarities
-from mmat.models.pretrained.audio_registry import yamnet
-from mmat.models.pretrained.registry import imagenet_labels
+from mmat.models.label_map import imagenet_hypernyms, matched_similarities, sound_label_names
+from mmat.models.pretrained.registry import imagenet_labels, yamnet
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import sound_label_names
 
 FLOORS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 SOUNDS = """dog;rooster;pig;cow;frog;cat;hen;insects;sheep;crow;rain;sea waves;crackling fire;

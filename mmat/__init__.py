@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from mmat.startup import prepare_tensorflow
 
 if TYPE_CHECKING:
-    from mmat.data.corpus import open_corpus
-    from mmat.data.lists import read_list
-    from mmat.data.prepare import prepare
-    from mmat.evaluation import evaluate
+    from mmat.evaluation.evaluate import evaluate
     from mmat.labels import LabelSet
+    from mmat.lists.read import read_list
     from mmat.models.audio import audio_branch
     from mmat.models.bundle import save
     from mmat.models.fusion import fused_model
     from mmat.models.video import video_branch
-    from mmat.serving.load import load
+    from mmat.shards.corpus import open_corpus
+    from mmat.shards.prepare import prepare
+    from mmat.tagging.tagger import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,12 +43,12 @@ __all__ = [
 _HOMES = {
     "LabelSet": "mmat.labels",
     "audio_branch": "mmat.models.audio",
-    "evaluate": "mmat.evaluation",
+    "evaluate": "mmat.evaluation.evaluate",
     "fused_model": "mmat.models.fusion",
-    "load": "mmat.serving.load",
-    "open_corpus": "mmat.data.corpus",
-    "prepare": "mmat.data.prepare",
-    "read_list": "mmat.data.lists",
+    "load": "mmat.tagging.tagger",
+    "open_corpus": "mmat.shards.corpus",
+    "prepare": "mmat.shards.prepare",
+    "read_list": "mmat.lists.read",
     "save": "mmat.models.bundle",
     "video_branch": "mmat.models.video",
 }

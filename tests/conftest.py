@@ -5,12 +5,12 @@ import pathlib
 
 import pytest
 
-from mmat.fetch.sources import fetch_mini, read_sources
-from mmat.fetch.speech_emotion import fetch_speech_emotion
-from mmat.fetch.weights import fetch_models
-from mmat.paths import cache_folder
-from mmat.resources import data_list
+from mmat.corpora.mini import fetch_mini, read_sources
+from mmat.corpora.speech_emotion import fetch_speech_emotion
+from mmat.corpora.weights import fetch_models
+from mmat.files import cache_folder, data_list
 from mmat.startup import ENVIRONMENT
+from tests.media.made_media import sine, write_container  # noqa: F401 - fixtures
 
 # As the commands do, so that what a test computes and what a command answers are the same.
 os.environ.update(ENVIRONMENT | os.environ)

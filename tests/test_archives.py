@@ -6,11 +6,10 @@ import zipfile
 
 import pytest
 
-from mmat.archives import Budget, Metered, TooMuch, check_zip
-from mmat.errors import InputError
-from mmat.fetch.containers import iter_members, read_cat, read_rcc
-from mmat.fetch.sources import extract_sources, read_sources
-from tests.fetch.archives import COMPRESSORS, make_cat, make_deb, make_rcc, make_wav
+from mmat.corpora.mini import extract_sources, read_sources
+from mmat.corpora.package_files import iter_members, read_cat, read_rcc
+from mmat.files import Budget, InputError, Metered, TooMuch, check_zip
+from tests.corpora.archives import COMPRESSORS, make_cat, make_deb, make_rcc, make_wav
 
 
 @pytest.mark.parametrize("compression", COMPRESSORS)

@@ -9,22 +9,19 @@ import keras
 import numpy as np
 import pytest
 
-from mmat.data.clip_records import ClipJob, list_sha256, media_sha256
-from mmat.data.datasets import FIXED_INPUTS, load_split, read_arrays
-from mmat.data.lists import Clip, Event
-from mmat.data.prepare import prepare
-from mmat.data.records import decode_example, encode_example
-from mmat.data.tfrecord import whole_records
-from mmat.data.verify import verify
-from mmat.labels import LabelSet
-from mmat.models.all_layers import register_layers
+from mmat.export.litert import TFLiteTagger
+from mmat.labels import MULTI_LABEL, LabelSet, regression
+from mmat.lists.clip import Clip, Event
 from mmat.models.audio import crnn_trunk, recurrent_tagger
-from mmat.models.bundle import load_bundle
+from mmat.models.bundle import load_bundle, register_layers
 from mmat.models.features import MelParameters
 from mmat.models.pooling import linear_softmax
-from mmat.serving.tagger import Tagger
-from mmat.serving.tflite_run import TFLiteTagger
-from mmat.tasks import MULTI_LABEL, regression
+from mmat.shards.clip_job import ClipJob, list_sha256, media_sha256
+from mmat.shards.prepare import prepare
+from mmat.shards.read import FIXED_INPUTS, load_split, read_arrays
+from mmat.shards.record import decode_example, encode_example, whole_records
+from mmat.shards.verify import verify
+from mmat.tagging.tagger import Tagger
 from mmat.training import load_best
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "b00d41f"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from mmat.data.list_labels import asked_label_set
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.labels import LabelSet
+from mmat.lists.read import asked_label_set
 
 
 def test_names_as_a_user_types_them():

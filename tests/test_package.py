@@ -25,7 +25,7 @@ def run_bare(*words: str):
         ["mmat"],
         ["mmat:LabelSet.of"],
         ["mmat.cli"],
-        ["mmat.data", "mmat.metrics", "mmat.fetch", "mmat.models", "mmat.serving"],
+        ["mmat.shards", "mmat.metrics", "mmat.corpora", "mmat.models", "mmat.tagging"],
     ],
 )
 def test_import_is_light_quiet_and_offline(names):

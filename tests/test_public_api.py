@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import mmat
-from mmat.app.labels import Taggers
+from mmat.app.taggers import Taggers
 from mmat.cli import main
-from mmat.fetch.mini import fetch_and_compose, mini_labels
+from mmat.corpora.mini import fetch_and_compose, mini_labels
 from mmat.models.bundle import load_bundle
 from mmat.models.pretrained.registry import image_network
 

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from mmat.cli import main
-from tests.data.conftest import write_media_file
+from tests.media.made_media import write_media_file
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 

@@ -15,9 +15,9 @@ SOURCES = sorted(
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # The restricted reader of the one embedded weights file; it loads four names and no other.
 RESTRICTED_READER = ROOT / "mmat/models/pretrained/torch_legacy.py"
-# Each says what comes out of an archive before it does (`mmat.archives`).
-ARCHIVES = ROOT / "mmat/archives.py"
-UNPACKERS = {ARCHIVES, ROOT / "mmat/fetch/weights.py", ROOT / "mmat/fetch/speech_emotion.py"}
+# Each says what comes out of an archive before it does (`mmat.files`).
+ARCHIVES = ROOT / "mmat/files.py"
+UNPACKERS = {ARCHIVES, ROOT / "mmat/corpora/weights.py", ROOT / "mmat/corpora/speech_emotion.py"}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_archives_are_unpacked_in_three_places(trees):
     }
     assert unpacking == UNPACKERS
     for path in unpacking - {ARCHIVES}:
-        assert "mmat.archives" in path.read_text(encoding="utf-8")
+        assert "mmat.files" in path.read_text(encoding="utf-8")
 
 
 def test_trained_models_are_loaded_in_safe_mode(trees):

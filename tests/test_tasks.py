@@ -4,9 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mmat.errors import InputError
-from mmat.labels import SENTIMENT, LabelSet
-from mmat.tasks import MULTI_CLASS, MULTI_LABEL, Task, regression
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, SENTIMENT, LabelSet, Task, regression
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(-3, 3), regression(0.5, 9)])

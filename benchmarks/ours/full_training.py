@@ -7,11 +7,10 @@ import keras
 
 from benchmarks.contest import Seconds
 from benchmarks.ours.networks import POLICIES, made
-from mmat.data.sampling import batches_from
 from mmat.models.audio import adapt_normalization
+from mmat.shards.sampling import batches_from
 from mmat.training import Recipe
-from mmat.training.cost import measure_cost
-from mmat.training.precision import fastest_dtype
+from mmat.training.precision import fastest_dtype, measure_cost
 from mmat.training.step import training_step
 
 

@@ -10,14 +10,12 @@ import tensorflow as tf
 
 from benchmarks import counting
 from benchmarks.waveforms import N_SAMPLES, labels, waveforms
+from mmat.export.litert import TFLiteTagger, export_tflite
+from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
-from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.audio import adapt_normalization, audio_branch, talnet
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.features import log_mel
-from mmat.models.talnet import talnet
-from mmat.serving.export import export_saved_model
-from mmat.serving.tflite import export_tflite
-from mmat.serving.tflite_run import TFLiteTagger
 from mmat.training.step import training_step as step_of
 
 NETS = {"crnn": (audio_branch, 17), "talnet": (talnet, 527)}

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from benchmarks.contest import Seconds
 from benchmarks.waveforms import N_SAMPLES
-from mmat.data.datasets import batches, load_split
-from mmat.data.records import Record, encode_example
-from mmat.data.sampling import batches_from
-from mmat.data.shards import LABELS_FILE, write_index
 from mmat.labels import LabelSet
+from mmat.shards.folder import LABELS_FILE, write_index
+from mmat.shards.read import batches, load_split
+from mmat.shards.record import Record, encode_example
+from mmat.shards.sampling import batches_from
 
 N_CLASSES, N_FRAMES, N_IMAGE_LABELS, BATCH_SIZE = 17, 8, 1000, 32
 SOUND, BOTH = ["waveform"], ["waveform", "image_probabilities", "has_audio", "has_video"]

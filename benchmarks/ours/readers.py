@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mmat.data.media import read_audio, read_frames
+from mmat.media.read import read_audio, read_frames
 
 
 def sound(path: str) -> Callable:

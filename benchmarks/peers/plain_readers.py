@@ -51,7 +51,7 @@ def by_librosa(path: str) -> np.ndarray:
 
 
 def by_tensorflow_io(path: str) -> np.ndarray:
-    from mmat.data.tfio_reader import read_audio_file
+    from mmat.media.tfio import read_audio_file
 
     return read_audio_file(path)
 

@@ -1,4 +1,4 @@
-"""TALNet in PyTorch, 9,980,527 parameters with 527 classes: see `mmat.models.talnet`."""
+"""TALNet in PyTorch, 9,980,527 parameters with 527 classes: see `mmat.models.audio`."""
 
 import torch
 from torch import nn

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from benchmarks.waveforms import waveforms
-from mmat.models.pretrained import yamnet
+from mmat.models.pretrained import embedded
 
 
 def tagging(batch_size: int) -> Callable:
-    network = tf.saved_model.load(str(yamnet.saved_model_folder()))
+    network = tf.saved_model.load(str(embedded.saved_model_folder()))
     clips = [tf.constant(clip) for clip in waveforms(batch_size)]
 
     def run():
@@ -22,5 +22,5 @@ def tagging(batch_size: int) -> Callable:
 
 def files() -> dict[str, str]:
     """Return where the SavedModel and the table of its classes lie."""
-    class_map = yamnet.fetched_folder() / "assets" / yamnet.CLASS_MAP_FILE
-    return {"saved_model": str(yamnet.saved_model_folder()), "class_map": str(class_map)}
+    class_map = embedded.fetched_folder() / "assets" / embedded.CLASS_MAP_FILE
+    return {"saved_model": str(embedded.saved_model_folder()), "class_map": str(class_map)}

@@ -4,11 +4,11 @@ import pathlib
 
 import numpy as np
 
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
+from mmat.models.audio import PatchesToFrames
 from mmat.models.augment import MixupMels
-from mmat.models.encoder import PatchesToFrames
-from mmat.models.pretrained.audio_hub import HubAudioEncoder
-from mmat.models.pretrained.audio_registry import AudioEncoder
+from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.models.pretrained.registry import AudioEncoder
 
 FRAME_SAMPLES = 1600  # of the audio branch, 10 Hz
 

@@ -24,13 +24,13 @@ from experiments.mini_systems import train_fusion, train_video
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
-from mmat.errors import atomic_path
-from mmat.fetch.mini import mini_labels
+from mmat.corpora.mini import mini_labels
+from mmat.files import atomic_path
 from mmat.models.fusion import fused_model, middle_fusion
+from mmat.models.label_map import label_similarities
 from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import label_similarities
 from mmat.plots.studies import plot_groups
 from mmat.training import exchanged
 

@@ -13,9 +13,9 @@ from experiments.studies import measuring, runs
 from experiments.studies.embeddings import embedded
 from experiments.studies.heads import HEAD_RECIPE, HeadTrainer, Recipe
 from experiments.studies.options import options
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
 from mmat.metrics.tagging import mean_average_precision
-from mmat.models.pretrained.audio_registry import yamnet
+from mmat.models.pretrained.registry import yamnet
 
 RATES, DROPOUTS = (3e-4, 1e-3, 3e-3), (0.3, 0.5)
 

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from experiments.studies.embeddings import MixupEmbeddings
+from mmat.labels import MULTI_LABEL
 from mmat.models.audio import audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import fill_missing
-from mmat.models.pretrained.audio_registry import AudioEncoder
-from mmat.tasks import MULTI_LABEL
+from mmat.models.pretrained.registry import AudioEncoder
 from mmat.training import back_end, learning_back_end
 
 BATCH = 32

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from experiments.common import mean_and_spread, mean_gains
-from mmat.fetch.mini import mini_groups
+from mmat.corpora.mini import mini_groups
 from mmat.metrics.bootstrap import Difference
-from mmat.metrics.curves import psds, segment_curves
 from mmat.metrics.events import frames_to_events, segment_f1
+from mmat.metrics.psds import psds, segment_curves
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
 

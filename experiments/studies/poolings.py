@@ -16,7 +16,7 @@ from experiments.common import means_table
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
 from mmat.plots.studies import plot_groups
 
 TAGGING, LOCALISATION = ("F1", "mAP"), ("segment ER", "segment F1", "segment mAP", "PSDS")

@@ -24,12 +24,11 @@ from experiments.options import POOLINGS, script
 from experiments.studies.embeddings import embedded
 from experiments.studies.heads import HEAD_RECIPE, HeadTrainer
 from experiments.studies.options import PRECISIONS, options
-from mmat.data.datasets import read_arrays
-from mmat.errors import atomic_path
-from mmat.fetch.mini import mini_labels
+from mmat.corpora.mini import mini_labels
+from mmat.files import atomic_path, cache_folder
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.audio_registry import yamnet
-from mmat.paths import cache_folder
+from mmat.models.pretrained.registry import yamnet
+from mmat.shards.read import read_arrays
 
 FOLDER = pathlib.Path("runs/studies")
 SHORT_EPOCHS, FULL_EPOCHS = 12, 24

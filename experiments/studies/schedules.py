@@ -14,7 +14,7 @@ from experiments.common import markdown_table, mean_cell
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
 
 
 def main() -> None:

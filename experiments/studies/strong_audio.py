@@ -23,14 +23,14 @@ from experiments.mini_systems import fit_late, train_video
 from experiments.options import script
 from experiments.studies import measuring, runs
 from experiments.studies.options import options
-from mmat.errors import InputError, atomic_path
-from mmat.fetch.mini import mini_labels
+from mmat.corpora.mini import mini_labels
+from mmat.files import InputError, atomic_path
 from mmat.metrics.bootstrap import Difference
-from mmat.models.joining import Fallback, LateFusion, ModalityDropout
+from mmat.models.fusion import Fallback, LateFusion, ModalityDropout
+from mmat.models.label_map import label_similarities
 from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import label_similarities
 from mmat.plots.studies import plot_groups
 
 WEAK, STRONG, LESS = "CRNN", "YAMNet", "YAMNet less CRNN"

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 
-from mmat.cli.common import at_least, say
+from mmat.cli.common import at_least, log
 
 HIGHEST_PORT = 65_535
 
@@ -39,14 +39,14 @@ def add(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from mmat.app.guard import Limits
     from mmat.app.server import serving
+    from mmat.app.uploads import Limits
 
     # Uploads are deleted however the page is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limits = Limits(arguments.max_megabytes, arguments.max_seconds)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
-        say("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
+        log("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
     page = serving(arguments.model, arguments.host, arguments.port or None, limits)
     with page as address, contextlib.suppress(KeyboardInterrupt):
         print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)

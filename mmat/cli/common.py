@@ -5,14 +5,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.startup import prepare_tensorflow
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 SHOWN_ROWS = 20  # of those dropped
 
 
-def say(kind: str, message: object) -> None:
+def log(kind: str, message: object) -> None:
     """Print a message on standard error, in one line."""
     print(f"mmat: {kind}: {' '.join(str(message).splitlines())}", file=sys.stderr)
 
@@ -37,25 +37,25 @@ def exit_status(command: Callable[[], int | None]) -> int:
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: say("warning", message)
+        warnings.showwarning = lambda message, *_: log("warning", message)
         try:
             return command() or 0
         except InputError as error:
-            say("error", error)
+            log("error", error)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            say("error", f"{where}{error.strerror or error}")
+            log("error", f"{where}{error.strerror or error}")
         except KeyboardInterrupt as interrupt:
             if str(interrupt):
-                say("stopped", interrupt)
+                log("stopped", interrupt)
             return getattr(interrupt, "exit_status", INTERRUPTED)
     return BAD_INPUT
 
 
-def say_dropped(rows: Sequence) -> None:
+def log_dropped(rows: Sequence) -> None:
     """Print on standard error which rows of a list were left out, the first of them."""
     for row in rows[:SHOWN_ROWS]:
-        say("dropped", row)
+        log("dropped", row)
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.startup import on_terminal
 
 
@@ -25,12 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.out and os.path.exists(arguments.out) and not os.path.isdir(arguments.out):
         raise InputError(f"{arguments.out}: is a file; name a folder for the report")
-    from mmat.metrics.tables import read_groups
+    from mmat.evaluation.files import read_groups
 
     groups = read_groups(arguments.groups) if arguments.groups else None
-    from mmat.evaluation import evaluate
-    from mmat.report.folder import write_evaluation
-    from mmat.report.text import as_table
+    from mmat.evaluation.evaluate import evaluate
+    from mmat.evaluation.files import write_evaluation
+    from mmat.evaluation.page import as_table
 
     evaluation = evaluate(
         arguments.model, arguments.data, arguments.split, progress=on_terminal(), groups=groups

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmat.errors import InputError
+from mmat.files import InputError
 
 SAVED_MODEL, TFLITE = "savedmodel", "tflite"
 
@@ -33,12 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = load_bundle(arguments.model)
     if arguments.format == SAVED_MODEL:
-        from mmat.serving.export import export_saved_model
+        from mmat.export.savedmodel import export_saved_model
 
         print(export_saved_model(bundle, arguments.out))
         return 0
-    from mmat.serving.tflite import export_tflite
-    from mmat.serving.tflite_run import measure_tflite
+    from mmat.export.litert import export_tflite, measure_tflite
 
     path = export_tflite(bundle, arguments.out, arguments.quantize or "")
     figures = measure_tflite(path, bundle)

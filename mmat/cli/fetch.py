@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.startup import on_terminal
 
 WHAT = {
@@ -69,18 +69,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.what in LISTS:
         _fetch_lists(arguments)
     elif arguments.what == "mini":
-        from mmat.fetch.mini import fetch_and_compose
+        from mmat.corpora.mini import fetch_and_compose
 
         fetch_and_compose(dry_run=arguments.dry_run, deb_folder=arguments.debs)
     elif arguments.what == "speech-emotion":
-        from mmat.fetch.speech_emotion import NOTICE, fetch_speech_emotion
+        from mmat.corpora.speech_emotion import NOTICE, fetch_speech_emotion
 
         folder = fetch_speech_emotion(dry_run=arguments.dry_run, progress=on_terminal())
         if not arguments.dry_run:
             print(f"speech-emotion: {folder}")
         print(NOTICE)
     else:
-        from mmat.fetch.weights import fetch_models
+        from mmat.corpora.weights import fetch_models
 
         for name, folder in fetch_models(dry_run=arguments.dry_run).items():
             print(f"would fetch {name} into {folder}" if arguments.dry_run else f"{name}: {folder}")
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fetch_lists(arguments: argparse.Namespace) -> None:
-    from mmat.fetch.public_lists import fetch_lists, plan_lists
+    from mmat.corpora.public_lists import fetch_lists, plan_lists
 
     planned = plan_lists(
         arguments.what,

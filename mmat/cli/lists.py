@@ -5,8 +5,8 @@ import dataclasses
 import json
 import os
 
-from mmat.cli.common import SHOWN_ROWS, say, say_dropped
-from mmat.errors import InputError
+from mmat.cli.common import SHOWN_ROWS, log, log_dropped
+from mmat.files import InputError
 
 
 def add(commands) -> None:
@@ -38,16 +38,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.plot:
         _check_plot(arguments.plot)
-    from mmat.data.finding import MediaFolder
-    from mmat.data.lists import named_label_set, read_lists
-    from mmat.data.summary import summarise
+    from mmat.lists.read import named_label_set, read_lists
+    from mmat.lists.summary import summarise
+    from mmat.media.find import MediaFolder
 
     media = MediaFolder(arguments.media) if arguments.media else None
     labels = named_label_set(arguments.labels) if arguments.labels else None
     read = read_lists(arguments.files, labels, arguments.events, arguments.split, arguments.strict)
-    say_dropped(read.dropped)
+    log_dropped(read.dropped)
     if read.dropped[SHOWN_ROWS:]:
-        say("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
+        log("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
     summary = summarise(read, media)
     if arguments.plot:
         _plot(arguments.plot, summary, arguments.files)

@@ -4,8 +4,8 @@ import argparse
 import os
 import pathlib
 
-from mmat.cli.common import SOME_FAILED, at_least, say, say_dropped
-from mmat.errors import InputError
+from mmat.cli.common import SOME_FAILED, at_least, log, log_dropped
+from mmat.files import InputError
 
 
 def add(commands) -> None:
@@ -110,13 +110,13 @@ def _clip_seconds(text: str) -> float | None:
 
 
 def _read_lists(arguments: argparse.Namespace):
-    from mmat.data.lists import named_label_set, read_lists
+    from mmat.lists.read import named_label_set, read_lists
 
     labels = named_label_set(arguments.labels) if arguments.labels else None
     read = read_lists(arguments.lists, labels, arguments.events, arguments.split, arguments.strict)
-    say_dropped(read.dropped)
+    log_dropped(read.dropped)
     if read.dropped:
-        say("dropped", f"{len(read.dropped)} rows in all")
+        log("dropped", f"{len(read.dropped)} rows in all")
     return read.clips, read.labels
 
 
@@ -132,7 +132,7 @@ def _what_is_kept(arguments: argparse.Namespace) -> dict:
 
 
 def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
-    from mmat.data.prepare import prepare
+    from mmat.shards.prepare import prepare
 
     beam_options = None
     if arguments.runner is not None:
@@ -158,7 +158,7 @@ def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
 
 
 def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
-    from mmat.data.estimate import estimate
+    from mmat.shards.prepare import estimate
 
     found = estimate(clips, arguments.media, labels, **_what_is_kept(arguments))
     hours = found.seconds(arguments.workers) / 3600
@@ -170,7 +170,7 @@ def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from mmat.data.verify import verify
+    from mmat.shards.verify import verify
 
     folders = [*arguments.lists, *([arguments.out] if arguments.out else [])]
     if len(folders) != 1:

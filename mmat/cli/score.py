@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from mmat.errors import InputError
+from mmat.files import InputError
 
 
 def add(commands) -> None:
@@ -29,9 +29,8 @@ def add(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from mmat.labels import LabelSet
+    from mmat.labels import MULTI_LABEL, LabelSet
     from mmat.metrics.official import score_events, score_tagging
-    from mmat.tasks import MULTI_LABEL
 
     labels = LabelSet.from_csv(arguments.labels) if arguments.labels else None
     if labels is not None and labels.task != MULTI_LABEL:

@@ -1,10 +1,21 @@
-"""`mmat tag`: what sounds in files, and when."""
+"""`mmat tag`: what sounds in files, and when.
+
+The files of `mmat tag`, one after the other: their progress, and what goes wrong with them.
+"""
 
 import argparse
+import contextlib
+import dataclasses
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 
-from mmat.cli.common import BAD_INPUT, SOME_FAILED, say
-from mmat.errors import InputError, atomic_path
+from mmat.cli.common import BAD_INPUT, SOME_FAILED, log
+from mmat.files import InputError, atomic_path
+from mmat.startup import on_terminal
+from mmat.tagging.result import Tagging
 
 FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
 FORMATS = ("table", "json", "csv", "tsv", "audacity")
@@ -83,8 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     files = _checked(arguments)
     from mmat.metrics.decisions import check_hysteresis
-    from mmat.serving.load import IMAGE_MODEL, SOUND_MODEL, load
-    from mmat.serving.tagger import EventRules
+    from mmat.tagging.tagger import IMAGE_MODEL, SOUND_MODEL, EventRules, load
 
     rules = EventRules(arguments.median_filter_seconds, arguments.hysteresis)
 
@@ -98,10 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     check_hysteresis(tagger.task, rules.hysteresis)
     for label in tagger.unmapped:
-        say("warning", f"label {label!r}: no sound and no picture has such a name; it never fires")
+        log("warning", f"label {label!r}: no sound and no picture has such a name; it never fires")
     if is_live:
         return _listen(arguments, tagger)
-    from mmat.cli.tag_files import TagFiles
 
     tagging = TagFiles(tagger, rules, arguments, files)
     text = _form(arguments, len(files) > 1 or files != arguments.files).write(tagging)
@@ -125,7 +134,6 @@ def _write(path: str, text: list[str]) -> None:
 
 def _checked(arguments: argparse.Namespace) -> list[str]:
     """Return the files to tag; raises InputError for options that contradict each other."""
-    from mmat.cli.tag_files import expanded
 
     if (arguments.model is None) == (arguments.labels is None):
         raise InputError("name either --model EXPORT, or --labels without a model")
@@ -137,7 +145,7 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
     if arguments.frame_scores and len(set(files)) < len(files):
         raise InputError("--frame-scores: a file is named twice; name each once")
     if len(files) == 1 and files != ["-"]:
-        from mmat.data.media import checked
+        from mmat.media.read import checked
 
         checked(files[0])  # before the model is loaded, which takes longer
     for option in ("plot", "out", "frame_scores"):
@@ -174,14 +182,14 @@ def _check_target(option: str, path: str, is_folder: bool) -> None:
 
 
 def _form(arguments: argparse.Namespace, several: bool):
-    from mmat.serving import formats, show
+    from mmat.tagging import result
 
     forms = {
-        "table": lambda: show.table_form(arguments.explain),
-        "json": lambda: formats.json_form(several, arguments.explain),
-        "csv": formats.csv_form,
-        "tsv": formats.events_form,
-        "audacity": formats.audacity_form,
+        "table": lambda: result.table_form(arguments.explain),
+        "json": lambda: result.json_form(several, arguments.explain),
+        "csv": result.csv_form,
+        "tsv": result.events_form,
+        "audacity": result.audacity_form,
     }
     return forms[arguments.format]()
 
@@ -189,7 +197,7 @@ def _form(arguments: argparse.Namespace, several: bool):
 def _listen(arguments: argparse.Namespace, tagger) -> int:
     import json
 
-    from mmat.serving.live import listen
+    from mmat.tagging.live import listen
 
     hop_seconds = 1.0 if arguments.hop_seconds is None else arguments.hop_seconds
     behind = False
@@ -204,5 +212,105 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
         if moment.compute_seconds > hop_seconds and not behind:
             behind = True
             seconds = f"{moment.compute_seconds:.2f} s"
-            say("warning", f"an answer took {seconds}, longer than the hop; raise --hop-seconds")
+            log("warning", f"an answer took {seconds}, longer than the hop; raise --hop-seconds")
     return 0
+
+
+STANDARD_INPUT = "-"
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
+
+
+def expanded(names: Sequence[str]) -> list[str]:
+    """Return files in the given order, the media of a folder and those below it by name.
+
+    Raises InputError for a folder without media.
+    """
+    from mmat.media.find import MEDIA_SUFFIXES
+
+    files = []
+    for name in names:
+        if not os.path.isdir(name):
+            files.append(name)
+            continue
+        found = [
+            os.path.join(folder, file)
+            for folder, _, inside in os.walk(name)
+            for file in inside
+            if os.path.splitext(file)[1].lower() in MEDIA_SUFFIXES
+        ]
+        if not found:
+            raise InputError(f"{name}: no media file in this folder; name files or another folder")
+        files += sorted(found)
+    return files
+
+
+class TagFiles:
+    """Iterates over the taggings of files that can be read, in order; `failed` counts the others.
+
+    Each file that fails is one line on standard error.
+    """
+
+    def __init__(self, tagger, rules, arguments: argparse.Namespace, files: list[str]):
+        self.failed = 0
+        self._tagger, self._arguments, self._files = tagger, arguments, files
+        self._rules = rules
+
+    def __iter__(self) -> Iterator[Tagging]:
+        import tqdm
+
+        kept = []
+        for file in self._files:
+            name = os.path.basename(file)
+            with tqdm.tqdm(
+                desc=name, unit="s", disable=not on_terminal(), leave=False, bar_format=_BAR
+            ) as bar:
+                try:
+                    tagging = self._tag(file, bar)
+                except InputError as error:
+                    self.failed += 1
+                    bar.clear()
+                    log("error", error)
+                    continue
+            if tagging.problem:
+                log("warning", f"{file}: {tagging.problem}; tagged up to there")
+            if self._arguments.plot:
+                from mmat.tagging.result import plot
+
+                plot(tagging, self._arguments.plot)
+            if self._arguments.frame_scores:
+                kept.append((file, tagging.frame_scores))
+            yield dataclasses.replace(tagging, file=file)
+        if kept:
+            self._write_frame_scores(kept)
+
+    def _tag(self, file: str, bar) -> Tagging:
+        def progress(done: float, whole: float) -> None:
+            bar.total = max(whole, done)
+            bar.update(done - bar.n)
+
+        with _spooled() if file == STANDARD_INPUT else contextlib.nullcontext(file) as path:
+            try:
+                return self._tagger.tag(path, self._rules, bool(self._arguments.plot), progress)
+            except InputError as error:
+                raise InputError(str(error).replace(str(path), file)) from error
+
+    def _write_frame_scores(self, kept: list) -> None:
+        from mmat.metrics.psds import write_frame_scores
+
+        names = [os.path.splitext(os.path.basename(file))[0] for file, _ in kept]
+        if len(set(names)) < len(names):  # of different folders
+            names = [file for file, _ in kept]
+        scores = [scores for _, scores in kept]
+        write_frame_scores(self._arguments.frame_scores, names, self._tagger.labels, scores)
+
+
+@contextlib.contextmanager
+def _spooled() -> Iterator[str]:
+    """Give the path of a temporary file with what comes from standard input.
+
+    A film's index may stand at its end, so that it cannot be read as it comes.
+    """
+    with tempfile.NamedTemporaryFile(prefix="mmat-") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield file.name

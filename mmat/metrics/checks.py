@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
 
 
 def as_decisions(values, what: str) -> np.ndarray:

@@ -13,10 +13,10 @@ Conventions
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.labels import MULTI_LABEL, Task
 from mmat.metrics.events import Event, frames_around, frames_to_events
 from mmat.metrics.thresholds import fire
-from mmat.tasks import MULTI_LABEL, Task
 
 NO_SCORE = -np.inf  # of what had nothing to go by; it decides nothing
 
@@ -26,7 +26,7 @@ def decide(task: Task, scores, thresholds) -> np.ndarray:
 
     thresholds: `(classes,)` or one for all, which count in a multi-label task alone.
 
-    >>> from mmat.tasks import MULTI_CLASS, regression
+    >>> from mmat.labels import MULTI_CLASS, regression
     >>> scores = [[0.3, 0.4, 0.3], [0.0, 0.0, 0.0]]
     >>> decide(MULTI_CLASS, scores, 0.5).tolist()
     [[False, True, False], [False, False, False]]
@@ -47,7 +47,7 @@ def pool_windows(task: Task, scores, weights) -> np.ndarray:
 
     weights: `(windows,)`, how much each counts in a mean.
 
-    >>> from mmat.tasks import MULTI_CLASS
+    >>> from mmat.labels import MULTI_CLASS
     >>> scores = [[0.25, 0.75], [0.5, 0.5]]
     >>> [pool_windows(task, scores, [3, 1]).tolist() for task in (MULTI_CLASS, MULTI_LABEL)]
     [[0.3125, 0.6875], [0.5, 0.75]]
@@ -75,7 +75,7 @@ def to_events(
     scores are smoothed first. hysteresis: as in `mmat.metrics.events.frames_to_events`;
     raises InputError for one in a task without thresholds.
 
-    >>> from mmat.tasks import MULTI_CLASS, regression
+    >>> from mmat.labels import MULTI_CLASS, regression
     >>> frames = np.float32([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
     >>> [tuple(event) for event in to_events(MULTI_CLASS, frames, [0, 0], [True, False])]
     [(0, 0.0, 0.2, 0.75), (1, 0.2, 0.3, 0.75)]

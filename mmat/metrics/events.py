@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import checks
 from mmat.metrics.thresholds import fire
 

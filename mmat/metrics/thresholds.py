@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import checks
 
 NEVER_FIRES = np.nextafter(np.float32(1), np.float32(2))

@@ -1,4 +1,7 @@
-"""A trained model in a folder, with what is needed to use it: labels, thresholds, its pictures."""
+"""A trained model in a folder, with what is needed to use it: labels, thresholds, its pictures.
+
+Every layer that a saved model may name, known to Keras under its name and its former names.
+"""
 
 import dataclasses
 import json
@@ -12,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmat.archives import check_zip
-from mmat.errors import InputError, atomic_path
+from mmat.files import InputError, atomic_path, check_zip
 from mmat.labels import LabelSet
 
-if TYPE_CHECKING:  # heavy, and imported where a model is made or loaded
+if TYPE_CHECKING:
     import keras
 
-    from mmat.data.corpus import Corpus
+    from mmat.shards.corpus import Corpus
 
 MODEL_FILE, RECORD_FILE, LABELS_FILE = "model.keras", "tagger.json", "labels.csv"
 SAVED_MODEL_FILE = "saved_model.pb"  # of an export
@@ -70,11 +72,11 @@ def tuned_bundle(model: "keras.Model", corpus: "Corpus") -> Bundle:
     """Return what `save` writes."""
     import keras
 
-    from mmat.data.corpus import TRAIN
-    from mmat.metrics.by_task import figures
+    from mmat.labels import MULTI_LABEL
     from mmat.metrics.decisions import decide
+    from mmat.metrics.tagging import figures
     from mmat.metrics.thresholds import tune_thresholds
-    from mmat.tasks import MULTI_LABEL
+    from mmat.shards.corpus import TRAIN
 
     _check_outputs(model, corpus.labels)
     # The same weights, without the state of an optimizer.
@@ -121,7 +123,7 @@ def _validation_scores(model: "keras.Model", corpus: "Corpus") -> tuple[np.ndarr
 
     A clip without what the model needs has the task's `missing_score`.
     """
-    from mmat.data.splits import VALIDATION
+    from mmat.lists.splits import VALIDATION
     from mmat.models.predict import Predictor
 
     predictor = Predictor(model, corpus.task, batch_size=CLIPS_AT_ONCE)
@@ -161,8 +163,6 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
     missing or damaged, and for a model file that would run something else.
     """
     import keras
-
-    from mmat.models.all_layers import register_layers
 
     folder = pathlib.Path(folder)
     if (folder / SAVED_MODEL_FILE).is_file() and not (folder / MODEL_FILE).is_file():
@@ -216,3 +216,31 @@ def _handles(configuration) -> Iterator[str]:
     if isinstance(configuration, list):
         for part in configuration:
             yield from _handles(part)
+
+
+# What model files and checkpoints hold is the name of then; new name: name before.
+FORMER_NAMES = {"ValidSteps": "OwnSteps", "MaskPadding": "ZeroBeyond", "L2Toward": "PullTo"}
+
+
+def register_layers() -> None:
+    """Register mmat's layers with Keras; call it before a saved model is read.
+
+    >>> import keras
+    >>> register_layers()
+    >>> keras.saving.get_registered_object("mmat>OwnSteps").__name__
+    'ValidSteps'
+    """
+    import keras
+
+    import mmat.models.audio
+    import mmat.models.augment
+    import mmat.models.features
+    import mmat.models.fusion
+    import mmat.models.label_map
+    import mmat.models.outputs
+    import mmat.models.pooling
+    import mmat.models.video  # noqa: F401 - each registers its own
+
+    known = keras.saving.get_custom_objects()
+    for name, former in FORMER_NAMES.items():
+        known[f"mmat>{former}"] = known[f"mmat>{name}"]

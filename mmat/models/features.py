@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from mmat.errors import InputError
-from mmat.models.ragged import mask_padding
+from mmat.files import InputError
+from mmat.models.masking import mask_padding
 
 # Under any precision policy the decibels are float32. The transform is float64: 80 dB of magnitude
 # below a pure tone lies under the rounding noise of a float32 transform.

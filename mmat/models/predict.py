@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.data.parsing import needed
-from mmat.models.quick import fast_cpu
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.labels import MULTI_LABEL, Task
+from mmat.models.fast_cpu import fast_cpu
+from mmat.shards.read import needed
 
 BATCH_SIZE = 16  # clips
 SENSES = {"audio": "has_audio", "video": "has_video"}
@@ -74,7 +74,7 @@ def predict(
 ) -> dict[str, np.ndarray]:
     """Return the scores of a model for clips, once, by output; see `Predictor`.
 
-    clips: arrays `(clips, …)` by name, as `mmat.data.datasets.read_arrays` gives them.
+    clips: arrays `(clips, …)` by name, as `mmat.shards.read.read_arrays` gives them.
     """
     return Predictor(model, task, batch_size)(clips)
 
@@ -82,7 +82,7 @@ def predict(
 def fill_missing(task: Task, scores, present) -> np.ndarray:
     """Return scores `(clips, …)`, float32; `Task.missing_score` where not `present` `(clips,)`.
 
-    >>> from mmat.tasks import regression
+    >>> from mmat.labels import regression
     >>> fill_missing(regression(1, 5), [[2.0], [0.5]], [True, False]).tolist()
     [[2.0], [3.0]]
     """

@@ -6,14 +6,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from mmat.errors import InputError
-from mmat.labels import LabelSet, classes_and_task
-from mmat.models.answers import answered
+from mmat.files import InputError
+from mmat.labels import FRAME_HZ, LabelSet, Task, classes_and_task
+from mmat.models.label_map import Sharpened, label_similarities
+from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, mean_pooling
 from mmat.models.pretrained.registry import ImageNetwork, image_network
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import Sharpened, label_similarities
-from mmat.tasks import FRAME_HZ, Task
 
 SMALLEST_EVIDENCE = 1e-3
 
@@ -34,13 +33,13 @@ def video_branch(
     Input `image_probabilities`: float32 `(batch, n_frames, n_image_labels)`, the frames evenly
     spaced over the clip. Output: a dict of float32 probabilities, `clip` `(batch, classes)` and
     `frame` `(batch, time, classes)` at 10 Hz over `clip_seconds`, each frame held for its share;
-    with another task what `mmat.models.answers` says.
+    with another task what `mmat.models.outputs` says.
 
     labels: a label set, which knows its task. network: the image network whose labels the
     probabilities are of, such as `corpus.network` or `"efficientnet_lite0"`; its names are mapped
     to those of the labels by their similarity in the embedded text encoder, which is kept as a
     constant. similarities: float32 `(n_image_labels, classes)` in the place of that, such as
-    `mmat.models.semantics.label_similarities` gives for another encoder; labels may then be a
+    `mmat.models.label_map.label_similarities` gives for another encoder; labels may then be a
     number of classes. evidence: a way of that module. calibrated: learn a slope and an offset for
     each class from weak labels; without, the evidence itself is the score and nothing is trained.
     task: of a number of classes, default multi-label. Raises InputError where nothing tells how
@@ -67,7 +66,7 @@ def video_branch(
         x = Calibration(name="calibration")(x)
     clip = MILPooling(pooling, name="clip")(x)  # (batch, classes)
     frame = HoldFrames(round(clip_seconds * FRAME_HZ), name="frame")(x)
-    outputs = {"clip": answered(clip, task), "frame": answered(frame, task)}
+    outputs = {"clip": to_output(clip, task), "frame": to_output(frame, task)}
     return keras.Model({"image_probabilities": probabilities}, outputs, name="video")
 
 

@@ -6,14 +6,17 @@ writes a PNG of 120 dots per inch, to a path (whole or not at all) or into an op
 Colours are those of Okabe and Ito and of matplotlib's perceptual maps, for colour-blind eyes too.
 """
 
-from mmat.plots.classes import plot_class_bars, plot_confusion, plot_outcomes
-from mmat.plots.curves import plot_precision_recall
+from mmat.plots.evaluation import (
+    plot_class_bars,
+    plot_confusion,
+    plot_outcomes,
+    plot_precision_recall,
+    plot_values,
+)
 from mmat.plots.label_map import plot_label_map
 from mmat.plots.lists import plot_list
-from mmat.plots.studies import plot_groups
-from mmat.plots.systems import plot_systems
+from mmat.plots.studies import plot_groups, plot_systems
 from mmat.plots.tagging import plot_tagging
-from mmat.plots.values import plot_values
 
 __all__ = [
     "plot_class_bars",

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.plots.style import INK, PLAIN, add_panel, frameless, new_figure, save
 
 CELL_WIDTH, CELL_HEIGHT = 0.46, 0.25  # inches

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from mmat.errors import InputError, atomic_path
+from mmat.files import InputError, atomic_path
 from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, frameless, new_figure
 
 FORMATS = ("png", "pdf", "svg")

@@ -1,11 +1,15 @@
-"""A picture of a study: a panel a figure, a row a system, the mean, its spread and every seed."""
+"""A picture of a study: a panel a figure, a row a system, the mean, its spread and every seed.
+
+A picture of systems side by side: the F1 of each, with its spread over seeds.
+"""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from mmat.errors import InputError
-from mmat.plots.style import BLUE, INK, PLAIN, add_panel, frameless, new_figure, save
+from mmat.files import InputError
+from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, frameless, new_figure, save
 
 LEFT, PANEL, GAP, ROW = 1.9, 1.75, 0.3, 0.4  # inches
 
@@ -50,3 +54,50 @@ def _draw(axes, row: int, figure: Mapping) -> None:
         figure["seeds"], [row] * len(figure["seeds"]), "o", ms=4, mfc="none", mec=INK, mew=0.6
     )
     axes.errorbar(figure["mean"], row, xerr=figure["sd"], fmt="o", ms=7, color=BLUE, capsize=4)
+
+
+ROW_HEIGHT = 0.48  # inches
+BASELINES = ("best_constant",)
+
+
+def plot_systems(path_png: str | os.PathLike | BinaryIO, report: dict) -> None:
+    """Draw the F1 of each system of a report as bars, with its spread and the single seeds.
+
+    report: `{"systems": {name: {"f1": {"mean": …, "sd": …, "seeds": […]}}}}` with fractions in
+    [0, 1]; `sd` and `seeds` may be missing, and a plain number may stand for a mean. Raises
+    InputError where it holds no system.
+
+    >>> import io
+    >>> plot_systems(io.BytesIO(), {"systems": {"audio": {"f1": {"mean": 0.5, "sd": 0.02}}}})
+    """
+    systems = report.get("systems") or {}
+    if not systems:
+        raise InputError("report: it holds no systems to draw")
+    height = ROW_HEIGHT * len(systems)
+    figure = new_figure(7.4, height + 0.85)
+    axes = add_panel(figure, 2.0, 0.65, 5.0, height)
+    ends = [_draw_system(axes, row, name, systems[name]) for row, name in enumerate(systems)]
+    names = [textwrap.fill(name.replace("_", " "), 28) for name in systems]
+    axes.set_yticks(range(len(names)), names, size=10, **PLAIN)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(0, 1.16 * max(ends) + 4)
+    axes.set_xlabel("micro F1 on test, %", size=10, color=INK)
+    axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
+    axes.set_axisbelow(True)
+    frameless(axes)
+    save(figure, path_png)
+
+
+def _draw_system(axes, row: int, name: str, system: dict) -> float:
+    """Draw one bar and its figures; return where it ends, in per cent."""
+    f1 = system["f1"] if isinstance(system["f1"], dict) else {"mean": system["f1"]}
+    mean, spread = 100 * f1["mean"], 100 * (f1.get("sd") or 0)
+    seeds = [100 * seed for seed in f1.get("seeds") or []]
+    axes.barh(row, mean, height=0.62, color=GREY if name in BASELINES else BLUE)
+    if spread:
+        axes.errorbar(mean, row, xerr=spread, color=INK, capsize=5, linewidth=1.4)
+        axes.plot(seeds, [row + 0.2] * len(seeds), "o", ms=4, mfc="white", mec=INK, mew=0.8)
+    end = max([mean + spread, *seeds])
+    text = f"{mean:.1f} ± {spread:.1f}" if spread else f"{mean:.1f}"
+    axes.annotate(text, (end, row), (8, 0), textcoords="offset points", va="center", color=INK)
+    return end

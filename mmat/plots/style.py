@@ -3,7 +3,7 @@
 import os
 from typing import BinaryIO
 
-from mmat.errors import atomic_path
+from mmat.files import atomic_path
 
 DOTS_PER_INCH = 120
 BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"

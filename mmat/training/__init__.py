@@ -1,8 +1,8 @@
 """What the training scripts share: the parts to fit, figures at every epoch, the fastest dtype."""
 
-from mmat.training.boards import FixedClips, LabelSpace, boards, label_space
 from mmat.training.checkpoints import forget, load_best
-from mmat.training.loop import train
+from mmat.training.distributed import is_chief, make_strategy
+from mmat.training.loop import Stopped, train
 from mmat.training.parts import (
     back_end,
     exchanged,
@@ -13,8 +13,9 @@ from mmat.training.parts import (
 )
 from mmat.training.precision import fastest_dtype
 from mmat.training.recipe import History, Recipe
-from mmat.training.stopping import Stopped
-from mmat.training.workers import is_chief, make_strategy
+from mmat.training.tensorboard.callback import boards
+from mmat.training.tensorboard.clips import FixedClips
+from mmat.training.tensorboard.projector import LabelSpace, label_space
 
 __all__ = [
     "FixedClips",

@@ -17,8 +17,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from mmat.errors import InputError, atomic_path
-from mmat.models.all_layers import FORMER_NAMES
+from mmat.files import InputError, atomic_path
+from mmat.models.bundle import FORMER_NAMES
 from mmat.training.recipe import History
 
 FOLDER = "checkpoints"

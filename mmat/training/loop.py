@@ -2,6 +2,8 @@
 
 It is a plain loop, not `fit`, for what `fit` does not do: it goes on bit for bit where it was
 killed, stops at the first loss that is no number and names the clips, and runs on several machines.
+
+Ctrl-C and SIGTERM end a training between two steps, so that what was learnt is saved first.
 """
 
 import dataclasses
@@ -9,6 +11,7 @@ import json
 import math
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
@@ -16,16 +19,56 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.labels import MULTI_LABEL, Task
 from mmat.startup import on_terminal
-from mmat.tasks import MULTI_LABEL, Task
 from mmat.training.checkpoints import Checkpoints, Progress, settings_of
-from mmat.training.cost import TIMED_SECONDS, Cost, measure_cost
-from mmat.training.finite import all_finite, told_of
+from mmat.training.distributed import Workers
+from mmat.training.precision import TIMED_SECONDS, Cost, measure_cost
 from mmat.training.recipe import History, Recipe
-from mmat.training.step import training_step
-from mmat.training.stopping import SIGNALS, Stopped, StopRequest
-from mmat.training.workers import Workers
+from mmat.training.step import all_finite, told_of, training_step
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(KeyboardInterrupt):
+    """A training that a signal ended in good order; `exit_status` is what the process owes."""
+
+    def __init__(self, message: str, exit_status: int):
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+class StopRequest:
+    """Within `with`, the first SIGINT or SIGTERM only sets `signal_number`.
+
+    The second of them does what it always did. A signal that the process was told to ignore stays
+    ignored, and outside of the main thread nothing is changed.
+    """
+
+    def __init__(self):
+        self.signal_number: int | None = None
+        self._before: dict = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._asked)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._restore()
+
+    def _asked(self, number, frame) -> None:
+        self.signal_number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
 
 BatchesFrom = Callable[[int], tf.data.Dataset]
 Validate = Callable[[keras.Model], dict[str, float]]
@@ -49,8 +92,8 @@ def train(
     """Train a model by a recipe, from the last checkpoint in `folder` if there is one.
 
     batches_from: for a step, the dataset without end of (inputs, weak labels) that begins with
-    that step's batch. A batch hangs on its number alone, as those of `mmat.data.sampling` do. Clip
-    ids among the inputs (`ids`) are kept from the model and named in errors. validate: the figures
+    that step's batch. A batch depends on its number alone, as those of `mmat.shards.sampling` do.
+    Clip ids among the inputs (`ids`) are kept from the model and named in errors. validate: the figures
     of the model as it is, at every checkpoint. The model is left as the last step made it;
     `load_best` gives the best.
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mmat.tasks import MULTI_LABEL, Task
+from mmat.labels import MULTI_LABEL, Task
 from mmat.training.step import FastModel
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mmat.errors import InputError
+from mmat.files import InputError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,16 +12,15 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from mmat.app.gate import HEADERS
-from mmat.app.guard import Limits
-from mmat.app.labels import TYPED
-from mmat.app.server import serving
+from mmat.app.server import HEADERS, serving
+from mmat.app.taggers import TYPED
+from mmat.app.uploads import Limits
 from mmat.cli import main
-from mmat.errors import InputError
-from tests.data.damage import write_damaged, write_intact
+from mmat.files import InputError
+from tests.media.damage import write_damaged, write_intact
 from tests.processes import environment, program
 
-pytest_plugins = ["tests.serving.tiny"]
+pytest_plugins = ["tests.export.tiny"]
 LIMITS = Limits(megabytes=2.0, seconds=20.0)
 
 
@@ -201,7 +200,7 @@ def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, 
         process.terminate()
         status, imported = process.communicate(timeout=120)[0].splitlines()
     assert status == "0"
-    assert set(imported.split()) <= {"mmat.models.features", "mmat.models.ragged"}
+    assert set(imported.split()) <= {"mmat.models.features", "mmat.models.masking"}
     assert not list(tmp_path.glob("mmat-app-*"))
 
 

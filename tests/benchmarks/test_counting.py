@@ -8,8 +8,7 @@ from keras import layers
 
 from benchmarks.counting import fft_multiply_adds, moved_bytes, multiply_adds
 from benchmarks.counting import training_multiply_adds as of_training
-from mmat.models.audio import audio_branch
-from mmat.models.talnet import talnet
+from mmat.models.audio import audio_branch, talnet
 
 N_SAMPLES = 160_000
 

@@ -8,7 +8,7 @@ from benchmarks.peers import plain_readers
 from benchmarks.peers.plain_mel import librosa_log_mel, tensorflow_log_mel
 from benchmarks.peers.plain_thresholds import looped, made_scores, plain_pass
 from benchmarks.waveforms import waveforms
-from mmat.data.media import read_audio, read_frames
+from mmat.media.read import read_audio, read_frames
 from mmat.metrics.tagging import precision_recall_f1
 from mmat.metrics.thresholds import fire, tune_thresholds
 from mmat.models.features import log_mel

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from benchmarks.results import KEYS, finished, joined, read_results, write_json
-from mmat.errors import InputError
+from mmat.files import InputError
 
 COMMITTED = pathlib.Path(__file__).parents[2] / "benchmarks" / "results.json"
 MACHINE = {"cpu": "a", "cores": 2}

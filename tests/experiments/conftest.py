@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmat.data.lists import named_label_set
-from tests.data.conftest import make_sine, write_media_file
+from mmat.lists.read import named_label_set
+from tests.media.made_media import make_sine, write_media_file
 from tests.reference import task4  # noqa: F401 - a fixture
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "experiments"

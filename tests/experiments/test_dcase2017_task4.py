@@ -15,21 +15,21 @@ from held_out import ValidationSet
 from options import POOLINGS
 from systems import Systems
 
-from mmat import evaluation_steps
 from mmat.cli import main as mmat
-from mmat.data.corpus import open_corpus
-from mmat.data.datasets import load_split, read_arrays
-from mmat.data.lists import read_list
-from mmat.data.splits import validation_slice
+from mmat.evaluation.evaluate import evaluate
+from mmat.lists.read import read_list
+from mmat.lists.splits import validation_slice
 from mmat.metrics.official import score_events, score_tagging
 from mmat.metrics.tagging import precision_recall_f1
 from mmat.metrics.thresholds import fire, tune_thresholds
-from mmat.models import semantics
+from mmat.models import label_map
 from mmat.models.audio import adapt_normalization
 from mmat.models.bundle import load_bundle
 from mmat.models.pretrained import registry
 from mmat.models.pretrained.efficientnet_lite import save_in_hub_form
 from mmat.models.pretrained.text import UNIVERSAL_SENTENCE_ENCODER
+from mmat.shards.corpus import open_corpus
+from mmat.shards.read import load_split, read_arrays
 from mmat.training.step import clip_loss, training_step
 from tests.experiments.conftest import STRONG, TINY, WEAK
 from tests.models.pretrained.conftest import hub_cache, serve, text_folder  # noqa: F401
@@ -45,7 +45,7 @@ def ran(task, models_cache, tmp_path_factory):
     words += ["--image-model", "efficientnet_lite0", "--checkpoints", "1", *TINY]
     with pytest.MonkeyPatch.context() as patch:
         # Pictures of clips take their time.
-        patch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
+        patch.setattr(evaluate.choose_clips, "__defaults__", (1,))
         assert options.run(dcase2017_task4.main, [*map(str, words)]) == 0
     return out
 
@@ -189,12 +189,12 @@ def test_inception_and_sentence_encoder_by_their_handles(
     monkeypatch.setitem(registry.IMAGE_NETWORKS, "inception_v3", served)
     encoder = serve(text_folder, "/google/universal-sentence-encoder/4")
     monkeypatch.setattr(options, "UNIVERSAL_SENTENCE_ENCODER", encoder)
-    monkeypatch.setattr(semantics, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(label_map, "cache_folder", lambda: tmp_path)
     assert UNIVERSAL_SENTENCE_ENCODER.endswith("/google/universal-sentence-encoder/4")
 
     lists, media, out = task / "lists", task / "media", tmp_path / "out"
     words = ["--lists", lists, "--media", media, "--out", out, "--systems", "video", *TINY]
-    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
     monkeypatch.setattr(held_out, "N_SHOWN", 1)
     assert options.run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
     index = json.loads((out / "shards" / "index.json").read_text())

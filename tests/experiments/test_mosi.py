@@ -9,10 +9,10 @@ import pytest
 
 from mmat.cli import main as mmat
 from mmat.cli.common import BAD_INPUT
-from mmat.data.datasets import read_arrays
-from mmat.data.lists import read_list
 from mmat.labels import SENTIMENT, LabelSet
-from tests.data.made_mosi import SPLITS, VIDEOS, make_videos, write_csd
+from mmat.lists.read import read_list
+from mmat.shards.read import read_arrays
+from tests.lists.made_mosi import SPLITS, VIDEOS, make_videos, write_csd
 
 
 @pytest.fixture(scope="module")

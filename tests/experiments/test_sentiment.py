@@ -16,9 +16,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 from mmat.cli.common import BAD_INPUT
 from mmat.metrics.decisions import decide
-from mmat.models.pretrained.audio_registry import yamnet
-from mmat.serving.load import load
-from tests.data.made_mosi import VIDEOS, make_videos, write_csd
+from mmat.models.pretrained.registry import yamnet
+from mmat.tagging.tagger import load
+from tests.lists.made_mosi import VIDEOS, make_videos, write_csd
 
 EMOTIONS = {"a": "anger", "s": "fear", "n": "neutral"}
 ROOT = pathlib.Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def test_the_package_names_the_word_in_labels_metrics_and_the_reader_alone():
     command = ["git", "grep", "-il", "sentiment", "--", "mmat/"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     named = found.stdout.split()
-    assert set(named) == {"mmat/labels.py", "mmat/data/csd.py", "mmat/metrics/regression.py"}
+    assert set(named) == {"mmat/labels.py", "mmat/lists/cmu_mosi.py", "mmat/metrics/regression.py"}
 
 
 @pytest.fixture(scope="module")

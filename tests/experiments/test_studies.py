@@ -18,8 +18,8 @@ from experiments.studies import (
 )
 from experiments.studies.embeddings import MixupEmbeddings, embedded
 from experiments.studies.options import PRECISIONS, options
-from mmat.errors import InputError
-from mmat.fetch.mini import mini_groups, mini_labels
+from mmat.corpora.mini import mini_groups, mini_labels
+from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
 from mmat.models.predict import predict
 from mmat.training import front_end

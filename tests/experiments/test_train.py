@@ -11,10 +11,10 @@ import soundfile
 import train
 from tensorflow.python.framework.config import disable_op_determinism
 
-from mmat import evaluation_steps
 from mmat.cli import main as mmat
-from mmat.data.datasets import read_arrays
+from mmat.evaluation.evaluate import evaluate
 from mmat.models.bundle import load_bundle
+from mmat.shards.read import read_arrays
 from tests.experiments.conftest import RATE_HZ, TINY
 
 NAMES = ("Dog", "Cat", "Train")
@@ -64,7 +64,7 @@ def weights(folder):
 
 def test_a_list_becomes_a_model_with_figures(mine, monkeypatch):
     # Pictures of clips take their time.
-    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
     words = ["--list", "list.csv", "--media", "media", *SHORT, "--checkpoints", "1"]
     assert options.run(train.main, words) == 0
     out = mine / "runs" / "train"

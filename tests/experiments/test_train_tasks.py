@@ -11,19 +11,18 @@ from building import possible_systems
 from common import gain_line
 from sklearn.metrics import balanced_accuracy_score
 
-from mmat import evaluation_steps
 from mmat.cli import main as mmat
-from mmat.data.corpus import Corpus, open_corpus
-from mmat.data.datasets import read_arrays
-from mmat.errors import InputError
-from mmat.labels import LabelSet
+from mmat.evaluation.evaluate import evaluate
+from mmat.evaluation.files import read_tags_tsv, read_truth_tsv
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, LabelSet, regression
 from mmat.metrics import regression as of_values
-from mmat.metrics.tables import read_tags_tsv, read_truth_tsv
 from mmat.models.bundle import load_bundle
-from mmat.tasks import MULTI_CLASS, regression
-from tests.data.conftest import make_sine, write_media_file
+from mmat.shards.corpus import Corpus, open_corpus
+from mmat.shards.read import read_arrays
 from tests.experiments.conftest import RATE_HZ
-from tests.training.board_runs import read
+from tests.media.made_media import make_sine, write_media_file
+from tests.training.tensorboard.board_runs import read
 
 MOODS = LabelSet(("Angry", "Calm", "Sad"), task=MULTI_CLASS)
 VALENCE = LabelSet(("valence",), task=regression(-3, 3))
@@ -70,7 +69,7 @@ def test_classes_that_exclude_each_other_are_trained_for_their_average_recall(
 ):
     monkeypatch.chdir(tmp_path)
     # Pictures of clips take their time.
-    monkeypatch.setattr(evaluation_steps.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
     prepared(tmp_path, media, MOODS, "none")
     words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", "--no-boards", *SHORT]
     assert options.run(train.main, words) == 0

@@ -6,8 +6,8 @@ import tempfile
 
 import pytest
 
-from tests.data.damage import DAMAGES, N_DAMAGED
-from tests.data.fuzzing import check_answers, check_shards, limited_to, read_corpus, write_corpus
+from tests.media.damage import DAMAGES, N_DAMAGED
+from tests.media.fuzzing import check_answers, check_shards, limited_to, read_corpus, write_corpus
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
-from mmat.errors import InputError
-from mmat.metrics import bootstrap, intervals, ranking, tagging
-from mmat.metrics.weighted import weighted_figures
+from mmat.files import InputError
+from mmat.metrics import bootstrap, ranking, tagging
+from mmat.metrics.bootstrap import weighted_figures
 
 SCORES = st.sampled_from([0.0, 0.125, 0.5, 0.75, 1.0])  # a coarse grid: ties are common
 SYSTEMS = st.tuples(st.integers(1, 8), st.integers(1, 3)).flatmap(
@@ -59,7 +59,7 @@ def test_the_interval_holds_the_estimate_and_is_the_same_for_the_same_seed():
 
 def test_the_vectorised_interval_is_that_of_the_loop():
     truth, fired, scores = made_system()
-    loop = intervals.figure_intervals(
+    loop = bootstrap.figure_intervals(
         lambda t, f: tagging.precision_recall_f1(t, f)._asdict(), truth, fired
     )
     found = bootstrap.headline_intervals(truth, fired, scores)

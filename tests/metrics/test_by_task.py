@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
-from mmat.metrics import exclusive, regression, tagging
-from mmat.metrics.by_task import figures
-from mmat.tasks import MULTI_CLASS, MULTI_LABEL
-from mmat.tasks import regression as regression_task
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, MULTI_LABEL
+from mmat.labels import regression as regression_task
+from mmat.metrics import multi_class, regression, tagging
+from mmat.metrics.tagging import figures
 
 RNG = np.random.default_rng(0)
 
@@ -23,9 +23,9 @@ def test_tags_have_micro_figures_and_the_mean_average_precision():
 def test_classes_have_average_recall_accuracy_and_macro_f1():
     truth, decided = (np.eye(3, dtype=bool)[RNG.integers(0, 3, 20)] for _ in range(2))
     assert figures(MULTI_CLASS, truth, decided, decided * 0.5) == {
-        "uar": exclusive.unweighted_average_recall(truth, decided),
-        "accuracy": exclusive.accuracy(truth, decided),
-        "macro_f1": exclusive.macro_f1(truth, decided),
+        "uar": multi_class.unweighted_average_recall(truth, decided),
+        "accuracy": multi_class.accuracy(truth, decided),
+        "macro_f1": multi_class.macro_f1(truth, decided),
     }
 
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.metrics.decisions import NO_SCORE, decide, pool_windows, to_events
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.thresholds import NEVER_FIRES, fire
-from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 
 VALUES = regression(-3, 3)
 SCORES = arrays.arrays(

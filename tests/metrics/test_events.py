@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis.extra import numpy as arrays
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import events
 
 ACTIVITY = st.tuples(st.integers(0, 40), st.integers(1, 3)).flatmap(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import bootstrap, ranking, tagging, thresholds
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
-from mmat.metrics.frame_scores import file_stem, frame_times, write_frame_scores
+from mmat.files import InputError
+from mmat.metrics.psds import file_stem, frame_times, write_frame_scores
 
 SCORES = np.full((3, 1), 0.5, np.float32)
 

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, regression
 from mmat.metrics import bootstrap
-from mmat.metrics.by_task import figures
-from mmat.metrics.exclusive import unweighted_average_recall
-from mmat.metrics.intervals import figure_differences, figure_intervals
-from mmat.tasks import MULTI_CLASS, regression
+from mmat.metrics.bootstrap import figure_differences, figure_intervals
+from mmat.metrics.multi_class import unweighted_average_recall
+from mmat.metrics.tagging import figures
 
 VALUES, CLASSES = (functools.partial(figures, task) for task in (regression(-3, 3), MULTI_CLASS))
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.metrics import official
-from mmat.metrics.official_files import read_rows, write_events, write_tags
+from mmat.metrics.official import read_rows, write_events, write_tags
 
 pytest_plugins = ["tests.reference"]
 

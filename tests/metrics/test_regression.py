@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from sklearn.metrics import accuracy_score, f1_score
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import regression
 from mmat.metrics.regression import Binary
 

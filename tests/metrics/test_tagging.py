@@ -10,7 +10,7 @@ import sklearn.metrics
 from hypothesis import assume, given
 from hypothesis.extra import numpy as arrays
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import tagging
 
 SHAPES = st.tuples(st.integers(1, 12), st.integers(1, 4))

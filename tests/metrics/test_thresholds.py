@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis.extra import numpy as arrays
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.metrics import tagging, thresholds
 
 # Few values, so that ties are common; neighbouring floats, between which there is no middle.

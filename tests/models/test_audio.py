@@ -7,17 +7,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.data.datasets import batches, load_split
-from mmat.errors import InputError
-from mmat.labels import LabelSet
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import POOLINGS, attention, linear_softmax
-from mmat.tasks import MULTI_CLASS, MULTI_LABEL
+from mmat.shards.read import batches, load_split
 from mmat.training.step import training_step
 from tests.compiling import compile_for_clips
-from tests.data.tiny_shards import write_shards
 from tests.models.test_features import reference
+from tests.shards.tiny_shards import write_shards
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.models.bundle import (
     LABELS_FILE,

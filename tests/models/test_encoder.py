@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
-from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.audio import PatchesToFrames, adapt_normalization, audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
-from mmat.models.encoder import PatchesToFrames
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import attention
-from mmat.models.pretrained.audio_hub import HubAudioEncoder
-from mmat.models.pretrained.audio_registry import yamnet
+from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.models.pretrained.registry import yamnet
 from mmat.models.video import video_branch
-from mmat.serving.export import export_saved_model
 from mmat.training import back_end, front_end
 from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer

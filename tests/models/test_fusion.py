@@ -9,8 +9,8 @@ import pytest
 
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fusion import fused_model, late_fusion, middle_fusion
+from mmat.models.label_map import Thresholded
 from mmat.models.pooling import attention
-from mmat.models.semantics import Thresholded
 from mmat.models.video import video_branch
 
 N_CLASSES, N_LABELS, N_FRAMES = 3, 6, 4
@@ -205,7 +205,7 @@ LOAD_ALL = """
 import pathlib, sys
 import keras
 import numpy as np
-from mmat.models.all_layers import register_layers
+from mmat.models.bundle import register_layers
 from tests.compiling import compile_for_clips
 
 register_layers()

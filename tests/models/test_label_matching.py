@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
-from mmat.data.list_labels import named_label_set
 from mmat.labels import LabelSet
-from mmat.models.label_matching import asked_names, imagenet_hypernyms, matched_similarities
-from mmat.models.pretrained.audio_registry import yamnet
-from mmat.models.pretrained.registry import imagenet_labels
+from mmat.lists.read import named_label_set
+from mmat.models.label_map import (
+    asked_names,
+    imagenet_hypernyms,
+    matched_similarities,
+    sound_label_names,
+)
+from mmat.models.pretrained.registry import imagenet_labels, yamnet
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.models.semantics import sound_label_names
 
 FLOOR = 0.7
 

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
-from mmat.models.audio import adapt_normalization
+from mmat.models.audio import adapt_normalization, talnet
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import POOLINGS, attention
-from mmat.models.talnet import talnet
 from mmat.models.video import video_branch
-from mmat.serving.export import export_saved_model
 from mmat.training import back_end, front_end
 from tests.compiling import compile_for_clips
 

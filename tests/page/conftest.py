@@ -6,7 +6,7 @@ from mmat.app.server import serving
 from tests.page.browser import Visit, chromium
 from tests.page.fire_engine import write_clip
 
-pytest_plugins = ["tests.serving.tiny"]
+pytest_plugins = ["tests.export.tiny"]
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 import soundfile
 
-from mmat.fetch.debian import download_packages
-from mmat.fetch.sources import extract_sources, read_sources
-from mmat.paths import cache_folder
-from tests.data.conftest import write_media_file
+from mmat.corpora.debian import download_packages
+from mmat.corpora.mini import extract_sources, read_sources
+from mmat.files import cache_folder
+from tests.media.made_media import write_media_file
 
 SOURCES = pathlib.Path(__file__).with_name("sources.csv")
 NAME = "fire engine.mp4"

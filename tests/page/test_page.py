@@ -6,8 +6,8 @@ import pathlib
 
 import pytest
 
-from mmat.app.labels import TYPED
 from mmat.app.server import serving
+from mmat.app.taggers import TYPED
 from tests.page.browser import Visit
 
 SIREN = "Fire engine, fire truck (siren)"

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from mmat.data.decoding import DecodingProcess
+from mmat.media.workers import DecodingProcess
 
 process = DecodingProcess()
 for path in sys.argv[1:]:

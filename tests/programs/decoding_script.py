@@ -4,7 +4,7 @@ import sys
 
 print("begun")
 
-from mmat.data.decoding import decode  # noqa: E402
+from mmat.media.workers import decode  # noqa: E402
 
 (media,) = decode([{"path": sys.argv[1]}], workers=1)
 print(len(media.waveform), "tensorflow" in sys.modules)

@@ -4,7 +4,7 @@ import resource
 import signal
 import sys
 
-from mmat.fetch.downloads import download
+from mmat.corpora.downloads import download
 
 url, path, sha256, *limit = sys.argv[1:]
 if limit:

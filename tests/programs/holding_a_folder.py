@@ -4,7 +4,7 @@ import pathlib
 import sys
 import time
 
-from mmat.data.locking import exclusive_lock
+from mmat.files import exclusive_lock
 
 with exclusive_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)

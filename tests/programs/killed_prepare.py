@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 
-from mmat.data.lists import Clip
-from mmat.data.prepare import prepare
 from mmat.labels import LabelSet
+from mmat.lists.clip import Clip
+from mmat.shards.prepare import prepare
 
 media, out = sys.argv[1:3]
 seed, n_clips, most_kills = map(int, sys.argv[3:])

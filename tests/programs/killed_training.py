@@ -15,9 +15,9 @@ import sys
 import keras
 import tensorflow as tf
 
-from mmat.data.sampling import batches_from, clips_once
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import MILPooling
+from mmat.shards.sampling import batches_from, clips_once
 from mmat.training import Recipe, Stopped, train
 from mmat.training.step import clip_loss
 

@@ -2,7 +2,7 @@
 
 import sys
 
-import mmat.data.finding  # noqa: F401 - it needs no TensorFlow either
-from mmat.data.media import read_audio
+import mmat.media.find  # noqa: F401 - it needs no TensorFlow either
+from mmat.media.read import read_audio
 
 print(len(read_audio(sys.argv[1])), "tensorflow" in sys.modules)

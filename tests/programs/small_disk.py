@@ -4,11 +4,11 @@ import shutil
 import subprocess
 import sys
 
-from mmat.data.lists import Clip
-from mmat.data.prepare import prepare
-from mmat.data.verify import verify
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.labels import LabelSet
+from mmat.lists.clip import Clip
+from mmat.shards.prepare import prepare
+from mmat.shards.verify import verify
 
 media, out, copy = sys.argv[1:]
 clips = [Clip(f"clip {i}", f"{i}.wav", ("a",)) for i in range(40)]

@@ -3,8 +3,8 @@
 import hashlib
 import sys
 
-from mmat.data.lists import read_list
-from mmat.data.splits import validation_slice
+from mmat.lists.read import read_list
+from mmat.lists.splits import validation_slice
 
 clips = validation_slice(read_list(sys.argv[1]).clips, 0.1)
 ids = "\n".join(clip.id for clip in clips if clip.split == "validation")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.models.audio import audio_branch
 from mmat.training import History, forget, load_best
 from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, settings_of

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.training import Recipe
-from mmat.training.cost import TIMED_STEPS, WARM_STEPS, Cost, measure_cost
+from mmat.training.precision import TIMED_STEPS, WARM_STEPS, Cost, measure_cost
 from mmat.training.step import training_step
 
 

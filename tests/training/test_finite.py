@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from mmat.training.finite import all_finite, told_of
+from mmat.training.step import all_finite, told_of
 
 NONE = st.sampled_from([np.nan, np.inf, -np.inf])
 

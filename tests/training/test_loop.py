@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.training import Recipe, load_best, train
 from mmat.training.checkpoints import FOLDER
-from tests.data.tiny_shards import write_shards
 from tests.processes import program, run_process
+from tests.shards.tiny_shards import write_shards
 
 # --- killed and called again
 

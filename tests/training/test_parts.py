@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 
+from mmat.labels import regression
 from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.fast_cpu import fast_cpu
 from mmat.models.fusion import fused_model
 from mmat.models.predict import predict
-from mmat.models.quick import fast_cpu
 from mmat.models.video import video_branch
-from mmat.tasks import regression
 from mmat.training import (
     back_end,
     exchanged,

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.models.audio import audio_branch
-from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.training import Recipe, train
-from mmat.training.finite import all_finite
 from mmat.training.precision import (
     POLICIES,
     candidates,
@@ -19,7 +18,7 @@ from mmat.training.precision import (
     steps_a_second,
     training_rate,
 )
-from mmat.training.step import clip_loss, training_step
+from mmat.training.step import all_finite, clip_loss, training_step
 
 RATES = {"float32": 2.0, "mixed_bfloat16": 1.0, "mixed_float16": 3.0}
 

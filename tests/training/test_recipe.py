@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.training import History, Recipe
 
 few = settings(max_examples=50, deadline=None)

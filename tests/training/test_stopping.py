@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mmat.training.stopping import SIGNALS, Stopped, StopRequest
+from mmat.training.loop import SIGNALS, Stopped, StopRequest
 
 
 @pytest.fixture

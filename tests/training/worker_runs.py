@@ -18,10 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.training import Recipe, Stopped, make_strategy, train
+from mmat.training.distributed import Workers
 from mmat.training.step import training_step
-from mmat.training.workers import Workers
 
 SECONDS_AT_MOST = 120
 CLASSES, BANDS = 3, 5

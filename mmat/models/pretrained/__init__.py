@@ -1,0 +1,1 @@
+"""Pretrained networks: image networks, audio encoders and text encoders."""

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.errors import InputError
-from mmat.fetch.weights import model_folder
+from mmat.corpora.weights import model_folder
+from mmat.files import InputError
 from mmat.models.pretrained.torch_legacy import read_torch_legacy
 
 INPUT_SIZE_PX = 224

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mmat.fetch.weights import model_folder
+from mmat.corpora.weights import model_folder
 
 UNIVERSAL_SENTENCE_ENCODER = "https://tfhub.dev/google/universal-sentence-encoder/4"
 _BATCH_TEXTS = 256

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmat.errors import InputError
+from mmat.files import InputError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001

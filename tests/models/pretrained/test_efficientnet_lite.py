@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.errors import InputError
-from mmat.fetch.weights import model_folder
+from mmat.corpora.weights import model_folder
+from mmat.files import InputError
 from mmat.models.pretrained.efficientnet_lite import efficientnet_lite0, load_weights
-from mmat.models.pretrained.registry import embedded_folder
+from mmat.models.pretrained.embedded import embedded_folder
 from mmat.models.pretrained.torch_legacy import read_torch_legacy
 
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.models.pretrained.hub import HubImageClassifier, load_hub_model
 from mmat.models.pretrained.registry import efficientnet_lite0, inception_v3
 from tests.processes import program, run_process

@@ -2,13 +2,13 @@ import pathlib
 
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
+from mmat.models.pretrained.embedded import resolve_handle
 from mmat.models.pretrained.registry import (
     IMAGE_NETWORKS,
     efficientnet_lite0,
     image_network,
     inception_v3,
-    resolve_handle,
 )
 
 

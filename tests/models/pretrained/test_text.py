@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from mmat.errors import InputError
+from mmat.files import InputError
 from mmat.models.pretrained.text import embedded_text_encoder, hub_text_encoder
 
 

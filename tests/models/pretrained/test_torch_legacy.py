@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.errors import InputError
-from mmat.fetch.weights import model_folder
+from mmat.corpora.weights import model_folder
+from mmat.files import InputError
 from mmat.models.pretrained.torch_legacy import read_torch_legacy
 
 MAGIC = 0x1950A86A20F9469CFC6C

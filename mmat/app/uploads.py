@@ -1,0 +1,164 @@
+"""Untrusted uploads: read within limits by one process of its own, then deleted.
+
+Nothing of an upload is opened in the page's own process, and no upload outlives its answer. Of the
+last few clips what was decoded stays in memory, so that they can be asked about other labels.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Hashable
+from typing import Any
+
+from mmat.files import InputError
+from mmat.media.read import Media
+from mmat.media.workers import DecodingProcess
+
+N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
+ABANDONED_SECONDS = 1800.0  # uploads that nobody asked about
+_SHORT_SECONDS = 10.0
+_MEGABYTE = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The most that a page takes of one clip.
+
+    megabytes: of its file. seconds: how long it lasts. decode_seconds, memory_bytes: what the
+    decoding process may use.
+    """
+
+    megabytes: float = 200.0
+    seconds: float = 120.0
+    decode_seconds: float = 60.0
+    memory_bytes: int = 2 << 30
+
+    @property
+    def bytes(self) -> int:
+        """Of a file."""
+        return int(self.megabytes * _MEGABYTE)
+
+
+class LRUCache:
+    """Keeps the `n` values that were put in or asked for last.
+
+    >>> cache = LRUCache(2)
+    >>> for key in "abc":
+    ...     cache.put(key, key.upper())
+    >>> cache.get("a"), cache.get("c")
+    (None, 'C')
+    """
+
+    def __init__(self, n: int):
+        self._n = n
+        self._values: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Keep a value, and let go of the one that nobody asked for longest."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._n:
+            self._values.popitem(last=False)
+
+    def get(self, key: Hashable) -> Any | None:
+        """Return a value, or None if it is no longer here."""
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+
+class Uploads:
+    """Reads the files in an upload folder; use it in `with`, it has a process to end.
+
+    folder: where uploads lie; files elsewhere are refused.
+
+    >>> with Guard("no such folder") as guard:
+    ...     guard.read("/etc/passwd", pictures_hz=1.0)
+    Traceback (most recent call last):
+        ...
+    mmat.files.InputError: passwd: this is no upload; choose or record a clip
+    """
+
+    def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
+        self.folder, self.limits = pathlib.Path(folder).resolve(), limits
+        self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
+        self._remembered = LRUCache(N_REMEMBERED)  # path → media, or why they were refused
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "Uploads":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.close()
+
+    def read(self, upload: str | os.PathLike, pictures_hz: float) -> Media:
+        """Return what an upload holds, with so many pictures a second, and delete it.
+
+        An upload that is gone already is remembered for a while. Raises InputError in words for
+        the one who sent it.
+        """
+        path = pathlib.Path(os.path.realpath(upload))
+        if not path.is_relative_to(self.folder):
+            raise InputError(f"{path.name}: this is no upload; choose or record a clip")
+        self.sweep()
+        with self._lock:
+            try:
+                if path.is_file():
+                    answer = self._decoded(path, pictures_hz)
+                    self._remembered.put(path, answer)
+                else:
+                    answer = self._remembered.get(path)
+            finally:
+                path.unlink(missing_ok=True)
+        if answer is None:
+            raise InputError(f"{path.name}: the clip is no longer here; choose or record it again")
+        if isinstance(answer, str):
+            raise InputError(answer)
+        return answer
+
+    def sweep(self, older_than_seconds: float = ABANDONED_SECONDS) -> int:
+        """Delete what lies in the folder for so long, and return the bytes of what is left."""
+        n_bytes, now = 0, time.time()
+        for path in sorted(self.folder.rglob("*"), reverse=True):  # files before their folders
+            with contextlib.suppress(OSError):  # another one deletes, or a folder is not empty
+                status = path.lstat()
+                if now - status.st_mtime <= older_than_seconds:
+                    n_bytes += status.st_size
+                elif path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+        return n_bytes
+
+    def _decoded(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
+        """Return the media, or in a line why they are refused."""
+        limits = self.limits
+        if path.stat().st_size > limits.bytes:
+            return (
+                f"{path.name}: larger than {limits.megabytes:g} MB, the most that this page takes; "
+                "cut it, or start the page with a larger --max-megabytes"
+            )
+        n_frames = round(max(1.0, _SHORT_SECONDS * pictures_hz))
+        media = self._asked(path, n_frames)
+        if isinstance(media, str) or media.frames is None:
+            return media
+        # How long it is shows when it is read: the pictures of a long one take a second go.
+        n_more = round(media.duration_seconds * pictures_hz)
+        return self._asked(path, n_more) if n_more > n_frames else media
+
+    def _asked(self, path: pathlib.Path, n_frames: int) -> Media | str:
+        limits = self.limits
+        job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
+        media = self._process.decode(job)
+        if isinstance(media, str):
+            return media.replace(str(path), path.name)
+        if media.duration_seconds > limits.seconds + 0.5:
+            return (
+                f"{path.name}: longer than {limits.seconds:g} s, the most that this page takes; "
+                "cut it, or start the page with a larger --max-seconds"
+            )
+        return media

@@ -1,0 +1,1 @@
+"""What is fetched and made: weights, public lists, and corpora of sounds and of speech."""

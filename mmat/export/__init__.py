@@ -1,0 +1,1 @@
+"""Export a trained model as a SavedModel or a LiteRT file, with its model card."""

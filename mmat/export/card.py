@@ -1,0 +1,162 @@
+"""The model card inside an export: what the model is, what it was measured at, what it may do."""
+
+from mmat.labels import MULTI_LABEL
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.models.bundle import Bundle
+from mmat.models.pretrained.embedded import EMBEDDED
+from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.models.pretrained.registry import image_network, yamnet
+
+CARD = """\
+# An audio tagger made with mmat
+
+{answers}
+Clips of training were {clip_seconds:g} s long.
+
+{use}
+
+{labels}
+
+## Data
+
+{data}
+
+## Figures
+
+{figures}
+
+## Weights inside and their licences
+
+{licences}
+
+## Intended use
+
+Searching and sorting recordings, and studying weakly labelled learning. Scores are estimates of a
+model that knows only the labels above, and errs more on recordings unlike those of its training:
+let nothing that concerns people's safety, rights or privacy hang on them alone.
+"""
+
+MULTI_LABEL_ANSWERS = """\
+Says which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
+probability in [0, 1] of one event; several events may sound at once. An event fires where its
+score reaches its threshold."""
+
+MULTI_CLASS_ANSWERS = """\
+Says which one of {n_classes} classes a clip belongs to, and how that changes, from {senses}. The
+scores of all classes sum to 1. The class with the highest score fires, and no other."""
+
+VALUES_ANSWERS = """\
+Gives a value of each label, between {low:g} and {high:g}, for a clip and over time, from {senses}.
+The value itself is the answer: `clip` and `frame` hold values, and `fired` is always true."""
+
+SAVED_MODEL_USE = """\
+Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
+SavedModel is code: load those of people you trust.
+
+## Signatures
+
+| signature | takes | answers |
+| --- | --- | --- |
+{signatures}"""
+
+TFLITE_USE = """\
+This card lies inside the TensorFlow Lite file, which is a zip archive too: `unzip NAME.tflite`
+gives `labels.csv`, with thresholds or task. It uses built-in operations alone.
+
+The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
+[-1, 1], and answers `clip`, `fired` and `frame` (10 a second)."""
+
+
+def model_card(bundle: Bundle, served=None) -> str:
+    """Return the model card of a bundle as Markdown.
+
+    served: what `mmat.export.savedmodel.serve` gave of it, for a SavedModel's card; without it, the
+    card is that of a TensorFlow Lite file of its audio branch.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> bundle = Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.25], figures={"test F1": 0.5})
+    >>> [line for line in model_card(bundle).splitlines() if "Dog" in line or "F1" in line]
+    ['| Dog | 0.250 |', '- test F1: 0.5']
+    """
+    inputs = bundle.model.input
+    hears, sees = "waveform" in inputs, "image_probabilities" in inputs and served is not None
+    if served is None:
+        use = TFLITE_USE.format(n_samples=round(bundle.clip_seconds * SAMPLE_RATE_HZ))
+    else:
+        use = SAVED_MODEL_USE.format(signatures="\n".join(_signature_rows(served)))
+    known = {name: x for name, x in bundle.figures.items() if name != "data" and x is not None}
+    figures = [f"- {name}: {_figure(x)}" for name, x in known.items()]
+    parts = _parts(bundle, sees)
+    return CARD.format(
+        answers=_answers(bundle, " and ".join(["its sound"] * hears + ["its pictures"] * sees)),
+        clip_seconds=bundle.clip_seconds,
+        use=use,
+        labels=_labels(bundle),
+        data="\n".join(f"- {name}: {data}" for name, data, _ in parts),
+        figures="\n".join(figures) or "None were recorded with this model.",
+        licences="\n".join(f"- {name}: {licence}" for name, _, licence in parts),
+    )
+
+
+def _answers(bundle: Bundle, senses: str) -> str:
+    task = bundle.labels.task
+    words = MULTI_CLASS_ANSWERS if task.is_multi_class else MULTI_LABEL_ANSWERS
+    words = VALUES_ANSWERS if task.is_regression else words
+    return words.format(n_classes=len(bundle.labels), senses=senses, low=task.low, high=task.high)
+
+
+def _labels(bundle: Bundle) -> str:
+    """Return the labels as a section, with thresholds where the task has any."""
+    names = [name.replace("|", "\\|") for name in bundle.labels.names]
+    if bundle.labels.task != MULTI_LABEL:
+        return "\n".join(["## Labels", "", *(f"- {name}" for name in names)])
+    rows = [f"| {name} | {_limit(x)} |" for name, x in zip(names, bundle.thresholds, strict=True)]
+    head = ["## Labels and thresholds", "", "| label | threshold |", "| --- | --- |"]
+    return "\n".join([*head, *rows])
+
+
+def _limit(threshold: float) -> str:
+    return "never fires" if threshold >= NEVER_FIRES else f"{threshold:.3f}"
+
+
+def _signature_rows(served) -> list[str]:
+    rows = []
+    for name, function in served.signatures.items():
+        taken, given = function.structured_input_signature[1], function.structured_outputs
+        cells = [", ".join(f"`{key}`" for key in sorted(each)) for each in (taken, given)]
+        rows.append(f"| `{name}` | {cells[0] or 'nothing'} | {cells[1]} |")
+    return rows
+
+
+def _figure(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _parts(bundle: Bundle, sees: bool) -> list[tuple[str, str, str]]:
+    """Return (part, what it was trained on, its licence) of each part that holds weights."""
+    parts = []
+    if "sound_probabilities" not in bundle.model.output:
+        trained_on = bundle.figures.get("data", "not recorded with this model")
+        licence = "whoever trained it knows; check what the licences of the training media ask"
+        parts.append(("what was trained with mmat", trained_on, licence))
+    for layer in bundle.model._flatten_layers():
+        if isinstance(layer, HubAudioEncoder):
+            if layer.handle == yamnet.handle:
+                parts.append(("audio network YAMNet", "AudioSet (labels CC BY 4.0)", "Apache-2.0"))
+            else:
+                parts.append((f"audio network {layer.handle}", *["as published there"] * 2))
+    if sees:
+        network = image_network(bundle.image_network)
+        about = ("ImageNet", "Apache-2.0")
+        if not network.handle.startswith(EMBEDDED):
+            about = (f"as published at {network.handle}",) * 2
+        parts.append((f"image network {network.name}", *about))
+    if sees or "sound_probabilities" in bundle.model.output:
+        names = "the networks' own label names (ImageNet's list: MIT)"
+        text = "similarities by a Universal Sentence Encoder (Apache-2.0)"
+        if "sound_probabilities" in bundle.model.output:
+            text += ", kinds of things by WordNet 3.0 (its own licence, which asks to be named)"
+        parts.append(("label map", f"{names} and the labels above", text))
+    return parts

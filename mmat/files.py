@@ -1,0 +1,234 @@
+"""The error for what a user can put right, and files that are never left half-written.
+
+Where mmat keeps what it downloads.
+
+Where the lists in `data_lists/` lie: in the installed package, or beside it in a checkout.
+
+Untrusted archives: nothing leaves its folder, and no more comes out than was allowed.
+
+A folder that one process at a time writes in.
+"""
+
+import contextlib
+import importlib.resources
+import io
+import lzma
+import os
+import pathlib
+import shutil
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from typing import BinaryIO
+
+import platformdirs
+import zstandard
+
+
+class InputError(ValueError):
+    """Bad input from outside: one line with what, which file or line, why, and what to do."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Give a temporary path beside `path`, and move what was written there into place on success.
+
+    Works for a file and for a folder; an existing target is replaced. On an error the target
+    stays as it was and the temporary part is removed.
+
+    >>> import tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with atomic_path(folder / "a.txt") as part:
+    ...     _ = part.write_text("whole")
+    >>> [p.name for p in folder.iterdir()]
+    ['a.txt']
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workplace = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    part = workplace / path.name
+    try:
+        yield part
+        if path.is_dir():
+            os.replace(path, workplace / f"{path.name}.old")
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def cache_folder() -> pathlib.Path:
+    """Return the folder for downloaded weights and media: `$MMAT_CACHE`, else the user's cache.
+
+    >>> isinstance(cache_folder(), pathlib.Path)
+    True
+    """
+    return pathlib.Path(os.environ.get("MMAT_CACHE") or platformdirs.user_cache_dir("mmat"))
+
+
+def data_list(*parts: str) -> pathlib.Path:
+    """Return the path of a file or folder under `data_lists/`.
+
+    Raises InputError where it is in neither place.
+
+    >>> data_list("models", "requirements.txt").name
+    'requirements.txt'
+    """
+    installed = pathlib.Path(str(importlib.resources.files("mmat"))) / "data_lists"
+    checkout = pathlib.Path(__file__).resolve().parent.parent / "data_lists"
+    for folder in (installed, checkout):
+        path = folder.joinpath(*parts)
+        if path.exists():
+            return path
+    raise InputError(f"data list {'/'.join(parts)}: not in this installation; reinstall mmat")
+
+
+MAX_FILES = 100_000
+MAX_BYTES = 1 << 30  # of everything in an archive, unpacked
+
+
+class TooMuch(ValueError):
+    """An archive holds more than was allowed; the text says of what."""
+
+
+class Budget:
+    """Counts what comes out of an archive; raises `TooMuch` where it is more than allowed.
+
+    >>> budget = Budget(max_files=2, max_bytes=10)
+    >>> budget.spend(8)
+    >>> budget.spend(8)
+    Traceback (most recent call last):
+        ...
+    mmat.files.TooMuch: it holds more than 10 bytes
+    """
+
+    def __init__(self, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES):
+        self.max_files, self.max_bytes = max_files, max_bytes
+        self.n_files = self.n_bytes = 0
+
+    def spend(self, n_bytes: int) -> None:
+        """Count a file of so many bytes, before it is read."""
+        self.n_files += 1
+        self.n_bytes += max(0, n_bytes)  # a damaged header may say anything
+        if self.n_files > self.max_files:
+            raise TooMuch(f"it holds more than {self.max_files} files")
+        if self.n_bytes > self.max_bytes:
+            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+
+
+class Metered(io.RawIOBase):
+    """A stream that raises `TooMuch` once more than `max_bytes` were read from it.
+
+    >>> Metered(io.BytesIO(b"1234"), max_bytes=4).read()
+    b'1234'
+    """
+
+    def __init__(self, stream: BinaryIO, max_bytes: int = MAX_BYTES):
+        self.stream, self.max_bytes, self.n_bytes = stream, max_bytes, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self.stream.read(len(buffer))
+        self.n_bytes += len(data)
+        if self.n_bytes > self.max_bytes:
+            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def check_zip(
+    archive: zipfile.ZipFile, name: object, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES
+) -> None:
+    """Look at a zip file's table before anything is unpacked.
+
+    `zipfile` gives no more of a member than its size in the table, so the table's sum is the
+    limit's. Raises InputError with `name` for a member that would land outside of the folder, for
+    too many members and too many bytes.
+    """
+    budget = Budget(max_files, max_bytes)
+    for entry in archive.infolist():
+        member = entry.filename
+        path = pathlib.PurePosixPath(member)
+        if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
+            raise InputError(f"{name}: member {member!r} leads out of the folder; refused")
+        try:
+            budget.spend(entry.file_size)
+        except TooMuch as error:
+            raise InputError(f"{name}: {error} unpacked; refused") from error
+
+
+def iter_tar(
+    stream: BinaryIO, paths: Collection[str], max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[str, bytes]]:
+    """Yield `(path, content)` of the regular files among `paths` in a tar archive, in its order.
+
+    The stream is read up to the last of them. Raises what `damage` turns into an `InputError`.
+
+    >>> list(iter_tar(io.BytesIO(bytes(1024)), ["dog.wav"]))
+    []
+    """
+    left = set(paths)
+    budget = Budget(max_bytes=max_bytes)
+    with tarfile.open(fileobj=Metered(stream, max_bytes), mode="r|") as tar:
+        for entry in tar:
+            budget.spend(entry.size)
+            path = entry.name.removeprefix("./")
+            if path in left and entry.isfile():
+                left.remove(path)
+                yield path, tar.extractfile(entry).read()
+            if not left:
+                return
+
+
+class Damaged(Exception):
+    """What is wrong with the file at hand; `damage` says which file that is."""
+
+
+@contextlib.contextmanager
+def damage(name: str | os.PathLike, kind: str) -> Iterator[None]:
+    """Turn whatever a reader meets in a damaged file into one `InputError` with its name."""
+    damages = (Damaged, OSError, EOFError, ValueError, struct.error, tarfile.TarError)
+    damages += (lzma.LZMAError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError)
+    try:
+        yield
+    except InputError:
+        raise
+    except damages as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = " ".join(why.split())  # one line, whatever a library says
+        raise InputError(
+            f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
+        ) from error
+
+
+LOCK_FILE = ".lock"
+
+
+@contextlib.contextmanager
+def exclusive_lock(folder: pathlib.Path) -> Iterator[None]:
+    """Hold a folder, which is made if it is not there, for this process.
+
+    The end of the process ends it too, whichever way it comes. A folder that was made and that
+    nothing was put in is removed. Raises InputError while another process holds it.
+    """
+    import filelock  # here: who reads shards or errors alone does without it
+
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(folder / LOCK_FILE).acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(
+            f"{folder}: another mmat prepare is writing there; wait until it has ended"
+        ) from None
+    with lock:
+        try:
+            yield
+        finally:
+            os.unlink(folder / LOCK_FILE)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()

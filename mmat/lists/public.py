@@ -1,0 +1,213 @@
+"""Public lists of segments of web videos, labels by machine id: DCASE 2017 task 4, AudioSet.
+
+DCASE: `video, start, end, "names", "mids"`; AudioSet: `#` lines, then `video, start, end, "mids"`.
+Names hold commas and are not read. Lists run to two million rows, so a row is little work.
+
+Lists with a row for every label of a clip: weak truth, and strong truth as sed_eval reads it.
+
+Weak: the times of the segment in its video, again; strong: when the label sounds, in seconds from
+the beginning of the clip, where `0 0` means that it is in the clip but was not heard.
+"""
+
+import collections
+import dataclasses
+import posixpath
+import re
+from collections.abc import Collection, Iterator
+
+from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.lists.clip import SEGMENT_TIME, VIDEO_ID, Clip, Event, Segment, segment_id
+from mmat.lists.formats import (
+    EVENT_COLUMNS,
+    WEAK,
+    Form,
+    ListFile,
+    WrongRow,
+    inner_path,
+    row_cells,
+    seconds,
+    time_range,
+)
+
+# A row as nearly all rows are, by its number of cells: found at once, not cell by cell.
+_CELL, _MIDS = r'(?:"[^"\0\ufffd]*"|[^",\0\ufffd]*)', r'(?:"([^"\s]+)"|([^",\s]+))'
+_RANGE = rf"({VIDEO_ID.pattern}), *{SEGMENT_TIME}, *{SEGMENT_TIME}"
+_PLAIN_ROWS = {
+    4: re.compile(rf"{_RANGE}, *{_MIDS}\s*", re.ASCII),
+    5: re.compile(rf"{_RANGE}, *{_CELL}, *{_MIDS}\s*", re.ASCII),
+}
+
+
+def read_segments(
+    source: ListFile, n_columns: int, labels: LabelSet, split: str
+) -> tuple[list[Clip], list[int]]:
+    """Return the clips of a list's good rows, and their line numbers.
+
+    n_columns: cells a row, the last of them the machine ids. Raises InputError where the label
+    set has no machine ids.
+    """
+    names_of, plain = _Names(labels, source), _PLAIN_ROWS[n_columns]
+    clips: list[Clip] = []
+    lines: dict[str, int] = {}  # by the clip's id
+    for line, content in source.lines(comments=True):
+        try:
+            found = plain.fullmatch(content.decode(errors="replace"))
+            video, start, end, mids = _plain_row(found) if found else _any_row(content, n_columns)
+            names = names_of[mids]
+            clip_id = segment_id(video, start, end)
+            if clip_id in lines:
+                raise WrongRow(f"duplicate clip {clip_id!r}, it stands in line {lines[clip_id]}")
+        except WrongRow as wrong:
+            source.drop(line, wrong)
+            continue
+        lines[clip_id] = line
+        clips.append(Clip(clip_id, f"{clip_id}.wav", names, start, end, split, video, (), video))
+    return clips, list(lines.values())
+
+
+def _plain_row(found: re.Match) -> tuple[str, float, float, str]:
+    """Return video, start, end and machine ids of a row that `_PLAIN_ROWS` found."""
+    video, start, end, quoted, mids = found.groups()
+    start_seconds, end_seconds = float(start), float(end)
+    if end_seconds <= start_seconds:
+        time_range(start, end)
+    return video, start_seconds, end_seconds, quoted or mids
+
+
+def _any_row(content: bytes, n_columns: int) -> tuple[str, float, float, str]:
+    """Return the same of any row; raises WrongRow with the reason where it is wrong."""
+    row = row_cells(content, ",")
+    if len(row) != n_columns:
+        raise WrongRow(f"{len(row)} cells in the row, not {n_columns}")
+    if not VIDEO_ID.fullmatch(row[0]):
+        raise WrongRow(f"{row[0]!r} is no id of a web video (11 letters, digits, - and _)")
+    return row[0], *time_range(row[1], row[2]), row[-1]
+
+
+class _Names(dict):
+    """Machine ids as they stand in a cell, to names: many rows share a cell, so each is kept."""
+
+    def __init__(self, labels: LabelSet, source: ListFile):
+        self._by_mid = {m: n for m, n in zip(labels.mids, labels.names, strict=True) if m}
+        if not self._by_mid:
+            raise InputError(
+                f"{source.path}: the list names labels by machine id, and the label set has no "
+                "column 'mid'; give one that has"
+            )
+
+    def __missing__(self, cell: str) -> tuple[str, ...]:
+        mids = [mid.strip() for mid in cell.split(",")]
+        for mid in mids:
+            if mid not in self._by_mid:
+                raise WrongRow(f"unknown machine id {mid!r}" if mid else "no machine id")
+        self[cell] = names = tuple(dict.fromkeys(self._by_mid[mid] for mid in mids))
+        return names
+
+
+def read_truth(
+    source: ListFile, form: Form, known: Collection[str] | None, split: str
+) -> tuple[list[Clip], list[int]]:
+    """Return the clips of a list, in the order in which they first occur, and their lines.
+
+    known: the labels there may be, or None for any.
+    """
+    first: dict[str, tuple[int, Clip]] = {}  # by the file, as all of these
+    labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
+    events: dict[str, dict[Event, None]] = collections.defaultdict(dict)
+    for line, row in _truth_rows(source, form, known, split):
+        names, heard = labels[row.file], events[row.file]
+        if row.file not in first:
+            first[row.file] = line, row
+        elif names.keys() >= set(row.labels) and heard.keys() >= set(row.events):
+            source.drop(line, f"duplicate clip: the row says nothing new of {row.file!r}")
+        names |= dict.fromkeys(row.labels)
+        heard |= dict.fromkeys(row.events)
+    clips: dict[str, Clip] = {}
+    lines = []
+    for file, (line, row) in first.items():
+        stem = posixpath.splitext(file)[0]
+        clip_id = file if stem in clips else stem
+        if clip_id in clips:
+            source.drop(line, f"the id {clip_id!r} is another clip's, {clips[clip_id].file!r}")
+            continue
+        clips[clip_id] = dataclasses.replace(
+            row, id=clip_id, labels=tuple(labels[file]), events=_in_order(events[file])
+        )
+        lines.append(line)
+    return list(clips.values()), lines
+
+
+def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
+    """Put the strong times of a list of events into the clips, in their place in `clips`.
+
+    A row of no clip, or of a label that the clip has not, is a wrong row.
+    """
+    if form.kind == WEAK:
+        raise InputError(f"{source.path}: its times are whole clips, not events; give strong times")
+    places: dict[str, int | None] = {}
+    for i, clip in enumerate(clips):
+        places[clip.file] = None if clip.file in places else i
+    found: dict[int, dict[Event, None]] = collections.defaultdict(dict)
+    for line, row in _truth_rows(source, form, None):
+        i = places.get(row.file)
+        if i is None:
+            many = "several clips" if row.file in places else "no clip"
+            source.drop(line, f"the file {row.file!r} is in {many} of the list")
+        elif not set(row.labels) <= set(clips[i].labels):
+            source.drop(line, f"{row.labels[0]!r} is not among the clip's labels in the list")
+        elif row.events and row.events[0] in found[i]:
+            source.drop(line, f"duplicate event of {row.file!r}")
+        elif row.events:
+            found[i][row.events[0]] = None
+    for i, heard in found.items():
+        clips[i] = dataclasses.replace(clips[i], events=_in_order(heard))
+
+
+def _truth_rows(
+    source: ListFile, form: Form, known: Collection[str] | None, split: str = "train"
+) -> Iterator[tuple[int, Clip]]:
+    """Yield the line and the clip of each good row: without id, with the row's label and event.
+
+    A row without a label has neither, one without times, or with `0 0`, no event.
+    """
+    places = [form.columns.index(column) for column in EVENT_COLUMNS]
+    for line, cells in source.rows(form.delimiter, after=form.header):
+        try:
+            if len(cells) != len(form.columns):
+                raise WrongRow(f"{len(cells)} cells in the row, not {len(form.columns)}")
+            name, onset, offset, label = (cells[place] for place in places)
+            segment = Segment.named(name)
+            file = f"{segment_id(*segment)}.wav" if segment else inner_path(name)
+            if not label and (onset or offset):
+                raise WrongRow("the row names no label")
+            if label and known is not None and label not in known:
+                raise WrongRow(f"unknown label {label!r}")
+            event = None
+            if form.kind == WEAK:
+                _check_whole(name, segment, onset, offset)
+            elif label:
+                event = _event(label, onset, offset)
+        except WrongRow as wrong:
+            source.drop(line, wrong)
+            continue
+        video, start, end = segment or ("", None, None)
+        labels, events = (label,) if label else (), (event,) if event else ()
+        yield line, Clip("", file, labels, start, end, split, video, events, video)
+
+
+def _in_order(events: Collection[Event]) -> tuple[Event, ...]:
+    return tuple(sorted(events, key=lambda event: event.onset_seconds))
+
+
+def _check_whole(name: str, segment: Segment | None, start: str, end: str) -> None:
+    if not segment:
+        raise WrongRow(f"{name!r} is no name of a segment: VIDEO_START_END.wav")
+    if time_range(start, end) != segment[1:]:
+        raise WrongRow(f"the times {start} to {end} are not those in the name {name!r}")
+
+
+def _event(label: str, onset: str, offset: str) -> Event | None:
+    if seconds(onset, "the onset") == seconds(offset, "the offset") == 0:
+        return None
+    return Event(label, *time_range(onset, offset, ("onset", "offset")))

@@ -1,0 +1,276 @@
+"""Clip lists of every kind as one list of clips: which, with which labels, and when each sounds.
+
+Which kind a file is, its content tells:
+- DCASE 2017 task 4: `video,start,end,"names","machine ids"`; the names are not read;
+- AudioSet: `#` lines, then `video, start, end, "machine ids"`;
+- weak truth (tabs): `VIDEO_START_END.wav, start, end, label`, a row a label;
+- strong truth, and lists as sed_eval reads them (tabs or commas, with the header `filename onset
+  offset event_label` or without): times from the beginning of the clip, `0 0` for not audible;
+- a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
+  several labels by `;` or in several rows; with a label set of a regression `name=value`.
+
+A row becomes a `Clip` at once and stays one up to the shards. A row is a line: no cell holds a
+line break.
+
+The label set of a list: by name, from a file, or the one that a public list is written in.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmat.files import InputError, cache_folder, data_list
+from mmat.labels import LabelSet
+from mmat.lists.clip import Clip, table_of
+from mmat.lists.formats import (
+    AUDIOSET,
+    DCASE,
+    OWN,
+    SEGMENT_CELLS,
+    WEAK,
+    Dropped,
+    Form,
+    ListFile,
+    detect,
+    open_list,
+)
+from mmat.lists.own import SPLIT_NAME, read_own
+from mmat.lists.public import attach_events, read_segments, read_truth
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUDIOSET_FILE = "class_labels_indices.csv"
+NAMED_LABEL_SETS = ("dcase2017", "audioset")
+
+
+def named_label_set(name: str | os.PathLike) -> LabelSet:
+    """Return a label set by its name, `dcase2017` or `audioset`, or from a CSV file.
+
+    Raises InputError where it cannot be read, and where AudioSet's was not fetched yet.
+
+    >>> labels = named_label_set("dcase2017")
+    >>> len(labels), labels.names[-1], labels.mids[-1]
+    (17, 'Train', '/m/07jdr')
+    """
+    if name == "dcase2017":
+        return LabelSet.from_csv(data_list("dcase2017", "labels.csv"))
+    if name == "audioset":
+        path = cache_folder() / "lists" / "audioset" / AUDIOSET_FILE
+        if not path.is_file():
+            raise InputError(f"{path}: AudioSet's labels are not there; run `mmat fetch audioset`")
+        return LabelSet.from_csv(path)
+    return LabelSet.from_csv(name)
+
+
+def asked_label_set(text: str) -> LabelSet:
+    """Return the labels that a user asks for: a set's name, a file, or the names themselves.
+
+    text: `dcase2017` or `audioset`; the path of a CSV file (as `LabelSet.from_csv` reads) or of a
+    text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
+    a slash and no `;` is a path. Raises InputError for a path that cannot be read, and where there
+    is no name or one twice.
+
+    >>> asked_label_set("Dog;Train horn").names, len(asked_label_set("dcase2017"))
+    (('Dog', 'Train horn'), 17)
+    """
+    text = text.strip()
+    if text in NAMED_LABEL_SETS:
+        return named_label_set(text)
+    suffix = pathlib.PurePath(text).suffix.lower()
+    if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
+        return LabelSet.from_text(text)
+    if not os.path.exists(text):
+        raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
+    return LabelSet.from_csv(text) if suffix == ".csv" else LabelSet.from_lines(text)
+
+
+def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
+    """Return a public list's label set: AudioSet's from beside the list, or the fetched one."""
+    if kind != AUDIOSET:
+        return named_label_set("dcase2017")
+    beside = pathlib.Path(path).with_name(AUDIOSET_FILE)
+    return named_label_set(beside if beside.is_file() else "audioset")
+
+
+# What a public file's name says of its split; the first that it holds.
+_SPLITS = (
+    ("evaluation", "evaluation"),
+    ("testing", "test"),
+    ("eval_segments", "test"),
+    ("train", "train"),
+)
+
+_NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReadList:
+    """A list as it was read: its clips, its label set, and its wrong rows."""
+
+    clips: list[Clip]
+    labels: LabelSet
+    dropped: tuple[Dropped, ...] = ()
+
+    @functools.cached_property
+    def table(self) -> "pd.DataFrame":
+        """The clips as a pandas table, a row a clip; see `table_of`."""
+        return table_of(self.clips)
+
+
+def read_list(
+    path: str | os.PathLike,
+    labels: LabelSet | None = None,
+    events: str | os.PathLike | None = None,
+    split: str | None = None,
+    strict: bool = False,
+) -> ReadList:
+    """Read a clip list of any known kind.
+
+    labels: default DCASE's 17 or AudioSet's 527 for their lists, else the names that occur, sorted.
+    events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of
+    every clip, default what the list or its name says. strict: the first wrong row is an error;
+    else wrong rows are left out and listed in `dropped`.
+    Raises InputError with file, line and reason; also where no row at all can be used.
+
+    >>> import tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
+    >>> _ = path.write_text("file,labels\\na/rex.mp4,Dog;Train horn\\n../b.mp4,Dog\\n")
+    >>> found = read_list(path)
+    >>> [(clip.id, clip.labels, clip.split) for clip in found.clips]
+    [('a/rex', ('Dog', 'Train horn'), 'train')]
+    >>> found.labels.names, found.dropped[0].line
+    (('Dog', 'Train horn'), 3)
+    """
+    return read_lists([path], labels, events, split, strict)
+
+
+def read_lists(
+    paths: Sequence[str | os.PathLike],
+    labels: LabelSet | None = None,
+    events: str | os.PathLike | None = None,
+    split: str | None = None,
+    strict: bool = False,
+) -> ReadList:
+    """Read several lists as one, as `read_list` does; a clip of an earlier list is a duplicate.
+
+    Raises InputError also where the lists' own label sets differ.
+    """
+    if split is not None and not SPLIT_NAME.fullmatch(split):
+        raise InputError(f"split {split!r}: it may hold letters, digits and _ only")
+    parts = [_read_part(path, labels, split) for path in paths]
+    labels = labels or _common_labels(parts)
+    dropped = [each for part in parts for each in part.dropped]
+    clips = _joined(parts, dropped)
+    if events is not None:
+        with open_list(events) as source:
+            attach_events(source, detect(source), clips)
+        dropped += sorted(source.dropped, key=lambda each: each.line)
+    if strict and dropped:
+        raise InputError(dropped[0])
+    return ReadList(clips, labels, tuple(dropped))
+
+
+class _Part(NamedTuple):
+    """One file's clips with their lines; of_its_own: the label set is what its rows name."""
+
+    path: str | os.PathLike
+    clips: list[Clip]
+    lines: list[int]
+    labels: LabelSet
+    of_its_own: bool
+    dropped: list[Dropped]
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for cycles: a reader makes none, and would lose a fifth of its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_collector_paused()
+def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | None) -> _Part:
+    with open_list(path) as source:
+        form = detect(source)
+        public = form.kind in (DCASE, AUDIOSET, WEAK) or form.of_segments
+        if labels is None and public:
+            labels = public_label_set(path, form.kind)
+        clips, lines = _read(source, form, labels, split)
+    dropped = sorted(source.dropped, key=lambda each: each.line)
+    if not clips:
+        if not dropped:
+            raise InputError(f"{path}: the list is empty; it needs a row for each clip")
+        rest = f" (nor can the other {len(dropped) - 1} rows be used)" if dropped[1:] else ""
+        raise InputError(f"{dropped[0]}{rest}")
+    of_its_own = labels is None
+    return _Part(path, clips, lines, labels or _names_in(path, clips), of_its_own, dropped)
+
+
+def _read(
+    source: ListFile, form: Form, labels: LabelSet | None, split: str | None
+) -> tuple[list[Clip], list[int]]:
+    """Return the clips of a list of that form, and the line in which each first stands."""
+    if form.kind in SEGMENT_CELLS:
+        return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
+    if form.kind == OWN:
+        return read_own(source, form, labels, split)
+    known = None if labels is None else frozenset(labels.names)
+    return read_truth(source, form, known, split or _split_of(source))
+
+
+def _split_of(source: ListFile) -> str:
+    name = pathlib.PurePath(source.path).name
+    return next((split for part, split in _SPLITS if part in name), "train")
+
+
+def _names_in(path: str | os.PathLike, clips: list[Clip]) -> LabelSet:
+    names = sorted({name for clip in clips for name in clip.labels})
+    if not names:
+        raise InputError(f"{path}: no row names a label; give a label set")
+    if all(map(_NAME_AND_VALUE.fullmatch, names)):
+        raise InputError(
+            f"{path}: its labels are values such as {names[0]!r}; give a label set whose column "
+            "task is 'regression LOW HIGH'"
+        )
+    return LabelSet.of(names)
+
+
+def _common_labels(parts: list[_Part]) -> LabelSet:
+    if all(part.of_its_own for part in parts):
+        return LabelSet.of(sorted({name for part in parts for name in part.labels.names}))
+    for part in parts[1:]:
+        if part.labels != parts[0].labels:
+            raise InputError(
+                f"{part.path}: its labels are not those of {parts[0].path}; give one label set for "
+                "both"
+            )
+    return parts[0].labels
+
+
+def _joined(parts: list[_Part], dropped: list[Dropped]) -> list[Clip]:
+    """Return the clips of all; what an earlier part has already is dropped from the later."""
+    if len(parts) == 1:
+        return parts[0].clips
+    seen: set[str] = set()
+    clips = []
+    for part in parts:
+        for clip, line in zip(part.clips, part.lines, strict=True):
+            if clip.id in seen:
+                reason = f"duplicate clip {clip.id!r}, an earlier list has it"
+                dropped.append(Dropped(os.fspath(part.path), line, reason))
+            else:
+                seen.add(clip.id)
+                clips.append(clip)
+    return clips

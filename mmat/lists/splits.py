@@ -1,0 +1,96 @@
+"""A validation slice of a training list: the same everywhere, whole videos, every class in it.
+
+The packages that stratify lists of several labels a clip cut videos apart and shuffle by a random
+state, so it is done here: classes from the rarest on (Sechidis, Tsoumakas and Vlahavas, "On the
+stratification of multi-label data", ECML PKDD 2011), videos in the order of a hash of their name.
+"""
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+from mmat.files import InputError
+from mmat.lists.clip import Clip
+
+VALIDATION = "validation"
+_NO_LABEL = ""
+
+
+def validation_slice(clips: Sequence[Clip], fraction: float = 0.1, seed: int = 0) -> list[Clip]:
+    """Return the clips in their order, a fraction of them with the split `validation`.
+
+    All clips of one video (else source group, else the clip itself) stay together. Each class has
+    about the fraction of its clips in the slice: one at least where that can be, and never all of
+    its videos. The choice hangs on names, labels and seed alone, not on the order of the list, and
+    a video more or less changes it little. Raises InputError for a fraction that is not between 0
+    and 1, and for a list from which no video can be spared.
+
+    >>> clips = [Clip(f"{i}", f"{i}.wav", ("Dog",), video_id=f"v{i // 2}") for i in range(20)]
+    >>> chosen = [clip for clip in validation_slice(clips, 0.2) if clip.split == "validation"]
+    >>> len(chosen), len({clip.video_id for clip in chosen})
+    (4, 2)
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"validation slice: the fraction {fraction} is not between 0 and 1")
+    videos: dict[str, list[Clip]] = {}
+    for clip in clips:
+        videos.setdefault(_video(clip), []).append(clip)
+    chosen = _choose(_labels_by_video(videos, seed), fraction)
+    if not chosen:
+        raise InputError(
+            f"validation slice: none of the {len(videos)} videos can be spared from training; give "
+            "a list with more videos of a class"
+        )
+    return [
+        dataclasses.replace(clip, split=VALIDATION) if _video(clip) in chosen else clip
+        for clip in clips
+    ]
+
+
+def _video(clip: Clip) -> str:
+    return clip.video_id or clip.source_group or clip.id
+
+
+def _labels_by_video(
+    videos: dict[str, list[Clip]], seed: int
+) -> dict[str, collections.Counter[str]]:
+    """Return how many clips of each video have each label, the videos in the order of a hash."""
+
+    def place(video: str) -> bytes:
+        return hashlib.sha256(f"{seed} {video}".encode(errors="backslashreplace")).digest()
+
+    return {
+        video: collections.Counter(
+            label for clip in videos[video] for label in clip.labels or (_NO_LABEL,)
+        )
+        for video in sorted(videos, key=place)
+    }
+
+
+def _choose(counts: dict[str, collections.Counter[str]], fraction: float) -> set[str]:
+    """Choose videos: for each class, rarest first, so many as it still lacks in the slice."""
+    having: dict[str, list[str]] = collections.defaultdict(list)
+    totals: collections.Counter[str] = collections.Counter()
+    for video, labels in counts.items():
+        totals.update(labels)
+        for label in labels:
+            having[label].append(video)
+    lacking = {
+        label: max(fraction * total, len(having[label]) > 1) for label, total in totals.items()
+    }
+    left = collections.Counter({label: len(having[label]) for label in totals})  # for training
+    chosen: set[str] = set()
+    decided: set[str] = set()
+    for label in sorted(totals, key=lambda label: (totals[label], label)):
+        for video in having[label]:
+            if video in decided:
+                continue
+            decided.add(video)
+            wanted = 2 * lacking[label] >= counts[video][label]
+            if wanted and all(left[each] > 1 for each in counts[video]):
+                chosen.add(video)
+                left.subtract(counts[video].keys())
+                for each, n_clips in counts[video].items():
+                    lacking[each] -= n_clips
+    return chosen

@@ -1,0 +1,102 @@
+"""What a list holds: clips, hours, labels a class and labels a clip, and which media are there."""
+
+import collections
+import dataclasses
+import math
+import os
+
+from mmat.lists.clip import Clip
+from mmat.lists.read import ReadList
+from mmat.media.find import Found, MediaFolder
+
+SECONDS_AN_HOUR = 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaCount:
+    """How many clips' media are there and are not, in all and of each class."""
+
+    found: int
+    missing: int
+    found_by_label: dict[str, int]
+    missing_by_label: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Counts of a list, labels in the label set's order.
+
+    hours: of the clips whose length is known; without_length: how many clips' is not.
+    labels_per_clip: how many clips have so many labels. media: where a folder was searched.
+    """
+
+    clips: int
+    hours: float
+    without_length: int
+    splits: dict[str, int]
+    labels: dict[str, int]
+    labels_per_clip: dict[int, int]
+    media: MediaCount | None = None
+
+
+def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
+    """Count what a list holds; `media` is searched for its clips, and tells lengths not listed.
+
+    >>> from mmat.labels import LabelSet
+    >>> clips = [Clip("rex", "rex.wav", ("Dog",), 0.0, 9.0)]
+    >>> summary = summarise(ReadList(clips, LabelSet.of(["Cat", "Dog"])))
+    >>> summary.clips, summary.hours, summary.labels, summary.labels_per_clip
+    (1, 0.0025, {'Cat': 0, 'Dog': 1}, {1: 1})
+    """
+    found, missing, seconds = [], [], []
+    for clip in read.clips:
+        place = None if media is None else media.find(clip)
+        (found if place else missing).append(clip)
+        if clip.end_seconds is not None:
+            seconds.append(clip.end_seconds - (clip.start_seconds or 0.0))
+        elif place:
+            seconds.append(_length_seconds(place))
+    known = [length for length in seconds if not math.isnan(length)]
+    clips, names = read.clips, read.labels.names
+    count = None
+    if media is not None:
+        by_label = _by_label(found, names), _by_label(missing, names)
+        count = MediaCount(len(found), len(missing), *by_label)
+    return Summary(
+        clips=len(clips),
+        hours=math.fsum(known) / SECONDS_AN_HOUR,
+        without_length=len(clips) - len(known),
+        splits=dict(collections.Counter(clip.split for clip in clips)),
+        labels=_by_label(clips, names),
+        labels_per_clip=dict(sorted(collections.Counter(len(c.labels) for c in clips).items())),
+        media=count,
+    )
+
+
+def _by_label(clips: list[Clip], names: tuple[str, ...]) -> dict[str, int]:
+    counts = collections.Counter(label for clip in clips for label in clip.labels)
+    return {name: counts[name] for name in names}
+
+
+def _length_seconds(place: Found) -> float:
+    """Return the length of what was found; NaN where its end cannot be told without decoding."""
+    end = place.end_seconds
+    if end is None:
+        end = _file_seconds(place.path)
+    start = place.start_seconds or 0.0
+    return 0.0 if end < start else end - start
+
+
+def _file_seconds(path: str | os.PathLike) -> float:
+    import av
+    import soundfile
+
+    try:
+        return soundfile.info(os.fspath(path)).duration
+    except (soundfile.LibsndfileError, OSError):
+        pass
+    try:
+        with av.open(os.fspath(path)) as container:
+            return float("nan") if container.duration is None else container.duration / av.time_base
+    except (av.FFmpegError, OSError, ValueError):
+        return float("nan")

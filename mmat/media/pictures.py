@@ -1,0 +1,431 @@
+"""Pictures out of containers at asked times, with as little decoding as keyframes allow.
+
+The packets' times are read first, without decoding; then only those packets are decoded that the
+asked pictures need. Files whose packets don't tell enough are decoded from the front instead.
+
+Which pictures of a video stand for asked times, and which packets they are decoded from.
+
+It is decided from the packets' times alone, before anything is decoded.
+
+The pictures of a film from its front to its end, in constant memory.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+import typing
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.media.containers import NotReadable, first_track, frames_from, one_line, opened
+
+SAME_INSTANT_SECONDS = 0.001
+_NEAR_KEYFRAMES = 2  # keyframes at most so many distances of asked times apart serve as they are
+
+
+class Packet(NamedTuple):
+    """What a video packet tells without being decoded; the times are seconds of the file."""
+
+    seconds: float
+    is_keyframe: bool
+    is_shown: bool
+    stamps: tuple[int, int | None]  # shown and decoded at, by which it is known again
+
+
+class Need(NamedTuple):
+    """Which packets to decode for some pictures: from a keyframe to the last of them."""
+
+    begin: int
+    end: int
+    wanted: frozenset[int]
+
+
+def chosen(packets: Sequence[Packet], times: Sequence[float], range_end: float) -> list[int]:
+    """Return for each asked time the number of the packet whose picture stands for it.
+
+    Where the keyframes around a time are at most two distances of the asked times apart, it is
+    the nearest keyframe; if that lies outside the range or farther than half the keyframe
+    interval, it is the first picture within half an interval. Elsewhere, where neighbouring
+    times would get one keyframe again and again, it is the picture shown at the very time.
+    packets: in the order of decoding, the first one a keyframe. range_end: half a distance after
+    the last time.
+    """
+    shown = sorted((n for n, p in enumerate(packets) if p.is_shown), key=lambda n: packets[n][0])
+    begins = np.array([packets[n].seconds for n in shown])
+    keys = [n for n in shown if packets[n].is_keyframe]
+    key_begins = np.array([packets[n].seconds for n in keys])
+    distance = 2 * (range_end - times[-1])
+    range_begin = times[0] - distance / 2
+    choice = []
+    for time in times:
+        at = max(0, int(np.searchsorted(begins, time + SAME_INSTANT_SECONDS, "right")) - 1)
+        after = int(np.searchsorted(key_begins, time, "right"))
+        gap, interval = _around(key_begins, after, begins[-1])
+        if gap > _NEAR_KEYFRAMES * distance:
+            choice.append(shown[at])
+            continue
+        earliest = max(range_begin, time - interval / 2)
+        latest = min(range_end, time + interval / 2)
+        near = [n for n in keys[after - 1 : after + 1] if earliest <= packets[n][0] <= latest]
+        first = min(at, int(np.searchsorted(begins, earliest, "left")))
+        choice.append(min(near, key=lambda n: abs(packets[n][0] - time), default=shown[first]))
+    return choice
+
+
+def _around(key_begins: np.ndarray, after: int, end: float) -> tuple[float, float]:
+    """Return the distance of the keyframes around a time, and what is sure of it.
+
+    After the last keyframe it is taken to be as before it, and what is sure ends at `end`.
+    """
+    if 0 < after < len(key_begins):
+        gap = key_begins[after] - key_begins[after - 1]
+        return gap, gap
+    if after > 1:
+        gap = key_begins[after - 1] - key_begins[after - 2]
+        return gap, min(gap, end - key_begins[after - 1])
+    return np.inf, 0.0
+
+
+def needed(packets: Sequence[Packet], wanted: Sequence[int]) -> list[Need]:
+    """Return what to decode for the wanted packets, in the file's order.
+
+    Decoding begins at the last keyframe, in the order of decoding, that is shown no later than
+    the picture: of an open group, pictures before the keyframe need the one before.
+    """
+    by_begin: dict[int, set[int]] = {}
+    for n in wanted:
+        begin = n
+        while begin and not (
+            packets[begin].is_keyframe and packets[begin].seconds <= packets[n].seconds
+        ):
+            begin -= 1
+        by_begin.setdefault(begin, set()).add(n)
+    return [Need(n, max(by_begin[n]), frozenset(by_begin[n])) for n in sorted(by_begin)]
+
+
+_SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
+_PREROLL_SECONDS = 0.2  # seeking goes by decoding times, a little before the shown ones
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large pictures come out: see `mmat.media.read.read_frames`."""
+
+    max_side_px: int = 320
+    square_px: int | None = None
+
+    def scaled(self, width: float, height: float) -> tuple[int, int]:
+        """Return the width and height that a picture of this shape is scaled to."""
+        if self.square_px:
+            return self.square_px, self.square_px
+        scale = min(1.0, self.max_side_px / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+class Unclear(Exception):
+    """The packets don't tell where the asked pictures are, or decoding doesn't give them."""
+
+
+def read_pictures(
+    path: pathlib.Path, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
+) -> tuple[np.ndarray | None, float]:
+    """Return pictures near the centres of n equal parts of the range, and the range's seconds.
+
+    uint8 RGB (n_frames, height, width, 3), or None without a picture track or pictures in the
+    range; which pictures, `mmat.media.pictures.chosen` says. Raises NotReadable for what FFmpeg
+    cannot decode.
+    """
+    pictures = None
+    for seek in (True, False) if start_seconds > 0 else (False,):
+        with opened(path) as (container, origin):
+            track = first_track(container, "video")
+            if track is None:
+                return None, 0.0
+            seconds = duration_seconds(path, container, origin) - start_seconds
+            if end_seconds is not None:
+                seconds = min(seconds, end_seconds - start_seconds)
+            if seconds <= 0:
+                return None, 0.0
+            times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
+            video = Video(container, track, origin, Upright(size, track))
+            with contextlib.suppress(Unclear):
+                pictures = video.pictures_at(times, start_seconds + seconds, seek)
+                break
+    if pictures is None:
+        with frames_from(path, "video", start_seconds) as (origin, track, frames):
+            shown = Shown(frames, origin, Upright(size, track))
+            pictures = shown.at(times + SAME_INSTANT_SECONDS)
+    return (np.stack(pictures), seconds) if pictures else (None, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """The picture track of an open container."""
+
+    container: typing.Any
+    track: typing.Any
+    origin: float
+    upright: "Upright"
+
+    def pictures_at(self, times, range_end: float, seek: bool) -> list[np.ndarray]:
+        """Return the pictures that stand for the times; raise Unclear if that cannot be told."""
+        return self.pictures_of(
+            self.packets(times[0] if seek else None, range_end), times, range_end
+        )
+
+    def pictures_of(self, packets: list[Packet], times, range_end: float) -> list[np.ndarray]:
+        """Return the pictures that stand for the times, out of packets that were read."""
+        choice = chosen(packets, times, range_end)
+        found = {}
+        for need in needed(packets, choice):
+            found |= self._decoded(packets, need)
+        return [found[n] for n in choice]
+
+    def packets(self, seek_seconds: float | None, range_end: float) -> list[Packet]:
+        """Return the video packets from a keyframe on, sought or the first, to the range's end."""
+        import av
+
+        time_base, packets = self.track.time_base, []
+        with contextlib.suppress(av.error.FFmpegError):  # a file that is cut off
+            if seek_seconds is not None:
+                early = max(0.0, seek_seconds - _PREROLL_SECONDS) + self.origin
+                self.container.seek(int(early / time_base), stream=self.track)
+            for packet in self.container.demux(self.track):
+                if not packet.size or not (packets or packet.is_keyframe):
+                    continue
+                if packet.pts is None:
+                    raise Unclear
+                seconds = float(packet.pts * time_base) - self.origin
+                stamps = (packet.pts, packet.dts)
+                packets.append(Packet(seconds, packet.is_keyframe, not packet.is_discard, stamps))
+                last = packet.pts if packet.dts is None else packet.dts
+                if float(last * time_base) - self.origin > range_end:
+                    break
+        landed_late = seek_seconds is not None and packets and packets[0].seconds > seek_seconds
+        if landed_late or not any(packet.is_shown for packet in packets):
+            raise Unclear
+        return packets
+
+    def _decoded(self, packets: list[Packet], need: Need) -> dict[int, np.ndarray]:
+        """Decode what is needed and return the wanted pictures by their packets' numbers."""
+        import av
+
+        context = self.track.codec_context
+        numbers = {packets[n].stamps[0]: n for n in need.wanted}
+        found = {}
+
+        def keep(frames):
+            for frame in frames:
+                if frame.pts in numbers:
+                    found.setdefault(numbers[frame.pts], self.upright(frame))
+
+        try:
+            pts, dts = packets[need.begin].stamps
+            self.container.seek(pts if dts is None else dts, stream=self.track)
+            ahead = (p for p in self.container.demux(self.track) if p.size)
+            ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
+            for packet in itertools.islice(ahead, need.end - need.begin + 1):
+                if context.name in _SKIPPING_DECODERS:
+                    # What no other is predicted from is decoded only where it is asked for.
+                    context.skip_frame = "DEFAULT" if packet.pts in numbers else "NONREF"
+                with contextlib.suppress(av.error.FFmpegError):
+                    keep(context.decode(packet))
+            keep(context.decode(None))
+            context.flush_buffers()
+        except av.error.FFmpegError as error:
+            raise Unclear from error
+        if len(found) < len(need.wanted):
+            raise Unclear
+        return found
+
+
+def duration_seconds(path: pathlib.Path, container, origin: float) -> float:
+    """Return when the last track ends, from the header, else from all packets' times."""
+    import av
+
+    if container.duration is not None:
+        # Matroska's duration counts from zero on the clock, not from where the file starts.
+        start = 0 if "matroska" in container.format.name else container.start_time or 0
+        return (start + container.duration) / av.time_base - origin
+    ends = [0.0]
+    with opened(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
+        for packet in again.demux():
+            if packet.pts is not None:
+                ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return max(ends) - origin
+
+
+class Shown:
+    """The pictures shown at given times, the times going forward, out of decoded frames."""
+
+    def __init__(self, frames: Iterator, origin: float, upright: "Upright"):
+        self._frames, self._origin, self._upright = enumerate(frames), origin, upright
+        self._rate = float(upright.track.average_rate or 25)
+        self._last = self._following = None  # (begins at, frame)
+        self._advance()
+
+    def at(self, times) -> list[np.ndarray]:
+        """Return for each time the last picture that begins before it (or the very first)."""
+        found = []
+        for time in times:
+            while self._following is not None and self._following[0] <= time:
+                self._advance()
+            shown = self._last or self._following
+            if shown is not None:
+                found.append(self._upright(shown[1]))
+        return found
+
+    @property
+    def last_seconds(self) -> float | None:
+        """When the last picture begins, once it has been reached."""
+        return self._last[0] if self._last and self._following is None else None
+
+    def _advance(self) -> None:
+        self._last = self._following or self._last
+        number, frame = next(self._frames, (0, None))
+        if frame is None:
+            self._following = None
+            return
+        begins = number / self._rate if frame.time is None else frame.time - self._origin
+        self._following = begins, frame
+
+
+class Upright:
+    """Makes frames RGB with square pixels, turned as metadata say, all of the first one's size.
+
+    aspect: width by height of the upright pictures before they are squeezed to a square.
+    """
+
+    def __init__(self, size: Size, track):
+        self.size, self.track = size, track
+        self.shape: tuple[int, int] | None = None
+        self.quarter_turns, self.aspect = 0, 1.0
+
+    def __call__(self, frame) -> np.ndarray:
+        if self.shape is None:
+            ratio = float(self.track.sample_aspect_ratio or 1)
+            ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # outside of this it is damage
+            self.shape = self.size.scaled(frame.width * ratio, frame.height)
+            self.quarter_turns = round(frame.rotation / 90)
+            aspect = frame.width * ratio / frame.height
+            self.aspect = 1 / aspect if self.quarter_turns % 2 else aspect
+        width, height = self.shape
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.rot90(picture, k=self.quarter_turns)
+
+
+LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
+_FAR_SECONDS = 20.0  # a keyframe so long before the asked pictures makes seeking dear
+
+
+class PictureStream:
+    """Reads evenly spaced pictures, range after range, and keeps those of the last ranges.
+
+    range_seconds and n_frames: of one range. seconds: until when the file promises pictures; less,
+    once it is seen that they end before. problem: why they could not be read any further, else
+    empty. As in `mmat.media.read.read_frames` a picture is the nearest keyframe where those are
+    dense; from where they are over 20 s apart all is decoded, once. Raises NotReadable for a file
+    that FFmpeg cannot open.
+    """
+
+    def __init__(self, path: pathlib.Path, range_seconds: float, n_frames: int, size: Size):
+        self.seconds, self.problem = 0.0, ""
+        self._path, self._range_seconds, self._n_frames = path, range_seconds, n_frames
+        self._kept: list[tuple[float, np.ndarray]] = []
+        self._done_seconds = 0.0
+        self._last_seconds: float | None = None  # when the last picture begins, once it was met
+        self._shown: Shown | None = None
+        with contextlib.ExitStack() as stack:
+            container, origin = stack.enter_context(opened(path))
+            track = first_track(container, "video")
+            if track is not None:
+                self.seconds = min(LONGEST_SECONDS, duration_seconds(path, container, origin))
+                self._upright = Upright(size, track)
+                self._video = Video(container, track, origin, self._upright)
+            self._open = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    @property
+    def aspect(self) -> float:
+        """Width by height of the upright pictures."""
+        return self._upright.aspect
+
+    def read_until(self, seconds: float) -> None:
+        """Read the ranges that begin before a time."""
+        while self._done_seconds < min(seconds, self.seconds):
+            begin = self._done_seconds
+            end = min(begin + self._range_seconds, self.seconds)
+            share = (end - begin) / self._range_seconds
+            n = max(1, round(self._n_frames * share)) if begin else self._n_frames
+            times = begin + (np.arange(n) + 0.5) * ((end - begin) / n)
+            pictures = self._until_damage(times, end)
+            if not pictures:
+                self.seconds = begin
+                return
+            self._kept += zip(times, pictures, strict=True)
+            self._done_seconds = end
+
+    def end_with_the_sound(self, seconds: float) -> None:
+        """Let the pictures end with the sound, where the last one has been read by then.
+
+        A picture may be meant to stay, but a film that is cut off promises its whole length.
+        Without sound (0 seconds) the last picture stays for a range.
+        """
+        if self._last_seconds is not None:
+            stays = self._range_seconds / (self._n_frames if seconds else 1)
+            self.seconds = min(self.seconds, max(seconds, self._last_seconds + stays))
+
+    def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
+        """Return uint8 (n_frames, height, width, 3) for the centres of n parts, and their times.
+
+        Of what was read, the nearest. (None, no times) where there are no pictures.
+        """
+        end_seconds = min(end_seconds, self.seconds)
+        if end_seconds - begin_seconds < SAME_INSTANT_SECONDS or not self._kept:
+            return None, np.zeros(0)
+        part = (end_seconds - begin_seconds) / n_frames
+        asked = begin_seconds + (np.arange(n_frames) + 0.5) * part
+        times = np.array([time for time, _ in self._kept])
+        nearest = np.abs(times[None] - asked[:, None]).argmin(axis=1)
+        return np.stack([self._kept[n][1] for n in nearest]), asked
+
+    def forget(self, before_seconds: float) -> None:
+        """Let go of the pictures before a time."""
+        self._kept = [(time, picture) for time, picture in self._kept if time >= before_seconds]
+
+    def _until_damage(self, times: np.ndarray, end: float) -> list[np.ndarray]:
+        import av
+
+        try:
+            return self._read(times, end)
+        except (NotReadable, av.error.FFmpegError) as error:
+            self.problem = f"the pictures end at {self._done_seconds:.1f} s: {one_line(error)}"
+            return []
+
+    def _read(self, times: np.ndarray, end: float) -> list[np.ndarray]:
+        if self._shown is None:
+            try:
+                return self._read_sought(times, end)
+            except Unclear:
+                frames = frames_from(self._path, "video", float(times[0]))
+                origin, _, frames = self._open.enter_context(frames)
+                self._shown = Shown(frames, origin, self._upright)
+        pictures = self._shown.at(times + SAME_INSTANT_SECONDS)
+        self._last_seconds = self._shown.last_seconds
+        return pictures
+
+    def _read_sought(self, times: np.ndarray, end: float) -> list[np.ndarray]:
+        begin = times[0]
+        packets = self._video.packets(begin if begin > self._range_seconds else None, end)
+        last = max(packet.seconds for packet in packets)
+        if last > begin > packets[0].seconds + _FAR_SECONDS:
+            raise Unclear
+        if last <= end:  # or there would be one more
+            self._last_seconds = last
+        return self._video.pictures_of(packets, times, end)

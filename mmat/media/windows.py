@@ -1,0 +1,365 @@
+"""Sound and pictures, as they come in, cut into overlapping windows.
+
+Sound and pictures that lie in memory already, as a stream of windows like that of a file.
+
+A media file as overlapping windows, decoded once from its front to its end, in constant memory.
+
+Sound and pictures have a cursor of their own in the file, so that they need not be interleaved.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from mmat.files import InputError
+from mmat.media.containers import NotReadable, first_track, one_line, opened, sound_from
+from mmat.media.pictures import LONGEST_SECONDS, PictureStream, Size, duration_seconds
+from mmat.media.read import (
+    SAMPLE_RATE_HZ,
+    Media,
+    checked,
+    first_readable,
+    resampled_blocks,
+    sound_blocks,
+)
+
+SHORTEST_REST_SECONDS = 0.1  # what codecs leave over at a file's end is no window of its own
+_GRID_HZ = 10  # the last window begins on the grid of the frame scores
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowSpec:
+    """The windows of a file: seconds of one, from one to the next, and pictures in one.
+
+    square_px: pictures are squeezed to a square of that size, as the image networks see them.
+    """
+
+    clip_seconds: float = 10.0
+    hop_seconds: float = 5.0
+    n_frames: int = 8
+    square_px: int | None = None
+
+
+class Window(NamedTuple):
+    """A range of a file; picture_seconds: the times of its pictures in the file, empty without."""
+
+    start_seconds: float
+    media: Media
+    picture_seconds: np.ndarray
+
+
+class Pictures(Protocol):
+    """Pictures that are read range by range; see `mmat.media.pictures.PictureStream`."""
+
+    seconds: float
+    aspect: float
+
+    def read_until(self, seconds: float) -> None: ...
+    def end_with_the_sound(self, seconds: float) -> None: ...
+    def between(self, begin_seconds: float, end_seconds: float, n_frames: int) -> tuple: ...
+    def forget(self, before_seconds: float) -> None: ...
+
+
+class Sound:
+    """Sound that comes in blocks, float32 (samples,) at 16 kHz, of which the last part is held."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self._blocks = iter(blocks)
+        self._held, self._first = np.zeros(0, np.float32), 0
+        self.ended = False
+
+    @property
+    def seconds(self) -> float:
+        """How much has come so far."""
+        return (self._first + len(self._held)) / SAMPLE_RATE_HZ
+
+    def read_until(self, seconds: float) -> None:
+        """Take blocks until there is so much, or no more."""
+        wanted, parts = round(seconds * SAMPLE_RATE_HZ) - self._first, [self._held]
+        n_held = len(self._held)
+        while n_held < wanted and not self.ended:
+            block = next(self._blocks, None)
+            if block is None:
+                self.ended = True
+            else:
+                parts.append(block)
+                n_held += len(block)
+        self._held = np.concatenate(parts) if len(parts) > 1 else self._held
+
+    def between(self, begin_seconds: float, end_seconds: float) -> np.ndarray | None:
+        """Return what there is of a range that is still held, or None if there is nothing."""
+        begin, end = (round(t * SAMPLE_RATE_HZ) - self._first for t in (begin_seconds, end_seconds))
+        part = self._held[begin:end]
+        return part if len(part) else None
+
+    def forget(self, before_seconds: float) -> None:
+        """Let go of what came before a time."""
+        n = min(len(self._held), max(0, int(before_seconds * SAMPLE_RATE_HZ) - self._first))
+        self._held, self._first = self._held[n:], self._first + n
+
+
+def windows(sound: Sound, pictures: Pictures | None, spec: WindowSpec) -> Iterator[Window]:
+    """Yield the windows of a sound and its pictures; either may be missing or end first.
+
+    They follow each other by `spec.hop_seconds`, the last one is aligned at the end; what is
+    shorter than a window is one window. Nothing is yielded where there is nothing.
+
+    >>> sound = Sound([np.zeros(17 * SAMPLE_RATE_HZ, np.float32)])
+    >>> spec = WindowSpec(clip_seconds=10.0, hop_seconds=5.0)
+    >>> [(w.start_seconds, w.media.duration_seconds) for w in windows(sound, None, spec)]
+    [(0.0, 10.0), (5.0, 10.0), (7.0, 10.0)]
+    """
+    n_done = 0
+    while True:
+        start = n_done * spec.hop_seconds
+        end = start + spec.clip_seconds
+        length = _known_length(sound, pictures, end)
+        if length < end:
+            break
+        yield _window_at(sound, pictures, spec, start, end)
+        n_done += 1
+        # The last window may begin before the next one would.
+        for each in (sound, pictures):
+            if each is not None:
+                each.forget(start)
+    if not n_done and length > 0:
+        yield _window_at(sound, pictures, spec, 0.0, length)
+    elif n_done and length - (end - spec.hop_seconds) >= SHORTEST_REST_SECONDS:
+        start = math.ceil(round((length - spec.clip_seconds) * _GRID_HZ, 6)) / _GRID_HZ
+        yield _window_at(sound, pictures, spec, start, length)
+
+
+def _known_length(sound: Sound, pictures: Pictures | None, until: float) -> float:
+    """Read up to a time, and return how long the whole is, as far as it is known by then."""
+    sound.read_until(until)
+    if pictures is None:
+        return sound.seconds
+    pictures.read_until(until)
+    if sound.ended:
+        pictures.end_with_the_sound(sound.seconds)
+    return max(sound.seconds, pictures.seconds)
+
+
+def _window_at(
+    sound: Sound, pictures: Pictures | None, spec: WindowSpec, start: float, end: float
+) -> Window:
+    frames, times, seconds = None, np.zeros(0), 0.0
+    waveform = sound.between(start, end)
+    if waveform is not None:
+        seconds = len(waveform) / SAMPLE_RATE_HZ
+    if pictures is not None:
+        frames, times = pictures.between(start, end, spec.n_frames)
+        if frames is not None:
+            seconds = max(seconds, min(end, pictures.seconds) - start)
+    return Window(start, Media(waveform, frames, seconds), times)
+
+
+class ArrayStream:
+    """The windows of a waveform `(samples,)`, 16 kHz mono in [-1, 1], or of `Media`.
+
+    Used as `MediaStream` is. Raises InputError for arrays of another shape or kind of numbers, and
+    for no samples.
+
+    >>> with ArrayStream(np.zeros(25 * SAMPLE_RATE_HZ, np.float32), WindowSpec()) as held:
+    ...     [window.start_seconds for window in held]
+    [0.0, 5.0, 10.0, 15.0]
+    """
+
+    problem = ""
+
+    def __init__(self, media: np.ndarray | Media, spec: WindowSpec):
+        if isinstance(media, np.ndarray):
+            media = Media(media, None, len(media) / SAMPLE_RATE_HZ if media.ndim else 0.0)
+        if media.waveform is not None:
+            _check_waveform(media.waveform)
+        self._media, self._spec, self.seconds = media, spec, media.duration_seconds
+        self._pictures = None
+        if media.frames is not None and spec.n_frames:
+            self._pictures = ArrayPictures(media.frames, media.duration_seconds)
+
+    def __enter__(self) -> "ArrayStream":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    @property
+    def aspect(self) -> float:
+        """Width by height of the pictures."""
+        return 1.0 if self._pictures is None else self._pictures.aspect
+
+    def __iter__(self) -> Iterator[Window]:
+        sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
+        found = windows(Sound(sound), self._pictures, self._spec)
+        first = next(found, None)
+        if first is None:
+            lacking = "no sound" + " and no pictures" * bool(self._spec.n_frames)
+            raise InputError(f"the clip has {lacking}, and this model needs it")
+        yield first
+        yield from found
+
+
+class ArrayPictures:
+    """Pictures uint8 (n, height, width, 3) that are evenly spaced over some seconds."""
+
+    def __init__(self, frames: np.ndarray, seconds: float):
+        self.seconds = seconds
+        self.aspect = frames.shape[2] / frames.shape[1]
+        self._frames = frames
+
+    def read_until(self, seconds: float) -> None:
+        """All is there."""
+
+    def end_with_the_sound(self, seconds: float) -> None:
+        """They end when they end."""
+
+    def forget(self, before_seconds: float) -> None:
+        """All stays."""
+
+    def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
+        """Return the pictures shown at the centres of n parts of a range, and these times."""
+        end_seconds = min(end_seconds, self.seconds)
+        if end_seconds <= begin_seconds:
+            return None, np.zeros(0)
+        part = (end_seconds - begin_seconds) / n_frames
+        times = begin_seconds + (np.arange(n_frames) + 0.5) * part
+        which = (times / self.seconds * len(self._frames)).astype(int)
+        return self._frames[np.minimum(which, len(self._frames) - 1)], times
+
+
+def _check_waveform(waveform: np.ndarray) -> None:
+    if waveform.ndim != 1 or waveform.dtype.kind != "f":
+        raise InputError(
+            f"waveform: {waveform.dtype} {waveform.shape}, where floats (samples,) at 16 kHz are "
+            "needed"
+        )
+    if not waveform.size or not np.isfinite(waveform).all():
+        raise InputError("waveform: no samples, or some that are no finite numbers")
+
+
+_MISSING_SECONDS = 1.0  # a file that ends so much before its promise is damaged
+
+
+class MediaStream:
+    """The windows of a media file; iterate over it once, inside of `with`.
+
+    See `mmat.media.windows.windows`. Sound and pictures of the first window are those of
+    `mmat.media.read.read_media`.
+
+    seconds: how long the file promises to be, for a progress bar. problem: after the last window,
+    what kept the rest of a damaged file from being read, else empty. Raises InputError for a file
+    that cannot be read, and while it is iterated for one that has neither sound nor pictures.
+
+    >>> import tempfile, soundfile
+    >>> path = tempfile.mkdtemp() + "/silence.wav"
+    >>> soundfile.write(path, np.zeros(12 * 44100), 44100)
+    >>> with MediaStream(path, WindowSpec()) as stream:
+    ...     [window.start_seconds for window in stream]
+    [0.0, 2.0]
+    """
+
+    def __init__(self, path: str | os.PathLike, spec: WindowSpec):
+        self._path, self._spec, self.problem = checked(path), spec, ""
+        with contextlib.ExitStack() as self._open:
+            self._sound, self._pictures, self.seconds = first_readable(
+                path, self._open_container, self._open_audio_file
+            )
+            self._open = self._open.pop_all()  # it stays open
+
+    def __enter__(self) -> "MediaStream":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._open.close()
+
+    @property
+    def aspect(self) -> float:
+        """Width by height of the pictures."""
+        return 1.0 if self._pictures is None else self._pictures.aspect
+
+    def __iter__(self) -> Iterator[Window]:
+        end = 0.0
+        for window in windows(Sound(self._until_damage()), self._pictures, self._spec):
+            end = window.start_seconds + window.media.duration_seconds
+            yield window
+        if not end:
+            lacking = "no sound track" + " and no picture track" * bool(self._spec.n_frames)
+            seen = self._pictures and self._pictures.problem
+            raise InputError(f"{self._path}: {seen or f'{lacking}, or nothing on it'}")
+        if self._pictures is not None and self._pictures.problem:
+            self.problem = self.problem or self._pictures.problem
+        if not self.problem and self.seconds - end > _MISSING_SECONDS:
+            self.problem = f"it ends at {end:.1f} s of the {self.seconds:.1f} s that it promises"
+
+    def _until_damage(self) -> Iterator[np.ndarray]:
+        """Yield the sound at 16 kHz; damage within the first window is an error, later an end."""
+        n_samples = 0
+        try:
+            for block in self._sound or ():
+                finite = np.isfinite(block)
+                good = block if finite.all() else block[: finite.argmin()]
+                n_samples += len(good)
+                yield good
+                if len(good) < len(block):
+                    raise InputError("the sound holds samples that are no finite numbers")
+        except (InputError, NotReadable) as error:
+            seconds = n_samples / SAMPLE_RATE_HZ
+            if seconds < self._spec.clip_seconds:
+                raise InputError(f"{self._path}: {error}") from None
+            self.problem = f"the sound ends at {seconds:.1f} s: {error}"
+
+    def _open_audio_file(self):
+        import soundfile
+
+        try:
+            file = self._open.enter_context(soundfile.SoundFile(self._path))
+        except (soundfile.SoundFileError, TypeError) as error:
+            raise NotReadable(f"libsndfile: {one_line(error)}") from error
+        blocks = sound_blocks(file, 0.0, None)
+        return _resampled_now(blocks, file.samplerate), None, file.frames / file.samplerate
+
+    def _open_container(self):
+        sound = self._open.enter_context(sound_from(self._path, 0.0, None))
+        sights = None
+        if self._spec.n_frames:
+            size = Size(square_px=self._spec.square_px)
+            sights = PictureStream(self._path, self._spec.clip_seconds, self._spec.n_frames, size)
+            self._open.callback(sights.close)
+        if sights is None or not sights.seconds:
+            return sound and _resampled_now(*sound), None, _sound_seconds(self._path)
+        return sound and _resampled_now(*sound), sights, sights.seconds
+
+
+def _sound_seconds(path: pathlib.Path) -> float:
+    """Return how long the sound of a container promises to be."""
+    with opened(path) as (container, origin):
+        track = first_track(container, "audio")
+        if track is not None and track.duration:
+            return float(track.duration * track.time_base)
+        return duration_seconds(path, container, origin)
+
+
+def _resampled_now(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
+    """Resample, and take the first block now, while another reader may still be tried."""
+    blocks = resampled_blocks(_codec_errors(blocks), rate_hz, LONGEST_SECONDS)
+    return itertools.chain([next(blocks)], blocks)
+
+
+def _codec_errors(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass blocks on; what a codec library raises becomes NotReadable."""
+    import av
+    import soundfile
+
+    try:
+        yield from blocks
+    except av.error.FFmpegError as error:
+        raise NotReadable(f"FFmpeg: {one_line(error)}") from error
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise NotReadable(f"libsndfile: {one_line(error)}") from error

@@ -1,0 +1,139 @@
+"""A tagger of any labels without training: two pretrained networks, whose names are mapped to them.
+
+YAMNet names what it hears by 521 names of AudioSet, the image network what it sees by ImageNet's
+1000. Both are mapped to the asked labels by `mmat.models.label_map`; the rest is constant and
+the same for every label. The defaults were chosen on the mini corpus's validation split by
+`experiments/zero_training.py`. All of it is ours.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.models.audio import PatchesToFrames
+from mmat.models.bundle import Bundle
+from mmat.models.fusion import Competing, EitherRight, WherePresent
+from mmat.models.label_map import (
+    EqualPriors,
+    LikeliestName,
+    imagenet_hypernyms,
+    matched_similarities,
+    sound_label_names,
+)
+from mmat.models.pooling import mean_pooling
+from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.models.pretrained.registry import AudioEncoder, yamnet
+from mmat.models.pretrained.registry import image_network as known_image_network
+from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
+from mmat.models.video import HoldFrames, LabelMap
+
+SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
+IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
+COMPETITION = 1.0
+THRESHOLD = 0.047
+N_FRAMES = 8
+
+
+def zero_shot_bundle(
+    labels: LabelSet,
+    sound: AudioEncoder = yamnet,
+    image_network: str = "efficientnet_lite0",
+    text_encoder: TextEncoder | None = None,
+    threshold: float = THRESHOLD,
+) -> Bundle:
+    """Return a tagger of any labels, trained by nobody, as a bundle like any other.
+
+    labels: 1 to as many as one likes; synonyms help where they are given, and whatever their task,
+    each is judged by itself. sound: a network with
+    scores in YAMNet's order. text_encoder: default the embedded one, loaded only for labels that no
+    network knows by name. A label that neither network knows anything near to has scores of 0 and
+    a threshold that never fires: see `unmapped_labels`. Raises InputError where weights were not
+    fetched.
+
+    >>> bundle = zero_training_bundle(LabelSet.of(["Dog"]))
+    >>> sorted(bundle.model.output)[:4], bool(bundle.thresholds[0] < 1)
+    (['audio', 'audio_frame', 'clip', 'frame'], True)
+    """
+    labels = dataclasses.replace(labels, task=MULTI_LABEL)
+    heard = LabelSet.of(sound.labels())
+    sound_names = [sound_label_names(heard, index) for index in range(len(heard))]
+    image_names = known_image_network(image_network).labels()
+
+    def encoder():
+        return text_encoder or embedded_text_encoder()
+
+    hears = matched_similarities(sound_names, labels, encoder, SOUND_FLOOR)
+    sees = matched_similarities(image_names, labels, encoder, IMAGE_FLOOR, imagenet_hypernyms())
+    mapped = hears.any(axis=0) | sees.any(axis=0)
+    return Bundle(
+        zero_shot_model(hears, sees, sound),
+        labels,
+        np.where(mapped, np.float32(threshold), NEVER_FIRES),
+        image_network,
+        n_frames=N_FRAMES,
+    )
+
+
+def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
+    """Return the labels of a zero-training bundle that neither network knows anything near to.
+
+    >>> unmapped_labels(zero_training_bundle(LabelSet.of(["Dog", "Quarterly tax return"])))
+    ('Quarterly tax return',)
+    """
+    maps = [bundle.model.get_layer(name).map for name in ("sound_map", "label_map")]
+    known = np.any([ops.convert_to_numpy(each).any(axis=0) for each in maps], axis=0)
+    return tuple(
+        name for name, is_known in zip(bundle.labels.names, known, strict=True) if not is_known
+    )
+
+
+def zero_shot_model(
+    sound_similarities: np.ndarray, image_similarities: np.ndarray, sound: AudioEncoder = yamnet
+) -> keras.Model:
+    """Build the model behind a zero-training bundle, from its two label maps.
+
+    sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
+    Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
+    patches, n_sound_labels)`. A label's score at a moment is that at least one sense is right, were
+    they independent, and then the labels compete; a clip's score is pooled of its moments'. So a
+    clip without one sense gets exactly what the other says.
+    """
+    n_image_labels, _ = image_similarities.shape
+    waveform = keras.Input((None, 1), name="waveform")
+    probabilities = keras.Input((None, n_image_labels), name="image_probabilities")
+    has_audio = keras.Input((), dtype="bool", name="has_audio")
+    has_video = keras.Input((), dtype="bool", name="has_video")
+
+    said = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
+    said = WherePresent(name="sound_probabilities")([said, has_audio])
+    # (batch, patches, n_sound_labels)
+    x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(said)
+    # (batch, patches, classes)
+    frame_samples = round(SAMPLE_RATE_HZ / FRAME_HZ)
+    to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, frame_samples)
+    heard = to_frames([x, waveform])  # (batch, time, classes)
+
+    x = LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map")(
+        probabilities
+    )
+    # (batch, n_frames, classes)
+    x = WherePresent(name="seen")([x, has_video])
+    seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
+
+    both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
+    outputs = {"sound_probabilities": said}
+    for clip, frame, x in (
+        ("clip", "frame", both),
+        ("audio", "audio_frame", heard),
+        ("video", "video_frame", seen),
+    ):
+        outputs[frame] = Competing(COMPETITION, name=frame)(x)  # (batch, time, classes)
+        # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
+        outputs[clip] = mean_pooling(outputs[frame])
+    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
+    return keras.Model(inputs, outputs, name="zero_training")

@@ -1,1 +1,0 @@
-"""What an evaluation leaves: figures with intervals, tables, and a page to look at."""

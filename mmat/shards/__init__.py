@@ -1,0 +1,1 @@
+"""Prepared clips: lists and media become TFRecord shards, shards become batches."""

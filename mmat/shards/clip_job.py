@@ -1,0 +1,299 @@
+"""What is done with one clip: its file is found, read, looked at, and becomes a record.
+
+The same functions serve the processes of one machine and the workers of a Beam pipeline, so that
+both make the same shards.
+
+Shards are filled with the clips of their jobs: here, one shard after the other.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from mmat.labels import LabelSet
+from mmat.lists.clip import Clip
+from mmat.media.find import MediaFolder
+from mmat.media.read import SAMPLE_RATE_HZ, Media
+from mmat.media.workers import decode
+from mmat.shards.folder import Shard, ShardFolder
+from mmat.shards.record import Record, to_int16
+from mmat.shards.writer import ShardFile
+
+_JPEG_QUALITY = 90
+_KEPT_SIZE_PX = 224  # of pictures that no network looks at
+
+
+class ImageClassifier(Protocol):
+    """What looks at pictures: an `ImageNetwork` of `mmat.models.pretrained.registry`, or the like.
+
+    name: for the index. classify: uint8 RGB `(n, input_size_px, input_size_px, 3)` to
+    probabilities `(n, n_image_labels)`.
+    """
+
+    name: str
+    input_size_px: int
+
+    def classify(self, pictures: np.ndarray) -> np.ndarray: ...
+
+
+def image_classifier(network: str | ImageClassifier | None) -> ImageClassifier | None:
+    """Return the image network of a name; raises InputError for a name that is unknown.
+
+    What is no name is returned as it is.
+    """
+    if not isinstance(network, str):
+        return network
+    from mmat.models.pretrained.registry import image_network  # models are above this package
+
+    return image_network(network)
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig:
+    """What decides the content of shards besides the clips, their media and the labels.
+
+    See `mmat.shards.prepare.prepare` for the fields.
+    """
+
+    clip_seconds: float | None = 10.0
+    n_frames: int = 8
+    image_network: ImageClassifier | None = None
+    keep_frames: bool = False
+    clips_per_shard: int = 512
+
+    @property
+    def n_pictures(self) -> int:
+        """How many pictures are read of a clip: none where nothing is done with them."""
+        return self.n_frames if self.image_network is not None or self.keep_frames else 0
+
+    @property
+    def image_size_px(self) -> int:
+        """The width and height of the pictures that are read."""
+        return self.image_network.input_size_px if self.image_network else _KEPT_SIZE_PX
+
+    def for_index(self) -> dict:
+        """Return the entries of the index, whose names are part of the format of shards."""
+        return {
+            "clip_seconds": self.clip_seconds,
+            "n_frames": self.n_frames,
+            "image_network": self.image_network and self.image_network.name,
+            "image_size_px": self.image_size_px,
+            "keep_frames": self.keep_frames,
+            "clips_per_shard": self.clips_per_shard,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipJob:
+    """A clip on its way into a shard: what is to be read, and what its list says of it.
+
+    path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
+    label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
+    bytes and its date of change in nanoseconds, None where there is no file.
+    """
+
+    id: str
+    file: str
+    path: str
+    start_seconds: float | None
+    end_seconds: float | None
+    labels: tuple[int, ...]
+    events: tuple[tuple[int, float, float], ...]
+    stamp: tuple[int, int] | None
+    values: tuple[float, ...] = ()
+
+    def reading(self, config: PrepareConfig) -> dict:
+        """Return the arguments of `mmat.media.read.read_media`: no more than a shard holds."""
+        end_seconds = self.end_seconds
+        if config.clip_seconds is not None:
+            longest = (self.start_seconds or 0.0) + config.clip_seconds
+            end_seconds = longest if end_seconds is None else min(end_seconds, longest)
+        return {
+            "path": self.path,
+            "start_seconds": self.start_seconds,
+            "end_seconds": end_seconds,
+            "n_frames": config.n_pictures,
+            "square_px": config.image_size_px,
+        }
+
+
+def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> Iterator[ClipJob]:
+    """Yield for every clip where its file lies; one that is not found keeps the list's path."""
+    for clip in clips:
+        found = media.find(clip)
+        path = os.path.join(media.folder, clip.file) if found is None else found.path
+        yield ClipJob(
+            clip.id,
+            clip.file,
+            os.fspath(path),
+            found and found.start_seconds,
+            found and found.end_seconds,
+            tuple(labels.index(name) for name in clip.labels),
+            tuple((labels.index(e.label), e.onset_seconds, e.offset_seconds) for e in clip.events),
+            found and _stamp(path),
+            clip.values,
+        )
+
+
+def _stamp(path: str | os.PathLike) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+class _Verbatim(str):
+    """A text that stands in a tuple as it is, without quotes."""
+
+    __repr__ = str.__str__
+
+
+def _call(name: str, **fields) -> _Verbatim:
+    return _Verbatim(f"{name}({', '.join(f'{key}={value!r}' for key, value in fields.items())})")
+
+
+def list_sha256(clips: Iterable[Clip]) -> str:
+    """Return a sha256 over all that a list says of its clips, in their order.
+
+    It stands in the index, and shards are reused by it: the names that are hashed are those of
+    schema version 1, whatever the fields are called. Clips without values have none there.
+    """
+    digest = hashlib.sha256()
+    for clip in clips:
+        events = (
+            _call(
+                "Event",
+                label=event.label,
+                onset_seconds=event.onset_seconds,
+                offset_seconds=event.offset_seconds,
+            )
+            for event in clip.events
+        )
+        shown = _call(
+            "Clip",
+            id=clip.id,
+            file=clip.file,
+            labels=clip.labels,
+            start_seconds=clip.start_seconds,
+            end_seconds=clip.end_seconds,
+            split=clip.split,
+            source_group=clip.source_group,
+            events=tuple(events),
+            video_id=clip.video_id,
+            **({"values": clip.values} if clip.values else {}),
+        )
+        digest.update(shown.encode(errors="backslashreplace"))
+    return digest.hexdigest()
+
+
+def media_sha256(jobs: Iterable[ClipJob]) -> str:
+    """Return a sha256 over what tells changed media from the same: name, range, size and date."""
+    digest = hashlib.sha256()
+    for job in jobs:
+        name = os.path.basename(job.path)
+        digest.update(json.dumps([name, job.start_seconds, job.end_seconds, job.stamp]).encode())
+    return digest.hexdigest()
+
+
+def make_record(job: ClipJob, media: Media, config: PrepareConfig) -> Record:
+    """Return the record of a clip that was read.
+
+    The network sees the pictures of this clip alone: in a batch with others they could come out
+    with other last digits, and a clip's record would depend on its neighbours.
+    """
+    audio = None if media.waveform is None else to_int16(media.waveform)
+    if audio is not None and config.clip_seconds is not None:
+        n_samples = round(config.clip_seconds * SAMPLE_RATE_HZ)
+        audio = np.pad(audio[:n_samples], (0, max(0, n_samples - len(audio))))
+    probabilities, kept = None, ()
+    if media.frames is not None and config.image_network is not None:
+        probabilities = config.image_network.classify(media.frames).astype(np.float16)
+    if media.frames is not None and config.keep_frames:
+        kept = tuple(
+            tf.io.encode_jpeg(picture, quality=_JPEG_QUALITY).numpy() for picture in media.frames
+        )
+    return Record(job.id, audio, probabilities, job.labels, job.events, kept, job.values)
+
+
+JobsOf = Callable[[Shard], list[ClipJob]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardWriter:
+    """How clips become records: see `mmat.shards.prepare.prepare` for the fields."""
+
+    config: PrepareConfig
+    workers: int
+    limit_seconds: float
+
+    def decoded(self, jobs: Iterable[ClipJob]) -> Iterator[Media | str]:
+        """Yield for every job its media, or why it has none; some jobs are drawn ahead."""
+        readings = (job.reading(self.config) for job in jobs)
+        return decode(readings, self.workers, self.limit_seconds)
+
+    def write(
+        self, file: ShardFile, answers: Iterable[tuple[ClipJob, Media | str]]
+    ) -> Iterator[None]:
+        """Put decoded clips in a shard, or why there are none; yields after each of them."""
+        for job, media in answers:
+            if isinstance(media, str):
+                file.fail(job.id, job.file, media)
+            else:
+                file.add(make_record(job, media, self.config))
+            yield
+
+
+def make_shards(
+    folder: ShardFolder, jobs_of: JobsOf, writer: ShardWriter, progress: bool
+) -> Iterator[dict]:
+    """Make the shards that the folder lacks, and yield their entries of the index."""
+    waiting = []
+    for shard, file in folder.waiting():
+        if file.n_done < len(shard.clips):
+            waiting.append((shard, file))
+        else:
+            yield file.finish() | {"media_sha256": media_sha256(jobs_of(shard))}
+    n_clips = sum(len(shard.clips) for shard in folder.plan)
+    n_done = n_clips - sum(len(shard.clips) - file.n_done for shard, file in waiting)
+    if progress and n_done:
+        print(f"{folder.path}: {n_done} of {n_clips} clips are there already; going on")
+    disable = None if progress else True  # None: shown on a terminal alone
+    with tqdm.tqdm(
+        desc="prepare", total=n_clips, initial=n_done, unit=" clips", disable=disable
+    ) as bar:
+        yield from _make_in_turn(waiting, jobs_of, writer, bar)
+
+
+def _make_in_turn(
+    waiting: list[tuple[Shard, ShardFile]], jobs_of: JobsOf, writer: ShardWriter, bar: tqdm.tqdm
+) -> Iterator[dict]:
+    media_of: dict[ShardFile, str] = {}
+
+    def steps() -> Iterator[tuple[ShardFile, ClipJob]]:
+        for shard, file in waiting:
+            jobs = jobs_of(shard)
+            media_of[file] = media_sha256(jobs)
+            yield from ((file, job) for job in jobs[file.n_done :])
+
+    # Decoding runs some clips ahead of the writing, into the next shard too.
+    ahead, clips = itertools.tee(steps())
+    written_bytes = 0
+    with contextlib.closing(writer.decoded(job for _, job in ahead)) as decoded:
+        answers = zip(clips, decoded, strict=False)
+        for file, of_shard in itertools.groupby(answers, key=lambda answer: answer[0][0]):
+            with file:
+                for _ in writer.write(file, ((job, media) for (_, job), media in of_shard)):
+                    bar.set_postfix_str(f"{(written_bytes + file.n_bytes) / 1e6:.0f} MB", False)
+                    bar.update()
+                written_bytes += file.n_bytes
+                yield file.finish() | {"media_sha256": media_of.pop(file)}

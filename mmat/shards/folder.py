@@ -1,0 +1,300 @@
+"""The folder of shards: `{split}-00000-of-00004.tfrecord` …, `index.json`, `failures.csv`.
+
+`docs/shards.md` describes it. Clip number i of a split is in shard i modulo the number of shards,
+so reading one record of every shard in turn gives the order of the list.
+
+The folder that a run fills with shards, and what an earlier run left in it.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from mmat.files import LOCK_FILE, InputError
+from mmat.lists.clip import Clip
+from mmat.shards.record import SCHEMA_VERSION
+from mmat.shards.writer import FAILURES_SUFFIX, PART_SUFFIX, ShardFile, failure_rows, sync
+
+INDEX_FILE = "index.json"
+FAILURES_FILE = "failures.csv"
+LABELS_FILE = "labels.csv"
+SUMMED = ("clips", "failures", "with_audio", "with_video")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A shard that is to be: the name of its file, its split, and its clips in order."""
+
+    name: str
+    split: str
+    clips: list[Clip]
+
+
+def shard_names(split: str, n_shards: int) -> list[str]:
+    """Return the names of a split's shards.
+
+    >>> shard_names("train", 2)
+    ['train-00000-of-00002.tfrecord', 'train-00001-of-00002.tfrecord']
+    """
+    return [f"{split}-{i:05}-of-{n_shards:05}.tfrecord" for i in range(n_shards)]
+
+
+def plan_shards(clips: Iterable[Clip], clips_per_shard: int) -> list[Shard]:
+    """Deal the clips of every split to as few shards as hold them.
+
+    >>> clips = [Clip(str(i), f"{i}.wav") for i in range(5)]
+    >>> [[clip.id for clip in shard.clips] for shard in plan_shards(clips, 2)]
+    [['0', '3'], ['1', '4'], ['2']]
+    """
+    of_split: dict[str, list[Clip]] = {}
+    for clip in clips:
+        of_split.setdefault(clip.split, []).append(clip)
+    plan = []
+    for split, members in of_split.items():
+        names = shard_names(split, math.ceil(len(members) / clips_per_shard))
+        plan += [Shard(name, split, members[i :: len(names)]) for i, name in enumerate(names)]
+    return plan
+
+
+def index_splits(plan: Iterable[Shard], entries: dict[str, dict]) -> dict[str, dict]:
+    """Return the index's splits: what is planned, the shards that are whole, and their sums.
+
+    entries: by the shard's name, what `ShardFile.finish` returned.
+    """
+    splits: dict[str, dict] = {}
+    for shard in plan:
+        split = splits.setdefault(
+            shard.split, {"listed": 0, "shards": 0, **dict.fromkeys(SUMMED, 0), "files": []}
+        )
+        split["listed"] += len(shard.clips)
+        split["shards"] += 1
+        if shard.name in entries:
+            entry = entries[shard.name]
+            split["files"].append(entry)
+            for key in SUMMED:
+                split[key] += entry[key]
+    return splits
+
+
+def write_index(folder: str | os.PathLike, index: dict) -> None:
+    """Write the index of a folder of shards; whenever it is read, it is the old or the new one."""
+    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
+    with replacing(pathlib.Path(folder, INDEX_FILE)) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_failures(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Put the failures that lie beside the shards together in one table, in this order."""
+    folder = pathlib.Path(folder)
+    with (
+        replacing(folder / FAILURES_FILE) as part,
+        open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("id", "file", "reason"))
+        for name in names:
+            table.writerows(failure_rows(folder / (name + FAILURES_SUFFIX)))
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Give a path beside `path`, whose file then takes its place and would outlive a power cut."""
+    part = path.with_name(path.name + PART_SUFFIX)
+    yield part
+    sync(part)
+    os.replace(part, path)
+    sync(path.parent)
+
+
+def load_index(folder: str | os.PathLike) -> dict:
+    """Return the index of a folder of shards, finished or not, without a look at its files.
+
+    Raises InputError for a missing or damaged index.
+    """
+    path = pathlib.Path(folder, INDEX_FILE)
+    if not path.parent.is_dir():
+        raise InputError(f"{folder}: no such folder of shards; make it with mmat prepare")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        _ = index["schema_version"], [(e["name"], e["bytes"]) for e in shard_entries(index)]
+    except FileNotFoundError:
+        raise InputError(f"{folder}: holds no {INDEX_FILE}, so it is no folder of shards") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: damaged ({what}); remove the folder and run mmat prepare again"
+        ) from error
+    return index
+
+
+def read_index(folder: str | os.PathLike) -> dict:
+    """Return the index of a finished folder of shards, whose files are there and whole in size.
+
+    Raises InputError for a missing, damaged or unfinished folder and another schema version.
+    """
+    folder = pathlib.Path(folder)
+    index = load_index(folder)
+    version = index["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / INDEX_FILE}: schema version {version}, this mmat reads {SCHEMA_VERSION}; "
+            "prepare it again"
+        )
+    if not index.get("complete", True):
+        raise InputError(f"{folder}: unfinished; run the same mmat prepare command again")
+    for entry in shard_entries(index):
+        shard = folder / entry["name"]
+        if not shard.is_file():
+            raise InputError(f"{shard}: the shard is missing; run mmat prepare again")
+        if shard.stat().st_size != entry["bytes"]:
+            raise InputError(f"{shard}: not as long as {INDEX_FILE} says; run mmat prepare again")
+    return index
+
+
+def shard_entries(index: dict) -> list[dict]:
+    """Return what an index knows of every shard."""
+    return [entry for split in index["splits"].values() for entry in split["files"]]
+
+
+def shard_files(folder: str | os.PathLike, index: dict, split: str) -> list[str]:
+    """Return the paths of a split's shards; raises InputError for a split without clips."""
+    if not index["splits"].get(split, {}).get("clips"):
+        known = ", ".join(index["splits"]) or "none"
+        raise InputError(f"{folder}: no clips of a split {split!r}; its splits: {known}")
+    return [os.path.join(folder, file["name"]) for file in index["splits"][split]["files"]]
+
+
+JOBS_SUFFIX = ".jobs"  # what a Beam worker is to put in a shard
+_SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
+_OTHER = {
+    "schema_version": "of another schema version",
+    "labels": "of other labels",
+    "task": "of labels with another task",
+    "list_sha256": "of another list",
+}
+_TO_REPLACE = "give another folder, or --overwrite (overwrite=True) to replace them"
+
+
+def check_ours(folder: pathlib.Path) -> None:
+    """Raise InputError for a folder that holds other things than shards."""
+    begun = {LOCK_FILE, INDEX_FILE + PART_SUFFIX}  # all that is there before the first index
+    if not folder.exists() or (folder / INDEX_FILE).is_file():
+        return
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - begun:
+        raise InputError(f"{folder}: holds something other than shards; give another folder")
+
+
+class ShardFolder:
+    """The shards of a plan in a folder: those that are whole, and those still to be made.
+
+    about: what decides their content besides the media, as the index has it.
+    """
+
+    def __init__(self, path: pathlib.Path, about: dict, plan: list[Shard]):
+        self.path = path
+        self.about = about
+        self.plan = plan
+        self.entries: dict[str, dict] = {}  # of the shards that are whole, by name
+
+    def resume(self, overwrite: bool, media_of: Callable[[Shard], str]) -> bool:
+        """Find out what an earlier run left here, and return whether it is all there is to do.
+
+        media_of: what tells a shard's media from changed ones. A shard that is missing or cut off
+        is to be made again. Raises InputError for shards of other clips, settings or media; with
+        `overwrite` they are removed instead.
+        """
+        if not (self.path / INDEX_FILE).is_file():
+            return False
+        index = load_index(self.path)
+        if index.get("complete") and not any(split["clips"] for split in index["splits"].values()):
+            _remove(self.path, index)  # nothing could be read: every clip is tried again
+            return False
+        other = self._difference(index)
+        if other and not overwrite:
+            raise InputError(f"{self.path}: holds shards {other}; {_TO_REPLACE}")
+        if other:
+            _remove(self.path, index)
+            return False
+        known = {entry["name"]: entry for entry in shard_entries(index)}
+        kept = {name for name, entry in known.items() if self._size(name) == entry["bytes"]}
+        if index["complete"]:
+            changed = [
+                shard.name
+                for shard in self.plan
+                if shard.name in kept and media_of(shard) != known[shard.name]["media_sha256"]
+            ]
+            if changed and not overwrite:
+                raise InputError(
+                    f"{self.path}: the media of {len(changed)} of its {len(self.plan)} shards "
+                    f"have changed, first those of {changed[0]}; {_TO_REPLACE}"
+                )
+            kept.difference_update(changed)
+        self.entries = {name: known[name] for name in kept}
+        for name in known.keys() - kept:
+            _remove_shard(self.path, name)
+        return index["complete"] and len(kept) == len(self.plan)
+
+    def _size(self, name: str) -> int | None:
+        path = self.path / name
+        return path.stat().st_size if path.is_file() else None
+
+    def _difference(self, index: dict) -> str:
+        """Say what an index has other than this plan; empty if nothing."""
+        for key, value in self.about.items():
+            if index.get(key) != value:
+                return _OTHER.get(key) or f"made with {key} {index.get(key)}, not {value}"
+        return ""
+
+    def waiting(self) -> Iterator[tuple[Shard, ShardFile]]:
+        """Yield the shards that are not whole, and what is there of them."""
+        for shard in self.plan:
+            if shard.name not in self.entries:
+                ids = [clip.id for clip in shard.clips]
+                yield shard, ShardFile(self.path, shard.name, ids)
+
+    def add(self, entry: dict) -> None:
+        """Enter a shard that is whole; the index is written anew."""
+        self.entries[entry["name"]] = entry
+        self.save(complete=False)
+
+    def save(self, complete: bool) -> dict:
+        """Write the index, and return it."""
+        splits = index_splits(self.plan, self.entries)
+        index = {
+            **self.about,
+            "complete": complete,
+            "n_image_labels": max((e["n_image_labels"] for e in self.entries.values()), default=0),
+            "failures": sum(split["failures"] for split in splits.values()),
+            "splits": splits,
+        }
+        write_index(self.path, index)
+        return index
+
+    def finish(self) -> dict:
+        """Put the failures together, write the finished index, and return it."""
+        for shard in self.plan:  # of a pipeline that was killed
+            (self.path / (shard.name + JOBS_SUFFIX)).unlink(missing_ok=True)
+        write_failures(self.path, [shard.name for shard in self.plan])
+        return self.save(complete=True)
+
+
+def _remove(folder: pathlib.Path, index: dict) -> None:
+    """Remove what an index tells to be ours, the index last, so that a stop leaves no riddle."""
+    for split, entry in index["splits"].items():
+        names = {file["name"] for file in entry["files"]}
+        for name in names.union(shard_names(split, entry.get("shards", 0))):
+            if _SHARD_NAME.fullmatch(name):
+                _remove_shard(folder, name)
+    for name in (LABELS_FILE, FAILURES_FILE, INDEX_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _remove_shard(folder: pathlib.Path, name: str) -> None:
+    for suffix in ("", PART_SUFFIX, FAILURES_SUFFIX, JOBS_SUFFIX):
+        (folder / (name + suffix)).unlink(missing_ok=True)

@@ -1,0 +1,274 @@
+"""A clip list and a folder of media become TFRecord shards: every file is decoded once.
+
+Worker processes decode; the image network and the writing are here. One shard is written after
+the other, and a run that was stopped goes on where it was when it is started again.
+
+What `mmat prepare` would take, in disk and time, from a sample of the clips.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import errno
+import os
+import pathlib
+import random
+import time
+from collections.abc import Iterable, Iterator
+
+from mmat.files import InputError, exclusive_lock
+from mmat.labels import LabelSet, task_entry
+from mmat.lists.clip import Clip
+from mmat.media.find import MediaFolder
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.media.workers import DecodingProcess
+from mmat.shards.clip_job import (
+    ClipJob,
+    ImageClassifier,
+    PrepareConfig,
+    ShardWriter,
+    clip_jobs,
+    image_classifier,
+    list_sha256,
+    make_record,
+    make_shards,
+    media_sha256,
+)
+from mmat.shards.folder import (
+    FAILURES_FILE,
+    LABELS_FILE,
+    Shard,
+    ShardFolder,
+    check_ours,
+    load_index,
+    plan_shards,
+    replacing,
+)
+from mmat.shards.record import FRAME_BYTES, SCHEMA_VERSION, encode_example
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def prepare(
+    clips: Iterable[Clip],
+    media_folder: str | os.PathLike,
+    out_folder: str | os.PathLike,
+    labels: LabelSet,
+    image_network: str | ImageClassifier | None = None,
+    n_frames: int = 8,
+    clip_seconds: float | None = 10.0,
+    clips_per_shard: int = 512,
+    workers: int = 2,
+    limit_seconds: float = 60.0,
+    keep_frames: bool = False,
+    overwrite: bool = False,
+    beam_options: Iterable[str] | None = None,
+    progress: bool = True,
+) -> dict:
+    """Decode all clips into TFRecord shards with an index, and return the index.
+
+    image_network: what looks at the pictures, n_frames of each clip: a name or a record of
+    `mmat.models.pretrained.registry`, or what has a name, a size and `classify` as those have;
+    without it the shards hold no image probabilities.
+    clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
+    workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that
+    takes longer to read has failed. keep_frames: store the pictures as JPEG. beam_options: run it
+    as an Apache Beam pipeline, `["--runner=…", …]`; see `mmat.shards.beam`.
+    Clips that cannot be read stand in `failures.csv`. A run that was stopped goes on, and finished
+    shards are reused; those of another list, other settings or media are replaced with `overwrite`.
+    Raises InputError for an empty list, an id that is there twice, a missing media folder, an
+    `out_folder` that holds something else, a list none of whose clips can be read, a full disk.
+
+    >>> import tempfile, soundfile, numpy as np
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> soundfile.write(folder / "rex.wav", np.zeros(16000), 16000)
+    >>> clips, labels = [Clip("rex", "rex.wav", ("Dog",))], LabelSet.of(["Dog", "Cat"])
+    >>> index = prepare(clips, folder, folder / "shards", labels, workers=0, progress=False)
+    >>> index["splits"]["train"]["clips"], index["failures"]
+    (1, 0)
+    """
+    config = PrepareConfig(
+        clip_seconds, n_frames, image_classifier(image_network), keep_frames, clips_per_shard
+    )
+    clips, media, out_folder = list(clips), MediaFolder(media_folder), pathlib.Path(out_folder)
+    _check_ids(clips)
+    _check_labels(clips, labels)
+    plan = plan_shards(clips, clips_per_shard)
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "labels": list(labels.names),
+        "task": task_entry(labels.task),
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        **config.for_index(),
+        "list_sha256": list_sha256(clips),
+    }
+    writer = ShardWriter(config, workers, limit_seconds)
+
+    def jobs_of(shard: Shard) -> list[ClipJob]:
+        return list(clip_jobs(shard.clips, media, labels))
+
+    check_ours(out_folder)
+    with _told_when_full(out_folder), exclusive_lock(out_folder):
+        folder = ShardFolder(out_folder, about, plan)
+        if folder.resume(overwrite, lambda shard: media_sha256(jobs_of(shard))):
+            if progress:
+                print(f"{out_folder}: holds these clips already, and is reused")
+            return load_index(out_folder)
+        folder.save(complete=False)
+        with replacing(out_folder / LABELS_FILE) as part:
+            labels.to_csv(part)
+        if beam_options is None:
+            entries = make_shards(folder, jobs_of, writer, progress)
+        else:
+            entries = _beam().make_shards(folder, jobs_of, writer, list(beam_options))
+        for entry in entries:
+            folder.add(entry)
+        index = folder.finish()
+    if not any(split["clips"] for split in index["splits"].values()):
+        raise InputError(f"none of the {len(clips)} clips can be read; {_first_reason(out_folder)}")
+    return index
+
+
+def _beam():
+    try:
+        from mmat.shards import beam
+    except ImportError as error:
+        raise InputError(f"a Beam runner needs Beam ({error}); pip install 'mmat[beam]'") from error
+    return beam
+
+
+def _check_ids(clips: list[Clip]) -> None:
+    if not clips:
+        raise InputError("prepare: the list holds no clips")
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.id in seen:
+            raise InputError(f"prepare: the id {clip.id!r} is there twice; give every clip its own")
+        seen.add(clip.id)
+
+
+def _check_labels(clips: list[Clip], labels: LabelSet) -> None:
+    """Raise InputError for a clip whose labels are not those of the label set's task."""
+    task = labels.task
+    for clip in clips:
+        if task.is_multi_class and len(clip.labels) != 1:
+            what = f"{len(clip.labels)} labels, where a clip has exactly one ({task})"
+        elif task.is_regression and set(clip.labels) != set(labels.names):
+            what = f"values of {', '.join(clip.labels) or 'nothing'}, not {', '.join(labels.names)}"
+        elif len(clip.values) != (len(clip.labels) if task.is_regression else 0):
+            what = f"{len(clip.values)} values of {len(clip.labels)} labels ({task})"
+        elif not all(task.low <= value <= task.high for value in clip.values):
+            what = f"a value outside of {task.low:g} to {task.high:g}"
+        else:
+            continue
+        raise InputError(f"prepare: clip {clip.id!r}: {what}; mend the list")
+
+
+def _first_reason(folder: pathlib.Path) -> str:
+    path = folder / FAILURES_FILE
+    with open(path, encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    return f"first {first['reason']} (all in {path})"
+
+
+@contextlib.contextmanager
+def _told_when_full(folder: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise InputError(
+            f"{error.filename or folder}: {error.strerror}; the finished shards are valid: make "
+            "space and run the same command again, which goes on from here"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a list would take; clips that are not found take nothing.
+
+    found: clips whose file is there. sampled: those that were tried. unreadable: those of them
+    that failed. decode_seconds: mean seconds of one process for one clip. write_seconds: of the
+    process that writes, the image network included.
+    """
+
+    clips: int
+    found: int
+    sampled: int
+    unreadable: int
+    bytes_a_clip: float
+    decode_seconds: float
+    write_seconds: float
+
+    @property
+    def n_bytes(self) -> float:
+        """The size of all shards."""
+        return self.found * self.bytes_a_clip * (self.sampled - self.unreadable) / self.sampled
+
+    def seconds(self, workers: int, cores: int | None = None) -> float:
+        """Return how long it takes with so many decoding processes, on so many cores.
+
+        cores: default those that this process may use.
+
+        >>> Estimate(1000, 1000, 20, 0, 340e3, 0.04, 0.01).seconds(workers=2, cores=4)
+        20.0
+        """
+        cores = cores or len(os.sched_getaffinity(0))
+        if workers == 0:
+            return self.found * (self.decode_seconds + self.write_seconds)
+        busiest = max(self.decode_seconds / workers, self.write_seconds)
+        return self.found * max(busiest, (self.decode_seconds + self.write_seconds) / cores)
+
+
+def estimate(
+    clips: Iterable[Clip],
+    media_folder: str | os.PathLike,
+    labels: LabelSet,
+    image_network: str | ImageClassifier | None = None,
+    n_frames: int = 8,
+    clip_seconds: float | None = 10.0,
+    keep_frames: bool = False,
+    limit_seconds: float = 60.0,
+    n_sample: int = 20,
+    seed: int = 0,
+) -> Estimate:
+    """Read a random sample of the clips that are found, and say what all would take.
+
+    Nothing is written; the arguments are those of `mmat.shards.prepare.prepare`. Raises InputError
+    for a missing media folder and where no file is found.
+    """
+    config = PrepareConfig(clip_seconds, n_frames, image_classifier(image_network), keep_frames)
+    media, clips = MediaFolder(media_folder), list(clips)
+    found = [clip for clip in clips if media.find(clip)]
+    if not found:
+        raise InputError(f"{media_folder}: holds none of the {len(clips)} clips")
+    sample = random.Random(seed).sample(found, min(n_sample, len(found)))
+    jobs = list(clip_jobs(sample, media, labels))
+    sizes, decode_seconds, write_seconds = [], 0.0, 0.0
+    process = DecodingProcess(limit_seconds)
+    try:
+        for i, job in enumerate([jobs[0], *jobs]):  # the first is read to start all that starts
+            began = time.perf_counter()
+            answer = process.decode(job.reading(config))
+            decoded = time.perf_counter()
+            if not isinstance(answer, str):
+                record = make_record(job, answer, config)
+                size = len(encode_example(record)) + FRAME_BYTES
+            if i == 0:
+                continue
+            decode_seconds += decoded - began
+            write_seconds += time.perf_counter() - decoded
+            if not isinstance(answer, str):
+                sizes.append(size)
+    finally:
+        process.close()
+    return Estimate(
+        clips=len(clips),
+        found=len(found),
+        sampled=len(jobs),
+        unreadable=len(jobs) - len(sizes),
+        bytes_a_clip=sum(sizes) / max(1, len(sizes)),
+        decode_seconds=decode_seconds / len(jobs),
+        write_seconds=write_seconds / len(jobs),
+    )

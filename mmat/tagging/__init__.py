@@ -1,0 +1,1 @@
+"""Tag media files: what sounds in them, and when."""

@@ -1,0 +1,309 @@
+"""What a model says of the windows of one file, joined window by window in bounded memory.
+
+The frame scores of overlapping windows as one course over time, in memory for it alone.
+
+What pretrained networks said behind each class: names, how sure they were, how near they are.
+
+The log-mel of a long file, window by window, for a plot.
+"""
+
+import collections
+from collections.abc import Callable
+
+import numpy as np
+
+from mmat.labels import FRAME_HZ, Task
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.media.windows import Window
+from mmat.metrics.decisions import NO_SCORE, decide, pool_windows
+from mmat.tagging.result import AUDIO, BOTH, VIDEO, Picture, Reason
+
+_PIECES_A_BLOCK = 256
+
+
+class FrameMerger:
+    """Joins the frame scores of windows that come by their start, without seams.
+
+    Where windows overlap, a frame's score is their weighted mean: a window counts by how far the
+    frame is from the window's nearer end, since what lies beyond an end is not heard in it. finish:
+    applied to `(time, classes)` that no further window touches, such as a comparison. nothing: what
+    is said where no window has a score. A window of scores of minus infinity has none: it lasts,
+    but takes no part where another one has scores.
+
+    >>> merger = FrameMerger()
+    >>> merger.add(0.0, 0.3, np.float32([[0], [0], [0]]))
+    >>> merger.add(0.1, 0.3, np.float32([[1], [1], [1]]))
+    >>> merger.result().ravel().tolist()
+    [0.0, 0.3333333432674408, 0.6666666865348816, 1.0]
+    """
+
+    def __init__(
+        self,
+        finish: Callable[[np.ndarray], np.ndarray] = lambda scores: scores,
+        nothing: float = 0.0,
+    ):
+        self._finish, self._nothing = finish, nothing
+        self._finished: collections.deque[np.ndarray] = collections.deque()
+        self._pieces: list[np.ndarray] = []  # the newest, not joined to a larger one yet
+        self._first = 0  # frame of the sums' first row
+        self._sums = self._weights = np.zeros((0, 1))
+
+    def add(self, start_seconds: float, duration_seconds: float, scores: np.ndarray) -> None:
+        """Add a window's scores `(steps, classes)`; other than ten a second, they are held."""
+        n = max(1, int(np.ceil(round(duration_seconds * FRAME_HZ, 3))))
+        held = scores[np.arange(n) * len(scores) // n]
+        first = round(start_seconds * FRAME_HZ)
+        self._take_finished(first - self._first)
+        longer = first + n - self._first - len(self._sums)
+        if longer > 0:
+            self._sums = np.pad(self._sums, ((0, longer), (0, held.shape[1] - self._sums.shape[1])))
+            self._weights = np.pad(self._weights, ((0, longer), (0, 0)))
+        weights = np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1))[:, None]
+        weights = np.where(np.isneginf(held).all(axis=1, keepdims=True), 0, weights)
+        part = slice(first - self._first, first - self._first + n)
+        self._sums[part] += weights * np.where(weights, held, 0)
+        self._weights[part] += weights
+
+    def result(self) -> np.ndarray:
+        """Return `(time, classes)` of all windows; nothing can be added after it."""
+        self._take_finished(len(self._sums))
+        self._join_pieces()
+        n_frames = sum(map(len, self._finished))
+        _, *shape = self._finished[0].shape
+        whole, n_done = np.empty((n_frames, *shape), self._finished[0].dtype), 0
+        while self._finished:  # each is let go of as soon as it is copied
+            part = self._finished.popleft()
+            whole[n_done : n_done + len(part)] = part
+            n_done += len(part)
+        return whole
+
+    def _join_pieces(self) -> None:
+        # Large blocks go back to the system when they are freed, thousands of small ones do not.
+        if self._pieces:
+            self._finished.append(np.concatenate(self._pieces))
+            self._pieces = []
+
+    def _take_finished(self, n: int) -> None:
+        if n > 0:
+            weights = self._weights[:n]
+            mean = np.where(weights, self._sums[:n] / np.maximum(weights, 1), self._nothing)
+            self._pieces.append(self._finish(mean.astype(np.float32)))
+            if len(self._pieces) == _PIECES_A_BLOCK:
+                self._join_pieces()
+            self._sums, self._weights = self._sums[n:], self._weights[n:]
+            self._first += n
+
+
+MOST_REASONS = 3  # a class and sense
+LEAST_PROBABILITY, LEAST_SHARE = 0.01, 0.05  # of the name; of the weightiest reason behind a class
+_SENSES = {VIDEO: "image", AUDIO: "sound"}
+
+
+class Explanations:
+    """Keeps, of every name that a network gives, when it was surest of it and how sure.
+
+    maps: the facts of the signature `label_maps`, without which there is nothing to explain.
+    """
+
+    def __init__(self, maps: dict[str, np.ndarray]):
+        self._maps = maps
+        self._best: dict[str, np.ndarray] = {}
+        self._seconds: dict[str, np.ndarray] = {}
+
+    def add(self, window: Window, answers: dict[str, np.ndarray]) -> None:
+        """Add what was said of one window; a sense that was absent says nothing."""
+        media = window.media
+        if media.frames is not None:
+            self._add(VIDEO, answers, window.picture_seconds)
+        if media.waveform is not None and "sound_probabilities" in answers:
+            hop, width = (self._maps[f"sound_{name}_seconds"] for name in ("hop", "window"))
+            patches = np.arange(len(answers["sound_probabilities"]))
+            self._add(AUDIO, answers, window.start_seconds + patches * hop + width / 2)
+
+    def _add(self, sense: str, answers: dict, seconds: np.ndarray) -> None:
+        probabilities = answers.get(f"{_SENSES[sense]}_probabilities")  # (moments, names)
+        if probabilities is None or f"{_SENSES[sense]}_weights" not in self._maps:
+            return
+        best, when = probabilities.max(axis=0), seconds[probabilities.argmax(axis=0)]
+        if sense in self._best:
+            better = best > self._best[sense]
+            best = np.where(better, best, self._best[sense])
+            when = np.where(better, when, self._seconds[sense])
+        self._best[sense], self._seconds[sense] = best, when
+
+    def reasons(self, labels) -> tuple[Reason, ...]:
+        """Return the weightiest names behind each class, those of the pictures first."""
+        found = []
+        for c, label in enumerate(labels):
+            for sense, best in self._best.items():
+                kind = _SENSES[sense]
+                certain = np.where(best >= LEAST_PROBABILITY, best, 0.0)
+                weights = certain * self._maps[f"{kind}_weights"][:, c]
+                for n in np.argsort(-weights, kind="stable")[:MOST_REASONS]:
+                    if weights[n] <= LEAST_SHARE * weights.max():
+                        break
+                    similarity = float(self._maps[f"{kind}_similarities"][n, c])
+                    name = self._maps[f"{kind}_labels"][n].decode()
+                    when = round(float(self._seconds[sense][n]), 3)
+                    found.append(Reason(label, sense, name, float(best[n]), similarity, when))
+        return tuple(found)
+
+
+THUMBNAIL_HEIGHT_PX = 120
+MOST_PICTURES = 12
+
+
+class WindowMerger:
+    """Joins the answers to a file's windows: of several labels each has its best score of all
+    windows, of classes and values it is the mean, by the windows' durations.
+
+    said: `clip`, and the senses that any window had → `(classes,)`; has: sense → whether any window
+    had it; evidence: what the pretrained networks said behind it.
+    """
+
+    def __init__(self, task: Task, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
+        self.said: dict[str, np.ndarray] = {}
+        self.has = {AUDIO: False, VIDEO: False}
+        self.seconds = 0.0
+        self.evidence = Explanations(maps)
+        self._task, self._thresholds = task, thresholds
+        self._said_seconds: dict[str, float] = {}
+        self._frames = FrameMerger()
+        # Whether a sense alone decides so, frame by frame: all that is kept of it.
+        self._decides = {sense: FrameMerger(self._decided, NO_SCORE) for sense in self.has}
+        self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
+        self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
+
+    def add(self, window: Window, answers: dict[str, np.ndarray]) -> None:
+        """Add the answers to one window, without their batch axis."""
+        media, start = window.media, window.start_seconds
+        present = {AUDIO: media.waveform is not None, VIDEO: media.frames is not None}
+        for sense in self.has:
+            self.has[sense] |= present[sense]
+        for name in ("clip", *(sense for sense in present if present[sense])):
+            if name in answers:
+                self._join(name, answers[name], max(media.duration_seconds, 1 / FRAME_HZ))
+        self.seconds = start + media.duration_seconds
+        span = start, media.duration_seconds
+        self._frames.add(*span, answers["frame"])
+        for sense, merger in self._decides.items():
+            alone = self._alone(answers, sense, present)
+            merger.add(*span, np.full_like(answers["frame"], NO_SCORE) if alone is None else alone)
+        if media.frames is not None:
+            self._look(window, answers)
+        self.evidence.add(window, answers)
+
+    def frame_scores(self) -> np.ndarray:
+        """Return float32 `(time, classes)` at 10 Hz; call it once, after the last window."""
+        return self._frames.result()
+
+    def decided(self) -> np.ndarray:
+        """Return what is decided of the file, bool `(classes,)`."""
+        return self._decided(self.said["clip"])
+
+    def decided_alone(self) -> dict[str, np.ndarray]:
+        """Return sense → bool `(time, classes)`, where it decides so alone; once."""
+        return {sense: merger.result() for sense, merger in self._decides.items()}
+
+    def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
+        """Return the pictures in which classes that fired were seen best, by time."""
+        spoke = [c for c in self._seen if fired[c]]
+        spoke = sorted(spoke, key=lambda c: -self._seen_best[c])
+        by_time: dict[float, list[int]] = {}
+        for c in spoke:
+            by_time.setdefault(self._seen[c][0], []).append(c)
+        shown = []
+        for seconds, classes in list(by_time.items())[:MOST_PICTURES]:
+            said = tuple((labels[c], float(self._seen_best[c])) for c in classes)
+            shown.append(Picture(seconds, _thumbnail(self._seen[classes[0]][1], aspect), said))
+        return tuple(sorted(shown, key=lambda picture: picture.seconds))
+
+    def _join(self, name: str, scores: np.ndarray, seconds: float) -> None:
+        before = self._said_seconds.get(name, 0.0)
+        both = np.stack([self.said.get(name, scores), scores])
+        self.said[name] = pool_windows(self._task, both, (before, seconds))
+        self._said_seconds[name] = before + seconds
+
+    def _decided(self, scores: np.ndarray) -> np.ndarray:
+        return decide(self._task, scores, self._thresholds)
+
+    def _alone(self, answers: dict, sense: str, present: dict) -> np.ndarray | None:
+        """Return the frame scores of a sense alone, or None where it had nothing to go by."""
+        if not present[sense]:
+            return None
+        if f"{AUDIO}_frame" in answers:
+            return answers[f"{sense}_frame"]
+        if AUDIO in answers:  # a fused model of before the senses' frame scores were told
+            return None
+        # A model of one sense: it looks, if it knows what the pictures show.
+        own = VIDEO if "image_probabilities" in answers else AUDIO
+        return answers["frame"] if sense == own else None
+
+    def _look(self, window: Window, answers: dict) -> None:
+        """Keep the picture in which each class is seen best, where it is decided at all."""
+        scores = self._alone(answers, VIDEO, {VIDEO: True})
+        if scores is None:
+            return
+        steps = ((window.picture_seconds - window.start_seconds) * FRAME_HZ).astype(int)
+        seen = scores[np.minimum(steps, len(scores) - 1)]  # (n_frames, classes)
+        seen = np.where(self._decided(seen), seen, NO_SCORE)
+        which = seen.argmax(axis=0)
+        for c in np.flatnonzero(seen.max(axis=0) > self._seen_best):
+            n = which[c]
+            self._seen_best[c] = seen[n, c]
+            # A copy: a view would keep all pictures of the window.
+            self._seen[c] = float(window.picture_seconds[n]), window.media.frames[n].copy()
+
+
+def modality(heard: bool, seen: bool) -> str:
+    """Say whose own scores decide so: one's, or both; both also where neither's do.
+
+    >>> modality(True, False), modality(False, False)
+    ('audio', 'both')
+    """
+    return BOTH if heard == seen else AUDIO if heard else VIDEO
+
+
+def _thumbnail(picture: np.ndarray, aspect: float) -> np.ndarray:
+    """Return a small picture with square pixels, of one that was squeezed to a square."""
+    from PIL import Image
+
+    size = max(1, round(THUMBNAIL_HEIGHT_PX * aspect)), THUMBNAIL_HEIGHT_PX
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+FRAMES_HZ = 40
+MOST_FRAMES = 24_000  # ten minutes of them; of longer files every second one, or fourth, …
+
+
+class MelStrip:
+    """Gathers decibels `(mel_time, bands)` of windows; silence where a file has no sound.
+
+    The time resolution is halved whenever there would be more than `MOST_FRAMES`.
+    """
+
+    def __init__(self):
+        self._parts: list[np.ndarray] = []
+        self._n_done, self._n_kept, self._every = 0, 0, 1
+
+    def add(self, window: Window) -> None:
+        """Add what a window has beyond those before it."""
+        from mmat.models.features import log_mel
+
+        waveform = np.zeros(round(window.media.duration_seconds * SAMPLE_RATE_HZ), np.float32)
+        if window.media.waveform is not None:
+            heard = window.media.waveform[: len(waveform)]
+            waveform[: len(heard)] = heard
+        decibels = np.asarray(log_mel(waveform[None, :, None]))[0, :, :, 0]
+        new = decibels[self._n_done - round(window.start_seconds * FRAMES_HZ) :]
+        kept = new[-self._n_done % self._every :: self._every]
+        self._n_done += len(new)
+        self._parts.append(kept)
+        self._n_kept += len(kept)
+        if self._n_kept > MOST_FRAMES:
+            self._parts = [np.concatenate(self._parts)[::2]]
+            self._n_kept, self._every = len(self._parts[0]), 2 * self._every
+
+    def result(self) -> np.ndarray:
+        """Return the whole strip."""
+        return np.concatenate(self._parts)

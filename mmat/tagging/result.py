@@ -1,0 +1,367 @@
+"""What tagging a file gives: plain records of NumPy arrays, texts and numbers.
+
+Taggings for programs: JSON, CSV, a list of events, and a label track for Audacity.
+
+A tagging for people: tables of tags, events and reasons, and a picture.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mmat.labels import MULTI_LABEL, Task
+from mmat.metrics.events import Event
+
+AUDIO, VIDEO, BOTH = "audio", "video", "both"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """One class of one file: its score, whether it fired, and what each branch said (or None).
+
+    Of classes that exclude each other the best one fires. Of a regression the score is the value,
+    and every label fires.
+    """
+
+    label: str
+    score: float
+    fired: bool
+    audio_score: float | None = None
+    video_score: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedTag:
+    """A stretch of time in which a class that fired reaches its threshold; score: its peak.
+
+    Of classes that exclude each other: in which it is the best of all, whatever fired. Of a
+    regression: in which the value rounds to the same whole number; score: its mean.
+    modality: whose own scores say so there, `audio` or `video`; `both` where both do, and where
+    neither does alone.
+    """
+
+    label: str
+    onset_seconds: float
+    offset_seconds: float
+    score: float
+    modality: str = AUDIO
+
+
+class Reason(NamedTuple):
+    """A name that a pretrained network gave, behind a class: its probability, and how near it is.
+
+    sense: `audio` or `video`. similarity: of the name and the class, the cosine of their text
+    vectors. seconds: where in the file the network was surest of it.
+    """
+
+    label: str
+    sense: str
+    name: str
+    probability: float
+    similarity: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture that spoke: uint8 RGB `(height, width, 3)`, and (label, video score) of those."""
+
+    seconds: float
+    image: np.ndarray
+    labels: tuple[tuple[str, float], ...]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tagging:
+    """What a file holds; `print` shows it as tables of tags and events.
+
+    file: its path, empty for an array. labels and thresholds: float32 `(classes,)`, the model's.
+    clip_scores: float32 `(classes,)`; frame_scores: float32 `(time, classes)` at 10 Hz; fired: bool
+    `(classes,)`; all in the label set's order. tags: every class, those that fired first, then by
+    score. events: by onset. reasons: of classes that fired, and of others where they are asked for;
+    the weightiest first. pictures: those in which a class that fired was seen best, by time.
+    log_mel: decibels `(mel_time, bands)` at 40 Hz over the file, where they were asked for.
+    problem: what kept the rest of a damaged file from being read, else empty. task: what the
+    scores are.
+    """
+
+    file: str
+    duration_seconds: float
+    labels: tuple[str, ...]
+    thresholds: np.ndarray
+    clip_scores: np.ndarray
+    frame_scores: np.ndarray
+    fired: np.ndarray
+    tags: tuple[Tag, ...]
+    events: tuple[TimedTag, ...]
+    has_audio: bool
+    has_video: bool
+    reasons: tuple[Reason, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    log_mel: np.ndarray | None = None
+    problem: str = ""
+    task: Task = MULTI_LABEL
+
+    def __str__(self) -> str:
+
+        return as_table(self)
+
+    def __repr__(self) -> str:
+        fired = "; ".join(f"{tag.label} {tag.score:.2f}" for tag in self.tags if tag.fired)
+        name = self.file or "waveform"
+        return f"<Tagging of {name}, {self.duration_seconds:.1f} s: {fired or 'nothing fired'}>"
+
+    def text_of(self, event: TimedTag) -> str:
+        """Return what an event is called in a list: its label, of a regression with its value.
+
+        >>> from mmat.labels import regression
+        >>> nothing = np.zeros(0)
+        >>> a = ("a.wav", 1.0, ("mood",), *[nothing] * 4, (), (), True, False)
+        >>> Tagging(*a, task=regression(-3, 3)).text_of(TimedTag("mood", 0.0, 1.0, 1.25))
+        'mood +1'
+        """
+        if not self.task.is_regression:
+            return event.label
+        value = round(event.score)
+        return f"{event.label} {'+' if self.task.low < 0 < value else ''}{value}"
+
+
+CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score"]
+EVENTS_HEADER = ["filename", "onset", "offset", "event_label"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How taggings are written: one by one, with what comes before, between and after them."""
+
+    one: Callable[[Tagging], str]
+    before: str = ""
+    between: str = "\n"
+    after: str = "\n"
+
+    def write(self, taggings: Iterable[Tagging]) -> Iterator[str]:
+        """Yield the text bit by bit, each tagging as soon as it is there."""
+        begun = False
+        for tagging in taggings:
+            text = self.one(tagging)
+            if not begun:
+                yield self.before + text
+            elif text:
+                yield self.between + text
+            begun = True
+        yield self.after if begun else self.before + self.after.lstrip()
+
+
+def json_form(several: bool, explain: bool = False) -> Form:
+    """Return JSON: an object for the one file, or an array of objects.
+
+    `task` says what the scores are: `multi-label`, `multi-class` or `regression LOW HIGH`.
+    `audio_score` and `video_score` are null where a branch said nothing. explain: tags also have
+    `reasons`: sense, name, probability, similarity, seconds.
+
+    >>> print("".join(json_form(several=True).write([])), end="")
+    [
+    ]
+    """
+
+    def one(tagging: Tagging) -> str:
+        reasons = _by_label(tagging.reasons) if explain else {}
+        whole = {
+            "file": tagging.file,
+            "task": str(tagging.task),
+            "duration_seconds": round(tagging.duration_seconds, 6),
+            "has_audio": tagging.has_audio,
+            "has_video": tagging.has_video,
+            "tags": [_tag(tag, explain, reasons.get(tag.label, [])) for tag in tagging.tags],
+            "events": [vars(event) for event in tagging.events],
+        }
+        if tagging.problem:
+            whole["problem"] = tagging.problem
+        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+
+    return Form(one, "[\n", ",\n", "\n]\n") if several else Form(one)
+
+
+def _tag(tag: Tag, explain: bool, reasons: list[Reason]) -> dict:
+    if explain:
+        more = [{k: v for k, v in reason._asdict().items() if k != "label"} for reason in reasons]
+        return vars(tag) | {"reasons": more}
+    return vars(tag)
+
+
+def _by_label(reasons: Iterable[Reason]) -> dict[str, list[Reason]]:
+    found: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        found.setdefault(reason.label, []).append(reason)
+    return found
+
+
+def csv_form() -> Form:
+    """Return CSV: a header and a row for every file and label; what was not said is empty.
+
+    >>> "".join(csv_form().write([]))
+    'file,label,score,fired,audio_score,video_score\\n'
+    """
+
+    def one(tagging: Tagging) -> str:
+        rows = []
+        for tag in tagging.tags:
+            scores = [None if x is None else f"{x:.6f}" for x in (tag.audio_score, tag.video_score)]
+            rows.append([tagging.file, tag.label, f"{tag.score:.6f}", int(tag.fired), *scores])
+        return _rows(rows)
+
+    return Form(one, _rows([CSV_HEADER]), "", "")
+
+
+def events_form() -> Form:
+    """Return the events of all files as sed_eval reads them: tabs, a header, a row an event.
+
+    >>> "".join(events_form().write([]))
+    'filename\\tonset\\toffset\\tevent_label\\n'
+    """
+
+    def one(tagging: Tagging) -> str:
+        return _rows(
+            [
+                [
+                    tagging.file,
+                    f"{e.onset_seconds:.3f}",
+                    f"{e.offset_seconds:.3f}",
+                    tagging.text_of(e),
+                ]
+                for e in tagging.events
+            ],
+            "\t",
+        )
+
+    return Form(one, _rows([EVENTS_HEADER], "\t"), "", "")
+
+
+def audacity_form() -> Form:
+    """Return the events of one file as a label track that Audacity imports: from, to, label."""
+
+    def one(tagging: Tagging) -> str:
+        rows = [(e.onset_seconds, e.offset_seconds, tagging.text_of(e)) for e in tagging.events]
+        return _rows([[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in rows], "\t")
+
+    return Form(one, "", "", "")
+
+
+def _rows(rows: list[list], delimiter: str = ",") -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    # A tab or a line break in a name would be read as another row.
+    writer.writerows([[_one_line(x) if delimiter == "\t" else x for x in row] for row in rows])
+    return text.getvalue()
+
+
+def _one_line(cell) -> str:
+    return " ".join(str(cell).split()) if any(c in str(cell) for c in "\t\r\n") else str(cell)
+
+
+LEAST_ROWS = 5
+
+
+def table_form(explain: bool = False) -> Form:
+    """Return tables: the tags that fired and the best of the rest, and the events, file by file.
+
+    explain: also the names that pretrained networks gave behind each of these tags.
+    """
+    return Form(lambda tagging: as_table(tagging, explain), "", "\n\n")
+
+
+def as_table(tagging: Tagging, explain: bool = False) -> str:
+    """Return the tables of one file.
+
+    >>> tags = (Tag("Dog", 0.75, True, 0.5, 0.9),)
+    >>> one = np.ones(1, "float32")
+    >>> a = ("a.mp4", 1.0, ("Dog",), one, one, one[None], one > 0, tags, (), True, True)
+    >>> Tagging(*a)
+    <Tagging of a.mp4, 1.0 s: Dog 0.75>
+    >>> print(Tagging(*a))  # is the same
+    a.mp4: 1.0 s, sound and pictures
+    tag    score    fired    audio    video
+    -----  -------  -------  -------  -------
+    Dog    0.750    *        0.500    0.900
+    """
+    senses = ["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video
+    shown = tagging.tags[: max(LEAST_ROWS, int(np.sum(tagging.fired)))]
+    name = tagging.file or "waveform"
+    is_value = tagging.task.is_regression
+    head = ["value"] if is_value else ["score", "fired"]
+    parts = [
+        f"{name}: {tagging.duration_seconds:.1f} s, {' and '.join(senses)}",
+        _tabulate(["tag", *head, "audio", "video"], [_tag_row(tag, is_value) for tag in shown]),
+    ]
+    if tagging.events:
+        rows = [
+            [e.label, f"{e.onset_seconds:.1f}", f"{e.offset_seconds:.1f}", _digits(e.score)]
+            + [e.modality]
+            for e in tagging.events
+        ]
+        head = ["event", "from s", "to s", "mean" if is_value else "peak", "by"]
+        parts.append("\n" + _tabulate(head, rows))
+    if explain:
+        parts.append("\n" + _reasons(tagging, shown))
+    return "\n".join(parts)
+
+
+def _tag_row(tag: Tag, is_value: bool) -> list[str]:
+    fired = [] if is_value else ["*" if tag.fired else ""]
+    said = [_digits(score) for score in (tag.audio_score, tag.video_score)]
+    return [tag.label, _digits(tag.score), *fired, *said]
+
+
+def _reasons(tagging: Tagging, shown: tuple[Tag, ...]) -> str:
+    order = [tag.label for tag in shown]
+    reasons = [reason for reason in tagging.reasons if reason.label in order]
+    if not reasons:
+        return "No pretrained network gave a name behind these tags."
+    rows = [
+        [r.label, "picture" if r.sense == "video" else "sound", r.name, _digits(r.probability)]
+        + [_digits(r.similarity), f"{r.seconds:.1f}"]
+        for r in sorted(reasons, key=lambda reason: order.index(reason.label))
+    ]
+    return _tabulate(["tag", "in the", "named", "probability", "similarity", "at s"], rows)
+
+
+def _digits(score: float | None) -> str:
+    return "" if score is None else f"{score:.3f}"
+
+
+def _tabulate(head: list[str], rows) -> str:
+    import tabulate
+
+    return tabulate.tabulate(list(rows), head, disable_numparse=True)
+
+
+def plot(tagging: Tagging, path_png: str | os.PathLike) -> None:
+    """Draw a file that was tagged `with_mel`: mel, frame scores, and the pictures that spoke."""
+    from mmat.plots import plot_tagging
+
+    indices = {label: c for c, label in enumerate(tagging.labels)}
+    events = [
+        Event(indices[e.label], e.onset_seconds, e.offset_seconds, e.score) for e in tagging.events
+    ]
+    captions = [", ".join(label for label, _ in picture.labels) for picture in tagging.pictures]
+    plot_tagging(
+        path_png,
+        tagging.log_mel,
+        tagging.frame_scores,
+        tagging.labels,
+        tagging.thresholds,
+        pictures=[
+            (picture.seconds, picture.image, caption)
+            for picture, caption in zip(tagging.pictures, captions, strict=True)
+        ],
+        events=events,
+        clip_scores=tagging.clip_scores,
+        title=os.path.basename(tagging.file),
+        task=tagging.task,
+    )

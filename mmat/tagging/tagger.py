@@ -1,0 +1,391 @@
+"""Tag media files with a model; of an exported one's side, TensorFlow alone is used here.
+
+A tagger from a model's folder, or from nothing but labels.
+
+A model from its folder, trained or exported, and what is wrong with a folder that holds none.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmat.files import InputError
+from mmat.labels import FRAME_HZ, LabelSet, Task
+from mmat.media.read import SAMPLE_RATE_HZ, Media
+from mmat.media.windows import ArrayStream, MediaStream, WindowSpec
+from mmat.metrics.decisions import check_hysteresis, to_events
+from mmat.startup import prepare_tensorflow
+from mmat.tagging.merge import MelStrip, WindowMerger, modality
+from mmat.tagging.result import AUDIO, VIDEO, Tag, Tagging, TimedTag
+
+if TYPE_CHECKING:
+    import keras
+
+    from mmat.models.bundle import Bundle
+    from mmat.shards.corpus import Corpus
+
+SIGNATURES = {"serving_default", "labels"}
+
+
+def load_served(folder: str | os.PathLike):
+    """Return a model whose `signatures` are those of `mmat.export.savedmodel`, from its folder.
+
+    folder: as `mmat.save` and the training scripts leave it, or `mmat export`. Raises InputError
+    for a folder that holds neither, or a damaged one. A SavedModel is a program: load those of
+    people you trust.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; name one that a training or `mmat export` left"
+        )
+    if (folder / "model.keras").is_file():
+        from mmat.export.savedmodel import serve
+        from mmat.models.bundle import load_bundle
+
+        return serve(load_bundle(folder))
+    if not _is_saved_model(folder):
+        raise InputError(
+            f"{folder}: no exported model here, and no trained one; name a folder that a training "
+            "or `mmat export` left"
+        )
+    return load_export(folder)
+
+
+def load_export(folder: pathlib.Path):
+    """Return the SavedModel of an export; raises InputError for a damaged or a foreign one."""
+    import tensorflow as tf
+
+    try:
+        model = tf.saved_model.load(str(folder))
+    # File system, checkpoint and protocol buffer each bring exceptions of their own.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{folder}: a damaged export: {reason}; export it again") from error
+    if not set(getattr(model, "signatures", ())) >= SIGNATURES:
+        raise InputError(f"{folder}: a SavedModel, but not one that `mmat export` wrote")
+    return model
+
+
+def facts_of(signatures, name: str = "labels") -> dict:
+    """Return what a signature without inputs tells of a model, as NumPy arrays by name."""
+    return {key: fact.numpy() for key, fact in signatures[name]().items()}
+
+
+def labels_of(facts: dict) -> LabelSet:
+    """Return the label set of a model, without machine ids and synonyms, and with its task."""
+    names = tuple(name.decode() for name in facts["labels"])
+    # Exports of before tasks are multi-label.
+    return LabelSet(names, task=Task.from_text(facts.get("task", b"").decode()))
+
+
+def bundle_of(
+    model: "str | os.PathLike | Bundle | keras.Model", shards: "str | os.PathLike | Corpus"
+) -> "Bundle":
+    """Return a model as a bundle that can be measured on prepared clips.
+
+    model: a folder as `load_served` takes it, a bundle, or a Keras model, whose thresholds are then
+    tuned on the validation clips of the corpus as `mmat.save` does. Of exports only those that hear
+    alone can be measured, since shards hold no pictures, on clips of one length. Raises InputError
+    for others, and as `load_served` and `mmat.save` do.
+    """
+    from mmat.models.bundle import Bundle, load_bundle, tuned_bundle
+    from mmat.shards.corpus import Corpus
+
+    if isinstance(model, Bundle):
+        return model
+    if isinstance(model, str | os.PathLike):
+        folder = pathlib.Path(model)
+        return _bundle_of_export(folder, shards) if _is_saved_model(folder) else load_bundle(folder)
+    if not isinstance(shards, Corpus):
+        raise InputError(
+            "a model has no thresholds by itself; give the corpus that `mmat.open_corpus` opens, "
+            "or a folder that `mmat.save` wrote"
+        )
+    return tuned_bundle(model, shards)
+
+
+def _bundle_of_export(folder: pathlib.Path, shards: "str | os.PathLike | Corpus") -> "Bundle":
+    import keras
+
+    from mmat.models.bundle import Bundle
+    from mmat.shards.corpus import Corpus
+    from mmat.shards.folder import read_index
+
+    signatures = load_export(folder).signatures
+    if set(signatures["serving_default"].structured_input_signature[1]) != {"waveform"}:
+        raise InputError(
+            f"{folder}: an export that looks at pictures, which shards do not hold; name the "
+            "folder of the trained model that it came from"
+        )
+    index = shards.index if isinstance(shards, Corpus) else read_index(shards)
+    if index["clip_seconds"] is None:
+        raise InputError(
+            f"{folder}: an export takes clips of one length at a time; name the folder of the "
+            "trained model that it came from"
+        )
+    waveform = keras.Input((None, 1), name="waveform")
+    outputs = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")(waveform)
+    outputs = {name: outputs[name] for name in ("clip", "frame")}
+    facts = facts_of(signatures)
+    return Bundle(
+        keras.Model({"waveform": waveform}, outputs),
+        labels_of(facts),
+        facts["thresholds"],
+        clip_seconds=float(facts["clip_seconds"]),
+    )
+
+
+def _is_saved_model(folder: pathlib.Path) -> bool:
+    return (folder / "saved_model.pb").is_file() and not (folder / "model.keras").is_file()
+
+
+@dataclasses.dataclass(frozen=True)
+class EventRules:
+    """How frame scores become events.
+
+    median_filter_seconds: runs and gaps shorter than half of it are smoothed away. hysteresis:
+    an event that reaches its threshold lasts while its score is above this share of it;
+    where a task has no thresholds, leave it at 1. Raises InputError for values that are none.
+    """
+
+    median_filter_seconds: float = 0.0
+    hysteresis: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.hysteresis <= 1:
+            raise InputError(f"hysteresis: {self.hysteresis} is no share above 0 and up to 1")
+        if not 0 <= self.median_filter_seconds < np.inf:
+            seconds = self.median_filter_seconds
+            raise InputError(f"median_filter_seconds: {seconds:g} s is no duration")
+
+
+class Tagger:
+    """Tags files and waveforms with the model of a folder, trained or exported.
+
+    labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
+    windows that longer files are cut into; hop_seconds: from one window to the next, half of that
+    if not given; inputs: the names of what the model takes. task: what its answers are, an
+    `mmat.labels.Task`. unmapped: labels that no name of a pretrained network is near to, which
+    therefore never fire.
+    Raises InputError for a folder that holds no model, or a damaged one.
+
+    >>> import tempfile
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> from mmat.models.bundle import Bundle
+    >>> from mmat.export.savedmodel import export_saved_model
+    >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), thresholds=[0.0, 1.0])
+    >>> tagger = Tagger(export_saved_model(bundle, tempfile.mkdtemp() + "/export"))
+    >>> tagging = tagger.tag(np.zeros(16000, "float32"))
+    >>> tagging.tags[0].label, tagging.frame_scores.shape
+    ('Dog', (10, 2))
+    """
+
+    def __init__(self, folder: str | os.PathLike, hop_seconds: float | None = None):
+        self._take(load_served(folder), hop_seconds)
+
+    @classmethod
+    def of(cls, bundle, hop_seconds: float | None = None) -> "Tagger":
+        """Make the tagger of a bundle that lies in memory; nothing is written."""
+        from mmat.export.savedmodel import serve
+
+        tagger = cls.__new__(cls)
+        tagger._take(serve(bundle), hop_seconds)
+        return tagger
+
+    def _take(self, model, hop_seconds: float | None) -> None:
+        # The model is held here: without it its signatures lose their variables.
+        self._model, signatures = model, model.signatures
+        self._answer, self._hear = signatures["serving_default"], signatures.get("audio_only")
+        facts = facts_of(signatures)
+        self._maps = facts_of(signatures, "label_maps") if "label_maps" in signatures else {}
+        labels = labels_of(facts)
+        self.labels, self.task, self.thresholds = labels.names, labels.task, facts["thresholds"]
+        self.clip_seconds = float(facts["clip_seconds"])
+        self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
+        self.inputs = frozenset(self._answer.structured_input_signature[1])
+        hop = self.clip_seconds / 2 if hop_seconds is None else hop_seconds
+        if not 1 / FRAME_HZ <= hop <= self.clip_seconds:
+            raise InputError(
+                f"hop of {hop:g} s: windows of {self.clip_seconds:g} s follow each other by "
+                f"{1 / FRAME_HZ:g} s at least, and by their length at most"
+            )
+        self.hop_seconds = round(hop * FRAME_HZ) / FRAME_HZ
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """The labels that no name of a pretrained network is near to, of a zero-training tagger."""
+        if "sound_weights" not in self._maps:
+            return ()
+        near = self._maps["sound_weights"].any(axis=0) | self._maps["image_weights"].any(axis=0)
+        return tuple(label for label, yes in zip(self.labels, near, strict=True) if not yes)
+
+    def tag(
+        self,
+        file: str | os.PathLike | np.ndarray | Media,
+        rules: EventRules = EventRules(),
+        with_mel: bool = False,
+        progress: Callable[[float, float], None] | None = None,
+    ) -> Tagging:
+        """Say what sounds in a media file, or in a waveform `(samples,)`, 16 kHz mono in [-1, 1].
+
+        A file longer than a clip of training is cut into overlapping windows of that length, the
+        last one aligned at the end: a class has the highest score of all windows (classes that
+        exclude each other, and values, their mean), and frame scores fade from window to window.
+        Memory does not grow with the file, but for the frame
+        scores. A file that is damaged further on is tagged up to there, and `problem` says so. A
+        model of both senses works with either sound or pictures alone. Media are tagged as if they
+        were the file that they were read from.
+
+        with_mel: keep the log-mel for a plot. progress: called with the seconds that are done and
+        those that the file promises.
+        Raises InputError for a file that cannot be read or lacks what the model needs, and for a
+        hysteresis where the task has no thresholds.
+        """
+        check_hysteresis(self.task, rules.hysteresis)
+        spec = WindowSpec(
+            self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None
+        )
+        held = isinstance(file, np.ndarray | Media)
+        name = "" if held else os.fspath(file)
+        joined = WindowMerger(self.task, self.thresholds, self._maps)
+        mel = MelStrip() if with_mel else None
+        with ArrayStream(file, spec) if held else MediaStream(file, spec) as stream:
+            for window in stream:
+                self._check(window.media, name or "the clip")
+                joined.add(window, self.ask(window.media))
+                if mel is not None:
+                    mel.add(window)
+                if progress is not None:
+                    progress(joined.seconds, stream.seconds)
+            tagging = self._tagging(name, joined, rules, stream.aspect)
+        return dataclasses.replace(
+            tagging, problem=stream.problem, log_mel=None if mel is None else mel.result()
+        )
+
+    def _check(self, media: Media, name: str) -> None:
+        if "waveform" not in self.inputs and media.frames is None:
+            raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
+
+    def ask(self, media: Media) -> dict[str, np.ndarray]:
+        """Return the model's answers to sound and pictures as one clip, without the batch axis."""
+        import tensorflow as tf
+
+        # Pictures may last longer than the sound: the frame scores follow the longer of the two.
+        n_samples = max(1, round(media.duration_seconds * SAMPLE_RATE_HZ))
+        waveform = np.zeros((1, n_samples, 1), np.float32)
+        if media.waveform is not None:
+            heard = media.waveform[:n_samples]
+            waveform[0, : len(heard), 0] = heard
+        if media.frames is None and self._hear is not None:
+            # The same answers, without a look of the image network at nothing.
+            answers = self._hear(waveform=tf.constant(waveform))
+            return {name: answer.numpy()[0] for name, answer in answers.items()}
+        black = np.zeros((1, 8, 8, 3), np.uint8)
+        inputs = {
+            "waveform": waveform,
+            "frames": (black if media.frames is None else media.frames)[np.newaxis],
+            "has_audio": np.array([media.waveform is not None]),
+            "has_video": np.array([media.frames is not None]),
+        }
+        answers = self._answer(**{name: tf.constant(inputs[name]) for name in self.inputs})
+        return {name: answer.numpy()[0] for name, answer in answers.items()}
+
+    def _tagging(
+        self, name: str, joined: WindowMerger, rules: EventRules, aspect: float
+    ) -> Tagging:
+        """Make the record of a file of what was joined."""
+        clip, fired = joined.said["clip"], joined.decided()
+        frame_scores = joined.frame_scores()
+        # A branch that had nothing to go by said nothing, which is not the same as 0.
+        said = {sense: joined.said[sense] for sense in joined.has if sense in joined.said}
+        order = range(len(clip)) if self.task.is_regression else np.lexsort((-clip, ~fired))
+        return Tagging(
+            file=name,
+            duration_seconds=joined.seconds,
+            labels=self.labels,
+            thresholds=self.thresholds,
+            clip_scores=clip,
+            frame_scores=frame_scores,
+            fired=fired,
+            tags=tuple(self._tag(c, clip[c], fired[c], said) for c in order),
+            events=self._events(frame_scores, fired, joined, rules),
+            has_audio=joined.has[AUDIO],
+            has_video=joined.has[VIDEO],
+            reasons=joined.evidence.reasons(self.labels),
+            pictures=joined.pictures(fired, self.labels, aspect),
+            task=self.task,
+        )
+
+    def _tag(self, c: int, score, fired, said: dict[str, np.ndarray]) -> Tag:
+        branches = {f"{sense}_score": float(scores[c]) for sense, scores in said.items()}
+        return Tag(self.labels[c], float(score), bool(fired), **branches)
+
+    def _events(self, frame_scores, fired, joined: WindowMerger, rules: EventRules) -> tuple:
+        alone = joined.decided_alone()
+        n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
+        smoothing = 1 / FRAME_HZ, n_filtered, rules.hysteresis
+        found = to_events(self.task, frame_scores, self.thresholds, fired, *smoothing)
+        events = []
+        for c, onset, offset, score in found:
+            frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))
+            heard, seen = (alone[sense][frames, c].any() for sense in (AUDIO, VIDEO))
+            offset = min(offset, round(joined.seconds, 6))
+            events.append(TimedTag(self.labels[c], onset, offset, score, modality(heard, seen)))
+        return tuple(events)
+
+
+SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
+
+
+def load(
+    path: str | os.PathLike | None = None,
+    labels: str | Iterable[str] | LabelSet | None = None,
+    hop_seconds: float | None = None,
+    sound_model: str = SOUND_MODEL,
+    image_model: str = IMAGE_MODEL,
+) -> "Tagger":
+    """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
+
+    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
+    what `mmat export` made of one, which loads faster. labels: names, or a text as
+    `mmat.lists.read.asked_label_set` reads it: names separated by `;`, a label file, or a
+    named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
+    a long file to the next. sound_model, image_model: with labels, who hears and sees: `yamnet`,
+    `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
+    `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
+    model, for labels that cannot be read, and where pretrained weights were not fetched.
+
+    >>> tagger = load(labels="Dog;Train horn")
+    >>> tagger.labels
+    ('Dog', 'Train horn')
+    >>> import numpy as np
+    >>> tagger.tag(np.zeros(16000, "float32"))  # or a file; print it for tables
+    <Tagging of waveform, 1.0 s: nothing fired>
+    """
+    if (path is None) == (labels is None):
+        raise InputError("load: name either a model's folder, or labels")
+    prepare_tensorflow()
+
+    if path is not None:
+        return Tagger(path, hop_seconds)
+    from mmat.models.names import zero_shot_bundle
+    from mmat.models.pretrained.registry import audio_encoder
+
+    bundle = zero_shot_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
+    return Tagger.of(bundle, hop_seconds)
+
+
+def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
+    if isinstance(labels, LabelSet):
+        return labels
+    if isinstance(labels, str):
+        from mmat.lists.read import asked_label_set
+
+        return asked_label_set(labels)
+    return LabelSet.of(labels)

@@ -1,0 +1,77 @@
+"""Labels as they are typed, and which tagger answers to them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmat.app.taggers import EXAMPLE, TYPED, TYPED_PICTURES_HZ, Taggers, names_of, parse_labels
+from mmat.files import InputError
+
+pytest_plugins = ["tests.export.tiny"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "there are none; type some"),
+        (" ; ;", "there are none; type some"),
+        (";".join(map(str, range(51))), "51 of them; ask for 50 at most"),
+        ("x" * 101, "x… has 101 letters, 100 are the most"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_refused(text, words):
+    with pytest.raises(InputError, match=words):
+        parse_labels(text)
+
+
+@given(st.text(alphabet="ab;, \n", max_size=40))
+def test_each_label_comes_once_and_in_order(text):
+    try:
+        labels = parse_labels(text)
+    except InputError:
+        assert not text.strip("; \n\t")
+        return
+    assert labels == tuple(dict.fromkeys(labels)) == parse_labels(";".join(labels))
+    assert all(label and ";" not in label and label == label.strip() for label in labels)
+
+
+def test_any_labels_have_their_tagger_and_no_name_is_read_as_a_file(models_cache, tmp_path):
+    taggers = Taggers()
+    assert taggers.names == (TYPED,) and taggers.chosen == TYPED
+    first = taggers.get(TYPED, EXAMPLE)
+    assert first.labels == parse_labels(EXAMPLE) and taggers.get(TYPED, f" {EXAMPLE};;") is first
+    assert first.n_frames / first.clip_seconds == TYPED_PICTURES_HZ == taggers.pictures_hz
+    path = tmp_path / "labels.csv"
+    path.write_text("index,mid,display_name\n0,,Dog\n")
+    assert taggers.get(TYPED, str(path)).labels == (str(path),)
+
+
+def test_exports_are_chosen_by_name_whatever_is_typed(exports, models_cache):
+    taggers = Taggers([exports["fused"], exports["audio"]])
+    assert taggers.names == (TYPED, "fused", "audio") and taggers.chosen == "fused"
+    fused, audio = taggers.get("fused", ""), taggers.get("audio", "Frog")
+    assert fused.n_frames == 2 and not audio.n_frames
+    assert taggers.get("fused", "Frog") is fused
+    assert taggers.get(TYPED, "Frog").labels == ("Frog",)
+    with pytest.raises(InputError, match="tagger: none is chosen"):
+        taggers.get(None, "Frog")
+
+
+def test_names_are_as_long_as_it_takes_to_tell_folders_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = ["a/x/export", "b/x/export", "small", "./small/", TYPED, "/export"]
+    assert names_of(folders) == {
+        "a/x/export": "a/x/export",
+        "b/x/export": "b/x/export",
+        "small": "./small/",
+        f"{tmp_path.name}/{TYPED}": TYPED,
+        "/export": "/export",
+    }
+
+
+@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), max_size=6))
+def test_each_folder_has_a_name_of_its_own(paths):
+    folders = {"/" + "/".join(path) for path in paths}
+    named = names_of(folders)
+    assert set(named.values()) == folders
+    assert all(("/" + folder).endswith("/" + name) for name, folder in named.items())

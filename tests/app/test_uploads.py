@@ -1,0 +1,156 @@
+"""Uploads: read within limits, refused in words, deleted, remembered for a while."""
+
+import contextlib
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import soundfile
+
+from mmat.app.uploads import N_REMEMBERED, Limits, LRUCache, Uploads
+from mmat.files import InputError
+from tests.media.damage import write_damaged, write_intact
+from tests.media.made_media import make_sine, write_media_file
+
+N_DAMAGED = 200
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """14 s of sound and pictures."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    return write_media_file(path, sound=make_sine(14.0), n_pictures=28, fps=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
+def guard(folder):
+    with Uploads(folder) as guard:
+        yield guard
+
+
+def upload(folder, path, name=None):
+    """Lay a file where Gradio does: in a folder of its own."""
+    place = folder / f"{len(list(folder.iterdir()))}"
+    place.mkdir()
+    return shutil.copy(path, place / (name or path.name))
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_an_upload_is_read_and_gone(guard, folder, film):
+    media = guard.read(upload(folder, film), pictures_hz=0.8)
+    assert media.duration_seconds == pytest.approx(14.0, abs=0.1)
+    assert len(media.frames) == 11 and len(media.waveform) == pytest.approx(14 * 16000, rel=0.01)
+    assert files_in(folder) == []
+
+
+def test_what_is_gone_can_be_asked_about_again(guard, folder, film):
+    path = upload(folder, film)
+    first = guard.read(path, 0.8)
+    assert guard.read(path, 0.8) is first
+    for _ in range(N_REMEMBERED):
+        guard.read(upload(folder, film), 0.8)
+    with pytest.raises(InputError, match="film.mp4: the clip is no longer here; choose"):
+        guard.read(path, 0.8)
+
+
+def test_a_refusal_is_remembered_too(guard, folder, film):
+    path = upload(folder, film)
+    with open(path, "wb") as file:
+        file.write(b"no film at all")
+    for _ in range(2):
+        with pytest.raises(InputError, match="^film.mp4: not a media file that can be read"):
+            guard.read(path, 0.8)
+    assert files_in(folder) == []
+
+
+def test_files_elsewhere_are_neither_read_nor_deleted(guard, folder, film, tmp_path):
+    (folder / "link").symlink_to(film)
+    for path in (film, folder / "link", folder / ".." / "x", "/etc/passwd", "http://a/b.mp4"):
+        with pytest.raises(InputError, match="this is no upload"):
+            guard.read(path, 0.8)
+    assert film.exists()
+
+
+def test_limits_are_said_in_words(folder, film):
+    for limits, words in (
+        (Limits(megabytes=0.01), "film.mp4: larger than 0.01 MB.*--max-megabytes"),
+        (Limits(seconds=10.0), "film.mp4: longer than 10 s.*--max-seconds"),
+        (Limits(decode_seconds=0.001), "film.mp4: takes longer than 0.001 s to decode"),
+    ):
+        with Uploads(folder, limits) as guard, pytest.raises(InputError, match=words):
+            guard.read(upload(folder, film), 0.8)
+        assert files_in(folder) == []
+
+
+def test_a_clip_of_just_the_longest_is_taken(folder, film):
+    with Uploads(folder, Limits(seconds=14.0)) as guard:
+        assert guard.read(upload(folder, film), 0.8).frames is not None
+
+
+def test_a_process_that_dies_costs_its_clip_alone(guard, folder, film):
+    guard.read(upload(folder, film), 0.8)
+    os.kill(guard._process.pid, signal.SIGKILL)
+    with contextlib.suppress(InputError):  # it may not have ended yet, and die of this one
+        guard.read(upload(folder, film), 0.8)
+    assert guard.read(upload(folder, film), 0.8).waveform is not None
+
+
+def test_what_nobody_asks_about_is_swept_away(guard, folder, film):
+    old, new = upload(folder, film), upload(folder, film)
+    for path in (old, old.parent):
+        os.utime(path, (0, 0))
+    assert guard.sweep() >= film.stat().st_size
+    assert not old.exists() and new.exists()
+    os.utime(old.parent, (0, 0))  # it was changed when its file was deleted
+    guard.sweep()
+    assert not old.parent.exists()
+
+
+def test_200_damaged_uploads_are_answered_or_refused_in_a_line(folder, tmp_path):
+    (tmp_path / "made").mkdir()
+    intact = write_intact(tmp_path / "made")
+    damaged = write_damaged(tmp_path / "made", intact, range(N_DAMAGED))
+    read = refused = 0
+    with Uploads(folder, Limits(decode_seconds=20.0)) as guard:
+        for path in damaged:
+            try:
+                media = guard.read(upload(folder, path), 0.8)
+                read += 1
+                assert media.waveform is not None or media.frames is not None
+            except InputError as error:
+                refused += 1
+                assert str(error).startswith(path.name) and "\n" not in str(error)
+                assert str(folder) not in str(error)
+        assert files_in(folder) == []
+        sound = tmp_path / "fine.wav"
+        soundfile.write(sound, np.zeros(1600), 16000)
+        assert len(guard.read(upload(folder, sound), 0.8).waveform) == 1600
+    assert read > 20 and refused > 20 and read + refused == N_DAMAGED
+
+
+def test_the_one_that_nobody_asked_for_longest_goes():
+    cache = LRUCache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert [cache.get(key) for key in "abc"] == [1, None, 3]
+
+
+def test_a_newer_value_takes_the_place_of_the_older():
+    cache = LRUCache(2)
+    for value in range(5):
+        cache.put("a", value)
+    cache.put("b", 9)
+    assert (cache.get("a"), cache.get("b")) == (4, 9)

@@ -1,0 +1,177 @@
+"""`mmat tag` end to end on small real files; what goes wrong stands in test_bad_input.py."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sed_scores_eval
+
+from mmat.cli import main
+from tests.processes import mmat_command
+
+pytest_plugins = ["tests.export.tiny"]
+
+
+def run_tag(capsys, *words) -> str:
+    assert main(["tag", *map(str, words)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_tag_prints_a_table_of_tags_and_events(clips, exports, capsys):
+    lines = run_tag(capsys, clips / "both.mp4", "--model", exports["fused"]).splitlines()
+    assert lines[0] == f"{clips / 'both.mp4'}: 2.0 s, sound and pictures"
+    assert lines[1].split() == ["tag", "score", "fired", "audio", "video"]
+    assert lines[3].split()[::2] == ["Dog", "*", lines[3].split()[-1]]
+    assert [line.split()[0] for line in lines if line.startswith("event")] == ["event"]
+
+
+# A clip without pictures or without sound is no error for a model of both.
+@pytest.mark.parametrize(
+    ("file", "senses"),
+    [("sound.mp4", "sound"), ("pictures.mp4", "pictures"), ("sound.wav", "sound")],
+)
+def test_tag_falls_back_to_the_sense_there_is(file, senses, clips, exports, capsys):
+    lines = run_tag(capsys, clips / file, "--model", exports["fused"]).splitlines()
+    assert lines[0].endswith(f" s, {senses}")
+
+
+def test_tag_as_json_and_csv(clips, exports, capsys):
+    model = ["--model", exports["fused"], "--format"]
+    one = json.loads(run_tag(capsys, clips / "both.mp4", *model, "json"))
+    assert one["file"] == str(clips / "both.mp4")
+    assert {"label", "score", "fired", "audio_score", "video_score"} == set(one["tags"][0])
+    times = {"onset_seconds", "offset_seconds"}
+    assert times | {"label", "score", "modality"} == set(one["events"][0])
+    files = [clips / "both.mp4", clips / "sound.wav"]
+    both = json.loads(run_tag(capsys, *files, *model, "json"))
+    assert both[0] == one
+    assert both[1]["tags"][0]["video_score"] is None
+    rows = list(csv.DictReader(io.StringIO(run_tag(capsys, *files, *model, "csv"))))
+    assert len(rows) == 6
+    for row, tag in zip(rows, one["tags"] + both[1]["tags"], strict=True):
+        assert (row["label"], row["fired"]) == (tag["label"], str(int(tag["fired"])))
+        assert float(row["score"]) == pytest.approx(tag["score"], abs=1e-6)
+
+
+@pytest.mark.parametrize("file", ["both.mp4", "sound.wav"])
+def test_tag_draws_a_plot(file, clips, exports, tmp_path, capsys):
+    path = tmp_path / "new" / "plot.png"
+    run_tag(capsys, clips / file, "--model", exports["fused"], "--plot", path)
+    from matplotlib.image import imread
+
+    picture = imread(path)
+    assert picture.shape[0] > 300 and picture.shape[1] > 900
+    assert np.ptp(picture[..., :3]) > 0.5
+    assert os.listdir(path.parent) == ["plot.png"]
+
+
+def test_one_bad_file_does_not_stop_the_others(clips, exports, capsys):
+    files = [clips / "both.mp4", clips / "none.mp4", clips / "sound.wav"]
+    argv = ["tag", *files, "--model", exports["fused"], "--format", "json"]
+    assert main([str(word) for word in argv]) == 3
+    captured = capsys.readouterr()
+    assert [each["file"] for each in json.loads(captured.out)] == [str(files[0]), str(files[2])]
+    assert captured.err == f"mmat: error: {files[1]}: no such file\n"
+
+
+def test_a_folder_is_its_media_in_order_and_one_file_an_array(clips, exports, tmp_path, capsys):
+    folder = tmp_path / "media" / "below"
+    folder.mkdir(parents=True)
+    for name in ("b.wav", "a.wav"):
+        (folder / name).write_bytes((clips / "sound.wav").read_bytes())
+    (folder / "notes.txt").write_text("no media")
+    words = [tmp_path / "media", "--model", exports["audio"], "--format", "json"]
+    found = json.loads(run_tag(capsys, *words))
+    assert [each["file"] for each in found] == [str(folder / "a.wav"), str(folder / "b.wav")]
+    (folder / "b.wav").unlink()
+    assert len(json.loads(run_tag(capsys, *words))) == 1
+
+
+def test_out_takes_what_would_be_printed_whole_or_not_at_all(clips, exports, tmp_path, capsys):
+    words = [clips / "both.mp4", "--model", exports["fused"], "--format", "tsv"]
+    printed = run_tag(capsys, *words)
+    assert printed.splitlines()[0] == "filename\tonset\toffset\tevent_label"
+    assert run_tag(capsys, *words, "--out", tmp_path / "events.tsv") == ""
+    assert (tmp_path / "events.tsv").read_text() == printed
+    assert os.listdir(tmp_path) == ["events.tsv"]
+    track = run_tag(capsys, clips / "both.mp4", "--model", exports["fused"], "--format", "audacity")
+    assert track.split("\t")[0] == "0.000000"
+
+
+def test_where_nothing_was_tagged_an_earlier_answer_stays(exports, tmp_path, capsys):
+    out, notes = tmp_path / "x.json", tmp_path / "notes.mp4"
+    out.write_text("precious")
+    notes.write_text("no media" * 99)
+    argv = ["tag", notes, "--model", exports["audio"], "--format", "json", "--out", out]
+    assert main([str(word) for word in argv]) == 2
+    assert out.read_text() == "precious"
+    assert sorted(os.listdir(tmp_path)) == ["notes.mp4", "x.json"]
+
+
+def test_frame_scores_are_read_by_sed_scores_eval(clips, exports, tmp_path, capsys):
+    folder = tmp_path / "scores"
+    words = [clips / "both.mp4", clips / "sound.wav", "--model", exports["fused"]]
+    run_tag(capsys, *words, "--frame-scores", folder)
+    found = sed_scores_eval.io.read_sed_scores(str(folder / "sound.tsv"))
+    assert len(found) == 20 and "Train" in found.columns
+    assert sorted(os.listdir(folder)) == ["both.tsv", "sound.tsv"]
+
+
+def test_explain_names_what_was_seen(clips, exports, capsys):
+    words = [clips / "both.mp4", "--model", exports["fused"], "--explain"]
+    assert "similarity" in run_tag(capsys, *words)
+    whole = json.loads(run_tag(capsys, *words, "--format", "json"))
+    reasons = [reason for tag in whole["tags"] for reason in tag["reasons"]]
+    assert reasons and {reason["sense"] for reason in reasons} == {"video"}
+    assert all(0 < reason["probability"] <= 1 for reason in reasons)
+
+
+@pytest.mark.parametrize("is_media", [True, False])
+def test_a_file_of_standard_input(is_media, clips, exports, monkeypatch, capsys):
+    content = (clips / "sound.mp4").read_bytes() if is_media else b"no media" * 99
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    status = main(["tag", "-", "--format", "json", "--model", str(exports["audio"])])
+    captured = capsys.readouterr()
+    if is_media:
+        assert (status, captured.err, json.loads(captured.out)["file"]) == (0, "", "-")
+    else:
+        assert status == 2 and captured.err.startswith("mmat: error: -: not a media file")
+
+
+def test_a_live_stream_is_answered_while_it_runs(exports):
+    """The answer to the first second comes before the second one is sent."""
+    words = ["tag", "-", "--live", "16000", "--format", "json", "--model", exports["audio"]]
+    rng = np.random.default_rng(0)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(mmat_command(*words), **pipes) as process:
+        for second in (1, 2, 3):
+            process.stdin.write(rng.integers(-3000, 3000, 16000, np.int16).tobytes())
+            process.stdin.flush()
+            moment = json.loads(process.stdout.readline())
+            assert moment["seconds"] == second
+            assert [tag["label"] for tag in moment["tags"]][:1]
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_what_is_wrong_with_part_of_a_file_is_a_warning(exports, tmp_path, capsys):
+    import soundfile
+
+    sound = np.full(16000 * 14, 0.1, np.float32)
+    sound[16000 * 12 :] = np.nan
+    path = tmp_path / "damaged.wav"
+    soundfile.write(path, sound, 16000, subtype="FLOAT")
+    argv = ["tag", path, "--model", exports["audio"]]
+    assert main([str(word) for word in argv]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"mmat: warning: {path}: the sound ends at")
+    assert captured.err.endswith("tagged up to there\n") and captured.err.count("\n") == 1
+    assert captured.out.startswith(f"{path}: ")

@@ -1,0 +1,106 @@
+"""`mmat evaluate`, from shards to the report's folder, with tiny models of each kind."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmat.cli import main
+from mmat.evaluation.evaluate import evaluate
+from mmat.evaluation.files import read_tags_tsv
+from mmat.shards.folder import read_index
+
+pytest_plugins = ["tests.export.tiny"]
+
+LIST = """id,file,labels,split,source_group
+0,both.mp4,Dog;Train,test,park
+1,sound.mp4,Dog,test,park
+2,pictures.mp4,Train,test,
+3,sound.wav,Train,validation,yard
+"""
+
+
+@pytest.fixture(scope="module")
+def made(bundles, clips, tmp_path_factory):
+    """A folder with a list, and shards that were made of it."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "list.csv").write_text(LIST)
+    argv = ["prepare", folder / "list.csv", "--media", clips, "--out", folder / "shards"]
+    argv += ["--labels", bundles["fused"] / "labels.csv", "--frames", "2", "--workers", "0"]
+    assert main([str(word) for word in argv]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", ["fused", "audio", "video"])
+def test_every_kind_of_model_leaves_a_whole_report(name, bundles, made, tmp_path, capsys):
+    argv = ["evaluate", "--model", bundles[name], "--data", made / "shards"]
+    argv += ["--out", tmp_path / "report", "--groups", made / "list.csv"]
+    assert main([str(word) for word in argv]) == 0
+    capsys.readouterr()
+    folder = tmp_path / "report"
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report["intervals"]) == {"clips", "source_groups"}
+    assert set(report["branches"]) == ({"audio", "video"} if name == "fused" else set())
+    page = (folder / "report.html").read_text()
+    assert f"<h1>{name} on test</h1>" in page
+    assert len(list((folder / "frame_scores").iterdir())) == 3
+    paths = [str(folder / "official" / f"tagging_{kind}.csv") for kind in ("truth", "prediction")]
+    assert main(["score", "--task", "tagging", "--truth", paths[0], "--prediction", paths[1]]) == 0
+    found = json.loads(capsys.readouterr().out)["micro"]
+    assert found["f1"] == pytest.approx(100 * report["f1"])
+
+
+def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):
+    from mmat.evaluation.files import write_evaluation
+    from mmat.models.bundle import load_bundle
+
+    bundle = load_bundle(bundles["fused"])
+    found = evaluate(bundle, made / "shards", progress=False, resamples=5)
+    write_evaluation(tmp_path, found)
+    assert np.array_equal(read_tags_tsv(tmp_path / "predictions.tsv").scores, found.scores)
+    # The clip without pictures is what the audio branch says of it.
+    row = found.ids.index("1")
+    assert np.array_equal(found.outputs.branches["audio"][row], found.scores[row])
+    assert all(len(frames) for frames in found.outputs.frames)
+    seconds = read_index(made / "shards")["clip_seconds"]
+    assert seconds is None or (found.clip_seconds <= seconds).all()
+
+
+def test_the_steps_and_the_frames_that_are_kept_change_no_answer(bundles, made, monkeypatch):
+    from mmat.models.bundle import load_bundle
+
+    bundle = load_bundle(bundles["fused"])
+    whole = evaluate(bundle, made / "shards", progress=False, resamples=5)
+    monkeypatch.setattr(evaluate, "CLIPS_A_STEP", 1)
+    monkeypatch.setattr(evaluate, "MOST_FRAME_SCORES", 0)
+    with pytest.warns(UserWarning, match="frame scores: too many to keep"):
+        bare = evaluate(bundle, made / "shards", progress=False, resamples=5)
+    assert whole.ids == bare.ids and bare.outputs.frames is None
+    assert np.array_equal(whole.truth, bare.truth)
+    np.testing.assert_allclose(whole.scores, bare.scores, atol=1e-6)
+    assert [clip.row for clip in whole.shown] == [clip.row for clip in bare.shown]
+    for first, second in zip(whole.shown, bare.shown, strict=True):
+        assert first.id == second.id == whole.ids[first.row]
+        assert np.array_equal(first.waveform, second.waveform)
+        assert np.array_equal(first.frame_scores, whole.outputs.frames[first.row])
+        np.testing.assert_allclose(first.frame_scores, second.frame_scores, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("id,source_group\n0,park\n", "no row for the clip '1'"),
+        ("id,group\n0,park\n", "must name the columns id, source_group"),
+        ("id,source_group\n0,a\n0,b\n", ":3: the id '0' is empty or comes twice"),
+        (b"\xff\xfe\0", "not a UTF-8"),
+        (None, "cannot read the list: No such file"),
+    ],
+)
+def test_wrong_groups_are_one_line(text, reason, bundles, made, tmp_path, capsys):
+    path = tmp_path / "groups.csv"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    argv = ["evaluate", "--model", bundles["audio"], "--data", made / "shards", "--groups", path]
+    assert main([str(word) for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert reason in error and error.count("mmat: error") == 1

@@ -1,0 +1,156 @@
+"""The TensorFlow Lite file: its own log-mel, what lies in it, what is refused, the command."""
+
+import contextlib
+import csv
+import io
+import pathlib
+import re
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmat.cli import main
+from mmat.export.litert import TFLiteTagger, _convert, export_tflite, measure_tflite, tflite_log_mel
+from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.metrics.decisions import decide
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch, normalized_mel
+from mmat.models.bundle import Bundle, load_bundle, save_bundle
+from mmat.models.features import SPEECH_MEL, MelParameters, log_mel
+from tests.models.test_features import SIGNALS
+from tests.tagging.levels import CLASSES, VALUES
+
+pytest_plugins = ["tests.export.tiny", "tests.models.tiny_encoder"]
+
+LABELS = LabelSet(("Dog", "Cat, kitten"), ("/m/0bt9lr", ""), (("hound",), ()))
+
+
+def mel_model(p: MelParameters) -> keras.Model:
+    inputs, x = normalized_mel(p, (), ragged=False)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize(
+    ("mel", "atol"), [(MelParameters(), 0.05), (SPEECH_MEL, 0.1)], ids=["authors", "speech"]
+)
+@pytest.mark.parametrize("samples", SIGNALS.values(), ids=SIGNALS.keys())
+def test_the_log_mel_is_that_of_training(samples, mel, atol):
+    samples = samples.astype(np.float32)[None, :, None]
+    found = tflite_log_mel(mel_model(mel), samples.shape[1])(tf.constant(samples))
+    expected = log_mel(samples, mel)
+    assert found.shape == expected.shape
+    # What lies further under a pure tone is rounding noise in float32.
+    floor = np.max(expected) - 55
+    np.testing.assert_allclose(np.maximum(found, floor), np.maximum(expected, floor), atol=atol)
+
+
+def test_other_mel_parameters_are_followed():
+    p = MelParameters(32000, 512, 500, 320, 60, 60.0, 12000.0, 1e-8, 60.0)
+    samples = SIGNALS["noise"].astype(np.float32)[None, :, None]
+    found = tflite_log_mel(mel_model(p), samples.shape[1])(tf.constant(samples))
+    np.testing.assert_allclose(found, log_mel(samples, p), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Bundle, pathlib.Path, str]:
+    """A model that computes in low precision, the command's file of it, and what was printed."""
+    folder = tmp_path_factory.mktemp("made")
+    model = audio_branch(len(LABELS), dtype="mixed_bfloat16")
+    bundle = Bundle(model, LABELS, np.float32([0.0, 1.0]), clip_seconds=1.0)
+    save_bundle(folder / "bundle", bundle)
+    file = folder / "tagger.tflite"
+    argv = ["export", folder / "bundle", "--out", file, "--format", "tflite"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main([str(each) for each in argv]) == 0
+    return bundle, file, printed.getvalue()
+
+
+def test_it_answers_and_uses_nothing_but_built_in_operations(made):
+    bundle, file, _ = made
+    tagger = TFLiteTagger(file)
+    assert not [x for x in tagger.interpreter._get_ops_details() if x["op_name"].startswith("Flex")]
+    waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
+    said, expected = tagger(waveform), bundle.model.predict({"waveform": waveform}, verbose=0)
+    assert said["fired"].tolist() == [[True, False]]
+    for name in ("clip", "frame"):
+        assert said[name].shape == expected[name].shape
+        np.testing.assert_allclose(said[name], expected[name], atol=2e-2)  # of bfloat16
+
+
+def test_the_command_prints_path_size_time_and_parity(made):
+    _, file, printed = made
+    path, figures = printed.splitlines()
+    megabytes, of_keras = re.fullmatch(
+        r"(\S+) MB, \d+ ms for 1 s on one thread, scores within (\S+) of Keras", figures
+    ).groups()
+    assert path == str(file) and float(of_keras) < 2e-2
+    assert abs(float(megabytes) - file.stat().st_size / 1e6) < 0.06
+
+
+def test_labels_thresholds_and_card_lie_inside(made):
+    with zipfile.ZipFile(made[1]) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
+        card = archive.read("README.md").decode()
+    assert [(row["display_name"], float(row["threshold"])) for row in rows] == [
+        ("Dog", 0.0),
+        ("Cat, kitten", 1.0),
+    ]
+    assert rows[0]["mid"] == "/m/0bt9lr" and rows[0]["synonyms"] == "hound"
+    assert "(1, 16000, 1)" in card and "## Intended use" in card and "image network" not in card
+
+
+@pytest.mark.parametrize(
+    ("labels", "how"),
+    [
+        (CLASSES, {"mel": SPEECH_MEL, "blocks": SPEECH_BLOCKS, "ragged": True}),
+        (VALUES, {}),
+    ],
+    ids=["classes of speech, ragged", "values"],
+)
+def test_other_tasks_are_answered_as_keras_does(labels, how, tmp_path):
+    model = audio_branch(len(labels), task=labels.task, **how)
+    bundle = Bundle(model, labels, np.ones(len(labels), np.float32), clip_seconds=1.0)
+    file = export_tflite(bundle, tmp_path / "a.tflite")
+    assert measure_tflite(file, bundle, rounds=1).largest_deviation < 1e-5
+    waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
+    said = TFLiteTagger(file)(waveform)
+    decided = decide(labels.task, said["clip"], bundle.thresholds)
+    np.testing.assert_array_equal(said["fired"], decided)
+    with zipfile.ZipFile(file) as archive:
+        archive.extract("labels.csv", tmp_path)
+        card = archive.read("README.md").decode()
+    assert LabelSet.from_csv(tmp_path / "labels.csv") == labels
+    assert "thresholds and" not in card and f"- {labels.names[0]}\n" in card
+
+
+def test_what_cannot_be_made_is_one_line(bundles, tiny_encoder, tmp_path):
+    path = tmp_path / "x.tflite"
+    encoded = Bundle(audio_branch(2, encoder=tiny_encoder), LABELS, [0.5, 0.5])
+    for bundle, reason in {
+        "video": (load_bundle(bundles["video"]), "it hears nothing"),
+        "encoded": (encoded, "frozen network"),
+    }.values():
+        with pytest.raises(InputError, match=reason) as error:
+            export_tflite(bundle, path)
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="end it in .tflite"):
+        export_tflite(encoded, tmp_path / "folder")
+    assert not list(tmp_path.iterdir())
+
+
+def test_quantize_is_for_tflite_alone(bundles, tmp_path, capsys):
+    argv = ["export", str(bundles["audio"]), "--out", str(tmp_path / "x"), "--quantize", "int8"]
+    assert main(argv) == 2
+    assert "needs --format tflite" in capsys.readouterr().err
+
+
+def test_a_converter_that_fails_is_one_line(tmp_path):
+    module = tf.Module()
+    module.f = tf.function(tf.signal.ifft2d, input_signature=[tf.TensorSpec((4, 4), tf.complex64)])
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.f)
+    with pytest.raises(InputError, match="cannot hold this model") as error:
+        _convert(tmp_path / "x.tflite", str(tmp_path / "saved"), tmp_path / "part", "")
+    assert "\n" not in str(error.value) and not (tmp_path / "part").exists()

@@ -1,0 +1,224 @@
+"""The signatures of a bundle in memory, and the WAV reader inside the graph."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mmat.export.savedmodel import decided, serve
+from mmat.export.wav import decode_wav
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
+from mmat.metrics.decisions import decide
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch
+from mmat.models.bundle import Bundle, load_bundle
+from mmat.models.features import SPEECH_MEL
+from mmat.models.fusion import fused_model
+from mmat.models.names import zero_shot_bundle
+from mmat.models.pretrained.registry import imagenet_labels
+from mmat.models.video import video_branch
+
+pytest_plugins = ["tests.export.tiny"]
+
+RATE_HZ = 16000
+decode = tf.function(decode_wav, input_signature=[tf.TensorSpec((), tf.string)])
+
+
+def wav(samples, rate_hz=RATE_HZ, form="WAV", subtype="PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def samples(n=100, channels=1, seed=0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-(2**15), 2**15, (n, channels), np.int16)
+
+
+GOOD = wav(samples())
+
+
+def said_of(contents: bytes) -> str:
+    """The sentence with which a WAV is refused."""
+    with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+        decode(contents)
+    return str(refused.value).split("[tag_wav: ")[1].split("]")[0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    channels=st.integers(1, 8),
+    form=st.sampled_from(["WAV", "WAVEX"]),
+    chunk=st.binary(max_size=9),
+    trailing=st.binary(max_size=9),
+)
+def test_a_wav_is_the_mean_of_its_channels(n, channels, form, chunk, trailing):
+    written = samples(n, channels)
+    plain = wav(written, form=form)
+    odd = b"\0" * (len(chunk) % 2)
+    extra = b"LIST" + struct.pack("<I", len(chunk)) + chunk + odd
+    waveform = decode(plain[:12] + extra + plain[12:] + trailing).numpy()
+    assert waveform.shape == (1, n, 1) and waveform.dtype == np.float32
+    expected = written.astype(np.float64).mean(axis=1) / 2**15
+    np.testing.assert_allclose(waveform[0, :, 0], expected, atol=1e-6)
+
+
+def test_a_wav_out_of_a_pipe_lasts_to_its_end():
+    endless = GOOD[:40] + b"\xff" * 4 + GOOD[44:]
+    np.testing.assert_array_equal(decode(endless), decode(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("contents", "sentence"),
+    [
+        (b"", "no RIFF/WAVE file"),
+        (wav(samples() / 2**15, form="FLAC"), "no RIFF/WAVE file"),
+        (wav(samples(), form="RF64"), "no RIFF/WAVE file"),
+        (b"RIFX" + GOOD[4:], "no RIFF/WAVE file"),
+        (GOOD[:12], "there is no format"),
+        (GOOD[:30], "cut off within the format"),
+        (GOOD[:36], "there is no data"),
+        (GOOD[:100], "cut off: 56 of 200 data bytes"),
+        (wav(samples(0)), "no samples"),
+        (GOOD[:22] + b"\0\0" + GOOD[24:], "no channels"),
+        (wav(samples(), rate_hz=44100), "44100 Hz"),
+        (wav(samples(), subtype="PCM_24"), "24 bits of encoding 1"),
+        (wav(samples() / 2**15, subtype="FLOAT"), "32 bits of encoding 3"),
+        (wav(samples(), subtype="ULAW"), "8 bits of encoding 7"),
+    ],
+)
+def test_other_bytes_are_refused_in_words(contents, sentence):
+    said = said_of(contents)
+    assert sentence in said and said.endswith(
+        "a WAV of 16-bit PCM (encoding 1) at 16000 Hz is needed"
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, len(GOOD)), at=st.integers(0, 47), byte=st.integers(0, 255))
+def test_damaged_bytes_are_decoded_or_refused_in_words(cut, at, byte):
+    damaged = (GOOD[:at] + bytes([byte]) + GOOD[at + 1 :])[:cut]
+    try:
+        waveform = decode(damaged).numpy()
+    except tf.errors.InvalidArgumentError:
+        assert said_of(damaged)
+    else:
+        assert waveform.size and np.isfinite(waveform).all()
+
+
+@pytest.fixture(scope="module")
+def fused(bundles):
+    return load_bundle(bundles["fused"])
+
+
+def test_sound_alone_is_what_an_absent_picture_leaves(fused):
+    served = serve(fused)
+    written = samples(8000, 2)
+    waveform = decode(wav(written))
+    expected = served.signatures["serving_default"](
+        waveform=waveform,
+        frames=tf.zeros((1, 1, 9, 7, 3), tf.uint8),
+        has_audio=tf.constant([True]),
+        has_video=tf.constant([False]),
+    )
+    for said in (
+        served.signatures["audio_only"](waveform=waveform),
+        served.signatures["tag_wav"](wav=tf.constant(wav(written))),
+    ):
+        assert set(said) == set(expected)
+        for name, answer in expected.items():
+            np.testing.assert_allclose(said[name], answer, atol=1e-6, err_msg=name)
+        assert not said["image_probabilities"].numpy().any()
+
+
+def test_each_bundle_has_the_signatures_of_its_senses(bundles, fused):
+    for name, more in {
+        "audio": {"audio_only", "tag_wav"},
+        "video": {"label_maps"},
+        "fused": {"audio_only", "tag_wav", "label_maps"},
+    }.items():
+        signatures = serve(load_bundle(bundles[name])).signatures
+        assert set(signatures) == {"serving_default", "labels"} | more
+
+
+def test_label_maps_name_what_the_image_network_says(fused):
+    told = serve(fused).signatures["label_maps"]()
+    names = [name.decode() for name in told["image_labels"].numpy()]
+    assert names == [synonyms[0] for synonyms in imagenet_labels()]
+    label_map = next(x for x in fused.model._flatten_layers() if x.name == "label_map")
+    np.testing.assert_array_equal(told["image_similarities"], label_map.map)
+
+
+def test_a_zero_training_bundle_tells_both_its_maps(models_cache):
+    served = serve(zero_shot_bundle(LabelSet.of(["Dog", "Siren"])))
+    told = served.signatures["label_maps"]()
+    names = [name.decode() for name in told["sound_labels"].numpy()]
+    similarities = told["sound_similarities"].numpy()
+    assert similarities.shape == (521, 2) and told["image_similarities"].shape == (1000, 2)
+    assert [names[i] for i in similarities.argmax(axis=0)] == ["Dog", "Siren"]
+    assert float(told["sound_hop_seconds"]) == pytest.approx(0.48)
+    assert float(told["sound_window_seconds"]) == pytest.approx(0.975)
+    said = served.signatures["audio_only"](waveform=tf.zeros((1, RATE_HZ, 1)))
+    assert names[int(said["sound_probabilities"].numpy()[0].max(axis=0).argmax())] == "Silence"
+    assert not said["fired"].numpy().any()
+
+
+@pytest.fixture(scope="module")
+def ragged_branch():
+    return audio_branch(3, mel=SPEECH_MEL, blocks=SPEECH_BLOCKS, ragged=True, task=MULTI_CLASS)
+
+
+def test_a_model_of_ragged_batches_hears_whole_waveforms(ragged_branch):
+    """A clip of a batch with padding is answered as it is alone without."""
+    labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
+    served = serve(Bundle(ragged_branch, labels, np.ones(3, np.float32)))
+    lengths, rng = [32000, 20800], np.random.default_rng(0)
+    waveform = np.zeros((2, max(lengths), 1), np.float32)
+    for row, n in zip(waveform, lengths, strict=True):
+        row[:n, 0] = rng.normal(0, 0.1, n)
+    expected = ragged_branch({"waveform": waveform, "n_samples": np.int32(lengths)})
+    for i, n in enumerate(lengths):
+        said = served.signatures["serving_default"](waveform=tf.constant(waveform[i : i + 1, :n]))
+        for name in ("clip", "frame"):
+            alone = expected[name][i : i + 1, : said[name].shape[1]]
+            np.testing.assert_allclose(said[name], alone, atol=1e-6, err_msg=name)
+
+
+def test_a_fused_model_of_ragged_batches_answers_with_either_sense(ragged_branch):
+    seeing = video_branch(
+        3, similarities=np.random.default_rng(0).random((1000, 3)), task=MULTI_CLASS
+    )
+    model = fused_model(ragged_branch, seeing)
+    labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
+    served = serve(Bundle(model, labels, np.ones(3, np.float32), "efficientnet_lite0"))
+    rng = np.random.default_rng(1)
+    waveform = rng.normal(0, 0.1, (3, 16000, 1)).astype(np.float32)
+    has = {"has_audio": np.array([True, True, False]), "has_video": np.array([True, False, True])}
+    frames = rng.integers(0, 256, (3, 2, 60, 60, 3), np.uint8)
+    said = served.signatures["serving_default"](
+        waveform=tf.constant(waveform),
+        frames=tf.constant(frames),
+        **{name: tf.constant(x) for name, x in has.items()},
+    )
+    n_samples = np.int32([16000, 16000, 0])  # as in training, where the sound is absent
+    seen = {"image_probabilities": said["image_probabilities"].numpy()}
+    expected = model({"waveform": waveform, "n_samples": n_samples} | has | seen)
+    for name, answer in expected.items():
+        np.testing.assert_allclose(said[name], answer, atol=1e-6, err_msg=name)
+    np.testing.assert_array_equal(said["fired"].numpy().sum(axis=1), [1, 1, 1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    clip=arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32)),
+    task=st.sampled_from([MULTI_LABEL, MULTI_CLASS, regression(0, 1)]),
+)
+def test_a_graph_decides_as_the_metrics_do(clip, task):
+    thresholds = np.float32([0.0, 0.5, 1.0])
+    expected = decide(task, clip, thresholds)
+    np.testing.assert_array_equal(decided(task, tf.constant(clip), thresholds), expected)
