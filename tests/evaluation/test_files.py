@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from mmat.evaluation.evaluate import files
+from mmat.evaluation import files
 from mmat.files import InputError
 from mmat.metrics import tagging
 
