@@ -1,8 +1,5 @@
 """An audio branch on a frozen encoder: a small one for its arithmetic, and YAMNet itself."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -23,6 +20,7 @@ from mmat.training import back_end, front_end
 from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer
 from tests.models.tiny_encoder import HOP, SIZE, WINDOW
+from tests.processes import program, run_process
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 
@@ -224,20 +222,6 @@ def test_on_yamnet_ten_seconds_give_a_hundred_frames(on_yamnet):
     assert scores["clip"].shape == (1, 3) and scores["frame"].shape == (1, 100, 3)
 
 
-IN_A_FRESH_PROCESS = """
-import sys
-import numpy as np
-import tensorflow as tf
-folder = sys.argv[1]
-waveform = np.load(folder + "/waveform.npy")
-for name in ("mmat", "kapre", "tensorflow_hub"):
-    sys.modules[name] = None
-served = tf.saved_model.load(folder + "/export").signatures["serving_default"]
-scores = {name: value.numpy() for name, value in served(waveform=tf.constant(waveform)).items()}
-np.savez(folder + "/exported.npz", **scores)
-"""
-
-
 def test_saved_and_exported_it_answers_the_same_elsewhere(on_yamnet, tmp_path):
     waveform = noise(2, 20_000)
     expected = scores_of(on_yamnet, {"waveform": waveform})
@@ -248,8 +232,7 @@ def test_saved_and_exported_it_answers_the_same_elsewhere(on_yamnet, tmp_path):
         np.testing.assert_array_equal(value, expected[name])
     export_saved_model(bundle, tmp_path / "export")
     np.save(tmp_path / "waveform.npy", waveform)
-    command = [sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_process(program("asking_an_encoder", tmp_path))
     assert done.returncode == 0, done.stderr
     exported = np.load(tmp_path / "exported.npz")
     for name, value in expected.items():

@@ -1,8 +1,5 @@
 """The fused model, late and middle; and every model in a fresh process."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -12,6 +9,8 @@ from mmat.models.fusion import fused_model, late_fusion, middle_fusion
 from mmat.models.label_map import Thresholded
 from mmat.models.pooling import attention
 from mmat.models.video import video_branch
+from tests.compiling import compile_for_clips
+from tests.processes import program, run_process
 
 N_CLASSES, N_LABELS, N_FRAMES = 3, 6, 4
 RATES = np.array([0.1, 0.25, 0.4])
@@ -201,31 +200,6 @@ def test_without_sound_the_pictures_have_the_whole_time(ragged_and_plain):
     np.testing.assert_array_equal(silent["frame"], scores_of(plain, inputs)["frame"])
 
 
-LOAD_ALL = """
-import pathlib, sys
-import keras
-import numpy as np
-from mmat.models.bundle import register_layers
-from tests.compiling import compile_for_clips
-
-register_layers()
-folder = pathlib.Path(sys.argv[1])
-inputs = dict(np.load(folder / "inputs.npz"))
-for path in sorted(folder.glob("*.keras")):
-    model = keras.models.load_model(path, safe_mode=True)
-    scores = model({name: inputs[name] for name in model.input}, training=False)
-    expected = np.load(path.with_suffix(".npz"))
-    assert set(scores) == set(expected), path
-    for name in expected:
-        np.testing.assert_array_equal(scores[name], expected[name], err_msg=f"{path} {name}")
-    for layer in model.layers:
-        if layer.name == "label_map":
-            assert not layer.trainable_variables
-            np.testing.assert_array_equal(layer.map, np.load(folder / "map.npy"))
-    print(path.stem)
-"""
-
-
 def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
     keras.utils.set_random_seed(0)
     similarities = np.random.default_rng(5).uniform(0, 1, (N_LABELS, N_CLASSES)).astype("float32")
@@ -251,7 +225,6 @@ def test_every_model_comes_back_the_same_in_a_fresh_process(tmp_path):
             variable.assign_add(0.01 * keras.random.normal(variable.shape))
         np.savez(tmp_path / f"{name}.npz", **scores_of(model, inputs))
         model.save(tmp_path / f"{name}.keras")
-    command = [sys.executable, "-c", LOAD_ALL, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_process(program("loading_models", tmp_path))
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.split()) == sorted(models)

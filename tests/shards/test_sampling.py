@@ -2,8 +2,6 @@
 
 import collections
 import itertools
-import subprocess
-import sys
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -16,6 +14,8 @@ from mmat.files import InputError
 from mmat.shards.read import read_arrays
 from mmat.shards.record import Record
 from mmat.shards.sampling import balanced_order, batches_from, clips_once, scan_split, shuffled
+from tests.processes import program, run_process
+from tests.programs.batch_digest import digest
 from tests.shards.tiny_shards import N_CLIPS, N_SAMPLES, clip_numbers, write_shards
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*never drawn")
@@ -231,28 +231,9 @@ def test_damage_is_told_in_a_line(shards, tmp_path):
             assert "\n" not in str(error)
 
 
-DIGEST = """
-import hashlib, sys
-import tensorflow as tf
-from mmat.shards.read import MODEL_INPUTS
-from mmat.shards.sampling import batches_from
-
-def digest(folder, seed):
-    tf.random.set_seed(0)  # other tests may have set one, and tf.data draws by both
-    digest = hashlib.sha256()
-    for inputs, labels in batches_from(folder, "train", 6, seed, MODEL_INPUTS)(0).take(8):
-        for _, values in sorted(inputs.items()):
-            digest.update(values.numpy().tobytes())
-        digest.update(labels.numpy().tobytes())
-    return digest.hexdigest()
-"""
-
-
 def test_a_seed_gives_the_same_bytes_here_and_in_a_new_process(tmp_path):
-    folder, here = str(write_shards(tmp_path, clip_seconds=None)), {}
-    exec(DIGEST, here)
-    one, again, other = (here["digest"](folder, seed) for seed in (1, 1, 2))
-    command = [sys.executable, "-W", "ignore", "-c", DIGEST + "print(digest(sys.argv[1], 1))"]
-    done = subprocess.run([*command, folder], capture_output=True, text=True, timeout=300)
+    folder = write_shards(tmp_path, clip_seconds=None)
+    one, again, other = (digest(folder, seed) for seed in (1, 1, 2))
+    done = run_process(program("batch_digest", folder, flags=("-W", "ignore")))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == one == again != other
