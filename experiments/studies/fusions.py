@@ -1,15 +1,14 @@
 """Branches and fusions on the mini corpus: audio, video, late and middle fusion, 5 seeds.
 
     python -m experiments.studies.fusions       about 25 minutes on 2 cores the first time;
-                                                runs/studies/fusions.json and a figure
+                                                runs/studies/fusions.json and a figure; test F1 43
+                                                by late fusion, 33 by the audio branch
 
-The audio branches are those of the short schedule.
-
-Late fusion weighs the branches' log-odds, two weights a class; middle fusion corrects it by a small
-network on both embeddings. Both are ours, and both are learnt on validation clips.
+The audio branches are those of the short schedule, from scratch. Late fusion weighs the branches'
+log-odds, two weights a class; middle fusion corrects it by a small network on both embeddings. Both
+are ours, and both are learnt on validation clips.
 """
 
-import json
 import os
 
 from mmat.startup import ENVIRONMENT
@@ -22,8 +21,7 @@ import numpy as np
 from experiments.common import gain_rows, markdown_table, means_table
 from experiments.mini_systems import train_fusion, train_video
 from experiments.options import script
-from experiments.studies import measuring, runs
-from experiments.studies.options import options
+from experiments.studies import common
 from mmat.corpora.mini import mini_labels
 from mmat.files import atomic_path
 from mmat.models.fusion import fused_model, middle_fusion
@@ -39,14 +37,13 @@ MIDDLE_EPOCHS = 30
 
 
 def main() -> None:
-    asked = options(__doc__, runs.SEEDS)
-    chosen = runs.schedules(asked.precision, asked.seeds)[: asked.seeds]
-    runs.train_missing(chosen)
-    data = runs.read_data()
+    arguments = common.parse_arguments(__doc__, common.SEEDS)
+    chosen = common.schedules(arguments.precision, arguments.seeds)[: arguments.seeds]
+    common.train_missing(chosen)
+    data = common.read_data()
     by_seed = [systems(run, data) for run in chosen]
     figures = {
-        name: measuring.summary(measuring.tagging(data, own[name]) for own in by_seed)
-        for name in SYSTEMS
+        name: common.summary(common.tagging(data, own[name]) for own in by_seed) for name in SYSTEMS
     }
     columns = ("validation F1", "F1", "mAP")
     print(means_table("system, %", figures, columns))
@@ -55,21 +52,17 @@ def main() -> None:
     for name in ("late", "middle"):
         fused = [own[name] for own in by_seed]
         for seed in range(len(fused)):
-            gains[f"{name}, seed {seed}"] = measuring.gains(
-                data, audio[seed:][:1], fused[seed:][:1]
-            )
-        gains[f"{name}, mean of {len(fused)}"] = measuring.gains(data, audio, fused)
+            gains[f"{name}, seed {seed}"] = common.gains(data, audio[seed:][:1], fused[seed:][:1])
+        gains[f"{name}, mean of {len(fused)}"] = common.gains(data, audio, fused)
     print("\n" + markdown_table(*gain_rows(gains)))
-    kept = {"systems": figures, "gains over audio": gains}
-    with atomic_path(runs.FOLDER / "fusions.json") as part:
-        part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    plot_groups(runs.FOLDER / "fusions.png", figures, ("F1", "mAP"), "test, %")
-    print(f"{runs.FOLDER}/fusions.json, fusions.png")
+    common.write_json("fusions.json", {"systems": figures, "gains over audio": gains})
+    plot_groups(common.FOLDER / "fusions.png", figures, ("F1", "mAP"), "test, %")
+    print(f"{common.FOLDER}/fusions.json, fusions.png")
 
 
-def systems(run: runs.Run, data: dict) -> dict[str, dict]:
+def systems(run: common.Run, data: dict) -> dict[str, dict]:
     """Validation and test scores of every system that has this run as its audio branch; kept."""
-    path = runs.FOLDER / f"fusions-{run.name}.npz"
+    path = common.FOLDER / f"fusions-{run.name}.npz"
     if not path.exists():
         with atomic_path(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **_scores(run, data))
@@ -80,10 +73,10 @@ def systems(run: runs.Run, data: dict) -> dict[str, dict]:
         }
 
 
-def _scores(run: runs.Run, data: dict) -> dict[str, np.ndarray]:
+def _scores(run: common.Run, data: dict) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(run.seed)
     labels, network = mini_labels(), image_network("efficientnet_lite0")
-    audio = keras.saving.load_model(runs.FOLDER / f"{run.name}.keras")
+    audio = keras.saving.load_model(common.FOLDER / f"{run.name}.keras")
     video = train_video(data, label_similarities(network.labels(), labels, embedded_text_encoder()))
     models = {
         "audio": audio,

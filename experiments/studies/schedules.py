@@ -5,39 +5,43 @@
     python -m experiments.studies.schedules --precisions    the short one in both precisions too
 
 The short schedule is ours and counts where its mean validation F1 is at most 1 point lower. It was
-not shown on DCASE 2017.
+not shown on DCASE 2017. No score to expect yet (docs/studies.md).
 """
-
-import json
 
 from experiments.common import markdown_table, mean_cell
 from experiments.options import script
-from experiments.studies import measuring, runs
-from experiments.studies.options import options
-from mmat.files import atomic_path
+from experiments.studies import common
 
 
 def main() -> None:
-    told = "the short schedule in float32 and in mixed_bfloat16 too"
-    asked = options(__doc__, runs.SEEDS, precisions=told)
-    chosen = runs.schedules(asked.precision, asked.seeds)
-    if asked.precisions:
-        chosen = list(dict.fromkeys([*chosen, *runs.precisions()]))
-    runs.train_missing(chosen)
-    data, figures = runs.read_data(), {}
+    precisions_help = "the short schedule in float32 and in mixed_bfloat16 too"
+    arguments = common.parse_arguments(__doc__, common.SEEDS, precisions=precisions_help)
+    chosen = common.schedules(arguments.precision, arguments.seeds)
+    if arguments.precisions:
+        chosen = list(dict.fromkeys([*chosen, *precisions()]))
+    common.train_missing(chosen)
+    data, figures = common.read_data(), {}
     for run in chosen:
         name = f"{run.epochs} epochs, {run.dtype}"
-        own = measuring.tagging(data, run.scores()) | {"seconds": float(run.scores()["seconds"])}
+        own = common.tagging(data, run.scores()) | {"seconds": float(run.scores()["seconds"])}
         figures.setdefault(name, []).append(own)
-    figures = {name: measuring.summary(own) for name, own in figures.items()}
+    figures = {name: common.summary(own) for name, own in figures.items()}
     columns = ("validation F1", "validation mAP", "F1", "mAP", "seconds")
     rows = [
         [name, str(len(own["F1"]["seeds"])), *(mean_cell(own[x]) for x in columns)]
         for name, own in figures.items()
     ]
     print(markdown_table(rows, ["linear softmax, %", "seeds", *columns]))
-    with atomic_path(runs.FOLDER / "schedules.json") as part:
-        part.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    common.write_json("schedules.json", figures)
+
+
+def precisions(seeds: int = 3) -> list[common.Run]:
+    """Linear softmax on the short schedule in both precisions of a CPU."""
+    return [
+        common.Run("linear", common.SHORT_EPOCHS, dtype, seed)
+        for dtype in common.PRECISIONS
+        for seed in range(seeds)
+    ]
 
 
 if __name__ == "__main__":

@@ -7,17 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.studies import (
-    fusions,
-    heads,
-    measuring,
-    poolings,
-    runs,
-    schedules,
-    strong_audio,
-)
-from experiments.studies.embeddings import MixupEmbeddings, embedded
-from experiments.studies.options import PRECISIONS, options
+from experiments.options import POOLINGS
+from experiments.studies import common, fusions, poolings, schedules, strong_audio
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
@@ -59,9 +50,9 @@ def perfect(data) -> dict[str, np.ndarray]:
 
 def test_a_system_that_knows_all_has_every_figure(data):
     scores = perfect(data)
-    tagging = measuring.tagging(data, scores)
+    tagging = common.tagging(data, scores)
     assert tagging == {"validation F1": 100, "validation mAP": 100, "F1": 100, "mAP": 100}
-    localisation = measuring.localisation(data, scores)
+    localisation = common.localisation(data, scores)
     assert localisation == pytest.approx(
         {"segment ER": 0, "segment F1": 100, "segment mAP": 100, "PSDS": 100}
     )
@@ -70,14 +61,14 @@ def test_a_system_that_knows_all_has_every_figure(data):
 def test_right_tags_at_wrong_times_are_no_localisation(data):
     scores = perfect(data)
     scores["test_frame"] = np.roll(scores["test_frame"], 50, axis=1)
-    assert measuring.tagging(data, scores)["F1"] == 100
-    assert measuring.localisation(data, scores)["segment F1"] == 0
+    assert common.tagging(data, scores)["F1"] == 100
+    assert common.localisation(data, scores)["segment F1"] == 0
 
 
 def test_nothing_is_localised_in_a_clip_that_does_not_fire(data):
     scores = perfect(data)
     scores["test_clip"] = np.zeros_like(scores["test_clip"])
-    assert measuring.localisation(data, scores)["segment F1"] == 0
+    assert common.localisation(data, scores)["segment F1"] == 0
 
 
 def test_the_gain_is_paired_and_wider_over_groups_that_share_a_fate(data):
@@ -86,9 +77,9 @@ def test_the_gain_is_paired_and_wider_over_groups_that_share_a_fate(data):
     groups = [group_of[clip] for clip in data["test"]["ids"]]
     lost = np.array([group == groups[0] for group in groups])
     worse = scores | {"test_clip": np.where(lost[:, None], 0.0, scores["test_clip"])}
-    same = measuring.gains(data, [scores], [scores])
+    same = common.gains(data, [scores], [scores])
     assert same["clip"][:3] == same["group"][:3] == (0.0, 0.0, 0.0)
-    gain = measuring.gains(data, [worse], [scores])
+    gain = common.gains(data, [worse], [scores])
     assert gain["clip"].estimate == gain["group"].estimate > 0
     assert gain["group"].high - gain["group"].low >= gain["clip"].high - gain["clip"].low
 
@@ -101,24 +92,25 @@ def test_rows_of_gains_are_in_points():
 
 
 def test_each_study_asks_for_runs_that_have_names_of_their_own():
-    asked = [*runs.poolings("float32"), *runs.poolings("float32", encoder="yamnet")]
-    asked += [*runs.schedules("float32"), *runs.precisions(), *runs.heads("float32")]
-    every = {run.name for run in asked}
+    runs = [*poolings.runs("float32"), *poolings.runs("float32", encoder="yamnet")]
+    runs += [*common.schedules("float32"), *schedules.precisions()]
+    every = {run.name for run in [*runs, *strong_audio.heads("float32")]}
     assert len(every) == 15 + 15 + (10 - 3) + 3 + 2  # each run once, whoever asks for it
-    assert {run.pooling for run in runs.poolings("float32")} == set(runs.POOLINGS)
-    assert runs.schedules("float32")[0].name == "linear-12-float32-seed0"
-    assert runs.heads("float32")[1].name.startswith("yamnet-linear-")
+    assert {run.pooling for run in poolings.runs("float32")} == set(POOLINGS)
+    assert common.schedules("float32")[0].name == "linear-12-float32-seed0"
+    assert strong_audio.heads("float32")[1].name.startswith("yamnet-linear-")
 
 
 def test_the_command_line_names_precision_and_seeds(monkeypatch, capsys):
     command = ["study", "--precision", "mixed_bfloat16", "--seeds", "2", "--encoder", "yamnet"]
     monkeypatch.setattr(sys, "argv", command)
-    asked = options("A study.", seeds=5, encoder=True)
-    assert (asked.precision, asked.seeds, asked.encoder) == ("mixed_bfloat16", 2, "yamnet")
+    arguments = common.parse_arguments("A study.", seeds=5, encoder=True)
+    assert (arguments.precision, arguments.seeds) == ("mixed_bfloat16", 2)
+    assert arguments.encoder == "yamnet"
     monkeypatch.setattr(sys, "argv", ["study"])
-    asked = options("A study.", seeds=5, kept="of what is there")
-    assert asked.precision in PRECISIONS and asked.seeds == 5 and not asked.kept
-    assert capsys.readouterr().out.splitlines()[-1] == f"precision: {asked.precision}"
+    arguments = common.parse_arguments("A study.", seeds=5, kept="of what is there")
+    assert arguments.precision in common.PRECISIONS and arguments.seeds == 5 and not arguments.kept
+    assert capsys.readouterr().out.splitlines()[-1] == f"precision: {arguments.precision}"
 
 
 def corpus(n_clips: int = 16, n_samples: int = 8000) -> dict[str, dict]:
@@ -138,10 +130,10 @@ def corpus(n_clips: int = 16, n_samples: int = 8000) -> dict[str, dict]:
 
 def test_a_run_leaves_scores_and_a_model_that_gives_them_again(tmp_path, monkeypatch):
     data = corpus(20)
-    monkeypatch.setattr(runs, "FOLDER", tmp_path)
-    run = runs.Run("attention", 1, "float32", 0)
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
+    run = common.Run("attention", 1, "float32", 0)
     assert not run.is_kept
-    runs.keep(run, runs.trainer([run], data), tmp_path)
+    common.keep(run, common.trainer([run], data), tmp_path)
     assert run.is_kept
     again = predict(keras.saving.load_model(tmp_path / f"{run.name}.keras"), data["test"])
     np.testing.assert_array_equal(run.scores()["test_clip"], again["clip"])
@@ -150,9 +142,9 @@ def test_a_run_leaves_scores_and_a_model_that_gives_them_again(tmp_path, monkeyp
 
 def test_a_head_is_trained_on_kept_embeddings_and_answers_waveforms_alike(tiny_encoder, tmp_path):
     data = corpus(40, 3200)
-    frames = embedded(data, tiny_encoder, tmp_path)
-    trainer = heads.HeadTrainer(data, frames, tiny_encoder)
-    audio = trainer.train(heads.Recipe(1e-2, 0.1, 1), seed=0, dtype="float32")
+    frames = common.embedded(data, tiny_encoder, tmp_path)
+    trainer = common.HeadTrainer(data, frames, tiny_encoder)
+    audio = trainer.train(common.Recipe(1e-2, 0.1, 1), seed=0, dtype="float32")
     heard = front_end(audio)(data["test"]["waveform"])
     np.testing.assert_allclose(frames["test"], heard, atol=1e-5)
     expected = predict(audio, data["test"])
@@ -163,27 +155,27 @@ def test_a_head_is_trained_on_kept_embeddings_and_answers_waveforms_alike(tiny_e
 
 def test_embeddings_are_computed_anew_for_other_clips_alone(tiny_encoder, tmp_path, capsys):
     data = corpus(3)
-    first = embedded(data, tiny_encoder, tmp_path)
+    first = common.embedded(data, tiny_encoder, tmp_path)
     assert "hears 9 clips" in capsys.readouterr().out
-    again = embedded(data, tiny_encoder, tmp_path)
+    again = common.embedded(data, tiny_encoder, tmp_path)
     assert not capsys.readouterr().out
     for split, frames in first.items():
         assert frames.shape == (3, 5, tiny_encoder.embedding_size, 1)
         np.testing.assert_array_equal(again[split], frames)
     data["test"] |= {"ids": ["a", "b", "c"], "waveform": data["test"]["waveform"][::-1]}
-    other = embedded(data, tiny_encoder, tmp_path)
+    other = common.embedded(data, tiny_encoder, tmp_path)
     np.testing.assert_allclose(other["test"], first["test"][::-1], atol=1e-6)
 
 
 def test_mixed_embeddings_are_means_with_the_labels_of_both():
     rng = np.random.default_rng(0)
     frames, labels = rng.normal(size=(8, 1, 5, 1)).astype("float32"), np.eye(8, dtype="float32")
-    mixed, told = MixupEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
-    for frame, label in zip(mixed, told, strict=True):
+    mixed, mixed_labels = common.MixupEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
+    for frame, label in zip(mixed, mixed_labels, strict=True):
         np.testing.assert_allclose(frame, frames[label > 0].mean(axis=0), atol=1e-6)
-    assert (told.sum(axis=1) == 2).any()
-    apart, told = MixupEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
-    np.testing.assert_array_equal(apart, frames[told.argmax(axis=1)])
+    assert (mixed_labels.sum(axis=1) == 2).any()
+    apart, labels = common.MixupEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
+    np.testing.assert_array_equal(apart, frames[labels.argmax(axis=1)])
 
 
 def test_the_fusion_of_kept_scores_is_better_where_both_are_there_and_else_a_branchs():
@@ -196,7 +188,7 @@ def test_the_fusion_of_kept_scores_is_better_where_both_are_there_and_else_a_bra
                 0.01,
                 0.99,
             ).astype(np.float32)
-            for split in strong_audio.HELD
+            for split in strong_audio.SPLITS
         }
         for _ in range(2)
     )
@@ -236,8 +228,8 @@ def test_video_adds_nothing_to_a_system_that_knows_all(data):
 
 
 def test_the_schedule_is_chosen_by_validation_map(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "FOLDER", tmp_path)
-    chosen = runs.schedules("float32", seeds=1)
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
+    chosen = common.schedules("float32", seeds=1)
     with pytest.raises(InputError, match="linear-12-float32-seed0 is not there"):
         strong_audio.best_schedule(data, chosen)
     right = perfect(data)
@@ -250,15 +242,15 @@ def test_the_schedule_is_chosen_by_validation_map(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("study", "chosen", "left"),
     [
-        (poolings, runs.poolings("float32", 1, "yamnet"), "poolings_yamnet"),
-        (schedules, runs.schedules("float32", 1), "schedules"),
+        (poolings, poolings.runs("float32", 1, "yamnet"), "poolings_yamnet"),
+        (schedules, common.schedules("float32", 1), "schedules"),
     ],
 )
 def test_a_study_of_kept_runs_is_a_table_and_figures(
     study, chosen, left, data, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(runs, "FOLDER", tmp_path)
-    monkeypatch.setattr(runs, "read_data", lambda: data)
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
+    monkeypatch.setattr(common, "read_data", lambda: data)
     for run in chosen:
         np.savez(tmp_path / f"{run.name}.npz", seconds=3.0, **perfect(data))
     encoder = ["--encoder", "yamnet"] if study is poolings else []
