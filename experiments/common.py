@@ -1,13 +1,614 @@
-"""How the experiments show what they measured: means with their spread, gains with intervals."""
+"""What the experiments share: command line, clips, training with validation, report, tables.
 
+A training script reads `parser` and `begin`, `open_or_prepare` for its clips, builds its own models
+and gives them to `Training.fit`, then `evaluate_on` and `write_report`. Other scripts take single
+functions of these, and the tables at the end.
+"""
+
+import argparse
+import functools
+import itertools
+import json
+import os
+import pathlib
+import shutil
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
+from mmat.startup import ENVIRONMENT, on_terminal
+
+os.environ.update(ENVIRONMENT | os.environ)
+
+import keras
+import numpy as np
 import tabulate
+import tensorflow as tf
 
+import mmat
+from mmat.cli.common import Parser, at_least, exit_status, log_dropped
+from mmat.evaluation.evaluate import Evaluation, evaluate, figures
+from mmat.evaluation.files import write_evaluation
 from mmat.evaluation.page import shown
+from mmat.files import InputError, atomic_path
+from mmat.labels import MULTI_LABEL, Task
+from mmat.lists.clip import Clip
+from mmat.lists.read import ReadList
+from mmat.lists.splits import VALIDATION, validation_slice
 from mmat.metrics.bootstrap import Difference, mean_difference
-from mmat.metrics.tagging import NO_SHARES
+from mmat.metrics.decisions import decide
+from mmat.metrics.tagging import NO_SHARES, SHORT, precision_recall_f1
+from mmat.metrics.tagging import figures as task_figures
+from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
+from mmat.models.audio import BLOCKS, SPEECH_BLOCKS, adapt_normalization
+from mmat.models.bundle import Bundle
+from mmat.models.features import SPEECH_MEL, MelParameters
+from mmat.models.fusion import late_fusion, middle_fusion
+from mmat.models.pooling import (
+    attention,
+    exponential_softmax,
+    linear_softmax,
+    max_pooling,
+    mean_pooling,
+)
+from mmat.models.predict import Predictor
+from mmat.models.pretrained.registry import IMAGE_NETWORKS, AudioEncoder, audio_encoder
+from mmat.models.pretrained.text import (
+    UNIVERSAL_SENTENCE_ENCODER,
+    TextEncoder,
+    embedded_text_encoder,
+    hub_text_encoder,
+)
+from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
+from mmat.shards.prepare import prepare
+from mmat.training import (
+    FixedClips,
+    Recipe,
+    boards,
+    is_chief,
+    label_space,
+    load_best,
+    make_strategy,
+    train,
+)
+from mmat.training.distributed import DEVICES
+from mmat.training.precision import POLICIES, choose_dtype, training_rate
+from mmat.training.step import clip_loss
+
+SYSTEMS = ("audio", "video", "fused")
+POOLINGS = {
+    "max": max_pooling,
+    "mean": mean_pooling,
+    "linear": linear_softmax,
+    "exp": exponential_softmax,
+    "attention": attention,
+}
+FUSIONS = {"late": late_fusion, "middle": middle_fusion}
+# What the convolutions see, and how they pool it to 10 frames a second.
+MELS = {
+    "authors": {"mel": MelParameters(), "blocks": BLOCKS},
+    "speech": {"mel": SPEECH_MEL, "blocks": SPEECH_BLOCKS},
+}
+EMBEDDED_ENCODER, HUB_ENCODER = "embedded", "use"
+CLIPS_AT_ONCE = 32  # in validation
+N_SHOWN = 4  # clips in TensorBoard
+SHARED_THRESHOLD, CLASS_THRESHOLDS = "shared", "class"
+
+
+# The command line.
+
+
+def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> int:
+    """Run a script's main function and return its exit status; bad input is one line and 2."""
+    return exit_status(lambda: main(argv))
+
+
+def script(main: Callable[[Sequence[str] | None], None]) -> None:
+    """End the process with the status of a script's main function."""
+    sys.exit(run(main))
+
+
+def parser(
+    script_doc: str,
+    out: str,
+    recipe: Recipe,
+    net: str = "crnn",
+    systems: str | None = None,
+) -> Parser:
+    """Return the options that all training scripts have.
+
+    recipe, net, systems and out: the script's defaults.
+    """
+    made = Parser(description=script_doc.splitlines()[0])
+    data = made.add_argument_group("clips")
+    data.add_argument("--data", metavar="SHARDS", help="clips that mmat prepare made ready")
+    data.add_argument("--media", metavar="DIR", help="the lists' media, to be prepared first")
+    data.add_argument("--clip-seconds", type=float, default=10.0, help="in prepare (default 10)")
+    data.add_argument("--frames", type=at_least(1), default=8, help="in prepare (default 8)")
+    data.add_argument("--workers", type=at_least(0), default=2, help="in prepare (default 2)")
+    model = made.add_argument_group("what is built")
+    model.add_argument(
+        "--systems",
+        type=_systems,
+        default=systems,
+        metavar="NAME,…",
+        help=f"of {', '.join(SYSTEMS)} (default {systems or 'all that can be'})",
+    )
+    model.add_argument("--net", choices=("crnn", "talnet"), default=net)
+    model.add_argument("--mel", choices=MELS, default="authors", help="windows of the crnn: "
+                       "64 ms every 25 ms, or 25 ms every 10 ms")  # fmt: skip
+    model.add_argument("--pooling", choices=POOLINGS, default="linear")
+    model.add_argument("--fusion", choices=FUSIONS, default="late")
+    model.add_argument(
+        "--image-model",
+        choices=IMAGE_NETWORKS,
+        help="default: what the shards were prepared with, else inception_v3",
+    )
+    model.add_argument(
+        "--text-encoder",
+        metavar="NAME",
+        help=f"{HUB_ENCODER} (Universal Sentence Encoder v4), {EMBEDDED_ENCODER} or "
+        "a TF-Hub handle (default: embedded for the embedded image network)",
+    )
+    model.add_argument(
+        "--audio-encoder",
+        metavar="NAME",
+        default="none",
+        help="none, yamnet or a TF-Hub handle, in place of the convolutions",
+    )
+    train = made.add_argument_group("training")
+    train.add_argument("--out", default=out, help=f"all results (default {out})")
+    train.add_argument("--batch-size", type=at_least(1), default=recipe.batch_size)
+    train.add_argument("--learning-rate", type=float, default=recipe.learning_rate)
+    train.add_argument(
+        "--steps",
+        type=at_least(1),
+        default=recipe.steps_per_checkpoint,
+        help="from one checkpoint to the next",
+    )
+    train.add_argument("--checkpoints", type=at_least(1), default=recipe.checkpoints)
+    train.add_argument("--seed", type=at_least(0), default=recipe.seed)
+    train.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
+    train.add_argument("--devices", choices=DEVICES, default="one")
+    train.add_argument(
+        "--deterministic",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the same weights from the same command, to the last bit",
+    )
+    train.add_argument(
+        "--boards",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="TensorBoard, in OUT/tensorboard",
+    )
+    train.add_argument("--again", action="store_true", help="train anew, prepare what changed")
+    return made
+
+
+def _systems(text: str) -> tuple[str, ...]:
+    wanted = text.split(",")
+    unknown = [name for name in wanted if name not in SYSTEMS]
+    if unknown or len(set(wanted)) != len(wanted):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of {', '.join(SYSTEMS)}")
+    return tuple(name for name in SYSTEMS if name in wanted)
+
+
+def recipe_of(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe of the audio branch: the script's, with what the command line changes."""
+    return Recipe(
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        steps_per_checkpoint=arguments.steps,
+        checkpoints=arguments.checkpoints,
+        seed=arguments.seed,
+    )
+
+
+def encoder_of(arguments: argparse.Namespace) -> AudioEncoder | None:
+    """Return the audio encoder of the command line, None for `none`."""
+    name = arguments.audio_encoder
+    return None if name == "none" else audio_encoder(name)
+
+
+def text_encoder(name: str | None, image_model: str) -> TextEncoder:
+    """Return a text encoder by its name or handle; by default the image network's companion."""
+    if name is None:
+        name = EMBEDDED_ENCODER if image_model == "efficientnet_lite0" else HUB_ENCODER
+    if name == EMBEDDED_ENCODER:
+        return embedded_text_encoder()
+    return _hub_encoder(UNIVERSAL_SENTENCE_ENCODER if name == HUB_ENCODER else name)
+
+
+_hub_encoder = functools.cache(hub_text_encoder)  # a gigabyte that is loaded once
+
+
+def begin(arguments: argparse.Namespace) -> tf.distribute.Strategy | None:
+    """Tell TensorFlow how to compute, before anything else; return the devices' strategy.
+
+    What it draws and computes is then the same in every run of this command.
+    """
+    keras.utils.set_random_seed(arguments.seed)
+    if arguments.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return make_strategy(arguments.devices)
+
+
+# The clips: shards, prepared from lists and media where need be.
+
+
+def open_or_prepare(
+    arguments: argparse.Namespace, read: Callable[[], ReadList | None], lists_option: str
+) -> Corpus:
+    """Open the shards of the command line, or prepare them in OUT/shards.
+
+    read: reads the lists, None where none is named; lists_option: how they are named.
+    """
+    if arguments.data:
+        if arguments.media:
+            raise InputError("--data and --media: clips are prepared already, or they are not")
+        corpus = _opened(arguments.data)
+        asked, seen = arguments.image_model, corpus.index.get("image_network")
+        if asked and asked != seen:
+            raise InputError(
+                f"{arguments.data}: its pictures went through {seen or 'no network'}, not {asked}; "
+                f"prepare them with --image-model {asked}"
+            )
+        return corpus
+    if arguments.devices == "workers":
+        raise InputError("--devices workers: give --data, shards that every machine can read")
+    if not arguments.media:
+        raise InputError(f"no clips: give --data SHARDS, or {lists_option} and --media DIR")
+    found = read()
+    if found is None:
+        raise InputError(f"{lists_option} is missing: which of the media are the clips?")
+    log_dropped(found.dropped)
+    return _opened(_prepared(arguments, found))
+
+
+def _opened(folder: str | pathlib.Path) -> Corpus:
+    corpus = open_corpus(folder)
+    if corpus.held_out is not None:
+        held_out, n_clips = len(corpus.held_out), corpus.index["splits"][TRAIN]["clips"]
+        what = f"{held_out} of {n_clips} training clips are held out"
+        print(f"{folder}: no split 'validation'; {what}")
+    return corpus
+
+
+def _prepared(arguments: argparse.Namespace, found: ReadList) -> pathlib.Path:
+    if not 0 < arguments.clip_seconds < float("inf"):
+        raise InputError(f"--clip-seconds {arguments.clip_seconds}: no duration above 0")
+    sound_alone = arguments.systems == ("audio",)
+    folder = pathlib.Path(arguments.out, "shards")
+    index = prepare(
+        with_validation(found.clips),
+        arguments.media,
+        folder,
+        found.labels,
+        image_network=None if sound_alone else arguments.image_model or "inception_v3",
+        n_frames=arguments.frames,
+        clip_seconds=arguments.clip_seconds,
+        workers=arguments.workers,
+        overwrite=arguments.again,
+    )
+    counts = ", ".join(f"{name} {split['clips']}" for name, split in index["splits"].items())
+    print(f"{folder}: {counts}; {index['failures']} clips cannot be used")
+    return folder
+
+
+def with_validation(clips: list[Clip]) -> list[Clip]:
+    """Return the clips, a tenth of those of split `train` with the split `validation` instead.
+
+    A list that has that split already stays as it is. Raises InputError without training clips.
+    """
+    if any(clip.split == VALIDATION for clip in clips):
+        return clips
+    train = [clip for clip in clips if clip.split == TRAIN]
+    if not train:
+        raise InputError("the lists name no clip of the split 'train'; there is nothing to learn")
+    return [
+        *validation_slice(train, HELD_OUT_SHARE),
+        *(clip for clip in clips if clip.split != TRAIN),
+    ]
+
+
+def possible_systems(arguments: argparse.Namespace, corpus: Corpus) -> tuple[str, ...]:
+    """Return the systems to train; raises InputError where the clips do not allow those asked."""
+    seen = corpus.network is not None
+    all_that_can_be = tuple(x for x in SYSTEMS if x != "video" or not corpus.ragged)
+    names = arguments.systems or (all_that_can_be if seen else ("audio",))
+    if names != ("audio",) and not seen:
+        raise InputError(
+            f"{corpus.folder}: no image network looked at its pictures; train --systems audio, or "
+            "prepare them with --image-model"
+        )
+    if "video" in names and corpus.ragged:
+        raise InputError(
+            f"{corpus.folder}: its clips have lengths of their own, which only sound tells; train "
+            "--systems audio,fused, or prepare them with a --clip-seconds"
+        )
+    if arguments.devices == "workers" and arguments.precision == "auto":
+        raise InputError(
+            "--devices workers: name a --precision, so that all machines have the same"
+        )
+    if arguments.net == "talnet" and arguments.audio_encoder != "none":
+        raise InputError("--net talnet and --audio-encoder: the encoder takes the net's place")
+    if arguments.mel != "authors" and (arguments.net, arguments.audio_encoder) != ("crnn", "none"):
+        raise InputError(
+            f"--mel {arguments.mel}: it is for --net crnn without an --audio-encoder; leave it out"
+        )
+    return names
+
+
+# Training, from checkpoint to checkpoint.
+
+
+class Training:
+    """Fits the systems of a command line on a corpus, one after the other, and saves each.
+
+    strategy: as from `begin`. monitor: the validation figure by which the best checkpoint is
+    chosen, by default the task's.
+
+    needed: the systems to fit, those asked for and the branches of a fusion. models: those that
+    are fitted. saved: of those asked for what `mmat.save` left in OUT/NAME; of several machines
+    the first alone saves, so that it alone is to evaluate them.
+    """
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        corpus: Corpus,
+        strategy: tf.distribute.Strategy | None = None,
+        monitor: str | None = None,
+    ):
+        self.arguments, self.corpus, self.strategy = arguments, corpus, strategy
+        self.monitor = monitor or watched(corpus.task)
+        self.asked = possible_systems(arguments, corpus)
+        self.needed = SYSTEMS if "fused" in self.asked else self.asked
+        self.out, self.is_chief = pathlib.Path(arguments.out), is_chief(strategy)
+        self.models: dict[str, keras.Model] = {}
+        self.saved: dict[str, Bundle] = {}
+        if arguments.again and self.is_chief:
+            for folder in ("training", "tensorboard"):
+                shutil.rmtree(self.out / folder, ignore_errors=True)
+
+    def fit(
+        self, name: str, build: Callable[[str], keras.Model], split: str, recipe: Recipe
+    ) -> None:
+        """Train a system on class-balanced batches of a split, and save its best checkpoint.
+
+        build: given the policy to compute in, the model without its weights. The audio branch
+        computes in `--precision`; the others are small, and always have float32.
+        """
+        dtype = self._dtype(build, recipe) if name == "audio" else "float32"
+        folder = self.out / "training" / name
+        # Each system begins alike, whether those before it were trained now or long ago.
+        keras.utils.set_random_seed(self.arguments.seed)
+        with (self.strategy or tf.distribute.get_strategy()).scope():
+            model = build(dtype)
+        if name == "audio" and self.is_chief:
+            self._normalize(model, folder / "normalization.npz")
+        n_weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+        print(f"== {name}: {n_weights:,} weights to train, {dtype}")
+        validation = ValidationSet(self.corpus, model)
+        train(
+            model,
+            self.corpus.batches_from(split, [*model.input, "ids"], recipe.batch_size, recipe.seed),
+            recipe,
+            folder,
+            validation,
+            monitor=self.monitor,
+            callbacks=self._boards(name, recipe, validation) if self.is_chief else (),
+            strategy=self.strategy,
+            task=self.corpus.task,
+            about=self._about(name, dtype),
+        )
+        if self.is_chief:
+            best = load_best(model, folder)
+            print(f"{name}: best at step {best['step']}, {self.monitor} {best[self.monitor]:.4g}")
+        if dtype != "float32" or self.strategy:
+            # The same weights, plain: what is evaluated is what is saved, to the last digit.
+            plain = build("float32")
+            plain.set_weights(model.get_weights())
+            model = plain
+        self.models[name] = model
+        if self.is_chief:
+            saved = mmat.save(model, self.out / name, self.corpus)
+            if name in self.asked:
+                self.saved[name] = saved
+
+    def _dtype(self, build: Callable[[str], keras.Model], recipe: Recipe) -> str:
+        """Return the audio branch's policy; what `auto` once chose holds for the whole training."""
+        kept = self.out / "training" / "precision.txt"
+        if self.arguments.precision != "auto" or not kept.exists():
+
+            def rate(dtype: str) -> float:
+                """How many steps a second the branch takes in a policy, on a few clips."""
+                model, few = build(dtype), min(recipe.batch_size, 4)
+                (batch,) = self.corpus.batches_from(TRAIN, list(model.input), few)(0).take(1)
+                adapt_normalization(model, [batch])
+                return training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
+
+            dtype = choose_dtype(self.arguments.precision, rate)
+            with atomic_path(kept) as part:
+                part.write_text(dtype + "\n")
+        return kept.read_text().strip()
+
+    def _normalize(self, audio: keras.Model, path: pathlib.Path) -> None:
+        """Give the model its bands' mean and std over the training clips, measured once."""
+        layer = audio.get_layer("band_normalization")
+        if not path.exists():
+            print("audio: the mean and the std of each band over the training clips")
+            clips = self.corpus.once(TRAIN, list(audio.input), CLIPS_AT_ONCE)
+            adapt_normalization(audio, clips.as_numpy_iterator())
+            with atomic_path(path) as part:
+                np.savez(part, mean=layer.mean, deviation=layer.std)
+        with np.load(path, allow_pickle=False) as kept:
+            layer.mean.assign(kept["mean"])
+            layer.std.assign(kept["deviation"])
+
+    def _about(self, name: str, dtype: str) -> dict:
+        """What tells a training from another one, besides its model and recipe."""
+        about = {"system": name, "dtype": dtype, "labels": list(self.corpus.labels.names)}
+        about["shards"] = self.corpus.index.get("list_sha256")
+        return about if name == "audio" else about | {"text encoder": self._text_encoder().name}
+
+    def _text_encoder(self) -> TextEncoder:
+        return text_encoder(self.arguments.text_encoder, self.corpus.network.name)
+
+    def _boards(self, name: str, recipe: Recipe, validation: "ValidationSet") -> list:
+        if not self.arguments.boards:
+            return []
+        labels, space = self.corpus.labels, None
+        if name == "video":
+            space = label_space(self.corpus.network.labels(), labels, self._text_encoder())
+        return boards(
+            self.out / "tensorboard" / name,
+            labels,
+            {"recipe": asdict(recipe), **vars(self.arguments), "system": name},
+            (lambda: (validation.truth, validation.scores)) if labels.task == MULTI_LABEL else None,
+            validation.fixed_clips(),
+            space,
+        )
+
+
+def watched(task: Task) -> str:
+    """Return the validation figure by which the best checkpoint of a task is chosen.
+
+    Of values it is the loss, their mean absolute error: figures of rounded values or of signs jump.
+    """
+    if task.is_regression:
+        return "val_loss"
+    return "val_uar" if task.is_multi_class else "val_f1"
+
+
+class ValidationSet:
+    """The validation clips, and what a model predicts of them by now: `truth` and `scores`.
+
+    Called with the model it gives `val_loss` over the clips that the model can judge, and over all
+    clips the figures of the task (`mmat.metrics.tagging`), each with `val_` before its name; those
+    of several labels a clip at the one best threshold. can_judge: bool `(clips,)`.
+    """
+
+    def __init__(self, corpus: Corpus, model: keras.Model):
+        self.corpus, self.model, self.task = corpus, model, corpus.task
+        self.predictor = Predictor(model, self.task, CLIPS_AT_ONCE)
+        names = [*self.predictor.inputs, *self.predictor.flags]
+        self.clips = corpus.once(VALIDATION, names, CLIPS_AT_ONCE)
+        self.truth, self.scores, self.can_judge = None, None, None
+
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        truth, scores, can_judge = [], [], []
+        for inputs, weak_labels in self.clips:
+            truth.append(weak_labels)
+            scores.append(self.predictor(inputs)["clip"])
+            can_judge.append(self.predictor.can_judge(inputs))
+        truth, scores, can_judge = map(np.concatenate, (truth, scores, can_judge))
+        task, truth = self.task, truth if self.task.is_regression else truth > 0
+        self.truth, self.scores, self.can_judge = truth, scores, can_judge
+        if not can_judge.any():
+            raise InputError("no validation clip has what the model needs; prepare other clips")
+        threshold = best_single_threshold(truth, scores) if task == MULTI_LABEL else 0.0
+        found = task_figures(task, truth, decide(task, scores, threshold), scores)
+        loss = clip_loss({"clip": scores[can_judge]}, truth[can_judge], task)
+        named = {f"val_{SHORT.get(name, name)}": figure for name, figure in found.items()}
+        return {"val_loss": float(loss)} | named
+
+    def fixed_clips(self) -> FixedClips | None:
+        """Return the first clips with sound, to see and to hear in TensorBoard."""
+        names = list(dict.fromkeys([*self.model.input, "waveform", "ids"]))
+        clips = self.corpus.once(VALIDATION, names, 1).as_numpy_iterator()
+        clips = list(itertools.islice(clips, N_SHOWN))
+        if not clips:
+            return None
+        arrays = {name: _padded([x[name] for x, _ in clips]) for name in names}
+        return FixedClips(
+            [clip.decode() for clip in arrays["ids"]],
+            arrays["waveform"],
+            {name: arrays[name] for name in self.model.input},
+            np.concatenate([weak_labels for _, weak_labels in clips]),
+        )
+
+
+def _padded(clips: list[np.ndarray]) -> np.ndarray:
+    """Join arrays of a clip each; shorter sounds are padded with zeros at their ends."""
+    longest = np.max([clip.shape[1:] for clip in clips], axis=0)
+    ends = [[(0, 0), *((0, n) for n in longest - clip.shape[1:])] for clip in clips]
+    return np.concatenate([np.pad(*each) for each in zip(clips, ends, strict=True)])
+
+
+# The report: figures with intervals, a page a system, report.json.
+
+
+def evaluate_on(
+    corpus: Corpus, systems: dict[str, Bundle], split: str, out: pathlib.Path
+) -> dict[str, Evaluation]:
+    """Measure systems on a split, and leave a report folder of each: OUT/report/NAME-SPLIT."""
+    found = {}
+    for name, bundle in systems.items():
+        print(f"== {name} on {split}", flush=True)
+        found[name] = evaluate(bundle, corpus.folder, split, progress=on_terminal())
+        folder = out / "report" / f"{name}-{split}"
+        write_evaluation(folder, found[name], title=f"{name} on {split}")
+    return found
+
+
+def fused_over_audio(found: dict[str, Evaluation]) -> dict | None:
+    """By how much the fusion is above audio, paired over clips, each with its own thresholds."""
+    if not {"audio", "fused"} <= found.keys():
+        return None
+    audio, fused = found["audio"], found["fused"]
+    pair = (audio.fired, audio.scores), (fused.fired, fused.scores)
+    return figures.difference(fused.task, fused.truth, *pair)
+
+
+def write_report(
+    out: pathlib.Path, arguments: argparse.Namespace, systems: dict[str, Bundle], measured: dict
+) -> None:
+    """Write OUT/report.json: what was asked for, and what was measured on each split."""
+    settings = {"mmat": mmat.__version__, **vars(arguments)}
+    validation = {name: bundle.figures for name, bundle in systems.items()}
+    report = {"settings": settings, "validation": validation, **measured}
+    with atomic_path(out / "report.json") as part:
+        text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+        part.write_text(text + "\n", encoding="utf-8")
+    print(f"\n{out}/report.json; models, TensorBoard and pages lie beside it")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A system's test scores `(clips, classes)` and the thresholds that validation gave it."""
+
+    test: np.ndarray
+    thresholds: np.ndarray
+    validation_f1: float
+
+    @classmethod
+    def tuned(cls, truth, validation, test, how: str) -> "Scores":
+        """Tune on validation alone: one threshold for all classes, or one a class.
+
+        With a single recording a class in validation, a threshold a class fits that recording.
+        """
+        if how == CLASS_THRESHOLDS:
+            thresholds = tune_thresholds(truth, validation)
+        else:
+            shared = best_single_threshold(truth, validation)
+            thresholds = np.full(truth.shape[1], shared, np.float32)
+        f1 = precision_recall_f1(truth, fire(validation, thresholds)).f1
+        return cls(test, thresholds, float(f1))
+
+    @property
+    def fired(self) -> np.ndarray:
+        """Which classes fire in the test clips, bool `(clips, classes)`."""
+        return fire(self.test, self.thresholds)
+
+    def on_test(self, test: np.ndarray) -> "Scores":
+        """Return the same thresholds with other test scores."""
+        return replace(self, test=test)
+
+
+# Tables: means with their spread, gains with intervals.
 
 
 def mean_and_spread(values: Iterable[float]) -> dict:
