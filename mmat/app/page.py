@@ -1,8 +1,7 @@
-"""The page: a clip and labels in, what the clip holds out. All that Gradio has to know is here.
+"""The page: a clip and labels in, what the clip holds out, in Gradio and one piece of HTML.
 
-What a clip holds, as a piece of HTML that carries its pictures and its event list in itself.
-
-Names of clips and labels are untrusted: the template escapes every one of them.
+The result carries its pictures and its event list inside it. Names of clips and labels are
+untrusted: the template escapes every one of them.
 """
 
 import base64
@@ -23,10 +22,149 @@ import numpy as np
 from mmat.app.taggers import EXAMPLE, TYPED, Taggers
 from mmat.app.uploads import Uploads
 from mmat.files import InputError
-from mmat.tagging.result import BOTH, Picture, Tagging, events_form
+from mmat.tagging.result import BOTH, Picture, Tagging, events_form, plot
 
-LEAST_ROWS = 10
+TITLE = "What sounds in a clip"
+MOST_WAITING = 16  # requests; one is tagged at a time
+CSS = """
+.gradio-container { max-width: 60rem !important; margin: 0 auto; }
+.wrap .or { color: inherit; }
+.result table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1rem; }
+.result caption { text-align: left; padding: 0.25rem 0; }
+.result th, .result td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid #8888; }
+.result th[scope=row] { font-weight: 400; }
+.result tr.fired th, .result tr.fired td { font-weight: 700; }
+.result img.timeline { width: 100%; height: auto; background: white; }
+.result ul.pictures { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
+.result ul.pictures img { height: 120px; width: auto; }
+.result figure { margin: 0; }
+.result a.download { text-decoration: underline; }
+.message { border-left: 4px solid #b45309; padding: 0.25rem 0.75rem; }
+.message.done { border-color: #15803d; }
+"""
+
+# Gradio's radio buttons are no group: neither the arrow keys nor a screen reader know what belongs
+# together. It names each of them anew at every choice.
+GROUP = """() => {
+  const group = document.getElementById("tagger");
+  if (!group) return;
+  group.setAttribute("role", "radiogroup");
+  group.setAttribute("aria-label", "Tagger");
+  const join = () => group.querySelectorAll("input:not([name=tagger])").forEach(
+    radio => { radio.name = "tagger"; });
+  new MutationObserver(join).observe(group, {subtree: true, attributeFilter: ["name"]});
+  join();
+}"""
+SHOW_LABELS = f"name => ({{__type__: 'update', visible: name === {json.dumps(TYPED)}}})"
+
+LEAST_ROWS = 10  # of the table of tags
 _SENSES = {"audio": "sound", "video": "picture", BOTH: "both"}
+
+
+def theme() -> gr.themes.Base:
+    """Return plain looks: fonts of the machine, and a button that is dark enough to be read."""
+    looks = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    blue, darker = "#1d4ed8", "#1e3a8a"
+    return looks.set(
+        button_primary_background_fill=blue,
+        button_primary_background_fill_dark=blue,
+        button_primary_background_fill_hover=darker,
+        button_primary_background_fill_hover_dark=darker,
+    )
+
+
+def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
+    """Return the page, which is not served yet."""
+    one_at_a_time = threading.Lock()  # also for requests that come in beside the queue
+
+    def tag(
+        file: str | None, recording: str | None, labels: str, tagger: str | None
+    ) -> tuple[str, str]:
+        """Return a message, and the result or an empty text."""
+        try:
+            with one_at_a_time:
+                return _tag(uploads, taggers, file or recording, labels, tagger)
+        except InputError as error:
+            return _message(str(error)), ""
+        except Exception:  # the page goes on; what it was stands in the log alone
+            logging.getLogger(__name__).exception("a clip could not be tagged")
+            return _message("something went wrong here; the page's log says what"), ""
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.Markdown(f"# {TITLE}\n\n{_introduction(uploads)}")
+        file = _path_alone(gr.File(label="Audio or video file", file_count="single"))
+        recording = _path_alone(
+            gr.Audio(label="Or a recording", sources=["microphone"], type="filepath")
+        )
+        tagger = gr.Radio(
+            taggers.names,
+            value=taggers.chosen,
+            label="Tagger",
+            visible=len(taggers.names) > 1,
+            elem_id="tagger",
+        )
+        labels = gr.Textbox(
+            label="Labels to look for, separated by ;",
+            value=EXAMPLE,
+            max_lines=3,
+            visible=taggers.chosen == TYPED,
+        )
+        button = gr.Button("Tag the clip", variant="primary")
+        message = gr.HTML(container=False, elem_id="message")
+        result = gr.HTML(container=False, elem_id="result")
+        # The later one of the two counts; it is the browser that empties the other.
+        file.upload(None, outputs=recording, js="() => null", api_visibility="private")
+        recording.stop_recording(None, outputs=file, js="() => null", api_visibility="private")
+        tagger.change(None, tagger, labels, js=SHOW_LABELS, api_visibility="private")
+        page.load(None, js=GROUP, api_visibility="private")
+        gr.on(
+            [button.click, labels.submit],
+            tag,
+            [file, recording, labels, tagger],
+            [message, result],
+            api_name="tag",
+            concurrency_limit=1,
+            trigger_mode="once",
+        )
+    return page.queue(max_size=MOST_WAITING, api_open=True)
+
+
+def _tag(
+    uploads: Uploads, taggers: Taggers, upload: str | None, labels: str, name: str | None
+) -> tuple[str, str]:
+    if not upload:
+        raise InputError("there is no clip yet; choose a file or record one")
+    tagger = taggers.get(name, labels)
+    media = uploads.read(upload, taggers.pictures_hz)
+    tagging = tagger.tag(media, with_mel=True)
+    tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
+    done = html.escape(summary(tagging))
+    message = f'<p class="message done" role="status">{done}</p>'
+    return message, render(tagging, tagger.unmapped)
+
+
+def _message(text: str) -> str:
+    return f'<p class="message" role="alert"><strong>Not tagged:</strong> {html.escape(text)}.</p>'
+
+
+def _introduction(uploads: Uploads) -> str:
+    limits = uploads.limits
+    return (
+        "Choose a file or record a clip, and see what sounds in it and when. It takes up to "
+        f"{limits.seconds:g} seconds and {limits.megabytes:g} MB. The file stays on this machine "
+        "and is deleted when the result is there."
+    )
+
+
+def _path_alone(component):
+    """Let Gradio neither open nor copy nor fetch what is sent; `Uploads` reads it."""
+
+    async def as_it_is(path):
+        return path
+
+    component.preprocess = lambda payload: None if payload is None else payload.path
+    component.async_move_resource_to_block_cache = as_it_is
+    return component
 
 
 def summary(tagging: Tagging) -> str:
@@ -45,7 +183,7 @@ def summary(tagging: Tagging) -> str:
 
 
 def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
-    """Return the answer as HTML: tags, timeline, pictures that spoke, events to download.
+    """Return the result as HTML: tags, timeline, pictures that spoke, events to download.
 
     tagging: made `with_mel`. unmapped: labels of which the tagger knows nothing.
     """
@@ -82,13 +220,11 @@ def _template():
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = importlib.resources.files("mmat.app").joinpath("answer.html").read_text("utf-8")
+    text = importlib.resources.files("mmat.app").joinpath("result.html").read_text("utf-8")
     return environment.from_string(text)
 
 
 def _timeline(tagging: Tagging) -> bytes:
-    from mmat.tagging.result import plot
-
     png = io.BytesIO()
     plot(tagging, png)
     return png.getvalue()
@@ -104,144 +240,3 @@ def _jpeg(picture: Picture) -> bytes:
 
 def _uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-TITLE = "What sounds in a clip"
-MOST_WAITING = 16  # requests; one is answered at a time
-CSS = """
-.gradio-container { max-width: 60rem !important; margin: 0 auto; }
-.wrap .or { color: inherit; }
-.answer table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1rem; }
-.answer caption { text-align: left; padding: 0.25rem 0; }
-.answer th, .answer td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid #8888; }
-.answer th[scope=row] { font-weight: 400; }
-.answer tr.fired th, .answer tr.fired td { font-weight: 700; }
-.answer img.timeline { width: 100%; height: auto; background: white; }
-.answer ul.pictures { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-.answer ul.pictures img { height: 120px; width: auto; }
-.answer figure { margin: 0; }
-.answer a.download { text-decoration: underline; }
-.message { border-left: 4px solid #b45309; padding: 0.25rem 0.75rem; }
-.message.done { border-color: #15803d; }
-"""
-
-
-# Gradio's radio buttons are no group: neither the arrow keys nor a screen reader know what belongs
-# together. It names each of them anew at every choice.
-GROUP = """() => {
-  const group = document.getElementById("tagger");
-  if (!group) return;
-  group.setAttribute("role", "radiogroup");
-  group.setAttribute("aria-label", "Tagger");
-  const join = () => group.querySelectorAll("input:not([name=tagger])").forEach(
-    radio => { radio.name = "tagger"; });
-  new MutationObserver(join).observe(group, {subtree: true, attributeFilter: ["name"]});
-  join();
-}"""
-SHOW_LABELS = f"name => ({{__type__: 'update', visible: name === {json.dumps(TYPED)}}})"
-
-
-def theme() -> gr.themes.Base:
-    """Return plain looks: fonts of the machine, and a button that is dark enough to be read."""
-    looks = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-    blue, darker = "#1d4ed8", "#1e3a8a"
-    return looks.set(
-        button_primary_background_fill=blue,
-        button_primary_background_fill_dark=blue,
-        button_primary_background_fill_hover=darker,
-        button_primary_background_fill_hover_dark=darker,
-    )
-
-
-def build(guard: Uploads, taggers: Taggers) -> gr.Blocks:
-    """Return the page, which is not served yet."""
-    answer_one = threading.Lock()  # also where a request comes in beside the queue
-
-    def tag(
-        file: str | None, recording: str | None, labels: str, tagger: str | None
-    ) -> tuple[str, str]:
-        """Return a message and an answer, one of them empty."""
-        try:
-            with answer_one:
-                return _done(guard, taggers, file or recording, labels, tagger)
-        except InputError as error:
-            return _message(str(error)), ""
-        except Exception:  # the page goes on; what it was stands in the log alone
-            logging.getLogger(__name__).exception("a clip could not be tagged")
-            return _message("something went wrong here; the page's log says what"), ""
-
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
-        gr.Markdown(f"# {TITLE}\n\n{_introduction(guard)}")
-        file = _path_alone(gr.File(label="Audio or video file", file_count="single"))
-        recording = _path_alone(
-            gr.Audio(label="Or a recording", sources=["microphone"], type="filepath")
-        )
-        tagger = gr.Radio(
-            taggers.names,
-            value=taggers.chosen,
-            label="Tagger",
-            visible=len(taggers.names) > 1,
-            elem_id="tagger",
-        )
-        labels = gr.Textbox(
-            label="Labels to look for, separated by ;",
-            value=EXAMPLE,
-            max_lines=3,
-            visible=taggers.chosen == TYPED,
-        )
-        button = gr.Button("Tag the clip", variant="primary")
-        message = gr.HTML(container=False, elem_id="message")
-        answer = gr.HTML(container=False, elem_id="answer")
-        # The later one of the two counts; it is the browser that empties the other.
-        file.upload(None, outputs=recording, js="() => null", api_visibility="private")
-        recording.stop_recording(None, outputs=file, js="() => null", api_visibility="private")
-        tagger.change(None, tagger, labels, js=SHOW_LABELS, api_visibility="private")
-        page.load(None, js=GROUP, api_visibility="private")
-        gr.on(
-            [button.click, labels.submit],
-            tag,
-            [file, recording, labels, tagger],
-            [message, answer],
-            api_name="tag",
-            concurrency_limit=1,
-            trigger_mode="once",
-        )
-    return page.queue(max_size=MOST_WAITING, api_open=True)
-
-
-def _done(
-    guard: Uploads, taggers: Taggers, upload: str | None, labels: str, name: str | None
-) -> tuple[str, str]:
-    if not upload:
-        raise InputError("there is no clip yet; choose a file or record one")
-    tagger = taggers.get(name, labels)
-    media = guard.read(upload, taggers.pictures_hz)
-    tagging = tagger.tag(media, with_mel=True)
-    tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
-    done = html.escape(summary(tagging))
-    message = f'<p class="message done" role="status">{done}</p>'
-    return message, render(tagging, tagger.unmapped)
-
-
-def _message(text: str) -> str:
-    return f'<p class="message" role="alert"><strong>Not tagged:</strong> {html.escape(text)}.</p>'
-
-
-def _introduction(guard: Uploads) -> str:
-    limits = guard.limits
-    return (
-        "Choose a file or record a clip, and see what sounds in it and when. It takes up to "
-        f"{limits.seconds:g} seconds and {limits.megabytes:g} MB. The file stays on this machine "
-        "and is deleted when the answer is there."
-    )
-
-
-def _path_alone(component):
-    """Let Gradio neither open nor copy nor fetch what is sent: the guard does, of uploads alone."""
-
-    async def as_it_is(path):
-        return path
-
-    component.preprocess = lambda payload: None if payload is None else payload.path
-    component.async_move_resource_to_block_cache = as_it_is
-    return component

@@ -1,8 +1,7 @@
-"""Serve the page on this machine, with a folder of its own for uploads, until it is stopped.
+"""The page's server on this machine, with a folder of its own for uploads.
 
-What stands before the page's server: what may be sent, and headers for the browser.
-
-Gradio's server can do more than this page needs, such as convert a film or edit the page.
+Gradio's server can do more than this page needs, such as convert a film or edit the page. So a
+middleware stands before it: it refuses what the page never sends, and adds security headers.
 """
 
 import contextlib
@@ -18,6 +17,21 @@ QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
+}
+
+UPLOADS_AT_ONCE = 8  # so many of the largest size may lie on the disk
+_FORM_BYTES = 1 << 16  # of a form around its file
+_REQUEST_BYTES = 1 << 18  # of anything else: labels, and where an upload lies
+UPLOAD = "/gradio_api/upload"
+SENT = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/tag", "/gradio_api/cancel")
+HEADERS = {
+    # The browser itself asks no other host for anything, whatever a page's parts would like.
+    "content-security-policy": (
+        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
 }
 
 
@@ -48,8 +62,8 @@ def serving(
 
         from mmat.app.page import CSS, build, theme
 
-        guard = stack.enter_context(Uploads(folder, limits))
-        page = build(guard, taggers)
+        uploads = stack.enter_context(Uploads(folder, limits))
+        page = build(uploads, taggers)
         stack.callback(page.close, verbose=False)
         try:
             page.launch(
@@ -70,7 +84,7 @@ def serving(
                 theme=theme(),
                 css=CSS,
                 app_kwargs={
-                    "middleware": [Middleware(Middleware, guard=guard)],
+                    "middleware": [Middleware(PageMiddleware, uploads=uploads)],
                     "docs_url": None,
                     "redoc_url": None,
                 },
@@ -84,7 +98,7 @@ def serving(
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Gradio is told some things by the environment alone; it is as before afterwards."""
+    """Set environment variables, the only way to configure some of Gradio, and restore them."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -97,27 +111,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-UPLOADS_AT_ONCE = 8  # so many of the largest size may lie on the disk
-_FORM_BYTES = 1 << 16  # of a form around its file
-_REQUEST_BYTES = 1 << 18  # of anything else: labels, and where an upload lies
-UPLOAD = "/gradio_api/upload"
-SENT = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/tag", "/gradio_api/cancel")
-HEADERS = {
-    # The browser itself asks no other host for anything, whatever a page's parts would like.
-    "content-security-policy": (
-        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+class PageMiddleware:
+    """An ASGI application around the page's: checks what is sent, and adds `HEADERS`."""
 
-
-class Middleware:
-    """An ASGI application around another one; see the module."""
-
-    def __init__(self, app, guard: Uploads):
-        self.app, self.guard = app, guard
+    def __init__(self, app, uploads: Uploads):
+        self.app, self.uploads = app, uploads
         self._announced = 0  # bytes of uploads that are under way
 
     async def __call__(self, scope, receive, send) -> None:
@@ -144,8 +142,8 @@ class Middleware:
         await self.app(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, path: str, length: bytes) -> tuple[int, str] | None:
-        """Return status and words where what is sent, of so many bytes, is not taken."""
-        limits = self.guard.limits
+        """Return status and text if a request of so many bytes is refused."""
+        limits = self.uploads.limits
         if method != "POST" or path not in SENT:
             return 404, "the page takes nothing here"
         if not length.isdigit():
@@ -157,13 +155,13 @@ class Middleware:
         if int(length) > limits.bytes + _FORM_BYTES:
             return 413, f"the file is larger than {limits.megabytes:g} MB, the most this page takes"
         # What is under way may be counted twice, of which some lies on the disk by then.
-        n_bytes = self.guard.sweep() + self._announced + int(length)
+        n_bytes = self.uploads.sweep() + self._announced + int(length)
         if n_bytes > UPLOADS_AT_ONCE * limits.bytes:
             return 503, "too many clips wait here already; try again in some minutes"
         return None
 
 
-async def _refuse(send, status: int, words: str) -> None:
+async def _refuse(send, status: int, text: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": words.encode()})
+    await send({"type": "http.response.body", "body": text.encode()})

@@ -1,4 +1,4 @@
-"""Which tagger answers: a model of the page's, or one without training for labels typed in."""
+"""The page's taggers: its models, and untrained ones for labels that are typed in."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TYPED = "Labels that I type"  # the name of the choice that is no model's
 EXAMPLE = "Dog; Train; Fire engine, fire truck (siren)"
 MOST_LABELS, LONGEST_LABEL = 50, 100
-TYPED_PICTURES_HZ = 0.8  # what a tagger without training looks at; known before one is made
+TYPED_PICTURES_HZ = 0.8  # of an untrained tagger, known before one is made
 N_KEPT = 3  # taggers of the last label sets; each takes some seconds to make
 
 
@@ -63,7 +63,7 @@ def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLik
 
 
 class Taggers:
-    """The models of a page, and taggers without training, made when they are first asked for.
+    """The models of a page, and untrained taggers, made when they are first asked for.
 
     folders: of models. names: of the choices, labels that are typed first; chosen: the one at the
     start, the first model if there is any. pictures_hz: so many pictures a second are enough for
@@ -78,7 +78,7 @@ class Taggers:
         self.chosen = next(iter(self._trained), TYPED)
         rates = [tagger.n_frames / tagger.clip_seconds for tagger in self._trained.values()]
         self.pictures_hz = max([TYPED_PICTURES_HZ, *rates])
-        if not self._trained:  # missing weights show at once, and the first answer does not wait
+        if not self._trained:  # missing weights show at once, and the first clip does not wait
             self.get(TYPED, EXAMPLE)
 
     def get(self, name: str | None, text: str) -> "Tagger":

@@ -1,7 +1,7 @@
 """Untrusted uploads: read within limits by one process of its own, then deleted.
 
-Nothing of an upload is opened in the page's own process, and no upload outlives its answer. Of the
-last few clips what was decoded stays in memory, so that they can be asked about other labels.
+Nothing of an upload is opened in the page's own process, and no upload outlives its request. Of the
+last few clips what was decoded stays in memory, so that they can be tagged with other labels.
 """
 
 import collections
@@ -19,7 +19,7 @@ from mmat.media.read import Media
 from mmat.media.workers import DecodingProcess
 
 N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
-ABANDONED_SECONDS = 1800.0  # uploads that nobody asked about
+ABANDONED_SECONDS = 1800.0  # uploads that nobody tagged
 _SHORT_SECONDS = 10.0
 _MEGABYTE = 1_000_000
 
@@ -76,8 +76,8 @@ class Uploads:
 
     folder: where uploads lie; files elsewhere are refused.
 
-    >>> with Guard("no such folder") as guard:
-    ...     guard.read("/etc/passwd", pictures_hz=1.0)
+    >>> with Uploads("no such folder") as uploads:
+    ...     uploads.read("/etc/passwd", pictures_hz=1.0)
     Traceback (most recent call last):
         ...
     mmat.files.InputError: passwd: this is no upload; choose or record a clip
@@ -86,7 +86,7 @@ class Uploads:
     def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
         self.folder, self.limits = pathlib.Path(folder).resolve(), limits
         self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
-        self._remembered = LRUCache(N_REMEMBERED)  # path → media, or why they were refused
+        self._remembered = LRUCache(N_REMEMBERED)  # path -> media, or why they were refused
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Uploads":
@@ -108,17 +108,17 @@ class Uploads:
         with self._lock:
             try:
                 if path.is_file():
-                    answer = self._decoded(path, pictures_hz)
-                    self._remembered.put(path, answer)
+                    found = self._decode(path, pictures_hz)
+                    self._remembered.put(path, found)
                 else:
-                    answer = self._remembered.get(path)
+                    found = self._remembered.get(path)
             finally:
                 path.unlink(missing_ok=True)
-        if answer is None:
+        if found is None:
             raise InputError(f"{path.name}: the clip is no longer here; choose or record it again")
-        if isinstance(answer, str):
-            raise InputError(answer)
-        return answer
+        if isinstance(found, str):
+            raise InputError(found)
+        return found
 
     def sweep(self, older_than_seconds: float = ABANDONED_SECONDS) -> int:
         """Delete what lies in the folder for so long, and return the bytes of what is left."""
@@ -134,7 +134,7 @@ class Uploads:
                     path.unlink()
         return n_bytes
 
-    def _decoded(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
+    def _decode(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
         """Return the media, or in a line why they are refused."""
         limits = self.limits
         if path.stat().st_size > limits.bytes:
@@ -143,14 +143,14 @@ class Uploads:
                 "cut it, or start the page with a larger --max-megabytes"
             )
         n_frames = round(max(1.0, _SHORT_SECONDS * pictures_hz))
-        media = self._asked(path, n_frames)
+        media = self._decode_frames(path, n_frames)
         if isinstance(media, str) or media.frames is None:
             return media
         # How long it is shows when it is read: the pictures of a long one take a second go.
         n_more = round(media.duration_seconds * pictures_hz)
-        return self._asked(path, n_more) if n_more > n_frames else media
+        return self._decode_frames(path, n_more) if n_more > n_frames else media
 
-    def _asked(self, path: pathlib.Path, n_frames: int) -> Media | str:
+    def _decode_frames(self, path: pathlib.Path, n_frames: int) -> Media | str:
         limits = self.limits
         job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
         media = self._process.decode(job)

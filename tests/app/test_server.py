@@ -1,4 +1,4 @@
-"""The page's server, asked as a program asks it: answers, refusals, limits, and nothing left."""
+"""The page's server, called as a program does: results, refusals, limits, and nothing left."""
 
 import concurrent.futures
 import os
@@ -36,7 +36,7 @@ def client(address):
 
 
 def ask(client: Client, path) -> tuple[str, str]:
-    """Upload a file and have it tagged; return message and answer."""
+    """Upload a file and have it tagged; return message and result."""
     return client.predict(handle_file(str(path)), None, "", api_name="/tag")
 
 
@@ -47,31 +47,31 @@ def uploads() -> list[pathlib.Path]:
 
 
 def test_a_clip_is_answered_and_gone(client, clips):
-    message, answer = ask(client, clips / "both.mp4")
+    message, result = ask(client, clips / "both.mp4")
     assert "1 tag fired." in message and 'role="status"' in message
-    assert "both.mp4: 2.0 s, sound and pictures." in answer
+    assert "both.mp4: 2.0 s, sound and pictures." in result
     assert uploads() == []
 
 
 def test_other_words_about_the_same_upload_need_no_other_upload(client, clips):
     """The browser sends the place of its upload again, where nothing lies any more."""
-    answers = [ask(client, clips / "sound.wav") for _ in range(2)]
-    assert answers[0] == answers[1] and "sound.wav: 2.0 s, sound." in answers[0][1]
+    results = [ask(client, clips / "sound.wav") for _ in range(2)]
+    assert results[0] == results[1] and "sound.wav: 2.0 s, sound." in results[0][1]
 
 
 def test_damaged_uploads_get_a_message_and_the_page_goes_on(client, clips, tmp_path):
     intact = write_intact(tmp_path)
     for path in write_damaged(tmp_path, intact, range(0, 200, 25)):
-        message, answer = ask(client, path)
-        assert ("Not tagged:" in message and 'role="alert"' in message) != bool(answer)
+        message, result = ask(client, path)
+        assert ("Not tagged:" in message and 'role="alert"' in message) != bool(result)
     assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
     assert uploads() == []
 
 
 def test_a_program_can_choose_the_tagger_too(client, clips):
     file = handle_file(str(clips / "both.mp4"))
-    _, answer = client.predict(file, None, "Frog", TYPED, api_name="/tag")
-    assert "Frog" in answer and "Cat, kitten" not in answer
+    _, result = client.predict(file, None, "Frog", TYPED, api_name="/tag")
+    assert "Frog" in result and "Cat, kitten" not in result
     with pytest.raises(AppError, match="not in the list of choices"):
         client.predict(file, None, "", "no such", api_name="/tag")
     for path in uploads():
@@ -79,11 +79,11 @@ def test_a_program_can_choose_the_tagger_too(client, clips):
 
 
 def test_without_a_clip_the_message_says_so(client):
-    message, answer = client.predict(None, None, "", api_name="/tag")
-    assert "there is no clip yet; choose a file or record one" in message and not answer
+    message, result = client.predict(None, None, "", api_name="/tag")
+    assert "there is no clip yet; choose a file or record one" in message and not result
 
 
-def test_20_at_once_are_answered_or_told_to_wait(address, clips, tmp_path):
+def test_20_at_once_are_tagged_or_refused(address, clips, tmp_path):
     """Half of them the same file, so that one's deletion meets another's upload."""
     rng, paths = np.random.default_rng(0), []
     for i in range(20):
@@ -99,23 +99,26 @@ def test_20_at_once_are_answered_or_told_to_wait(address, clips, tmp_path):
 
     with concurrent.futures.ThreadPoolExecutor(20) as threads:
         messages = list(threads.map(one, paths))
-    answered = [message for message in messages if "fired." in message]
-    assert len(answered) >= 10
-    told = [message for message in messages if "fired." not in message]
-    for message in told:
+    tagged = [message for message in messages if "fired." in message]
+    assert len(tagged) >= 10
+    refused = [message for message in messages if "fired." not in message]
+    for message in refused:
         assert "Queue is full" in message or "no longer here" in message, message
     after = Client(address, verbose=False, analytics_enabled=False)
     assert "1 tag fired." in ask(after, clips / "both.mp4")[0]
     left = uploads()  # those of who may ask again
-    assert len(left) <= len(told)
+    assert len(left) <= len(refused)
     for path in left:
         path.unlink()
 
 
 def test_what_is_too_large_is_refused_before_it_is_taken(address):
     url = f"{address}gradio_api/upload"
-    said = requests.post(url, files={"files": ("big.wav", bytes(3_000_000))})
-    assert said.status_code == 413 and "larger than 2 MB, the most this page takes" in said.text
+    response = requests.post(url, files={"files": ("big.wav", bytes(3_000_000))})
+    assert (
+        response.status_code == 413
+        and "larger than 2 MB, the most this page takes" in response.text
+    )
     chunked = requests.post(url, data=iter([b"x"]), headers={"content-type": "multipart/form-data"})
     assert chunked.status_code == 411
     assert uploads() == []
@@ -125,14 +128,14 @@ def test_what_is_too_large_is_refused_before_it_is_taken(address):
     "path", ["process_recording", "vibe-edit", "vibe-code", "component_server", "run/tag", "login"]
 )
 def test_what_else_gradio_can_do_is_not_there(address, path):
-    said = requests.post(f"{address}gradio_api/{path}", json={})
-    assert (said.status_code, said.text) == (404, "the page takes nothing here")
+    response = requests.post(f"{address}gradio_api/{path}", json={})
+    assert (response.status_code, response.text) == (404, "the page takes nothing here")
     assert requests.delete(f"{address}gradio_api/{path}").status_code == 404
 
 
 def test_a_request_without_end_is_refused(address):
-    said = requests.post(f"{address}gradio_api/queue/join", data=b"x" * 300_000)
-    assert said.status_code == 413
+    response = requests.post(f"{address}gradio_api/queue/join", data=b"x" * 300_000)
+    assert response.status_code == 413
 
 
 def test_the_disk_has_a_limit_too(address, tmp_path):
@@ -157,15 +160,15 @@ def test_files_of_the_machine_and_of_others_are_not_read(address, tmp_path, else
     sent = {"path": elsewhere.format(tmp_path=tmp_path), "meta": {"_type": "gradio.FileData"}}
     call = f"{address}gradio_api/call/tag"
     event = requests.post(call, json={"data": [sent, None, "", "fused"]}).json()["event_id"]
-    said = requests.get(f"{call}/{event}").text
-    assert "this is no upload" in said or "event: error" in said
-    assert "fired" not in said and secret.exists()
+    response = requests.get(f"{call}/{event}").text
+    assert "this is no upload" in response or "event: error" in response
+    assert "fired" not in response and secret.exists()
 
 
 def test_the_browser_is_told_to_ask_nobody_else(address):
-    said = requests.get(address)
-    assert {name: said.headers[name] for name in HEADERS} == HEADERS
-    assert "fonts.googleapis" not in said.text + requests.get(f"{address}theme.css").text
+    response = requests.get(address)
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
+    assert "fonts.googleapis" not in response.text + requests.get(f"{address}theme.css").text
 
 
 def test_the_page_is_for_this_machine_and_a_taken_port_is_said(address, exports):
@@ -215,11 +218,13 @@ def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, 
 )
 def test_bad_arguments_are_one_line(arguments, words, capsys):
     assert main(["app", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and words in said.err and said.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and words in printed.err and printed.err.count("\n") == 1
 
 
 def test_a_bad_folder_beside_a_good_one_is_one_line_before_anything_is_served(exports, capsys):
     assert main(["app", "--model", str(exports["audio"]), "--model", "none"]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and "none: no such folder" in said.err
+    printed = capsys.readouterr()
+    assert (
+        printed.out == "" and printed.err.count("\n") == 1 and "none: no such folder" in printed.err
+    )

@@ -31,9 +31,9 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def guard(folder):
-    with Uploads(folder) as guard:
-        yield guard
+def uploads(folder):
+    with Uploads(folder) as uploads:
+        yield uploads
 
 
 def upload(folder, path, name=None):
@@ -47,38 +47,38 @@ def files_in(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_an_upload_is_read_and_gone(guard, folder, film):
-    media = guard.read(upload(folder, film), pictures_hz=0.8)
+def test_an_upload_is_read_and_gone(uploads, folder, film):
+    media = uploads.read(upload(folder, film), pictures_hz=0.8)
     assert media.duration_seconds == pytest.approx(14.0, abs=0.1)
     assert len(media.frames) == 11 and len(media.waveform) == pytest.approx(14 * 16000, rel=0.01)
     assert files_in(folder) == []
 
 
-def test_what_is_gone_can_be_asked_about_again(guard, folder, film):
+def test_what_is_gone_can_be_asked_about_again(uploads, folder, film):
     path = upload(folder, film)
-    first = guard.read(path, 0.8)
-    assert guard.read(path, 0.8) is first
+    first = uploads.read(path, 0.8)
+    assert uploads.read(path, 0.8) is first
     for _ in range(N_REMEMBERED):
-        guard.read(upload(folder, film), 0.8)
+        uploads.read(upload(folder, film), 0.8)
     with pytest.raises(InputError, match="film.mp4: the clip is no longer here; choose"):
-        guard.read(path, 0.8)
+        uploads.read(path, 0.8)
 
 
-def test_a_refusal_is_remembered_too(guard, folder, film):
+def test_a_refusal_is_remembered_too(uploads, folder, film):
     path = upload(folder, film)
     with open(path, "wb") as file:
         file.write(b"no film at all")
     for _ in range(2):
         with pytest.raises(InputError, match="^film.mp4: not a media file that can be read"):
-            guard.read(path, 0.8)
+            uploads.read(path, 0.8)
     assert files_in(folder) == []
 
 
-def test_files_elsewhere_are_neither_read_nor_deleted(guard, folder, film, tmp_path):
+def test_files_elsewhere_are_neither_read_nor_deleted(uploads, folder, film, tmp_path):
     (folder / "link").symlink_to(film)
     for path in (film, folder / "link", folder / ".." / "x", "/etc/passwd", "http://a/b.mp4"):
         with pytest.raises(InputError, match="this is no upload"):
-            guard.read(path, 0.8)
+            uploads.read(path, 0.8)
     assert film.exists()
 
 
@@ -88,32 +88,32 @@ def test_limits_are_said_in_words(folder, film):
         (Limits(seconds=10.0), "film.mp4: longer than 10 s.*--max-seconds"),
         (Limits(decode_seconds=0.001), "film.mp4: takes longer than 0.001 s to decode"),
     ):
-        with Uploads(folder, limits) as guard, pytest.raises(InputError, match=words):
-            guard.read(upload(folder, film), 0.8)
+        with Uploads(folder, limits) as uploads, pytest.raises(InputError, match=words):
+            uploads.read(upload(folder, film), 0.8)
         assert files_in(folder) == []
 
 
 def test_a_clip_of_just_the_longest_is_taken(folder, film):
-    with Uploads(folder, Limits(seconds=14.0)) as guard:
-        assert guard.read(upload(folder, film), 0.8).frames is not None
+    with Uploads(folder, Limits(seconds=14.0)) as uploads:
+        assert uploads.read(upload(folder, film), 0.8).frames is not None
 
 
-def test_a_process_that_dies_costs_its_clip_alone(guard, folder, film):
-    guard.read(upload(folder, film), 0.8)
-    os.kill(guard._process.pid, signal.SIGKILL)
+def test_a_process_that_dies_costs_its_clip_alone(uploads, folder, film):
+    uploads.read(upload(folder, film), 0.8)
+    os.kill(uploads._process.pid, signal.SIGKILL)
     with contextlib.suppress(InputError):  # it may not have ended yet, and die of this one
-        guard.read(upload(folder, film), 0.8)
-    assert guard.read(upload(folder, film), 0.8).waveform is not None
+        uploads.read(upload(folder, film), 0.8)
+    assert uploads.read(upload(folder, film), 0.8).waveform is not None
 
 
-def test_what_nobody_asks_about_is_swept_away(guard, folder, film):
+def test_what_nobody_asks_about_is_swept_away(uploads, folder, film):
     old, new = upload(folder, film), upload(folder, film)
     for path in (old, old.parent):
         os.utime(path, (0, 0))
-    assert guard.sweep() >= film.stat().st_size
+    assert uploads.sweep() >= film.stat().st_size
     assert not old.exists() and new.exists()
     os.utime(old.parent, (0, 0))  # it was changed when its file was deleted
-    guard.sweep()
+    uploads.sweep()
     assert not old.parent.exists()
 
 
@@ -122,10 +122,10 @@ def test_200_damaged_uploads_are_answered_or_refused_in_a_line(folder, tmp_path)
     intact = write_intact(tmp_path / "made")
     damaged = write_damaged(tmp_path / "made", intact, range(N_DAMAGED))
     read = refused = 0
-    with Uploads(folder, Limits(decode_seconds=20.0)) as guard:
+    with Uploads(folder, Limits(decode_seconds=20.0)) as uploads:
         for path in damaged:
             try:
-                media = guard.read(upload(folder, path), 0.8)
+                media = uploads.read(upload(folder, path), 0.8)
                 read += 1
                 assert media.waveform is not None or media.frames is not None
             except InputError as error:
@@ -135,7 +135,7 @@ def test_200_damaged_uploads_are_answered_or_refused_in_a_line(folder, tmp_path)
         assert files_in(folder) == []
         sound = tmp_path / "fine.wav"
         soundfile.write(sound, np.zeros(1600), 16000)
-        assert len(guard.read(upload(folder, sound), 0.8).waveform) == 1600
+        assert len(uploads.read(upload(folder, sound), 0.8).waveform) == 1600
     assert read > 20 and refused > 20 and read + refused == N_DAMAGED
 
 

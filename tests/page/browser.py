@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ANSWER_MILLISECONDS = 120_000
+RESULT_MILLISECONDS = 120_000
 SEVERE = {"serious", "critical"}
 # A microphone that beeps.
 MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
@@ -68,8 +68,8 @@ class Visit:
         return self.taggers.get_by_role("radio", checked=True).get_attribute("value")
 
     @property
-    def answer(self):
-        return self.page.locator("#answer section")
+    def result(self):
+        return self.page.locator("#result section")
 
     def upload(self, path: pathlib.Path) -> None:
         """Choose a file, and wait until it is on the server."""
@@ -79,7 +79,7 @@ class Visit:
 
     def tag(self) -> str:
         """Press the button and return the message that comes."""
-        with self.answered():
+        with self.next_message():
             self.button.click()
         return self.message()
 
@@ -87,12 +87,12 @@ class Visit:
         return self.page.locator("#message p").inner_text()
 
     @contextlib.contextmanager
-    def answered(self) -> Iterator[None]:
-        """Wait at the end until another answer than before has come."""
+    def next_message(self) -> Iterator[None]:
+        """Wait at the end until another message than before has come."""
         mark = "document.querySelectorAll('#message p').forEach(p => p.dataset.old = 'yes')"
         self.page.evaluate(mark)
         yield
-        self.page.locator("#message p:not([data-old])").wait_for(timeout=ANSWER_MILLISECONDS)
+        self.page.locator("#message p:not([data-old])").wait_for(timeout=RESULT_MILLISECONDS)
 
     def faults(self) -> list[str]:
         """Return the serious and critical accessibility faults that axe-core finds."""

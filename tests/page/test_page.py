@@ -19,7 +19,7 @@ def uploads() -> list[pathlib.Path]:
 
 
 def row(visit, table, name) -> list[str]:
-    """Return the cells of a row of the answer."""
+    """Return the cells of a row of the result."""
     found = visit.page.locator(f".{table} tbody tr").filter(has_text=name).first
     return found.locator("th, td").all_inner_texts()
 
@@ -75,11 +75,11 @@ def test_other_labels_of_the_same_clip_by_the_keyboard_alone(visit, fire_engine)
     visit.page.keyboard.type("Siren; Rain")
     visit.page.keyboard.press("Tab")
     assert visit.button.evaluate("button => button === document.activeElement")
-    with visit.answered():
+    with visit.next_message():
         visit.page.keyboard.press("Enter")
     assert row(visit, "tags", "Siren")[2] == "yes"
     visit.labels.fill("Rain")
-    with visit.answered():
+    with visit.next_message():
         visit.labels.press("Enter")
     assert visit.page.locator(".tags tbody tr").count() == 1
     assert uploads() == []
@@ -92,7 +92,7 @@ def test_a_broken_file_is_said_in_words(visit, fire_engine, tmp_path):
     message = visit.tag()
     assert message.startswith("Not tagged: broken.mp4: not a media file that can be read")
     assert visit.page.get_by_role("alert").inner_text() == message
-    assert visit.answer.count() == 0
+    assert visit.result.count() == 0
     assert visit.faults() == []
     assert uploads() == []
 
@@ -115,7 +115,7 @@ def test_a_recording_is_tagged(visit):
     visit.page.get_by_role("button", name="Play", exact=True).wait_for()
     visit.labels.fill("Beep, bleep; Dog")
     assert "fired." in visit.tag()
-    assert "s, sound." in visit.answer.inner_text()
+    assert "s, sound." in visit.result.inner_text()
     assert row(visit, "tags", "Beep")[3] != "–"
     assert uploads() == []
 

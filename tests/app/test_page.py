@@ -1,4 +1,4 @@
-"""The answer as HTML: it holds what the tagging does, escapes every name, and asks nobody."""
+"""The result as HTML: it holds what the tagging does, escapes every name, fetches nothing."""
 
 import base64
 import dataclasses
