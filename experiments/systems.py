@@ -154,10 +154,10 @@ class Systems:
             clips = self.corpus.once(TRAIN, self.builder.sound, AT_ONCE).as_numpy_iterator()
             adapt_normalization(audio, clips)
             with atomic_path(path) as part:
-                np.savez(part, mean=layer.mean, deviation=layer.deviation)
+                np.savez(part, mean=layer.mean, deviation=layer.std)
         with np.load(path, allow_pickle=False) as kept:
             layer.mean.assign(kept["mean"])
-            layer.deviation.assign(kept["deviation"])
+            layer.std.assign(kept["deviation"])
 
     def _about(self, name: str, dtype: str) -> dict:
         """What tells a training from another one, besides its model and recipe."""

@@ -1,8 +1,16 @@
-"""The audio branch: convolutions over log-mel, or a frozen encoder; a recurrent layer; pooling.
+"""The audio branch: a waveform in, clip and frame probabilities out.
 
-TALNet, the authors' larger net: ten small convolutions with batch norm under a wider GRU.
+Three networks share their start, their end and their arguments:
 
-The beginning of an audio branch on a frozen audio network, in place of the log-mel.
+- `audio_branch`, the authors' CRNN: log-mel, three blocks of a 5×5 convolution, a GRU in both
+  directions, one probability for each class and frame, pooled over the clip;
+- `talnet`, the authors' larger network: ten 3×3 convolutions with batch norm under a wider GRU;
+- `audio_branch(encoder=…)`: the frozen embeddings of a pretrained network under the same GRU.
+
+Shapes in comments are those of a clip of 10 s at 16 kHz. `mask_padding` does something only in a
+`ragged` model, whose clips differ in length: it holds what lies beyond a clip's end at 0.
+
+Source: Wang, Li and Metze, arXiv 1810.09050, and the authors' code of 2017.
 """
 
 import math
@@ -15,97 +23,32 @@ from keras import layers, ops
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task, classes_and_task
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
+from mmat.models.features import (
+    BandNormalization,
+    KeepFrames,
+    MelParameters,
+    PatchesToFrames,
+    log_mel,
+)
 from mmat.models.masking import ValidSteps, mask_padding
 from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, attention, linear_softmax
 from mmat.models.pretrained.hub import HubAudioEncoder
 from mmat.models.pretrained.registry import AudioEncoder
 
+FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 
-def encoder_trunk(
-    encoder: AudioEncoder, frame_samples: int, augmentation: Sequence[layers.Layer], ragged: bool
-):
-    """Begin an audio branch: its inputs by name, and the normalised embeddings of an encoder.
-
-    The embeddings are float32 `(batch, frames, embedding_size, 1)`, brought to frames of
-    `frame_samples` by `PatchesToFrames`, each of their values normalised as a mel band is. In the
-    place of a mel and its bands, so what fits and asks audio branches need not know which it has.
-    """
-    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
-    if ragged:
-        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
-    n_samples = inputs.get("n_samples")
-    # The padding is silence, as that which the encoder adds to a clip's end by itself.
-    heard = mask_padding(inputs["waveform"], n_samples, samples_per_step=1)
-    patches = HubAudioEncoder.of(encoder, name="encoder")(heard)["embedding"]
-    to_frames = PatchesToFrames(encoder.hop_samples, encoder.window_samples, frame_samples)
-    x = to_frames([patches, *inputs.values()])  # (batch, frames, embedding_size)
-    x = layers.Reshape((-1, encoder.embedding_size, 1))(x)
-    x = BandNormalization(name="band_normalization")(x)
-    for layer in augmentation:
-        x = layer(x)
-    return inputs, mask_padding(x, n_samples, frame_samples)
-
-
-@keras.saving.register_keras_serializable(package="mmat")
-class PatchesToFrames(layers.Layer):
-    """Bring an encoder's patches to shorter frames, linearly between the patches' centres.
-
-    Inputs: `[patches (batch, patches, size), waveform (batch, samples, 1)]`, and where clips are
-    padded their own lengths `n_samples (batch,)`. Output: float32 `(batch,
-    ceil(samples / hop_samples), size)`. Frame i is about the samples from `i · hop_samples` on;
-    before the first patch's centre and behind the last's that patch holds.
-
-    hop_samples: of a frame; patch_hop_samples, patch_window_samples: of a patch.
-
-    >>> layer = PatchesToFrames(patch_hop_samples=4, patch_window_samples=4, hop_samples=2)
-    >>> layer([ops.array([[[0.0], [1.0]]]), ops.zeros((1, 8, 1))]).numpy().ravel().tolist()
-    [0.0, 0.25, 0.75, 1.0]
-    """
-
-    def __init__(
-        self, patch_hop_samples: int, patch_window_samples: int, hop_samples: int, **kwargs
-    ):
-        super().__init__(**kwargs | {"dtype": "float32"})
-        self.patch_hop_samples = patch_hop_samples
-        self.patch_window_samples = patch_window_samples
-        self.hop_samples = hop_samples
-
-    def call(self, inputs):
-        patches, waveform, *n_samples = inputs
-        n_patches = ops.shape(patches)[1]
-        last = ops.reshape(n_patches - 1, (1, 1))
-        if n_samples:  # what lies behind a clip's own last patch is of no account
-            beyond = ops.cast(n_samples[0], "int32")[:, None] - self.patch_window_samples
-            last = -(-ops.maximum(beyond, 0) // self.patch_hop_samples)
-        n_frames = -(-ops.shape(waveform)[1] // self.hop_samples)
-        frames = ops.cast(ops.arange(n_frames, dtype="int32"), "float32")
-        centres = (frames + 0.5) * self.hop_samples
-        places = (centres - self.patch_window_samples / 2) / self.patch_hop_samples
-        # (batch or 1, frames)
-        places = ops.minimum(ops.maximum(places[None], 0.0), ops.cast(last, "float32"))
-        others = ops.cast(ops.arange(n_patches, dtype="int32"), "float32")
-        shares = ops.maximum(1.0 - ops.abs(places[:, :, None] - others), 0.0)
-        return ops.matmul(shares, patches)
-
-    def compute_output_shape(self, input_shapes):
-        (batch, _, size), (_, samples, _), *_ = input_shapes
-        return (batch, samples and -(-samples // self.hop_samples), size)
-
-    def get_config(self):
-        return super().get_config() | {
-            "patch_hop_samples": self.patch_hop_samples,
-            "patch_window_samples": self.patch_window_samples,
-            "hop_samples": self.hop_samples,
-        }
-
-
-# (filters, pool over time and frequency): the authors' three blocks of 5×5 convolutions.
+# The authors' three blocks: filters of a 5×5 convolution, then a pool over (time, frequency).
 BLOCKS = ((32, (1, 2)), (64, (2, 2)), (128, (2, 2)))
-# Of the log-mel of `SPEECH_MEL`, whose frames are 10 ms apart, also 10 frames a second (ours).
+# For `SPEECH_MEL`, whose frames are 10 ms apart; they also lead to 10 frames a second (ours).
 SPEECH_BLOCKS = ((32, (2, 2)), (64, (5, 2)), (128, (1, 2)))
 GRU_UNITS = 100
+
+# Filters of two 3×3 convolutions, then a pool over (time, frequency).
+TALNET_BLOCKS = ((32, (2, 2)), (64, (2, 2)), (128, (1, 2)), (256, (1, 2)), (512, (1, 2)))
+TALNET_GRU_UNITS = 512
+# The authors' are those of their framework: a tenth of each batch enters the running mean.
+TALNET_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 def audio_branch(
@@ -145,7 +88,7 @@ def audio_branch(
 
     encoder: the frozen embeddings of an audio network, such as `yamnet` of
     `mmat.models.pretrained.registry`, in the place of log-mel and convolutions; brought to
-    10 Hz by interpolation, and normalised as the mel is. `mel` and `blocks` are then of no account.
+    10 Hz by interpolation, and normalised as the mel is. `mel` and `blocks` are then ignored.
 
     blocks: of the convolutions, (filters, pool over time and frequency), which lead from the mel's
     hop to 10 Hz: the authors', or `SPEECH_BLOCKS` with `SPEECH_MEL`. Raises ValueError for blocks
@@ -165,25 +108,14 @@ def audio_branch(
     >>> model.predict({"waveform": waveform}, verbose=0)["frame"].shape
     (4, 10, 2)
     """
-    samples_per_step = round(SAMPLE_RATE_HZ / FRAME_HZ)
     if encoder is None:
         _check_rate(mel, blocks)
-        inputs, x = crnn_trunk(mel, augmentation, dtype, ragged, blocks)
+        inputs, x = crnn_trunk(mel, augmentation, dtype, ragged, blocks)  # (batch, 100, 8, 128)
     else:
-        inputs, x = encoder_trunk(encoder, samples_per_step, augmentation, ragged)
-    # (batch, 100, 8, 128) of the CRNN for 10 s, (batch, 100, 1024, 1) of YAMNet
+        inputs, x = encoder_trunk(encoder, augmentation, ragged)  # YAMNet: (batch, 100, 1024, 1)
     return recurrent_tagger(
-        inputs, x, labels, pooling, GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
+        inputs, x, labels, pooling, GRU_UNITS, dropout, dtype, FRAME_SAMPLES, task, adapt
     )
-
-
-def _check_rate(mel: MelParameters, blocks: Sequence[tuple[int, tuple[int, int]]]) -> None:
-    hops = math.prod(time for _, (time, _) in blocks)
-    if hops * mel.hop_seconds * FRAME_HZ != 1:
-        raise ValueError(
-            f"blocks: they pool {hops} hops of {mel.hop_seconds:g} s, which makes no frame of "
-            f"{1 / FRAME_HZ:g} s; pool so many that it does"
-        )
 
 
 def crnn_trunk(
@@ -194,30 +126,16 @@ def crnn_trunk(
     blocks: Sequence[tuple[int, tuple[int, int]]] = BLOCKS,
 ):
     """Begin the authors' CRNN: its inputs by name, and the feature maps of its convolutions."""
-    inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
+    inputs = waveform_inputs(ragged)  # waveform: (batch, 160000, 1)
     n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
+    x = log_mel(inputs["waveform"], mel, n_samples)  # (batch, 400, 64, 1)
+    x = normalized(x, augmentation, n_samples, samples_per_step)  # (batch, 400, 64, 1)
     for filters, pool in blocks:
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", dtype=dtype)(x)
         x = mask_padding(x, n_samples, samples_per_step, dtype)
         x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
         samples_per_step *= pool[0]
     return inputs, x  # (batch, 400, 32, 32), (batch, 200, 16, 64), now (batch, 100, 8, 128)
-
-
-def normalized_mel(mel: MelParameters, augmentation: Sequence[layers.Layer], ragged: bool):
-    """Begin an audio branch: its inputs by name, and the normalised log-mel.
-
-    The log-mel is float32 `(batch, frames, mel_bands, 1)`, augmented in training.
-    """
-    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
-    if ragged:
-        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
-    n_samples = inputs.get("n_samples")
-    x = log_mel(inputs["waveform"], mel, n_samples)
-    x = BandNormalization(name="band_normalization")(x)
-    for layer in augmentation:
-        x = layer(x)
-    return inputs, mask_padding(x, n_samples, mel.hop_samples)
 
 
 def recurrent_tagger(
@@ -245,25 +163,105 @@ def recurrent_tagger(
     if n_samples is not None:  # one step at least, since cuDNN takes no empty sequence
         mask["mask"] = ValidSteps(samples_per_step, at_least=1)([x, n_samples])
     gru = layers.GRU(gru_units, return_sequences=True, dtype=dtype)
-    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)
-    # (batch, 100, 2 · gru_units)
+    x = layers.Bidirectional(gru, dtype=dtype, name="embedding")(x, **mask)  # (batch, 100, 200)
     x = mask_padding(x, n_samples, samples_per_step, dtype)
     x = layers.Dropout(dropout, dtype=dtype)(x)
     frame = layers.Dense(n_classes, activation=task.activation, dtype="float32", name="frame")(x)
-    frame = mask_padding(frame, n_samples, samples_per_step)
+    frame = mask_padding(frame, n_samples, samples_per_step)  # (batch, 100, classes)
     pooled = [frame]
     if pooling is attention:
         pooled.append(layers.Dense(n_classes, dtype="float32", name="attention")(x))
     if n_samples is not None:
         pooled.append(ValidSteps(samples_per_step, name="own_frames")([x, n_samples]))
     clip = MILPooling(pooling, name="clip")(pooled if len(pooled) > 1 else frame)
-    outputs = {"clip": to_output(clip, task), "frame": to_output(frame, task)}
-    if task.is_regression:  # 0 is the least score, but not the least value
+    outputs = {"clip": to_output(clip, task), "frame": to_output(frame, task)}  # (batch, classes)
+    if task.is_regression:  # 0 is the lowest score, but not the lowest value
         outputs["frame"] = mask_padding(outputs["frame"], n_samples, samples_per_step)
     model = keras.Model(inputs, outputs, name="audio")
     if adapt is not None:
         adapt_normalization(model, adapt)
     return model
+
+
+def waveform_inputs(ragged: bool) -> dict:
+    """Return the inputs of an audio branch by name; `n_samples` is that of a ragged one."""
+    inputs = {"waveform": keras.Input((None, 1), name="waveform")}
+    if ragged:
+        inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
+    return inputs
+
+
+def normalized(x, augmentation: Sequence[layers.Layer], n_samples, samples_per_step: int):
+    """Normalise features `(batch, frames, bands, 1)` band by band, and augment them in training."""
+    x = BandNormalization(name="band_normalization")(x)
+    for layer in augmentation:
+        x = layer(x)
+    return mask_padding(x, n_samples, samples_per_step)
+
+
+def talnet(
+    labels: LabelSet | int,
+    adapt: Iterable | None = None,
+    *,
+    pooling: Callable = linear_softmax,
+    mel: MelParameters = MelParameters(),
+    augmentation: Sequence[layers.Layer] = (),
+    dropout: float = 0.0,
+    dtype: str = "float32",
+    ragged: bool = False,
+    task: Task | None = None,
+) -> keras.Model:
+    """Build TALNet: waveform in, clip and frame probabilities out.
+
+    Inputs, outputs and arguments are those of `audio_branch`, whose place it can take
+    everywhere. 9,980,527 trainable parameters with 527 classes, 10,520,702 with attention
+    pooling: the convolutions have biases beside the batch norm's own two weights a channel, and the
+    GRU 512 units in each direction.
+
+    Source: Wang, Li and Metze, arXiv 1810.09050.
+
+    >>> model = talnet(17)
+    >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
+    {'clip': (17,), 'frame': (None, 17)}
+    """
+    inputs = waveform_inputs(ragged)  # waveform: (batch, 160000, 1)
+    n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
+    x = log_mel(inputs["waveform"], mel, n_samples)  # (batch, 400, 64, 1)
+    x = normalized(x, augmentation, n_samples, samples_per_step)  # (batch, 400, 64, 1)
+    for filters, pool in TALNET_BLOCKS:
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", dtype=dtype)(x)
+            own = {}
+            if ragged:  # the padding is no part of a batch's mean and variance
+                own["mask"] = ops.expand_dims(ValidSteps(samples_per_step)([x, n_samples]), -1)
+            x = layers.BatchNormalization(**TALNET_NORM, dtype=dtype)(x, **own)
+            x = layers.ReLU(dtype=dtype)(x)
+            x = mask_padding(x, n_samples, samples_per_step, dtype)
+        x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
+        samples_per_step *= pool[0]
+    # (batch, 200, 32, 32), (batch, 100, 16, 64), (batch, 100, 8, 128), (batch, 100, 4, 256), then
+    # (batch, 100, 2, 512), and under the GRU (batch, 100, 1024)
+    return recurrent_tagger(
+        inputs, x, labels, pooling, TALNET_GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
+    )
+
+
+def encoder_trunk(encoder: AudioEncoder, augmentation: Sequence[layers.Layer], ragged: bool):
+    """Begin an audio branch: its inputs by name, and the normalised embeddings of an encoder.
+
+    The embeddings, float32 `(batch, frames, embedding_size, 1)` at 10 Hz, stand in the place of a
+    mel and its bands, so that code that fits or asks audio branches need not know which it has.
+    """
+    inputs = waveform_inputs(ragged)  # waveform: (batch, 160000, 1)
+    n_samples = inputs.get("n_samples")
+    # The padding is silence, as that which the encoder adds to a clip's end by itself.
+    heard = mask_padding(inputs["waveform"], n_samples, samples_per_step=1)
+    patches = HubAudioEncoder.of(encoder, name="encoder")(heard)["embedding"]
+    # YAMNet: (batch, 20, 1024)
+    to_frames = PatchesToFrames(encoder.hop_samples, encoder.window_samples, FRAME_SAMPLES)
+    x = to_frames([patches, *inputs.values()])  # (batch, 100, 1024)
+    x = layers.Reshape((-1, encoder.embedding_size, 1))(x)  # (batch, 100, 1024, 1)
+    return inputs, normalized(x, augmentation, n_samples, FRAME_SAMPLES)
 
 
 def adapt_normalization(model: keras.Model, batches: Iterable) -> None:
@@ -301,56 +299,13 @@ def adapt_normalization(model: keras.Model, batches: Iterable) -> None:
         return frames[ValidSteps(*hops)([frames, own["n_samples"]]).numpy()][None]
 
     normalization.adapt(own_decibels(batch) for batch in batches)
-    model.train_function = None  # one that was refused for want of this is to be made anew
+    model.train_function = None  # one that was refused for want of this is to be traced anew
 
 
-# (filters of two 3×3 convolutions, then a pool over time and frequency)
-TALNET_BLOCKS = ((32, (2, 2)), (64, (2, 2)), (128, (1, 2)), (256, (1, 2)), (512, (1, 2)))
-TALNET_GRU_UNITS = 512
-# The authors' are those of their framework: a tenth of each batch enters the running mean.
-TALNET_NORM = {"momentum": 0.9, "epsilon": 1e-5}
-
-
-def talnet(
-    labels: LabelSet | int,
-    adapt: Iterable | None = None,
-    *,
-    pooling: Callable = linear_softmax,
-    mel: MelParameters = MelParameters(),
-    augmentation: Sequence[layers.Layer] = (),
-    dropout: float = 0.0,
-    dtype: str = "float32",
-    ragged: bool = False,
-    task: Task | None = None,
-) -> keras.Model:
-    """Build TALNet: waveform in, clip and frame probabilities out.
-
-    Inputs, outputs and arguments are those of `mmat.models.audio.audio_branch`, whose place it can
-    take everywhere. 9,980,527 trainable parameters with 527 classes, 10,520,702 with attention
-    pooling: the convolutions have biases beside the batch norm's own two weights a channel, and the
-    GRU 512 units in each direction.
-
-    Source: Wang, Li and Metze, arXiv 1810.09050.
-
-    >>> model = talnet(17)
-    >>> {name: tuple(x.shape[1:]) for name, x in model.output.items()}
-    {'clip': (17,), 'frame': (None, 17)}
-    """
-    inputs, x = normalized_mel(mel, augmentation, ragged)  # (batch, 400, 64, 1) for 10 s
-    n_samples, samples_per_step = inputs.get("n_samples"), mel.hop_samples
-    for filters, pool in TALNET_BLOCKS:
-        for _ in range(2):
-            x = layers.Conv2D(filters, 3, padding="same", dtype=dtype)(x)
-            own = {}
-            if ragged:  # the padding is no part of a batch's mean and variance
-                own["mask"] = ops.expand_dims(ValidSteps(samples_per_step)([x, n_samples]), -1)
-            x = layers.BatchNormalization(**TALNET_NORM, dtype=dtype)(x, **own)
-            x = layers.ReLU(dtype=dtype)(x)
-            x = mask_padding(x, n_samples, samples_per_step, dtype)
-        x = layers.MaxPooling2D(pool, padding="same", dtype=dtype)(x)
-        samples_per_step *= pool[0]
-    # (batch, 200, 32, 32), (batch, 100, 16, 64), (batch, 100, 8, 128), (batch, 100, 4, 256), then
-    # (batch, 100, 2, 512), and under the GRU (batch, 100, 1024)
-    return recurrent_tagger(
-        inputs, x, labels, pooling, TALNET_GRU_UNITS, dropout, dtype, samples_per_step, task, adapt
-    )
+def _check_rate(mel: MelParameters, blocks: Sequence[tuple[int, tuple[int, int]]]) -> None:
+    hops = math.prod(time for _, (time, _) in blocks)
+    if hops * mel.hop_seconds * FRAME_HZ != 1:
+        raise ValueError(
+            f"blocks: they pool {hops} hops of {mel.hop_seconds:g} s, which makes no frame of "
+            f"{1 / FRAME_HZ:g} s; pool so many that it does"
+        )

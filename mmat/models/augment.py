@@ -69,7 +69,7 @@ class SpecAugment(_MelAugmentation):
 class RandomFilter(_MelAugmentation):
     """Add a smooth random curve over the bands, and a level: another microphone, another room.
 
-    strength: the curve's greatest height, in deviations of the normalised mel.
+    strength: the curve's greatest height, in standard deviations of the normalised mel.
 
     >>> RandomFilter(0.5)(ops.ones((2, 40, 64, 1)), training=True).shape
     TensorShape([2, 40, 64, 1])

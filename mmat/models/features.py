@@ -1,4 +1,7 @@
-"""Log-mel features inside the graph, the authors' recipe, made of Kapre layers."""
+"""What an audio branch starts from, inside the graph: log-mel, or the patches of an encoder.
+
+The log-mel is the authors' recipe, made of Kapre layers.
+"""
 
 import dataclasses
 
@@ -84,7 +87,7 @@ def log_mel(waveform, parameters: MelParameters = MelParameters(), n_samples=Non
         dtype=FLOAT32,
     )(x)  # (batch, frames, mel_bands, 1)
     if n_samples is not None:
-        # The range hangs on the clip's maximum, for which one frame more counts if it fits.
+        # The range depends on the clip's maximum, for which one frame more counts if it fits.
         x = mask_padding(x, n_samples + 1, p.hop_samples)
     x = kapre.MagnitudeToDecibel(
         amin=p.amplitude_floor, dynamic_range=p.dynamic_range_db, dtype=FLOAT32
@@ -141,8 +144,61 @@ class KeepFrames(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
+class PatchesToFrames(layers.Layer):
+    """Bring an encoder's patches to shorter frames, linearly between the patches' centres.
+
+    Inputs: `[patches (batch, patches, size), waveform (batch, samples, 1)]`, and where clips are
+    padded their own lengths `n_samples (batch,)`. Output: float32 `(batch,
+    ceil(samples / hop_samples), size)`. Frame i is about the samples from `i · hop_samples` on;
+    before the first patch's centre and behind the last's that patch holds.
+
+    hop_samples: of a frame; patch_hop_samples, patch_window_samples: of a patch.
+
+    >>> layer = PatchesToFrames(patch_hop_samples=4, patch_window_samples=4, hop_samples=2)
+    >>> layer([ops.array([[[0.0], [1.0]]]), ops.zeros((1, 8, 1))]).numpy().ravel().tolist()
+    [0.0, 0.25, 0.75, 1.0]
+    """
+
+    def __init__(
+        self, patch_hop_samples: int, patch_window_samples: int, hop_samples: int, **kwargs
+    ):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.patch_hop_samples = patch_hop_samples
+        self.patch_window_samples = patch_window_samples
+        self.hop_samples = hop_samples
+
+    def call(self, inputs):
+        patches, waveform, *n_samples = inputs
+        n_patches = ops.shape(patches)[1]
+        last = ops.reshape(n_patches - 1, (1, 1))
+        if n_samples:  # what lies behind a clip's own last patch is ignored
+            beyond = ops.cast(n_samples[0], "int32")[:, None] - self.patch_window_samples
+            last = -(-ops.maximum(beyond, 0) // self.patch_hop_samples)
+        n_frames = -(-ops.shape(waveform)[1] // self.hop_samples)
+        frames = ops.cast(ops.arange(n_frames, dtype="int32"), "float32")
+        centres = (frames + 0.5) * self.hop_samples
+        places = (centres - self.patch_window_samples / 2) / self.patch_hop_samples
+        # (batch or 1, frames)
+        places = ops.minimum(ops.maximum(places[None], 0.0), ops.cast(last, "float32"))
+        others = ops.cast(ops.arange(n_patches, dtype="int32"), "float32")
+        shares = ops.maximum(1.0 - ops.abs(places[:, :, None] - others), 0.0)
+        return ops.matmul(shares, patches)
+
+    def compute_output_shape(self, input_shapes):
+        (batch, _, size), (_, samples, _), *_ = input_shapes
+        return (batch, samples and -(-samples // self.hop_samples), size)
+
+    def get_config(self):
+        return super().get_config() | {
+            "patch_hop_samples": self.patch_hop_samples,
+            "patch_window_samples": self.patch_window_samples,
+            "hop_samples": self.hop_samples,
+        }
+
+
+@keras.saving.register_keras_serializable(package="mmat")
 class BandNormalization(layers.Layer):
-    """Subtract each mel band's mean and divide by its deviation over the training set.
+    """Subtract each mel band's mean and divide by its standard deviation over the training set.
 
     `(batch, frames, mel_bands, 1)` to the same shape, float32. `adapt` learns both from batches of
     decibels; they are weights that training leaves alone. Raises InputError at the first training
@@ -161,12 +217,12 @@ class BandNormalization(layers.Layer):
         shape = (input_shape[-2], 1)
         kwargs = {"shape": shape, "trainable": False}
         self.mean = self.add_weight(name="mean", initializer="zeros", **kwargs)
-        self.deviation = self.add_weight(name="deviation", initializer="ones", **kwargs)
+        self.std = self.add_weight(name="deviation", initializer="ones", **kwargs)
 
     def call(self, decibels, training=False):
         if training:
             self._check_adapted()
-        return (decibels - self.mean) / self.deviation
+        return (decibels - self.mean) / self.std
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -176,8 +232,8 @@ class BandNormalization(layers.Layer):
         with tf.init_scope():
             if not tf.executing_eagerly():
                 return
-            mean, deviation = (np.asarray(x) for x in (self.mean, self.deviation))
-        if not mean.any() and (deviation == 1).all():
+            mean, std = (np.asarray(x) for x in (self.mean, self.std))
+        if not mean.any() and (std == 1).all():
             raise InputError(
                 "the mean and the std of the bands were never learnt, so the model would train on "
                 "decibels as they are; build it with audio_branch(labels, adapt=batches), or call "
@@ -185,7 +241,7 @@ class BandNormalization(layers.Layer):
             )
 
     def adapt(self, batches) -> None:
-        """Learn mean and deviation from an iterable of arrays `(batch, frames, mel_bands, 1)`.
+        """Learn mean and std from an iterable of arrays `(batch, frames, mel_bands, 1)`.
 
         Raises ValueError when there is no batch.
         """
@@ -200,6 +256,6 @@ class BandNormalization(layers.Layer):
         if not self.built:
             self.build((None, None, len(total), 1))
         mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-6))
+        std = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-6))
         self.mean.assign(mean[:, None])
-        self.deviation.assign(deviation[:, None])
+        self.std.assign(std[:, None])

@@ -15,8 +15,8 @@ from keras import ops
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.metrics.thresholds import NEVER_FIRES
-from mmat.models.audio import PatchesToFrames
 from mmat.models.bundle import Bundle
+from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import Competing, EitherRight, WherePresent
 from mmat.models.label_map import (
     EqualPriors,

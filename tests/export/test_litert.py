@@ -17,7 +17,7 @@ from mmat.export.litert import TFLiteTagger, _convert, export_tflite, measure_tf
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.metrics.decisions import decide
-from mmat.models.audio import SPEECH_BLOCKS, audio_branch, normalized_mel
+from mmat.models.audio import SPEECH_BLOCKS, audio_branch, crnn_trunk
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.features import SPEECH_MEL, MelParameters, log_mel
 from tests.models.test_features import SIGNALS
@@ -29,7 +29,7 @@ LABELS = LabelSet(("Dog", "Cat, kitten"), ("/m/0bt9lr", ""), (("hound",), ()))
 
 
 def mel_model(p: MelParameters) -> keras.Model:
-    inputs, x = normalized_mel(p, (), ragged=False)
+    inputs, x = crnn_trunk(p, (), "float32", ragged=False, blocks=())
     return keras.Model(inputs, x)
 
 

@@ -47,10 +47,11 @@ def make_shards(out: pathlib.Path) -> None:
     `shards/`: a movie, a movie without sound, a sound file, a file that is missing; strong times,
     image probabilities and pictures. `shards_values/`: a regression, clips of their own length.
     """
-    from mmat.labels import LabelSet, regression
-    from mmat.lists.clip import Clip, Event
-    from mmat.shards.prepare import prepare
-    from mmat.shards.read import read_arrays
+    from mmat.data.datasets import read_arrays
+    from mmat.data.lists import Clip, Event
+    from mmat.data.prepare import prepare
+    from mmat.labels import LabelSet
+    from mmat.tasks import regression
 
     def mean_colour(pictures):
         return pictures.mean(axis=(1, 2)) / 255
@@ -98,7 +99,7 @@ def make_media(folder: pathlib.Path) -> None:
     folder.mkdir()
     import soundfile
 
-    from mmat.corpora.render import write_mp4
+    from mmat.data.render import write_mp4
 
     times = np.arange(22_050) / 44_100
     sound = np.float32(0.5 * np.sin(2 * np.pi * 440 * times))
@@ -137,9 +138,9 @@ def inputs_of(model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def branch(n_classes: int, mel, blocks, ragged=False, pooling=None, task=None, augmentation=()):
     """Build an audio branch with a GRU of three units, where `audio_branch` has a hundred."""
-    from mmat.labels import MULTI_LABEL
     from mmat.models.audio import crnn_trunk, recurrent_tagger
     from mmat.models.pooling import linear_softmax
+    from mmat.tasks import MULTI_LABEL
 
     inputs, x = crnn_trunk(mel, augmentation, "float32", ragged, blocks)
     pooling, task = pooling or linear_softmax, task or MULTI_LABEL
@@ -150,14 +151,15 @@ def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
     """Return the bundles, by name: every layer of mmat that a trained model may have is in one."""
     import keras
 
-    from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
-    from mmat.models import label_map, pooling
+    from mmat.labels import LabelSet
+    from mmat.models import pooling, semantics
     from mmat.models.augment import RandomFilter, SpecAugment
     from mmat.models.bundle import Bundle
     from mmat.models.features import MelParameters
     from mmat.models.fusion import fused_model, middle_fusion
-    from mmat.models.names import zero_shot_bundle
     from mmat.models.video import video_branch
+    from mmat.models.zero_training import zero_training_bundle
+    from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 
     keras.utils.set_random_seed(0)
     mel = MelParameters(fft_samples=512, window_samples=512, mel_bands=12)
@@ -169,10 +171,10 @@ def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
     similarities = np.random.default_rng(2).uniform(-0.2, 1, (4, 3))
     scale = regression(-3, 3)
     seen = {
-        "sharpened": label_map.Sharpened(4.0),
-        "thresholded": label_map.Thresholded(),
-        "top_label": label_map.top_label,
-        "similarity_weighted": label_map.similarity_weighted,
+        "sharpened": semantics.Sharpened(4.0),
+        "thresholded": semantics.Thresholded(),
+        "top_label": semantics.top_label,
+        "similarity_weighted": semantics.similarity_weighted,
     }
     models = {
         "audio": branch(3, mel, blocks, augmentation=(SpecAugment(seed=1), RandomFilter(seed=2))),
@@ -184,12 +186,12 @@ def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
         },
         "fused_late": fused_model(
             branch(3, mel, blocks, pooling=pooling.exponential_softmax),
-            video_branch(similarities, label_map.similarity_weighted),
+            video_branch(similarities, semantics.similarity_weighted),
             label_rates=[0.2, 0.3, 0.5],
         ),
         "fused_middle": fused_model(
             branch(3, speech_mel, speech_blocks, True, pooling.attention),
-            video_branch(similarities, label_map.similarity_weighted),
+            video_branch(similarities, semantics.similarity_weighted),
             middle_fusion,
         ),
     }
@@ -206,7 +208,7 @@ def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
             clip_seconds=CLIP_SECONDS,
             figures={"f1": 0.5},
         )
-    bundles["zero_training"] = zero_shot_bundle(LabelSet.of(["Sine wave", "Dog"]))
+    bundles["zero_training"] = zero_training_bundle(LabelSet.of(["Sine wave", "Dog"]))
     return bundles
 
 
@@ -235,9 +237,10 @@ def save_bundles(out: pathlib.Path, bundles: dict, inputs: dict) -> dict[str, np
 
 def make_exports(out: pathlib.Path, bundle, inputs: dict) -> dict[str, np.ndarray]:
     """Write a bundle as a SavedModel and for TensorFlow Lite, and return what the files answer."""
-    from mmat.export.litert import TFLiteTagger, export_tflite
-    from mmat.export.savedmodel import export_saved_model
-    from mmat.tagging.tagger import load_export
+    from mmat.serving.export import export_saved_model
+    from mmat.serving.loading import load_export
+    from mmat.serving.tflite import export_tflite
+    from mmat.serving.tflite_run import TFLiteTagger
 
     saved_model = export_saved_model(bundle, out / "saved_model")
     answers = load_export(saved_model).signatures["serving_default"](waveform=inputs["waveform"])

@@ -114,7 +114,7 @@ def test_normalization_is_that_of_the_training_set():
     frames = np.concatenate([reference(clip[:, 0]) for batch in batches for clip in batch])
     layer = model.get_layer("band_normalization")
     np.testing.assert_allclose(layer.mean[:, 0], frames.mean(axis=0), atol=1e-2)
-    np.testing.assert_allclose(layer.deviation[:, 0], frames.std(axis=0), atol=1e-2)
+    np.testing.assert_allclose(layer.std[:, 0], frames.std(axis=0), atol=1e-2)
 
 
 @pytest.mark.parametrize("ragged", [False, True])

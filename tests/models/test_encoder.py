@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
-from mmat.models.audio import PatchesToFrames, adapt_normalization, audio_branch
+from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.augment import SpecAugment
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
+from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import attention
 from mmat.models.pretrained.hub import HubAudioEncoder
@@ -122,7 +123,7 @@ def test_normalization_is_that_of_the_training_set(model, tiny_encoder):
     )
     layer = fresh.get_layer("band_normalization")
     np.testing.assert_allclose(layer.mean[:, 0], frames.mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(layer.deviation[:, 0], frames.std(axis=0), atol=1e-3)
+    np.testing.assert_allclose(layer.std[:, 0], frames.std(axis=0), atol=1e-3)
 
 
 def test_it_learns_and_the_encoder_stays(tiny_encoder):

@@ -143,7 +143,7 @@ def test_band_normalization_equals_numpy_over_uneven_batches():
     layer.adapt(iter(batches))
     everything = np.concatenate([batch.reshape(-1, 6) for batch in batches]).astype(np.float64)
     np.testing.assert_allclose(layer.mean[:, 0], everything.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(layer.deviation[:, 0], everything.std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(layer.std[:, 0], everything.std(axis=0), rtol=1e-5)
     normalized = np.concatenate([layer(batch).numpy().reshape(-1, 6) for batch in batches])
     np.testing.assert_allclose(normalized.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(normalized.std(axis=0), 1, atol=1e-5)
