@@ -322,7 +322,7 @@ def test_ragged_normalization_takes_no_padding(pairs):
     plain, ragged = audio_branch(2), audio_branch(2, ragged=True)
     adapt_normalization(ragged, [padded(clips[:2], 4300, np.nan), padded(clips[2:], 2900)])
     adapt_normalization(plain, [clip[None] for clip in clips])
-    for name in ("mean", "deviation"):
+    for name in ("mean", "std"):
         learnt, expected = (
             getattr(model.get_layer("band_normalization"), name) for model in (ragged, plain)
         )

@@ -109,7 +109,7 @@ def test_any_length_gives_ten_frames_a_second(model, n_samples):
 
 
 def test_normalization_is_that_of_the_training_set(model, tiny_encoder):
-    """Mean and deviation of every number of the embedding, over the frames of all clips."""
+    """Mean and std of every number of the embedding, over the frames of all clips."""
     batches = [noise(2, 8000, seed=0), noise(1, 4000, seed=1)]
     fresh = audio_branch(2, encoder=tiny_encoder)
     adapt_normalization(fresh, iter(batches))
@@ -175,7 +175,7 @@ def test_ragged_normalization_takes_no_padding(tiny_encoder):
         row[: clip.shape[1]] = clip[0]
     adapt_normalization(plain, clips)
     adapt_normalization(ragged, [{"waveform": waveform, "n_samples": np.int32([8000, 3000])}])
-    for name in ("mean", "deviation"):
+    for name in ("mean", "std"):
         learnt, expected = (
             getattr(x.get_layer("band_normalization"), name) for x in (ragged, plain)
         )
