@@ -1,12 +1,6 @@
-"""The error for what a user can put right, and files that are never left half-written.
+"""Files and folders: errors of the user's input, atomic writes, locks, the cache, archives.
 
-Where mmat keeps what it downloads.
-
-Where the lists in `data_lists/` lie: in the installed package, or beside it in a checkout.
-
-Untrusted archives: nothing leaves its folder, and no more comes out than was allowed.
-
-A folder that one process at a time writes in.
+Archives are untrusted: nothing is unpacked outside its folder, nor more of it than is allowed.
 """
 
 import contextlib
@@ -26,6 +20,10 @@ from typing import BinaryIO
 
 import platformdirs
 import zstandard
+
+LOCK_FILE = ".lock"
+MAX_FILES = 100_000  # in an archive
+MAX_BYTES = 1 << 30  # of everything in an archive, unpacked
 
 
 class InputError(ValueError):
@@ -59,17 +57,47 @@ def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def cache_folder() -> pathlib.Path:
-    """Return the folder for downloaded weights and media: `$MMAT_CACHE`, else the user's cache.
+@contextlib.contextmanager
+def exclusive_lock(folder: pathlib.Path) -> Iterator[None]:
+    """Lock a folder, which is made if it is not there, for this process.
 
-    >>> isinstance(cache_folder(), pathlib.Path)
-    True
+    The lock ends with the process, however that ends. A folder that was made and stays empty is
+    removed. Raises InputError while another process holds the lock.
     """
-    return pathlib.Path(os.environ.get("MMAT_CACHE") or platformdirs.user_cache_dir("mmat"))
+    import filelock  # only `mmat prepare` needs it
+
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(folder / LOCK_FILE).acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(
+            f"{folder}: another mmat prepare is writing there; wait until it has ended"
+        ) from None
+    with lock:
+        try:
+            yield
+        finally:
+            os.unlink(folder / LOCK_FILE)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def cache_folder(folder: str | os.PathLike | None = None) -> pathlib.Path:
+    """Return the folder for downloaded weights and media.
+
+    It is `folder` if one is given, else `$MMAT_CACHE`, else `mmat` in the user's cache.
+
+    >>> cache_folder("here").name, isinstance(cache_folder(), pathlib.Path)
+    ('here', True)
+    """
+    if folder is None:
+        folder = os.environ.get("MMAT_CACHE") or platformdirs.user_cache_dir("mmat")
+    return pathlib.Path(folder)
 
 
 def data_list(*parts: str) -> pathlib.Path:
-    """Return the path of a file or folder under `data_lists/`.
+    """Return the path of a file or folder under `data_lists/`, as installed or in a checkout.
 
     Raises InputError where it is in neither place.
 
@@ -85,23 +113,19 @@ def data_list(*parts: str) -> pathlib.Path:
     raise InputError(f"data list {'/'.join(parts)}: not in this installation; reinstall mmat")
 
 
-MAX_FILES = 100_000
-MAX_BYTES = 1 << 30  # of everything in an archive, unpacked
-
-
-class TooMuch(ValueError):
-    """An archive holds more than was allowed; the text says of what."""
+class ArchiveTooLarge(ValueError):
+    """An archive holds more files or bytes than allowed; the text says which."""
 
 
 class Budget:
-    """Counts what comes out of an archive; raises `TooMuch` where it is more than allowed.
+    """Counts what comes out of an archive; raises `ArchiveTooLarge` beyond the limits.
 
     >>> budget = Budget(max_files=2, max_bytes=10)
     >>> budget.spend(8)
     >>> budget.spend(8)
     Traceback (most recent call last):
         ...
-    mmat.files.TooMuch: it holds more than 10 bytes
+    mmat.files.ArchiveTooLarge: it holds more than 10 bytes
     """
 
     def __init__(self, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES):
@@ -109,17 +133,17 @@ class Budget:
         self.n_files = self.n_bytes = 0
 
     def spend(self, n_bytes: int) -> None:
-        """Count a file of so many bytes, before it is read."""
+        """Count one file of this size, before it is read."""
         self.n_files += 1
-        self.n_bytes += max(0, n_bytes)  # a damaged header may say anything
+        self.n_bytes += max(0, n_bytes)  # a damaged header may hold any number
         if self.n_files > self.max_files:
-            raise TooMuch(f"it holds more than {self.max_files} files")
+            raise ArchiveTooLarge(f"it holds more than {self.max_files} files")
         if self.n_bytes > self.max_bytes:
-            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+            raise ArchiveTooLarge(f"it holds more than {self.max_bytes} bytes")
 
 
 class Metered(io.RawIOBase):
-    """A stream that raises `TooMuch` once more than `max_bytes` were read from it.
+    """A stream that raises `ArchiveTooLarge` once more than `max_bytes` were read from it.
 
     >>> Metered(io.BytesIO(b"1234"), max_bytes=4).read()
     b'1234'
@@ -135,7 +159,7 @@ class Metered(io.RawIOBase):
         data = self.stream.read(len(buffer))
         self.n_bytes += len(data)
         if self.n_bytes > self.max_bytes:
-            raise TooMuch(f"it holds more than {self.max_bytes} bytes")
+            raise ArchiveTooLarge(f"it holds more than {self.max_bytes} bytes")
         buffer[: len(data)] = data
         return len(data)
 
@@ -143,11 +167,11 @@ class Metered(io.RawIOBase):
 def check_zip(
     archive: zipfile.ZipFile, name: object, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES
 ) -> None:
-    """Look at a zip file's table before anything is unpacked.
+    """Check a zip file's table of members before anything is unpacked.
 
-    `zipfile` gives no more of a member than its size in the table, so the table's sum is the
-    limit's. Raises InputError with `name` for a member that would land outside of the folder, for
-    too many members and too many bytes.
+    `zipfile` unpacks no more of a member than its size in the table, so the limits hold for the
+    sums of the table. Raises InputError with `name` for a member that would land outside of the
+    folder, for too many members and too many bytes.
     """
     budget = Budget(max_files, max_bytes)
     for entry in archive.infolist():
@@ -157,7 +181,7 @@ def check_zip(
             raise InputError(f"{name}: member {member!r} leads out of the folder; refused")
         try:
             budget.spend(entry.file_size)
-        except TooMuch as error:
+        except ArchiveTooLarge as error:
             raise InputError(f"{name}: {error} unpacked; refused") from error
 
 
@@ -166,7 +190,8 @@ def iter_tar(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield `(path, content)` of the regular files among `paths` in a tar archive, in its order.
 
-    The stream is read up to the last of them. Raises what `damage` turns into an `InputError`.
+    The stream is read up to the last of them. Raises what `damage_as_error` turns into an
+    `InputError`.
 
     >>> list(iter_tar(io.BytesIO(bytes(1024)), ["dog.wav"]))
     []
@@ -185,12 +210,12 @@ def iter_tar(
 
 
 class Damaged(Exception):
-    """What is wrong with the file at hand; `damage` says which file that is."""
+    """What is wrong with the file being read; `damage_as_error` adds its name."""
 
 
 @contextlib.contextmanager
-def damage(name: str | os.PathLike, kind: str) -> Iterator[None]:
-    """Turn whatever a reader meets in a damaged file into one `InputError` with its name."""
+def damage_as_error(name: str | os.PathLike, kind: str) -> Iterator[None]:
+    """Turn whatever a reader raises for a damaged file into one `InputError` with its name."""
     damages = (Damaged, OSError, EOFError, ValueError, struct.error, tarfile.TarError)
     damages += (lzma.LZMAError, zipfile.BadZipFile, zlib.error, zstandard.ZstdError)
     try:
@@ -199,36 +224,7 @@ def damage(name: str | os.PathLike, kind: str) -> Iterator[None]:
         raise
     except damages as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        why = " ".join(why.split())  # one line, whatever a library says
+        why = " ".join(why.split())  # on one line, whatever a library's message is
         raise InputError(
             f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
         ) from error
-
-
-LOCK_FILE = ".lock"
-
-
-@contextlib.contextmanager
-def exclusive_lock(folder: pathlib.Path) -> Iterator[None]:
-    """Hold a folder, which is made if it is not there, for this process.
-
-    The end of the process ends it too, whichever way it comes. A folder that was made and that
-    nothing was put in is removed. Raises InputError while another process holds it.
-    """
-    import filelock  # here: who reads shards or errors alone does without it
-
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = filelock.FileLock(folder / LOCK_FILE).acquire(timeout=0)
-    except filelock.Timeout:
-        raise InputError(
-            f"{folder}: another mmat prepare is writing there; wait until it has ended"
-        ) from None
-    with lock:
-        try:
-            yield
-        finally:
-            os.unlink(folder / LOCK_FILE)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()

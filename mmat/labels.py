@@ -1,13 +1,15 @@
-"""Label sets: the names of the sound events, in the order every score follows.
+"""Label sets: the names of the sound events, in the order of all scores, and their task.
 
-Tasks: what the labels of a set mean together, and so what a model answers and learns by.
+A task is what the labels of a set mean together; it decides a model's activation and loss.
 """
 
 import collections
+import contextlib
 import csv
 import dataclasses
 import math
 import os
+from collections.abc import Iterator
 
 from mmat.files import InputError
 
@@ -16,10 +18,10 @@ FRAME_HZ = 10.0  # of the frame scores that models return
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a model of a label set answers.
+    """What a model of a label set predicts.
 
-    activation: Keras's name of the function that makes scores of frames. loss: Keras's name of the
-    loss of clips. low, high: between which values the answers lie.
+    activation: Keras's name of the function that turns logits of frames into scores. loss: Keras's
+    name of the loss of clips. low, high: the range of the scores.
 
     >>> str(MULTI_CLASS), str(regression(-3, 3))
     ('multi-class', 'regression -3 3')
@@ -38,14 +40,14 @@ class Task:
 
     @property
     def is_regression(self) -> bool:
-        """Whether each label is a quantity of which a clip has a value."""
+        """Whether each label is a quantity, of which every clip has a value."""
         return self.kind == "regression"
 
     @property
     def missing_score(self) -> float:
-        """What stands for the score of a clip that lacks what a model needs, such as sound.
+        """The score of a clip that lacks what a model needs, such as sound.
 
-        It is 0, which decides nothing, and of a regression the middle of the scale.
+        It is 0, and for a regression the middle of the scale.
 
         >>> MULTI_CLASS.missing_score, regression(1, 5).missing_score
         (0.0, 3.0)
@@ -54,7 +56,7 @@ class Task:
 
     @classmethod
     def from_text(cls, text: str) -> "Task":
-        """Read what `str` gives; nothing is multi-label. Raises InputError for another text.
+        """Read what `str` gives; an empty text is multi-label. Raises InputError for others.
 
         >>> Task.from_text("regression -3 3").high
         3.0
@@ -72,7 +74,7 @@ class Task:
         return regression(low, high)
 
     def __str__(self) -> str:
-        # All digits: a value at an end is to stay within it when the ends are read again.
+        # All digits, so that a value at an end is still in the range when that is read again.
         ends = [repr(end).removesuffix(".0") for end in (self.low, self.high)]
         return " ".join([self.kind, *ends] if self.is_regression else [self.kind])
 
@@ -82,14 +84,14 @@ MULTI_CLASS = Task("multi-class", "softmax", "categorical_crossentropy")
 
 
 def regression(low: float, high: float) -> Task:
-    """Return the task of values between two ends; raises InputError for ends that are none."""
+    """Return the task of values from `low` to `high`; raises InputError for an empty range."""
     if not (math.isfinite(high - low) and low < high):
         raise InputError(f"regression: no values lie between {low:g} and {high:g}")
     return Task("regression", "sigmoid", "mean_absolute_error", float(low), float(high))
 
 
 def task_entry(task: Task) -> str | None:
-    """Return how a task stands in records and files: nothing for multi-label, as before tasks.
+    """Return a task as files hold it: None for multi-label, as in files older than tasks.
 
     >>> task_entry(MULTI_CLASS), task_entry(MULTI_LABEL)
     ('multi-class', None)
@@ -103,7 +105,7 @@ class LabelSet:
 
     names: display names, unique. mids: one machine id (AudioSet's `/m/…`) a name, may be empty
     strings. synonyms: other names of each class, used by the label map of the video branch. task:
-    what the labels mean together; of a regression each is the name of a quantity.
+    what the labels mean together; in a regression each is the name of a quantity.
 
     >>> labels = LabelSet.of(["Dog", "Train horn"])
     >>> labels.index("Train horn"), len(labels)
@@ -137,7 +139,7 @@ class LabelSet:
     def from_text(cls, text: str) -> "LabelSet":
         """Read names separated by `;`, for names may hold commas.
 
-        Raises InputError where there is no name, or one stands there twice.
+        Raises InputError where there is no name, or one of them twice.
 
         >>> LabelSet.from_text("Dog; Fire engine, fire truck (siren)").names
         ('Dog', 'Fire engine, fire truck (siren)')
@@ -149,21 +151,14 @@ class LabelSet:
 
     @classmethod
     def from_lines(cls, path: str | os.PathLike) -> "LabelSet":
-        """Read a text file with a name a line; empty lines are passed over.
+        """Read a text file with a name a line; empty lines are skipped.
 
         Raises InputError where it cannot be read, holds no name or one twice.
         """
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                names = [" ".join(line.split()) for line in file]
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
-        try:
+        with _reading(path), open(path, encoding="utf-8-sig") as file:
+            names = [" ".join(line.split()) for line in file]
+        with _naming(path):
             return cls.of(name for name in names if name)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "LabelSet":
@@ -173,28 +168,21 @@ class LabelSet:
         Raises InputError with the line's number where a row is wrong.
         """
         names, mids, synonyms, tasks = [], [], [], []
-        try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file)
-                if "display_name" not in (rows.fieldnames or ()):
-                    raise InputError(f"{path}: no column 'display_name' in the first line")
-                for row in rows:
-                    name = (row["display_name"] or "").strip()
-                    if not name:
-                        raise InputError(f"{path}:{rows.line_num}: the row has no display_name")
-                    names.append(name)
-                    mids.append((row.get("mid") or "").strip())
-                    others = (row.get("synonyms") or "").split(";")
-                    synonyms.append(tuple(s.strip() for s in others if s.strip()))
-                    tasks.append(_task(row.get("task") or "", tasks, f"{path}:{rows.line_num}"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
-        try:
+        with _reading(path), open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if "display_name" not in (rows.fieldnames or ()):
+                raise InputError(f"{path}: no column 'display_name' in the first line")
+            for row in rows:
+                name = (row["display_name"] or "").strip()
+                if not name:
+                    raise InputError(f"{path}:{rows.line_num}: the row has no display_name")
+                names.append(name)
+                mids.append((row.get("mid") or "").strip())
+                others = (row.get("synonyms") or "").split(";")
+                synonyms.append(tuple(s.strip() for s in others if s.strip()))
+                tasks.append(_task(row.get("task") or "", tasks, f"{path}:{rows.line_num}"))
+        with _naming(path):
             return cls(tuple(names), tuple(mids), tuple(synonyms), *tasks[:1])
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the label set in the form that `from_csv` reads."""
@@ -218,11 +206,14 @@ class LabelSet:
         return len(self.names)
 
 
-def classes_and_task(labels: LabelSet | int, task: Task | None = None) -> tuple[int, Task]:
-    """Return how many classes a model of these labels has, and what they mean together.
+SENTIMENT = LabelSet(("sentiment",), task=regression(-3, 3))  # CMU-MOSI's scale
 
-    labels: a label set, which knows its task, or a number of classes. task: of a number, default
-    multi-label. Raises InputError for another task than the label set's.
+
+def classes_and_task(labels: LabelSet | int, task: Task | None = None) -> tuple[int, Task]:
+    """Return how many classes a model of these labels has, and their task.
+
+    labels: a label set, which knows its task, or a number of classes. task: for a number of
+    classes, default multi-label. Raises InputError for another task than the label set's.
 
     >>> n_classes, task = classes_and_task(LabelSet.of(["Dog", "Train horn"]))
     >>> n_classes, str(task), str(classes_and_task(3, regression(-3, 3))[1])
@@ -235,19 +226,6 @@ def classes_and_task(labels: LabelSet | int, task: Task | None = None) -> tuple[
     return len(labels), labels.task
 
 
-SENTIMENT = LabelSet(("sentiment",), task=regression(-3, 3))  # CMU-MOSI's scale
-
-
-def _task(text: str, before: list[Task], where: str) -> Task:
-    try:
-        task = Task.from_text(text)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    if before and task != before[0]:
-        raise InputError(f"{where}: the task is {task}, in the rows above {before[0]}; name one")
-    return task
-
-
 def names_in(text: str) -> list[str]:
     """Return the names in a text that are separated by `;`, for names may hold commas.
 
@@ -256,3 +234,31 @@ def names_in(text: str) -> list[str]:
     """
     names = (" ".join(name.split()) for name in text.split(";"))
     return [name for name in names if name]
+
+
+@contextlib.contextmanager
+def _reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what reading a text file raises into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
+
+
+@contextlib.contextmanager
+def _naming(where: str | os.PathLike) -> Iterator[None]:
+    """Put the place in front of an InputError's text."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _task(text: str, before: list[Task], where: str) -> Task:
+    with _naming(where):
+        task = Task.from_text(text)
+    if before and task != before[0]:
+        raise InputError(f"{where}: the task is {task}, in the rows above {before[0]}; name one")
+    return task

@@ -1,19 +1,19 @@
-"""Where a program runs: the environment that TensorFlow must find, and whether anybody looks."""
+"""Start of a program: TensorFlow's environment variables, and whether to show progress bars."""
 
 import os
 import sys
 
-# oneDNN's kernels, and the allocator that comes with them, TensorFlow takes by itself only on
-# processors with AVX-512 VNNI and newer. On one with AVX2 alone they halve the time of a training
-# step: the default allocator gives large blocks back to the system after each use, and every page
-# of them is made anew. And no chatter of CUDA and the like.
+# TensorFlow uses oneDNN's kernels and allocator by default only on processors with AVX-512 VNNI.
+# With AVX2 alone they halve the time of a training step too: the default allocator returns large
+# blocks to the system after each use, and each of their pages is mapped again. The other variable
+# silences log lines of CUDA and the like.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def prepare_tensorflow() -> None:
-    """Set what of `ENVIRONMENT` is not set already; once TensorFlow is imported it is too late.
+    """Set those variables of `ENVIRONMENT` that are not set yet, before TensorFlow is imported.
 
-    Nothing is changed then, so that the processes that this one starts compute as it does.
+    Afterwards nothing is changed, so that the processes that this one starts compute as it does.
 
     >>> prepare_tensorflow()
     >>> "TF_ENABLE_ONEDNN_OPTS" in os.environ
@@ -24,5 +24,5 @@ def prepare_tensorflow() -> None:
 
 
 def on_terminal() -> bool:
-    """Whether progress bars are shown: they are for eyes, in a log or a pipe they are noise."""
+    """Return whether to show progress bars: on a terminal, not in a log or a pipe."""
     return sys.stderr.isatty()

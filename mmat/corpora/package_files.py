@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 import zstandard
 
-from mmat.files import MAX_BYTES, Budget, Damaged, InputError, damage, iter_tar
+from mmat.files import MAX_BYTES, Budget, Damaged, InputError, damage_as_error, iter_tar
 
 INNER = "!"
 
@@ -72,7 +72,7 @@ def read_rcc(content: bytes, name: str, wanted: Collection[str] | None = None) -
     `InputError` for a damaged collection, and for an entry compressed with zstd.
     Layout: Qt's `qresource.cpp`.
     """
-    with damage(name, "Qt resource collection"):
+    with damage_as_error(name, "Qt resource collection"):
         header = struct.Struct(">4sIIII")
         magic, version, tree_start, data_start, names_start = header.unpack_from(content)
         if magic != b"qres" or not 1 <= version <= 3:
@@ -135,7 +135,7 @@ def read_cat(content: bytes, name: str, wanted: Collection[str] | None = None) -
     >>> read_cat(table + b"\\x04Dog\\x00" + wav, "dog.cat") == {"00": wav}
     True
     """
-    with damage(name, "OpenTTD sound set"):
+    with damage_as_error(name, "OpenTTD sound set"):
         table_bytes = struct.unpack_from("<I", content)[0] & 0x7FFFFFFF  # the top bit is a flag
         if table_bytes % 8 or not 8 <= table_bytes <= len(content):
             raise Damaged("the table of entries is no table")
@@ -166,7 +166,7 @@ def _iter_files(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the regular files among `paths` from a package's data archive, read as a stream."""
     with (
-        damage(package, "Debian package"),
+        damage_as_error(package, "Debian package"),
         open(package, "rb") as file,
         _data_stream(file) as stream,
     ):

@@ -33,7 +33,7 @@ from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import PyPIClient
 
 from mmat.corpora.downloads import PATIENCE, Patience, download, file_sha256
-from mmat.files import MAX_BYTES, InputError, damage, iter_tar
+from mmat.files import MAX_BYTES, InputError, damage_as_error, iter_tar
 
 # No command of pip's says what its settings come to: `pip config list` gives them file by file, and
 # never the index that is asked where none is set. So its own parser of a command line is asked.
@@ -175,7 +175,7 @@ def read_members(
     there or another one, and for an archive that is damaged or holds more than `max_bytes`.
     """
     top = f"{archive.project}-{archive.version}/"
-    with damage(path, "source archive"), gzip.open(path) as stream:
+    with damage_as_error(path, "source archive"), gzip.open(path) as stream:
         wanted = [top + member for member in archive.members]
         found = {
             name.removeprefix(top): content for name, content in iter_tar(stream, wanted, max_bytes)

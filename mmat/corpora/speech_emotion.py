@@ -13,7 +13,7 @@ import posixpath
 import zipfile
 from collections.abc import Mapping
 
-from mmat.files import InputError, atomic_path, cache_folder, check_zip, damage, data_list
+from mmat.files import InputError, atomic_path, cache_folder, check_zip, damage_as_error, data_list
 from mmat.labels import MULTI_CLASS, LabelSet
 from mmat.lists.clip import Clip
 from mmat.lists.own import write_clip_list
@@ -97,7 +97,7 @@ def fetch_speech_emotion(
 def _unpack(members: Mapping[str, bytes], folder: pathlib.Path) -> None:
     """Write recordings, list and labels into a new folder."""
     with (
-        damage(_RECORDINGS, "zip file"),
+        damage_as_error(_RECORDINGS, "zip file"),
         zipfile.ZipFile(io.BytesIO(members[_RECORDINGS])) as recordings,
     ):
         check_zip(recordings, _RECORDINGS)

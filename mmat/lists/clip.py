@@ -1,7 +1,4 @@
-"""Clips: what a row of a list becomes, from the reading of the list to the shards.
-
-A list in memory is a Python list of `Clip`; `table_of` is the same for the eyes of pandas.
-"""
+"""Clips: what the rows of a list become; a list in memory is a Python list of `Clip`."""
 
 import dataclasses
 import re
@@ -33,7 +30,7 @@ class Clip:
     """One clip: a media file (a path inside the media folder) or a range of it, and its labels.
 
     start_seconds, end_seconds: the range inside the file; None is the file's own end.
-    labels: names, each once. values: of a regression the value of each label, else empty. events:
+    labels: names, each once. values: in a regression the value of each label, else empty. events:
     strong times where they are known. video_id: the web video that a public list cuts the clip
     from (the range is then in that video), else empty.
 
@@ -54,7 +51,7 @@ class Clip:
 
 
 def table_of(clips: Sequence[Clip]) -> "pd.DataFrame":
-    """Return clips as a table: a row a clip, a column a field, for looking at and for statistics.
+    """Return clips as a table to look at: a row a clip, a column a field.
 
     start_seconds, end_seconds: float64, NaN for the file's own ends; labels: tuple of names;
     events: tuple of Event; the rest: str.
@@ -63,7 +60,7 @@ def table_of(clips: Sequence[Clip]) -> "pd.DataFrame":
           file  end_seconds
     0  rex.mp4          2.0
     """
-    import pandas as pd  # here: it takes half a second, and most who read a list need no table
+    import pandas as pd  # it takes half a second, and most users of a list need no table
 
     names = "id file video_id start_seconds end_seconds labels split source_group events values"
     table = pd.DataFrame({name: [getattr(clip, name) for clip in clips] for name in names.split()})

@@ -5,7 +5,7 @@
     /Opinion Segment Labels/data/VIDEO/features    (n, 1): the sentiment, -3 (negative) to 3
     /Opinion Segment Labels/data/VIDEO/intervals   (n, 2): start and end in the video, seconds
 
-It is an untrusted file: HDF5's ways to name other files are not followed.
+It is an untrusted file: links of HDF5 to other files are not followed.
 """
 
 import csv
@@ -45,8 +45,8 @@ def read_csd(
     Segment N (from 1) of a video is the clip `VIDEO_N` in the file `VIDEO.mp4`, which may have
     another suffix or lie in a subfolder (`mmat.media.find`). folds: the split of each video,
     default the published ones. strict: the first wrong segment is an error; else wrong segments
-    are left out and stand in `dropped`: `line` is N, 0 for a whole video.
-    Raises InputError for what is no such file, and where no segment at all can be used.
+    are left out and listed in `dropped`: `line` is N, 0 for a whole video.
+    Raises InputError for another kind of file, and where no segment can be used.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/labels.csd"
@@ -148,7 +148,7 @@ def _group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def _member(parent: h5py.Group, name: str) -> object:
-    """Return what a group holds itself; raises WrongRow for a link, and where there is nothing."""
+    """Return a group's own member; raises WrongRow for a link and for a missing one."""
     link = parent.get(name, getlink=True)
     if link is None:
         held = ", ".join(map(repr, list(parent)[:4])) or "nothing"

@@ -1,6 +1,6 @@
-"""Lines of a list into cells: what is no row is noted by its line number and left out.
+"""The formats of lists: which one a file has, by its first lines, and its rows as cells.
 
-Which kind of list a file is, told by its first lines and not by its name.
+A line that is not a row is recorded with its number and left out.
 """
 
 import collections
@@ -18,16 +18,21 @@ from mmat.files import InputError
 from mmat.lists.clip import VIDEO_ID, Segment
 
 MAX_LINE_BYTES = 1 << 20
-HEAD_LINES = 1000  # to tell the format by
+HEAD_LINES = 1000  # by which the format is detected
 LATEST_SECONDS = 1e9
-# A path that is surely inner and without idle parts, as nearly all are.
+# A path that is surely inside the folder and has no empty parts, as nearly all are.
 _PLAIN_PATH = re.compile(r"[^./\\:]+(?:[./][^./\\:]+)*")
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
+SEGMENT_CELLS = {DCASE: 5, AUDIOSET: 4}  # how many cells a row of segments has
+OWN_COLUMNS = ("file", "labels")
+EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
+_MIDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
 
 
 class Dropped(NamedTuple):
-    """A wrong row: the list it stands in, its line (from 1) and why it cannot be used."""
+    """A wrong row: its list, its line (from 1) and why it cannot be used."""
 
     file: str
     line: int
@@ -41,11 +46,25 @@ class WrongRow(ValueError):
     """Why one row cannot be used."""
 
 
+class Form(NamedTuple):
+    """The format of a list.
+
+    kind: one of this module's names; columns: their names in order; header: its line, or 0;
+    of_segments: its files have the names of trimmed segments of web videos.
+    """
+
+    kind: str
+    delimiter: str
+    columns: tuple[str, ...] = ()
+    header: int = 0
+    of_segments: bool = False
+
+
 class ListFile:
-    """An open list, read once from its beginning, line by line, so that a pipe will do as well.
+    """An open list, read once, line by line, so that it may be a pipe.
 
     head: its first lines as (line number, bytes); dropped: the wrong rows so far.
-    Raises InputError for what is no list of lines.
+    Raises InputError for an empty file and for one that is not text in UTF-8.
     """
 
     def __init__(self, path: str | os.PathLike, file: BinaryIO):
@@ -66,20 +85,20 @@ class ListFile:
             yield number, line.removeprefix(_BOM) if number == 1 else line
 
     def drop(self, line: int, reason: object) -> None:
-        """Note a wrong row."""
+        """Record a wrong row."""
         self.dropped.append(Dropped(os.fspath(self.path), line, str(reason)))
 
     def lines(self, after: int = 0, comments: bool = False) -> Iterator[tuple[int, bytes]]:
-        """Yield (line number, bytes) of each line after that one; blank lines are left out.
+        """Yield (line number, bytes) of each line behind line `after`, without blank lines.
 
-        comments: so are lines that begin with `#`.
+        comments: lines that begin with `#` are left out too.
         """
         for line, content in itertools.chain(self.head, self._lines):
             if line > after and not (content.isspace() or (comments and content.startswith(b"#"))):
                 yield line, content
 
     def rows(self, delimiter: str, after: int = 0) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line number, cells) of each row after that line."""
+        """Yield (line number, cells) of each row behind line `after`."""
         for line, content in self.lines(after):
             try:
                 found = row_cells(content, delimiter)
@@ -99,8 +118,40 @@ def open_list(path: str | os.PathLike) -> Iterator[ListFile]:
         raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
 
 
+def detect(source: ListFile) -> Form:
+    """Return the form of a list; raises InputError for a form that mmat does not know.
+
+    A user's own list (`file,labels,…`) and a list of events are known by their header; without one
+    the first thousand rows vote. Rows of weak truth give the times in the file's name, rows of
+    strong truth times from the beginning of the clip.
+    """
+    rows = [
+        (line, content)
+        for line, content in source.head
+        if not content.isspace() and not content.startswith(b"#")
+    ]
+    if not rows:
+        raise InputError(f"{source.path}: the list is empty; it needs a row for each clip")
+    header = _header(source, *rows[0])
+    if header:
+        of_segments = header.kind == STRONG and _of_segments(rows[1:], header)
+        return header._replace(of_segments=of_segments)
+    votes: collections.Counter[Form] = collections.Counter()
+    for _, content in rows:
+        for form, weight in _votes(content):
+            votes[form] += weight
+    if votes:
+        return votes.most_common(1)[0][0]
+    if any(b"\0" in content for _, content in rows):
+        raise InputError(f"{source.path}: not a text file; is it a list?")
+    raise InputError(
+        f"{source.path}:{rows[0][0]}: no column 'file'; the first line of a list of your own must "
+        "name file, labels (public lists are known by their rows)"
+    )
+
+
 def row_cells(line: bytes, delimiter: str) -> list[str]:
-    """Return the cells of one line without outer spaces; raises WrongRow where it is no row.
+    """Return the cells of one line without outer spaces; raises WrongRow for a malformed line.
 
     >>> row_cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
     ['-5Q', '0.0', '10.0', '/m/a,/m/b']
@@ -144,7 +195,7 @@ def time_range(
 
 
 def inner_path(file: str) -> str:
-    """Return a path that stays inside the media folder, without idle parts; raises WrongRow.
+    """Return a path that stays inside the media folder, normalised; raises WrongRow.
 
     >>> inner_path("./a//rex.mp4")
     'a/rex.mp4'
@@ -159,59 +210,6 @@ def inner_path(file: str) -> str:
     if not posix.name:
         raise WrongRow(f"{file!r} names no file")
     return str(posix)
-
-
-OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
-SEGMENT_CELLS = {DCASE: 5, AUDIOSET: 4}  # how many cells a row of segments has
-OWN_COLUMNS = ("file", "labels")
-EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
-_MIDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
-
-
-class Form(NamedTuple):
-    """How a list is written.
-
-    kind: one of this module's names; columns: their names in order; header: its line, or 0;
-    of_segments: its files are named as trimmed segments of web videos are.
-    """
-
-    kind: str
-    delimiter: str
-    columns: tuple[str, ...] = ()
-    header: int = 0
-    of_segments: bool = False
-
-
-def detect(source: ListFile) -> Form:
-    """Return the form of a list; raises InputError where it is none that mmat knows.
-
-    A header tells a user's own list (`file,labels,…`) and a list of events; without one the first
-    thousand rows vote. Rows of weak truth give the times that stand in the file's name, rows of
-    strong truth times from the beginning of the clip.
-    """
-    rows = [
-        (line, content)
-        for line, content in source.head
-        if not content.isspace() and not content.startswith(b"#")
-    ]
-    if not rows:
-        raise InputError(f"{source.path}: the list is empty; it needs a row for each clip")
-    header = _header(source, *rows[0])
-    if header:
-        of_segments = header.kind == STRONG and _of_segments(rows[1:], header)
-        return header._replace(of_segments=of_segments)
-    votes: collections.Counter[Form] = collections.Counter()
-    for _, content in rows:
-        for form, weight in _votes(content):
-            votes[form] += weight
-    if votes:
-        return votes.most_common(1)[0][0]
-    if any(b"\0" in content for _, content in rows):
-        raise InputError(f"{source.path}: not a text file; is it a list?")
-    raise InputError(
-        f"{source.path}:{rows[0][0]}: no column 'file'; the first line of a list of your own must "
-        "name file, labels (public lists are known by their rows)"
-    )
 
 
 def _header(source: ListFile, line: int, content: bytes) -> Form | None:
@@ -231,14 +229,14 @@ def _header(source: ListFile, line: int, content: bytes) -> Form | None:
 
 
 def _of_segments(rows: list[tuple[int, bytes]], header: Form) -> bool:
-    """Tell whether most of the rows under a header name a segment of a web video."""
+    """Return whether most of the rows under a header name a segment of a web video."""
     place = header.columns.index(EVENT_COLUMNS[0])
     names = [_cells_or_empty(content, header.delimiter)[place : place + 1] for _, content in rows]
     return 2 * sum(bool(n and Segment.named(n[0])) for n in names) > len(names)
 
 
 def _votes(content: bytes) -> Iterator[tuple[Form, int]]:
-    """Yield the form that a row without header speaks for, and how much."""
+    """Yield the forms that a row without header may have, each with the weight of its vote."""
     for delimiter in "\t,":
         row = _cells_or_empty(content, delimiter)
         try:
@@ -252,7 +250,7 @@ def _votes(content: bytes) -> Iterator[tuple[Form, int]]:
         elif len(row) == 4:
             segment = Segment.named(row[0])
             weak = bool(segment) and times == segment[1:]
-            # A whole clip from 0 on may be an event as well: it decides nothing beside others.
+            # A whole clip from 0 on may be an event as well: it counts only where all rows do.
             weight = 0 if weak and times[0] == 0 else 1
             form = Form(WEAK if weak else STRONG, delimiter, EVENT_COLUMNS)
             yield form._replace(of_segments=bool(segment)), weight

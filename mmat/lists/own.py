@@ -19,11 +19,11 @@ SPLIT_NAME = re.compile(r"[A-Za-z0-9_]+")  # it becomes the beginning of a file 
 def read_own(
     source: ListFile, form: Form, labels: LabelSet | None, split: str | None
 ) -> tuple[list[Clip], list[int]]:
-    """Return the clips of a list, and the line in which each one first stands.
+    """Return the clips of a list, and the line in which each first occurs.
 
-    labels: those there may be, or None for any; of a regression a label stands as `name=value`.
-    split: that of every clip, whatever the list says. Rows of one clip bring their labels together:
-    those of one id, or without ids of one file and range.
+    labels: those allowed, None for any; in a regression the list gives each as `name=value`. split:
+    that of every clip, in place of the list's. Rows of one clip (of one id, or without ids of one
+    file and range) add their labels.
     """
     known = None if labels is None else frozenset(labels.names)
     read_labels = _label_names
@@ -46,7 +46,7 @@ def read_own(
 
 
 class _Clips:
-    """The clips so far; a row is a new clip, or more labels of one that is there."""
+    """The clips so far; a row is a new clip, or adds labels to one of them."""
 
     def __init__(self):
         self.clips: list[Clip] = []
@@ -152,7 +152,7 @@ def _clip(row: dict[str, str], read_labels: Callable, known: Collection[str] | N
 def write_clip_list(
     path: str | os.PathLike, clips: Iterable[Clip], events: str | os.PathLike | None = None
 ) -> None:
-    """Write clips (and to `events` their strong times) as a list of a user's own.
+    """Write clips (and to `events` their strong times) as a user's own list.
 
     Raises InputError for a label that holds `;`, which separates labels in the list, and for a
     name with a line break.

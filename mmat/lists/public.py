@@ -1,12 +1,12 @@
-"""Public lists of segments of web videos, labels by machine id: DCASE 2017 task 4, AudioSet.
+"""Public lists: segments of web videos (DCASE 2017 task 4, AudioSet), weak and strong truth.
 
-DCASE: `video, start, end, "names", "mids"`; AudioSet: `#` lines, then `video, start, end, "mids"`.
-Names hold commas and are not read. Lists run to two million rows, so a row is little work.
+Segments have a row a clip, with labels by machine id. DCASE: `video, start, end, "names", "mids"`;
+AudioSet: `#` lines, then `video, start, end, "mids"`. Names hold commas and are not read. Lists run
+to two million rows, so a row is little work.
 
-Lists with a row for every label of a clip: weak truth, and strong truth as sed_eval reads it.
-
-Weak: the times of the segment in its video, again; strong: when the label sounds, in seconds from
-the beginning of the clip, where `0 0` means that it is in the clip but was not heard.
+Truth has a row for every label of a clip. Weak truth repeats the times of the segment in its video;
+strong truth, as sed_eval reads it, says when the label sounds, in seconds from the beginning of the
+clip, where `0 0` means that it is in the clip but was not heard.
 """
 
 import collections
@@ -30,7 +30,7 @@ from mmat.lists.formats import (
     time_range,
 )
 
-# A row as nearly all rows are, by its number of cells: found at once, not cell by cell.
+# The form of nearly all rows, by the number of cells: matched at once, not cell by cell.
 _CELL, _MIDS = r'(?:"[^"\0\ufffd]*"|[^",\0\ufffd]*)', r'(?:"([^"\s]+)"|([^",\s]+))'
 _RANGE = rf"({VIDEO_ID.pattern}), *{SEGMENT_TIME}, *{SEGMENT_TIME}"
 _PLAIN_ROWS = {
@@ -44,8 +44,8 @@ def read_segments(
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list's good rows, and their line numbers.
 
-    n_columns: cells a row, the last of them the machine ids. Raises InputError where the label
-    set has no machine ids.
+    n_columns: cells a row, the last of them the machine ids. Raises InputError for a label set
+    without machine ids.
     """
     names_of, plain = _Names(labels, source), _PLAIN_ROWS[n_columns]
     clips: list[Clip] = []
@@ -76,7 +76,7 @@ def _plain_row(found: re.Match) -> tuple[str, float, float, str]:
 
 
 def _any_row(content: bytes, n_columns: int) -> tuple[str, float, float, str]:
-    """Return the same of any row; raises WrongRow with the reason where it is wrong."""
+    """Return the same for any row; raises WrongRow with the reason where it is wrong."""
     row = row_cells(content, ",")
     if len(row) != n_columns:
         raise WrongRow(f"{len(row)} cells in the row, not {n_columns}")
@@ -86,7 +86,7 @@ def _any_row(content: bytes, n_columns: int) -> tuple[str, float, float, str]:
 
 
 class _Names(dict):
-    """Machine ids as they stand in a cell, to names: many rows share a cell, so each is kept."""
+    """Maps a cell of machine ids to names, and keeps them, since many rows have the same cell."""
 
     def __init__(self, labels: LabelSet, source: ListFile):
         self._by_mid = {m: n for m, n in zip(labels.mids, labels.names, strict=True) if m}
@@ -110,9 +110,9 @@ def read_truth(
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list, in the order in which they first occur, and their lines.
 
-    known: the labels there may be, or None for any.
+    known: the labels allowed, None for any.
     """
-    first: dict[str, tuple[int, Clip]] = {}  # by the file, as all of these
+    first: dict[str, tuple[int, Clip]] = {}  # by file, as the two below
     labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
     events: dict[str, dict[Event, None]] = collections.defaultdict(dict)
     for line, row in _truth_rows(source, form, known, split):
@@ -139,9 +139,9 @@ def read_truth(
 
 
 def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
-    """Put the strong times of a list of events into the clips, in their place in `clips`.
+    """Add the strong times of a list of events to the clips, in place.
 
-    A row of no clip, or of a label that the clip has not, is a wrong row.
+    A row of a clip that is not there, or of a label that the clip lacks, is a wrong row.
     """
     if form.kind == WEAK:
         raise InputError(f"{source.path}: its times are whole clips, not events; give strong times")
@@ -167,9 +167,9 @@ def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
 def _truth_rows(
     source: ListFile, form: Form, known: Collection[str] | None, split: str = "train"
 ) -> Iterator[tuple[int, Clip]]:
-    """Yield the line and the clip of each good row: without id, with the row's label and event.
+    """Yield line and clip of each good row; the clip has the row's label and event, and no id.
 
-    A row without a label has neither, one without times, or with `0 0`, no event.
+    A row without label has neither; one without times, or with `0 0`, has no event.
     """
     places = [form.columns.index(column) for column in EVENT_COLUMNS]
     for line, cells in source.rows(form.delimiter, after=form.header):

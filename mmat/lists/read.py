@@ -1,6 +1,6 @@
-"""Clip lists of every kind as one list of clips: which, with which labels, and when each sounds.
+"""Clip lists of every kind as one list of clips, and the label sets that belong to them.
 
-Which kind a file is, its content tells:
+The kind of a file is detected from its content:
 - DCASE 2017 task 4: `video,start,end,"names","machine ids"`; the names are not read;
 - AudioSet: `#` lines, then `video, start, end, "machine ids"`;
 - weak truth (tabs): `VIDEO_START_END.wav, start, end, label`, a row a label;
@@ -9,10 +9,8 @@ Which kind a file is, its content tells:
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
   several labels by `;` or in several rows; with a label set of a regression `name=value`.
 
-A row becomes a `Clip` at once and stays one up to the shards. A row is a line: no cell holds a
-line break.
-
-The label set of a list: by name, from a file, or the one that a public list is written in.
+A row is one line, so no cell holds a line break; it becomes a `Clip` at once and stays one up to
+the shards.
 """
 
 import contextlib
@@ -48,71 +46,19 @@ if TYPE_CHECKING:
 
 AUDIOSET_FILE = "class_labels_indices.csv"
 NAMED_LABEL_SETS = ("dcase2017", "audioset")
-
-
-def named_label_set(name: str | os.PathLike) -> LabelSet:
-    """Return a label set by its name, `dcase2017` or `audioset`, or from a CSV file.
-
-    Raises InputError where it cannot be read, and where AudioSet's was not fetched yet.
-
-    >>> labels = named_label_set("dcase2017")
-    >>> len(labels), labels.names[-1], labels.mids[-1]
-    (17, 'Train', '/m/07jdr')
-    """
-    if name == "dcase2017":
-        return LabelSet.from_csv(data_list("dcase2017", "labels.csv"))
-    if name == "audioset":
-        path = cache_folder() / "lists" / "audioset" / AUDIOSET_FILE
-        if not path.is_file():
-            raise InputError(f"{path}: AudioSet's labels are not there; run `mmat fetch audioset`")
-        return LabelSet.from_csv(path)
-    return LabelSet.from_csv(name)
-
-
-def asked_label_set(text: str) -> LabelSet:
-    """Return the labels that a user asks for: a set's name, a file, or the names themselves.
-
-    text: `dcase2017` or `audioset`; the path of a CSV file (as `LabelSet.from_csv` reads) or of a
-    text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
-    a slash and no `;` is a path. Raises InputError for a path that cannot be read, and where there
-    is no name or one twice.
-
-    >>> asked_label_set("Dog;Train horn").names, len(asked_label_set("dcase2017"))
-    (('Dog', 'Train horn'), 17)
-    """
-    text = text.strip()
-    if text in NAMED_LABEL_SETS:
-        return named_label_set(text)
-    suffix = pathlib.PurePath(text).suffix.lower()
-    if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
-        return LabelSet.from_text(text)
-    if not os.path.exists(text):
-        raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
-    return LabelSet.from_csv(text) if suffix == ".csv" else LabelSet.from_lines(text)
-
-
-def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
-    """Return a public list's label set: AudioSet's from beside the list, or the fetched one."""
-    if kind != AUDIOSET:
-        return named_label_set("dcase2017")
-    beside = pathlib.Path(path).with_name(AUDIOSET_FILE)
-    return named_label_set(beside if beside.is_file() else "audioset")
-
-
-# What a public file's name says of its split; the first that it holds.
+# The split of a public list, by the first of these that its file's name holds.
 _SPLITS = (
     ("evaluation", "evaluation"),
     ("testing", "test"),
     ("eval_segments", "test"),
     ("train", "train"),
 )
-
 _NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReadList:
-    """A list as it was read: its clips, its label set, and its wrong rows."""
+    """What was read from a list: its clips, its label set, and its wrong rows."""
 
     clips: list[Clip]
     labels: LabelSet
@@ -135,9 +81,9 @@ def read_list(
 
     labels: default DCASE's 17 or AudioSet's 527 for their lists, else the names that occur, sorted.
     events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of
-    every clip, default what the list or its name says. strict: the first wrong row is an error;
+    every clip, default that of the list or of its name. strict: the first wrong row is an error;
     else wrong rows are left out and listed in `dropped`.
-    Raises InputError with file, line and reason; also where no row at all can be used.
+    Raises InputError with file, line and reason; also where no row can be used.
 
     >>> import tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
@@ -158,7 +104,7 @@ def read_lists(
     split: str | None = None,
     strict: bool = False,
 ) -> ReadList:
-    """Read several lists as one, as `read_list` does; a clip of an earlier list is a duplicate.
+    """Read several lists as one, as `read_list` does; a clip that an earlier list has is dropped.
 
     Raises InputError also where the lists' own label sets differ.
     """
@@ -177,8 +123,57 @@ def read_lists(
     return ReadList(clips, labels, tuple(dropped))
 
 
+def named_label_set(name: str | os.PathLike) -> LabelSet:
+    """Return the label set `dcase2017` or `audioset`, or that of a CSV file.
+
+    Raises InputError where it cannot be read, and where AudioSet's was not fetched yet.
+
+    >>> labels = named_label_set("dcase2017")
+    >>> len(labels), labels.names[-1], labels.mids[-1]
+    (17, 'Train', '/m/07jdr')
+    """
+    if name == "dcase2017":
+        return LabelSet.from_csv(data_list("dcase2017", "labels.csv"))
+    if name == "audioset":
+        path = cache_folder() / "lists" / "audioset" / AUDIOSET_FILE
+        if not path.is_file():
+            raise InputError(f"{path}: AudioSet's labels are not there; run `mmat fetch audioset`")
+        return LabelSet.from_csv(path)
+    return LabelSet.from_csv(name)
+
+
+def parse_label_set(text: str) -> LabelSet:
+    """Return the labels that a user's text means: a set's name, a file, or the names themselves.
+
+    text: `dcase2017` or `audioset`; the path of a CSV file (as `LabelSet.from_csv` reads) or of a
+    text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
+    a slash and no `;` is a path. Raises InputError for a path that cannot be read, and where there
+    is no name or one twice.
+
+    >>> parse_label_set("Dog;Train horn").names, len(parse_label_set("dcase2017"))
+    (('Dog', 'Train horn'), 17)
+    """
+    text = text.strip()
+    if text in NAMED_LABEL_SETS:
+        return named_label_set(text)
+    suffix = pathlib.PurePath(text).suffix.lower()
+    if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
+        return LabelSet.from_text(text)
+    if not os.path.exists(text):
+        raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
+    return LabelSet.from_csv(text) if suffix == ".csv" else LabelSet.from_lines(text)
+
+
+def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
+    """Return a public list's label set; AudioSet's from beside the list, else the fetched one."""
+    if kind != AUDIOSET:
+        return named_label_set("dcase2017")
+    beside = pathlib.Path(path).with_name(AUDIOSET_FILE)
+    return named_label_set(beside if beside.is_file() else "audioset")
+
+
 class _Part(NamedTuple):
-    """One file's clips with their lines; of_its_own: the label set is what its rows name."""
+    """One file's clips with their lines; of_its_own: its label set is the names in its rows."""
 
     path: str | os.PathLike
     clips: list[Clip]
@@ -190,7 +185,7 @@ class _Part(NamedTuple):
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the search for cycles: a reader makes none, and would lose a fifth of its time."""
+    """Pause Python's search for cycles: reading makes none, and the search takes a fifth of it."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -221,7 +216,7 @@ def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | No
 def _read(
     source: ListFile, form: Form, labels: LabelSet | None, split: str | None
 ) -> tuple[list[Clip], list[int]]:
-    """Return the clips of a list of that form, and the line in which each first stands."""
+    """Return the clips of a list of that form, and the line in which each first occurs."""
     if form.kind in SEGMENT_CELLS:
         return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
     if form.kind == OWN:
@@ -260,7 +255,7 @@ def _common_labels(parts: list[_Part]) -> LabelSet:
 
 
 def _joined(parts: list[_Part], dropped: list[Dropped]) -> list[Clip]:
-    """Return the clips of all; what an earlier part has already is dropped from the later."""
+    """Return the clips of all parts; a clip that an earlier part has is dropped."""
     if len(parts) == 1:
         return parts[0].clips
     seen: set[str] = set()

@@ -1,8 +1,8 @@
 """A validation slice of a training list: the same everywhere, whole videos, every class in it.
 
-The packages that stratify lists of several labels a clip cut videos apart and shuffle by a random
-state, so it is done here: classes from the rarest on (Sechidis, Tsoumakas and Vlahavas, "On the
-stratification of multi-label data", ECML PKDD 2011), videos in the order of a hash of their name.
+Packages for multi-label stratification split videos and shuffle by a random state, so it is done
+here: classes from the rarest on (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
+multi-label data", ECML PKDD 2011), videos in the order of a hash of their name.
 """
 
 import collections
@@ -21,10 +21,10 @@ def validation_slice(clips: Sequence[Clip], fraction: float = 0.1, seed: int = 0
     """Return the clips in their order, a fraction of them with the split `validation`.
 
     All clips of one video (else source group, else the clip itself) stay together. Each class has
-    about the fraction of its clips in the slice: one at least where that can be, and never all of
-    its videos. The choice hangs on names, labels and seed alone, not on the order of the list, and
-    a video more or less changes it little. Raises InputError for a fraction that is not between 0
-    and 1, and for a list from which no video can be spared.
+    about that fraction of its clips in the slice: at least one where possible, and never all of
+    its videos. The choice depends on names, labels and seed alone, not on the order of the list,
+    and one video more or less changes it little. Raises InputError for a fraction that is not
+    between 0 and 1, and for a list from which no video can be spared.
 
     >>> clips = [Clip(f"{i}", f"{i}.wav", ("Dog",), video_id=f"v{i // 2}") for i in range(20)]
     >>> chosen = [clip for clip in validation_slice(clips, 0.2) if clip.split == "validation"]
@@ -69,7 +69,7 @@ def _labels_by_video(
 
 
 def _choose(counts: dict[str, collections.Counter[str]], fraction: float) -> set[str]:
-    """Choose videos: for each class, rarest first, so many as it still lacks in the slice."""
+    """Choose videos: for each class, rarest first, as many as it still lacks in the slice."""
     having: dict[str, list[str]] = collections.defaultdict(list)
     totals: collections.Counter[str] = collections.Counter()
     for video, labels in counts.items():

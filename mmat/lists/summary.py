@@ -1,20 +1,22 @@
-"""What a list holds: clips, hours, labels a class and labels a clip, and which media are there."""
+"""The summary of a list: clips, hours, clips a label and labels a clip, and missing media."""
 
 import collections
 import dataclasses
 import math
-import os
+from typing import TYPE_CHECKING
 
 from mmat.lists.clip import Clip
 from mmat.lists.read import ReadList
-from mmat.media.find import Found, MediaFolder
+
+if TYPE_CHECKING:
+    from mmat.media.find import MediaFolder
 
 SECONDS_AN_HOUR = 3600
 
 
 @dataclasses.dataclass(frozen=True)
 class MediaCount:
-    """How many clips' media are there and are not, in all and of each class."""
+    """How many clips' media were found and are missing, in all and by label."""
 
     found: int
     missing: int
@@ -26,8 +28,8 @@ class MediaCount:
 class Summary:
     """Counts of a list, labels in the label set's order.
 
-    hours: of the clips whose length is known; without_length: how many clips' is not.
-    labels_per_clip: how many clips have so many labels. media: where a folder was searched.
+    hours: of the clips whose length is known; without_length: how many other clips there are.
+    labels_per_clip: number of labels -> number of clips. media: None without a media folder.
     """
 
     clips: int
@@ -39,8 +41,8 @@ class Summary:
     media: MediaCount | None = None
 
 
-def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
-    """Count what a list holds; `media` is searched for its clips, and tells lengths not listed.
+def summarise(read: ReadList, media: "MediaFolder | None" = None) -> Summary:
+    """Count what a list holds; `media` is searched for its clips, and for lengths not listed.
 
     >>> from mmat.labels import LabelSet
     >>> clips = [Clip("rex", "rex.wav", ("Dog",), 0.0, 9.0)]
@@ -55,7 +57,7 @@ def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
         if clip.end_seconds is not None:
             seconds.append(clip.end_seconds - (clip.start_seconds or 0.0))
         elif place:
-            seconds.append(_length_seconds(place))
+            seconds.append(place.duration_seconds())
     known = [length for length in seconds if not math.isnan(length)]
     clips, names = read.clips, read.labels.names
     count = None
@@ -76,27 +78,3 @@ def summarise(read: ReadList, media: MediaFolder | None = None) -> Summary:
 def _by_label(clips: list[Clip], names: tuple[str, ...]) -> dict[str, int]:
     counts = collections.Counter(label for clip in clips for label in clip.labels)
     return {name: counts[name] for name in names}
-
-
-def _length_seconds(place: Found) -> float:
-    """Return the length of what was found; NaN where its end cannot be told without decoding."""
-    end = place.end_seconds
-    if end is None:
-        end = _file_seconds(place.path)
-    start = place.start_seconds or 0.0
-    return 0.0 if end < start else end - start
-
-
-def _file_seconds(path: str | os.PathLike) -> float:
-    import av
-    import soundfile
-
-    try:
-        return soundfile.info(os.fspath(path)).duration
-    except (soundfile.LibsndfileError, OSError):
-        pass
-    try:
-        with av.open(os.fspath(path)) as container:
-            return float("nan") if container.duration is None else container.duration / av.time_base
-    except (av.FFmpegError, OSError, ValueError):
-        return float("nan")

@@ -5,6 +5,7 @@ Downloaders name the same clip differently: `Yabc_30.000_40.000.wav`, `abc_30000
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Iterator
@@ -26,13 +27,19 @@ class Found:
     start_seconds: float | None
     end_seconds: float | None
 
+    def duration_seconds(self) -> float:
+        """Return the length of the range; NaN where the file's header does not give its end."""
+        end = _file_seconds(self.path) if self.end_seconds is None else self.end_seconds
+        start = self.start_seconds or 0.0
+        return 0.0 if end < start else end - start
+
 
 class MediaFolder:
     """A folder of media that finds a clip's file under any of its usual names.
 
-    folder: searched with its subfolders, once, and only when a clip is not where its list says;
+    folder: searched with its subfolders, once, and only when a clip is not at its list's path;
     subfolders that may not be listed are left out. It takes about 0.2 kB of memory a file.
-    Raises InputError if it is no folder.
+    Raises InputError if it is not a folder.
 
     >>> import tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -47,14 +54,14 @@ class MediaFolder:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such media folder")
-        # Stem -> where it lies: (subfolder, suffix) pairs, shared by all the files alike.
+        # Stem -> where it lies: (subfolder, suffix) pairs, shared by files with the same ones.
         self._places: dict[str, tuple[tuple[str, str], ...]] | None = None
 
     def find(self, clip: Clip) -> Found | None:
         """Return the clip's file and the range to read, or None if there is none.
 
-        Tried in this order, each with the name as it is, with a `Y` before it and with its `Y`
-        taken away: the list's own path; the same with another media suffix; the names of trimmed
+        Tried in this order, each with the name as it is, with a `Y` before it and without its
+        `Y`: the list's own path; the same with another media suffix; the names of trimmed
         files, which are read whole (`id_30.000_40.000`, `id_30_40`, `id_30000_40000`); the whole
         video, of which the range is read. A clip with a `video_id` is found in any subfolder,
         another one only in the subfolder that its list names. Of several files of one name the
@@ -107,6 +114,22 @@ class MediaFolder:
         return places
 
 
+def _file_seconds(path: pathlib.Path) -> float:
+    """Return the length in a file's header, NaN without one."""
+    import av
+    import soundfile
+
+    try:
+        return soundfile.info(path).duration
+    except (soundfile.LibsndfileError, OSError):
+        pass
+    try:
+        with av.open(os.fspath(path)) as container:
+            return math.nan if container.duration is None else container.duration / av.time_base
+    except (av.FFmpegError, OSError, ValueError):
+        return math.nan
+
+
 def _media_files(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
     """Yield (subfolder, name) of every media file; links are followed, each folder once."""
     waiting, seen = [""], set()
@@ -128,7 +151,7 @@ def _media_files(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
 
 
 def _split_suffix(name: str) -> tuple[str, str]:
-    """Return (stem, suffix); what is no media suffix belongs to the stem: `abc_30.5_40.5`."""
+    """Return (stem, suffix); another suffix than of media belongs to the stem: `abc_30.5_40.5`."""
     stem, suffix = os.path.splitext(name)
     return (stem, suffix) if suffix.lower() in MEDIA_SUFFIXES else (name, "")
 

@@ -1,147 +1,70 @@
-"""Tag media files with a model; of an exported one's side, TensorFlow alone is used here.
-
-A tagger from a model's folder, or from nothing but labels.
-
-A model from its folder, trained or exported, and what is wrong with a folder that holds none.
-"""
+"""Tag media files with a model: a trained or exported one, or any labels untrained."""
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmat.export.load import facts_of, labels_of, load_served
 from mmat.files import InputError
-from mmat.labels import FRAME_HZ, LabelSet, Task
+from mmat.labels import FRAME_HZ, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.windows import ArrayStream, MediaStream, WindowSpec
 from mmat.metrics.decisions import check_hysteresis, to_events
 from mmat.startup import prepare_tensorflow
-from mmat.tagging.merge import MelStrip, WindowMerger, modality
-from mmat.tagging.result import AUDIO, VIDEO, Tag, Tagging, TimedTag
+from mmat.tagging.merge import MelStrip, WindowMerger
+from mmat.tagging.result import AUDIO, BOTH, VIDEO, Tag, Tagging, TimedTag
 
-if TYPE_CHECKING:
-    import keras
-
-    from mmat.models.bundle import Bundle
-    from mmat.shards.corpus import Corpus
-
-SIGNATURES = {"serving_default", "labels"}
+SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
 
 
-def load_served(folder: str | os.PathLike):
-    """Return a model whose `signatures` are those of `mmat.export.savedmodel`, from its folder.
+def load(
+    path: str | os.PathLike | None = None,
+    labels: str | Iterable[str] | LabelSet | None = None,
+    hop_seconds: float | None = None,
+    sound_model: str = SOUND_MODEL,
+    image_model: str = IMAGE_MODEL,
+) -> "Tagger":
+    """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
 
-    folder: as `mmat.save` and the training scripts leave it, or `mmat export`. Raises InputError
-    for a folder that holds neither, or a damaged one. A SavedModel is a program: load those of
-    people you trust.
+    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
+    what `mmat export` made of one, which loads faster. labels: names, or a text as
+    `mmat.lists.read.parse_label_set` reads it: names separated by `;`, a label file, or a
+    named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
+    a long file to the next. sound_model, image_model: with labels, who hears and sees: `yamnet`,
+    `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
+    `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
+    model, for labels that cannot be read, and where pretrained weights were not fetched.
+
+    >>> tagger = load(labels="Dog;Train horn")
+    >>> tagger.labels
+    ('Dog', 'Train horn')
+    >>> import numpy as np
+    >>> tagger.tag(np.zeros(16000, "float32"))  # or a file; print it for tables
+    <Tagging of waveform, 1.0 s: nothing fired>
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; name one that a training or `mmat export` left"
-        )
-    if (folder / "model.keras").is_file():
-        from mmat.export.savedmodel import serve
-        from mmat.models.bundle import load_bundle
+    if (path is None) == (labels is None):
+        raise InputError("load: name either a model's folder, or labels")
+    prepare_tensorflow()
 
-        return serve(load_bundle(folder))
-    if not _is_saved_model(folder):
-        raise InputError(
-            f"{folder}: no exported model here, and no trained one; name a folder that a training "
-            "or `mmat export` left"
-        )
-    return load_export(folder)
+    if path is not None:
+        return Tagger(path, hop_seconds)
+    from mmat.models.names import zero_shot_bundle
+    from mmat.models.pretrained.registry import audio_encoder
+
+    bundle = zero_shot_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
+    return Tagger.of(bundle, hop_seconds)
 
 
-def load_export(folder: pathlib.Path):
-    """Return the SavedModel of an export; raises InputError for a damaged or a foreign one."""
-    import tensorflow as tf
+def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
+    if isinstance(labels, LabelSet):
+        return labels
+    if isinstance(labels, str):
+        from mmat.lists.read import parse_label_set
 
-    try:
-        model = tf.saved_model.load(str(folder))
-    # File system, checkpoint and protocol buffer each bring exceptions of their own.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{folder}: a damaged export: {reason}; export it again") from error
-    if not set(getattr(model, "signatures", ())) >= SIGNATURES:
-        raise InputError(f"{folder}: a SavedModel, but not one that `mmat export` wrote")
-    return model
-
-
-def facts_of(signatures, name: str = "labels") -> dict:
-    """Return what a signature without inputs tells of a model, as NumPy arrays by name."""
-    return {key: fact.numpy() for key, fact in signatures[name]().items()}
-
-
-def labels_of(facts: dict) -> LabelSet:
-    """Return the label set of a model, without machine ids and synonyms, and with its task."""
-    names = tuple(name.decode() for name in facts["labels"])
-    # Exports of before tasks are multi-label.
-    return LabelSet(names, task=Task.from_text(facts.get("task", b"").decode()))
-
-
-def bundle_of(
-    model: "str | os.PathLike | Bundle | keras.Model", shards: "str | os.PathLike | Corpus"
-) -> "Bundle":
-    """Return a model as a bundle that can be measured on prepared clips.
-
-    model: a folder as `load_served` takes it, a bundle, or a Keras model, whose thresholds are then
-    tuned on the validation clips of the corpus as `mmat.save` does. Of exports only those that hear
-    alone can be measured, since shards hold no pictures, on clips of one length. Raises InputError
-    for others, and as `load_served` and `mmat.save` do.
-    """
-    from mmat.models.bundle import Bundle, load_bundle, tuned_bundle
-    from mmat.shards.corpus import Corpus
-
-    if isinstance(model, Bundle):
-        return model
-    if isinstance(model, str | os.PathLike):
-        folder = pathlib.Path(model)
-        return _bundle_of_export(folder, shards) if _is_saved_model(folder) else load_bundle(folder)
-    if not isinstance(shards, Corpus):
-        raise InputError(
-            "a model has no thresholds by itself; give the corpus that `mmat.open_corpus` opens, "
-            "or a folder that `mmat.save` wrote"
-        )
-    return tuned_bundle(model, shards)
-
-
-def _bundle_of_export(folder: pathlib.Path, shards: "str | os.PathLike | Corpus") -> "Bundle":
-    import keras
-
-    from mmat.models.bundle import Bundle
-    from mmat.shards.corpus import Corpus
-    from mmat.shards.folder import read_index
-
-    signatures = load_export(folder).signatures
-    if set(signatures["serving_default"].structured_input_signature[1]) != {"waveform"}:
-        raise InputError(
-            f"{folder}: an export that looks at pictures, which shards do not hold; name the "
-            "folder of the trained model that it came from"
-        )
-    index = shards.index if isinstance(shards, Corpus) else read_index(shards)
-    if index["clip_seconds"] is None:
-        raise InputError(
-            f"{folder}: an export takes clips of one length at a time; name the folder of the "
-            "trained model that it came from"
-        )
-    waveform = keras.Input((None, 1), name="waveform")
-    outputs = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")(waveform)
-    outputs = {name: outputs[name] for name in ("clip", "frame")}
-    facts = facts_of(signatures)
-    return Bundle(
-        keras.Model({"waveform": waveform}, outputs),
-        labels_of(facts),
-        facts["thresholds"],
-        clip_seconds=float(facts["clip_seconds"]),
-    )
-
-
-def _is_saved_model(folder: pathlib.Path) -> bool:
-    return (folder / "saved_model.pb").is_file() and not (folder / "model.keras").is_file()
+        return parse_label_set(labels)
+    return LabelSet.of(labels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,54 +261,3 @@ class Tagger:
             offset = min(offset, round(joined.seconds, 6))
             events.append(TimedTag(self.labels[c], onset, offset, score, modality(heard, seen)))
         return tuple(events)
-
-
-SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
-
-
-def load(
-    path: str | os.PathLike | None = None,
-    labels: str | Iterable[str] | LabelSet | None = None,
-    hop_seconds: float | None = None,
-    sound_model: str = SOUND_MODEL,
-    image_model: str = IMAGE_MODEL,
-) -> "Tagger":
-    """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
-
-    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
-    what `mmat export` made of one, which loads faster. labels: names, or a text as
-    `mmat.lists.read.asked_label_set` reads it: names separated by `;`, a label file, or a
-    named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
-    a long file to the next. sound_model, image_model: with labels, who hears and sees: `yamnet`,
-    `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
-    `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
-    model, for labels that cannot be read, and where pretrained weights were not fetched.
-
-    >>> tagger = load(labels="Dog;Train horn")
-    >>> tagger.labels
-    ('Dog', 'Train horn')
-    >>> import numpy as np
-    >>> tagger.tag(np.zeros(16000, "float32"))  # or a file; print it for tables
-    <Tagging of waveform, 1.0 s: nothing fired>
-    """
-    if (path is None) == (labels is None):
-        raise InputError("load: name either a model's folder, or labels")
-    prepare_tensorflow()
-
-    if path is not None:
-        return Tagger(path, hop_seconds)
-    from mmat.models.names import zero_shot_bundle
-    from mmat.models.pretrained.registry import audio_encoder
-
-    bundle = zero_shot_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
-    return Tagger.of(bundle, hop_seconds)
-
-
-def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
-    if isinstance(labels, LabelSet):
-        return labels
-    if isinstance(labels, str):
-        from mmat.lists.read import asked_label_set
-
-        return asked_label_set(labels)
-    return LabelSet.of(labels)

@@ -54,7 +54,7 @@ def test_a_file_whose_section_is_about_downloads_and_no_index(tmp_path, monkeypa
     assert read_pip_settings().index_urls == ()
 
 
-def test_a_wrong_setting_is_told_as_pip_tells_it(monkeypatch):
+def test_a_wrong_setting_is_reported_as_pip_tells_it(monkeypatch):
     monkeypatch.setenv("PIP_TIMEOUT", "soon")
     with pytest.raises(InputError, match="'soon'.*pip config list") as caught:
         read_pip_settings()

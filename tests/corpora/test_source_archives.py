@@ -181,7 +181,7 @@ def test_another_version_or_a_wheel_is_none(archive, content, server, folder, tm
     assert names(folder) == []
 
 
-def test_pip_that_is_told_to_look_nowhere(archive, folder):
+def test_pip_that_is_reported_to_look_nowhere(archive, folder):
     with pytest.raises(InputError, match="told to look nowhere"):
         fetch(archive, folder, PipSettings())
 

@@ -67,7 +67,7 @@ def test_videos_stay_whole_and_every_class_can_be_learnt(clips, fraction, seed):
 
 
 @given(lists, fractions, st.randoms())
-def test_the_order_of_the_list_is_of_no_account(clips, fraction, random):
+def test_the_order_of_the_list_is_ignored(clips, fraction, random):
     found = sliced(clips, fraction)
     if found is None:
         return

@@ -172,7 +172,7 @@ def test_a_pause_in_the_time_stamps_is_silence_and_what_comes_twice_counts_once(
     assert np.abs(samples - expected).max() < 1e-6
 
 
-def test_a_rate_that_changes_inside_is_told(tmp_path, sine, write_container):
+def test_a_rate_that_changes_inside_is_reported(tmp_path, sine, write_container):
     parts = [
         write_container(tmp_path / f"{rate}.aac", None, "aac", sine(1.0, rate), rate).read_bytes()
         for rate in (44100, 22050)

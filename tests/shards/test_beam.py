@@ -81,7 +81,7 @@ def test_it_goes_on_where_one_machine_stopped(corpus, local, tmp_path):
     assert contents(out) == local
 
 
-def test_an_error_of_the_file_system_is_told_as_on_one_machine(corpus, local, tmp_path):
+def test_an_error_of_the_file_system_is_reported_as_on_one_machine(corpus, local, tmp_path):
     """A real one: no file may get longer than a shard's first record."""
     out = tmp_path / "shards"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -153,13 +153,13 @@ def test_a_finished_index_is_read_back(tmp_path):
         ({"splits": {"train": {}}}, "damaged"),
     ],
 )
-def test_an_index_that_cannot_be_used_is_told(tmp_path, changes, message):
+def test_an_index_that_cannot_be_used_is_reported(tmp_path, changes, message):
     index_of(tmp_path, **changes)
     with pytest.raises(InputError, match=message):
         read_index(tmp_path)
 
 
-def test_missing_and_cut_off_shards_are_told(tmp_path):
+def test_missing_and_cut_off_shards_are_reported(tmp_path):
     with pytest.raises(InputError, match="no such folder of shards"):
         read_index(tmp_path / "none")
     with pytest.raises(InputError, match=r"holds no index.json"):

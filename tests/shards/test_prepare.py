@@ -97,7 +97,7 @@ def test_the_index_counts_and_checks_the_shards(shards):
     assert LabelSet.from_csv(shards / "labels.csv") == LABELS
 
 
-def test_what_cannot_be_read_is_told_with_its_reason(shards):
+def test_what_cannot_be_read_is_reported_with_its_reason(shards):
     with open(shards / "failures.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(row.keys() == {"id", "file", "reason"} for row in rows)

@@ -80,7 +80,7 @@ def test_other_shards_are_refused_or_replaced_whole(media, changes, message):
     assert contents(out) == after
 
 
-def test_changed_media_are_told_and_their_shards_alone_made_anew(media):
+def test_changed_media_are_reported_and_their_shards_alone_made_anew(media):
     out = media.parent / "shards"
     run(media)
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.tfrecord")}

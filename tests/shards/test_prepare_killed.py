@@ -78,7 +78,7 @@ def prepared(media, out):
 
 
 @pytest.mark.skipif(not has_own_mounts(), reason="needs mounts of the process's own")
-def test_a_full_disk_is_told_and_gone_on_from(media, tmp_path):
+def test_a_full_disk_is_reported_and_gone_on_from(media, tmp_path):
     (tmp_path / "disk").mkdir()
     preparing = program("small_disk", media, tmp_path / "disk", tmp_path / "copy")
     done = run_process(["unshare", "-Urm", *preparing])

@@ -203,14 +203,14 @@ def test_a_shard_may_be_empty(tmp_path):
     assert read_arrays(tmp_path, "train")["ids"] == ["0", "1", "2"]
 
 
-def test_what_is_never_drawn_is_told(tmp_path):
+def test_what_is_never_drawn_is_reported(tmp_path):
     records = [Record(str(i), np.zeros(8, np.int16), labels=(0,) if i else ()) for i in range(5)]
     write_shards(tmp_path, 8 / 16000, 1, records)
     with pytest.warns(UserWarning, match=r"2 classes have no clip \(b, c\); 1 clips have no label"):
         batches_from(tmp_path, "train", 5, seed=0)
 
 
-def test_damage_is_told_in_a_line(shards, tmp_path):
+def test_damage_is_reported_in_a_line(shards, tmp_path):
     folder = write_shards(tmp_path)
     shard = folder / "train-00001-of-00004.tfrecord"
     whole = shard.read_bytes()

@@ -89,7 +89,7 @@ def test_values_without_a_label_set_are_no_classes(tmp_path):
 
 
 @pytest.mark.parametrize("before", [None, MULTI_CLASS])
-def test_shards_of_another_task_are_told_and_replaced_where_it_is_asked_for(
+def test_shards_of_another_task_are_reported_and_replaced_where_it_is_asked_for(
     media, tmp_path, before, capsys
 ):
     """The same clips and names: else a training would learn by the loss of the task before."""

@@ -8,7 +8,7 @@ import pytest
 
 from mmat.corpora.mini import extract_sources, read_sources
 from mmat.corpora.package_files import iter_members, read_cat, read_rcc
-from mmat.files import Budget, InputError, Metered, TooMuch, check_zip
+from mmat.files import ArchiveTooLarge, Budget, InputError, Metered, check_zip
 from tests.corpora.archives import COMPRESSORS, make_cat, make_deb, make_rcc, make_wav
 
 
@@ -38,9 +38,9 @@ def test_a_sparse_member_counts_with_what_it_unpacks_to(tmp_path):
 
 def test_a_collection_that_says_to_unpack_to_gigabytes_is_refused_before_that():
     collection = make_rcc({"a/b": b"x"})
-    said = (1).to_bytes(4, "big") + b"x\x9c"  # the length before zlib's first bytes
-    assert said in collection
-    bomb = collection.replace(said, (0xFFFFFFFF).to_bytes(4, "big") + b"x\x9c")
+    stated = (1).to_bytes(4, "big") + b"x\x9c"  # the length before zlib's first bytes
+    assert stated in collection
+    bomb = collection.replace(stated, (0xFFFFFFFF).to_bytes(4, "big") + b"x\x9c")
     with pytest.raises(InputError, match="more than 1073741824 bytes"):
         read_rcc(bomb, "bomb.rcc")
 
@@ -93,12 +93,12 @@ def test_a_zip_of_too_many_members_or_bytes_is_refused():
 
 def test_a_metered_stream_ends_a_bomb():
     assert Metered(io.BytesIO(bytes(10)), max_bytes=10).read() == bytes(10)
-    with pytest.raises(TooMuch):
+    with pytest.raises(ArchiveTooLarge):
         Metered(io.BytesIO(bytes(11)), max_bytes=10).read()
 
 
 def test_negative_sizes_buy_nothing():
     budget = Budget(max_bytes=10)
     budget.spend(-100)
-    with pytest.raises(TooMuch):
+    with pytest.raises(ArchiveTooLarge):
         budget.spend(11)
