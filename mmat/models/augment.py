@@ -1,4 +1,4 @@
-"""Augmentation of log-mel in training: layers for one clip, batches in which clips are mixed."""
+"""Augmentation of log-mel in training: layers that change each clip, batches that mix clips."""
 
 import keras
 import numpy as np

@@ -1,6 +1,7 @@
-"""A trained model in a folder, with what is needed to use it: labels, thresholds, its pictures.
+"""A trained model in a folder, with what its use needs: labels, thresholds, the image network.
 
-Every layer that a saved model may name, known to Keras under its name and its former names.
+`save` writes such a folder, `load_bundle` reads it; every layer that a model file may name is
+registered with Keras under its name and its former name.
 """
 
 import dataclasses
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 MODEL_FILE, RECORD_FILE, LABELS_FILE = "model.keras", "tagger.json", "labels.csv"
 SAVED_MODEL_FILE = "saved_model.pb"  # of an export
 CLIPS_AT_ONCE = 32  # in validation
+# Layers by the names that older model files and checkpoints hold; new name: former name.
+FORMER_NAMES = {"ValidSteps": "OwnSteps", "MaskPadding": "ZeroBeyond", "L2Toward": "PullTo"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +186,7 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
         raise
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "safe_mode" in reason:  # Keras tells how to run it all the same
+        if "safe_mode" in reason:  # Keras suggests how to run it all the same
             reason = "the model holds code that would run here; refused"
         raise InputError(f"{folder}: not a readable model: {reason}; train it again") from error
     if len(bundle.labels) != len(bundle.thresholds):
@@ -192,7 +195,7 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
 
 
 def _refuse_foreign(folder: pathlib.Path, trusted_handles: Collection[str]) -> None:
-    """Raise InputError where a model file names a network from elsewhere, or unpacks without end.
+    """Raise InputError where a model file names an untrusted network, or unpacks without end.
 
     The embedded networks' handles are names, and lead to weights that were checked by sha256.
     """
@@ -216,10 +219,6 @@ def _handles(configuration) -> Iterator[str]:
     if isinstance(configuration, list):
         for part in configuration:
             yield from _handles(part)
-
-
-# What model files and checkpoints hold is the name of then; new name: name before.
-FORMER_NAMES = {"ValidSteps": "OwnSteps", "MaskPadding": "ZeroBeyond", "L2Toward": "PullTo"}
 
 
 def register_layers() -> None:

@@ -1,14 +1,14 @@
 """A faster way through a model on a CPU while it is traced: the same weights, the same outputs.
 
-Convolutions with two fifths of the multiplications: minimal filtering along time.
+`fast_cpu` is the one place where it is turned on; a reader of the models can ignore this module.
 
-Four rows of the output at a time come from products of eight sums of rows (six for a kernel of
-three), where the direct way takes four times the kernel's rows. Along the width the convolution
-stays direct, so that each product is a convolution in itself, and large.
+- Convolutions take two fifths of the multiplications, by Winograd's minimal filtering along time:
+  four rows of the output at a time come from products of eight sums of rows (six for a kernel of
+  three), where the direct way takes four times the kernel's rows. Along the width the convolution
+  stays direct, so that each product is a convolution in itself, and large.
+- GRUs compute the product of their inputs once for all steps, not step by step.
 
 Source: Winograd, Arithmetic Complexity of Computations, 1980; Lavin and Gray, arXiv 1509.09308.
-
-A GRU whose inputs' product is computed once for all steps, not step by step.
 """
 
 import contextlib
@@ -28,39 +28,41 @@ POINTS = {3: (0.0, 1.0, -1.0, 2.0, -2.0), 5: (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2
 LEAST_CHANNELS = 16
 
 
-@dataclasses.dataclass(frozen=True)
-class Transforms:
-    """The matrices of `outputs.T @ ((kernel @ k) * (rows @ d))`, which filters rows d by k.
+@contextlib.contextmanager
+def fast_cpu(
+    model: keras.Model, convolutions: bool = True, training: bool = False
+) -> Iterator[None]:
+    """Let GRUs and float32 convolutions of a model take the fast CPU path while it is traced.
 
-    kernel: (points, kernel size); rows: (points, points); outputs: (points, TILE_ROWS).
-    """
+    The outputs are the same but for rounding. On a GPU, where cuDNN knows better, nothing is
+    changed. training: with gradients that are fast too; such a graph is not for a SavedModel.
+    convolutions: whether those are changed.
 
-    kernel: np.ndarray
-    rows: np.ndarray
-    outputs: np.ndarray
-
-
-@functools.cache
-def transforms(kernel_size: int) -> Transforms:
-    """Return the transforms for a kernel of so many rows, float32.
-
-    Filtering is the transpose of a product of polynomials, which is found by its values at points.
-
-    >>> t, k, d = transforms(5), np.arange(5.0), np.arange(8.0) ** 2
-    >>> found = t.outputs.T @ ((t.kernel @ k) * (t.rows @ d))
-    >>> bool(np.allclose(found, np.correlate(d, k, "valid")))
+    >>> x = tf.random.stateless_normal((2, 5, 3), seed=(0, 0))
+    >>> inputs = keras.Input((None, 3))
+    >>> model = keras.Model(inputs, keras.layers.GRU(4, return_sequences=True)(inputs))
+    >>> expected = model(x)
+    >>> with fast_cpu(model):
+    ...     found = model(x)
+    >>> bool(tf.reduce_max(tf.abs(found - expected)) < 1e-6)
     True
     """
-    n_points = TILE_ROWS + kernel_size - 1
-    inverse = np.linalg.inv(_values(kernel_size, n_points)).T
-    parts = _values(kernel_size, kernel_size), inverse, _values(kernel_size, TILE_ROWS)
-    return Transforms(*(part.astype(np.float32) for part in parts))
-
-
-def _values(kernel_size: int, n_coefficients: int) -> np.ndarray:
-    """Return the powers of each point; at infinity the highest coefficient alone counts."""
-    finite = np.vander(POINTS[kernel_size], n_coefficients, increasing=True)
-    return np.concatenate([finite, np.eye(n_coefficients)[-1:]])
+    ways = {}
+    for layer in [] if tf.config.get_visible_devices("GPU") else model._flatten_layers():
+        if suits_projection(layer):
+            ways[layer] = "inner_loop", functools.partial(projected_loop, layer)
+        elif convolutions and suits_winograd(layer):
+            way = trainable_winograd_conv2d if training else winograd_conv2d
+            ways[layer] = "convolution_op", way
+    # Within another such context, of this thread or another, what is set already stays as it is.
+    ways = {layer: way for layer, way in ways.items() if way[0] not in vars(layer)}
+    for layer, (name, way) in ways.items():
+        setattr(layer, name, way)
+    try:
+        yield
+    finally:
+        for layer, (name, _) in ways.items():
+            vars(layer).pop(name, None)  # the class's own is there again
 
 
 def suits_winograd(layer: keras.layers.Layer) -> bool:
@@ -106,6 +108,41 @@ def trainable_winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return _from_rows(rows, kernel, n_times), gradients
 
     return convolved(x, kernel)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transforms:
+    """The matrices of `outputs.T @ ((kernel @ k) * (rows @ d))`, which filters rows d by k.
+
+    kernel: (points, kernel size); rows: (points, points); outputs: (points, TILE_ROWS).
+    """
+
+    kernel: np.ndarray
+    rows: np.ndarray
+    outputs: np.ndarray
+
+
+@functools.cache
+def transforms(kernel_size: int) -> Transforms:
+    """Return the transforms for a kernel of so many rows, float32.
+
+    Filtering is the transpose of a product of polynomials, which is found by its values at points.
+
+    >>> t, k, d = transforms(5), np.arange(5.0), np.arange(8.0) ** 2
+    >>> found = t.outputs.T @ ((t.kernel @ k) * (t.rows @ d))
+    >>> bool(np.allclose(found, np.correlate(d, k, "valid")))
+    True
+    """
+    n_points = TILE_ROWS + kernel_size - 1
+    inverse = np.linalg.inv(_values(kernel_size, n_points)).T
+    parts = _values(kernel_size, kernel_size), inverse, _values(kernel_size, TILE_ROWS)
+    return Transforms(*(part.astype(np.float32) for part in parts))
+
+
+def _values(kernel_size: int, n_coefficients: int) -> np.ndarray:
+    """Return the powers of each point; at infinity the highest coefficient alone counts."""
+    finite = np.vander(POINTS[kernel_size], n_coefficients, increasing=True)
+    return np.concatenate([finite, np.eye(n_coefficients)[-1:]])
 
 
 def _summed_rows(x, size: int):
@@ -185,7 +222,7 @@ def projected_loop(gru: keras.layers.GRU, sequences, initial_state, mask, traini
     """Do what Keras's `GRU.inner_loop` does: return the last output, all of them, and the states.
 
     Keras on a CPU reads the whole input kernel anew at each step, and in training adds up as many
-    gradients of it: most of the layer's time. The answers are the same but for rounding.
+    gradients of it: most of the layer's time. The outputs are the same but for rounding.
     """
     if training and (gru.dropout or gru.recurrent_dropout):
         return type(gru).inner_loop(gru, sequences, initial_state, mask, training)
@@ -226,40 +263,3 @@ def _by_step(gru: keras.layers.GRU, x):
     """Turn `(batch, time, …)` into `(time, batch, …)`, in the order in which the layer goes."""
     x = tf.transpose(x, (1, 0, *range(2, len(x.shape))))
     return tf.reverse(x, [0]) if gru.go_backwards else x
-
-
-@contextlib.contextmanager
-def fast_cpu(
-    model: keras.Model, convolutions: bool = True, training: bool = False
-) -> Iterator[None]:
-    """Let GRUs and float32 convolutions of a model take the fast CPU path while it is traced.
-
-    The outputs are the same but for rounding. On a GPU, where cuDNN knows better, nothing is
-    changed. training: with gradients that are fast too; such a graph is not for a SavedModel.
-    convolutions: whether those are changed.
-
-    >>> x = tf.random.stateless_normal((2, 5, 3), seed=(0, 0))
-    >>> inputs = keras.Input((None, 3))
-    >>> model = keras.Model(inputs, keras.layers.GRU(4, return_sequences=True)(inputs))
-    >>> expected = model(x)
-    >>> with fast_cpu(model):
-    ...     found = model(x)
-    >>> bool(tf.reduce_max(tf.abs(found - expected)) < 1e-6)
-    True
-    """
-    ways = {}
-    for layer in [] if tf.config.get_visible_devices("GPU") else model._flatten_layers():
-        if suits_projection(layer):
-            ways[layer] = "inner_loop", functools.partial(projected_loop, layer)
-        elif convolutions and suits_winograd(layer):
-            way = trainable_winograd_conv2d if training else winograd_conv2d
-            ways[layer] = "convolution_op", way
-    # Within another such context, of this thread or another, what is set already stays as it is.
-    ways = {layer: way for layer, way in ways.items() if way[0] not in vars(layer)}
-    for layer, (name, way) in ways.items():
-        setattr(layer, name, way)
-    try:
-        yield
-    finally:
-        for layer, (name, _) in ways.items():
-            vars(layer).pop(name, None)  # the class's own is there again

@@ -3,7 +3,11 @@
 The similarity of an image label and a sound label is the largest cosine between the text vectors
 of their names. Synonyms are embedded one by one: a string of many names lies near none of them.
 
-Which names of a pretrained network mean an asked label: the same name, else the nearest ones.
+- `label_similarities` computes it, `nearest_labels` lists what lies nearest;
+- the evidence functions (`top_label`, `Sharpened`, …) turn image-label probabilities into evidence
+  of sounds by it;
+- `matched_similarities` goes by equal names first and by cosines for the rest, which is how the
+  names of a pretrained network are mapped to any labels (`mmat.models.names`).
 """
 
 import collections
@@ -24,6 +28,7 @@ from mmat.models.pretrained.text import TextEncoder
 
 # (probabilities (…, n_image_labels), similarities (n_image_labels, classes)) -> (…, classes)
 EvidenceFunction = Callable[..., keras.KerasTensor]
+Names = Sequence[Sequence[str]]  # of each output of a network the names it is known by
 SMALLEST_SHARE = 1e-6
 
 
@@ -55,7 +60,7 @@ def label_similarities(
 
 
 def sound_label_names(labels: LabelSet, index: int) -> tuple[str, ...]:
-    """Return the names a sound label is known by: its own, the parts of its own, its synonyms.
+    """Return the names a sound label is known by: its own, the parts of that, its synonyms.
 
     AudioSet joins synonyms by commas, so the parts count as names too.
 
@@ -171,7 +176,7 @@ class LikeliestName(_Saved):
     """Evidence as the likeliest of the names of each class, for names that may be true together.
 
     The class's nearest name counts fully, others by `(similarity / the largest) ** power`; of them
-    the `n_names` nearest are asked. A class without any similarity gets 0.
+    the `n_names` nearest count. A class without any similarity gets 0.
     Call with probabilities (…, n_names) and similarities (n_names, classes); returns float32
     (…, classes) in [0, 1].
 
@@ -186,8 +191,8 @@ class LikeliestName(_Saved):
     def __call__(self, probabilities, similarities):
         weights = ops.transpose(_relative(similarities, self.power))  # (classes, all names)
         weights, names = ops.top_k(weights, min(self.n_names, similarities.shape[0]))
-        said = ops.take(ops.cast(probabilities, "float32"), names, axis=-1)
-        return ops.max(said * weights, axis=-1)
+        named = ops.take(ops.cast(probabilities, "float32"), names, axis=-1)
+        return ops.max(named * weights, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -213,8 +218,8 @@ class EqualPriors(_Saved):
         weights = _relative(similarities, self.power)
         share = ops.clip(ops.mean(weights, axis=0), SMALLEST_SHARE, 1.0 - SMALLEST_SHARE)
         ratio = self.prior / (1.0 - self.prior) * (1.0 - share) / share
-        said = ops.minimum(similarity_weighted(probabilities, weights), 1.0)
-        return said * ratio / (1.0 - said + said * ratio)
+        summed = ops.minimum(similarity_weighted(probabilities, weights), 1.0)
+        return summed * ratio / (1.0 - summed + summed * ratio)
 
 
 def _relative(similarities, power: float):
@@ -225,9 +230,6 @@ def _relative(similarities, power: float):
 
 def _positive(similarities):
     return ops.clip(ops.cast(similarities, "float32"), 0.0, 1.0)
-
-
-Names = Sequence[Sequence[str]]
 
 
 def matched_similarities(

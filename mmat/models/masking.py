@@ -11,14 +11,14 @@ LARGE = 1e9
 
 
 class _StopsMask(layers.Layer):
-    """What all layers below share: the mask that Keras hangs on a recurrent layer ends here."""
+    """What all layers below share: the mask that Keras attaches to a recurrent layer ends here."""
 
     def compute_mask(self, inputs, previous_mask):
         return None
 
 
 class _ByLength(_StopsMask):
-    """What both layers below share: `[x (batch, time, …), n_samples (batch,)]`.
+    """What `ValidSteps` and `MaskPadding` share: `[x (batch, time, …), n_samples (batch,)]`.
 
     samples_per_step: from one time step of x to the next. Step t is the clip's own where
     `t · samples_per_step < n_samples`. at_least: so many steps count as any clip's own.
@@ -42,10 +42,10 @@ class _ByLength(_StopsMask):
 
 @keras.saving.register_keras_serializable(package="mmat")
 class ValidSteps(_ByLength):
-    """Say which time steps are a clip's own, bool `(batch, time)`: a mask for what follows.
+    """Tell which time steps are a clip's own, bool `(batch, time)`: a mask for what follows.
 
     Inputs: `[x (batch, time, …), n_samples (batch,)]`; step t is the clip's own where
-    `t · samples_per_step < n_samples`. at_least: steps that count as any clip's own.
+    `t · samples_per_step < n_samples`. at_least: so many steps count as any clip's own.
 
     >>> ValidSteps(1600)([ops.zeros((1, 3, 2)), ops.array([3200])]).numpy().tolist()
     [[True, True, False]]

@@ -1,8 +1,8 @@
-"""A tagger of any labels without training: two pretrained networks, whose names are mapped to them.
+"""Zero-shot tagging of any labels: the names of two pretrained networks are mapped to them.
 
 YAMNet names what it hears by 521 names of AudioSet, the image network what it sees by ImageNet's
-1000. Both are mapped to the asked labels by `mmat.models.label_map`; the rest is constant and
-the same for every label. The defaults were chosen on the mini corpus's validation split by
+1000. `mmat.models.label_map` maps both to the labels; the rest is constant and the same for every
+label, and nothing is trained. The defaults were chosen on the mini corpus's validation split by
 `experiments/zero_training.py`. All of it is ours.
 """
 
@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet
-from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.labels import MULTI_LABEL, LabelSet
 from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import Competing, EitherRight, WherePresent
@@ -46,16 +46,15 @@ def zero_shot_bundle(
     text_encoder: TextEncoder | None = None,
     threshold: float = THRESHOLD,
 ) -> Bundle:
-    """Return a tagger of any labels, trained by nobody, as a bundle like any other.
+    """Return a tagger of any labels, without any training, as a bundle like any other.
 
-    labels: 1 to as many as one likes; synonyms help where they are given, and whatever their task,
-    each is judged by itself. sound: a network with
-    scores in YAMNet's order. text_encoder: default the embedded one, loaded only for labels that no
-    network knows by name. A label that neither network knows anything near to has scores of 0 and
-    a threshold that never fires: see `unmapped_labels`. Raises InputError where weights were not
-    fetched.
+    labels: any number; synonyms help where they are given, and whatever their task, each is judged
+    by itself. sound: a network with scores in YAMNet's order. text_encoder: default the embedded
+    one, loaded only for labels that no network knows by name. A label that neither network knows
+    anything near to has scores of 0 and a threshold that never fires: see `unmapped_labels`.
+    Raises InputError where weights were not fetched.
 
-    >>> bundle = zero_training_bundle(LabelSet.of(["Dog"]))
+    >>> bundle = zero_shot_bundle(LabelSet.of(["Dog"]))
     >>> sorted(bundle.model.output)[:4], bool(bundle.thresholds[0] < 1)
     (['audio', 'audio_frame', 'clip', 'frame'], True)
     """
@@ -80,9 +79,9 @@ def zero_shot_bundle(
 
 
 def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
-    """Return the labels of a zero-training bundle that neither network knows anything near to.
+    """Return the labels of a zero-shot bundle that neither network knows anything near to.
 
-    >>> unmapped_labels(zero_training_bundle(LabelSet.of(["Dog", "Quarterly tax return"])))
+    >>> unmapped_labels(zero_shot_bundle(LabelSet.of(["Dog", "Quarterly tax return"])))
     ('Quarterly tax return',)
     """
     maps = [bundle.model.get_layer(name).map for name in ("sound_map", "label_map")]
@@ -95,13 +94,13 @@ def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
 def zero_shot_model(
     sound_similarities: np.ndarray, image_similarities: np.ndarray, sound: AudioEncoder = yamnet
 ) -> keras.Model:
-    """Build the model behind a zero-training bundle, from its two label maps.
+    """Build the model behind a zero-shot bundle, from its two label maps.
 
     sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
     Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
     patches, n_sound_labels)`. A label's score at a moment is that at least one sense is right, were
-    they independent, and then the labels compete; a clip's score is pooled of its moments'. So a
-    clip without one sense gets exactly what the other says.
+    they independent, and then the labels compete; a clip's score is pooled from its moments'. So a
+    clip without one sense gets exactly what the other predicts.
     """
     n_image_labels, _ = image_similarities.shape
     waveform = keras.Input((None, 1), name="waveform")
@@ -109,13 +108,12 @@ def zero_shot_model(
     has_audio = keras.Input((), dtype="bool", name="has_audio")
     has_video = keras.Input((), dtype="bool", name="has_video")
 
-    said = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
-    said = WherePresent(name="sound_probabilities")([said, has_audio])
+    sounds = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
+    sounds = WherePresent(name="sound_probabilities")([sounds, has_audio])
     # (batch, patches, n_sound_labels)
-    x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(said)
+    x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(sounds)
     # (batch, patches, classes)
-    frame_samples = round(SAMPLE_RATE_HZ / FRAME_HZ)
-    to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, frame_samples)
+    to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, FRAME_SAMPLES)
     heard = to_frames([x, waveform])  # (batch, time, classes)
 
     x = LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map")(
@@ -126,7 +124,7 @@ def zero_shot_model(
     seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
 
     both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
-    outputs = {"sound_probabilities": said}
+    outputs = {"sound_probabilities": sounds}
     for clip, frame, x in (
         ("clip", "frame", both),
         ("audio", "audio_frame", heard),

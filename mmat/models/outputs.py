@@ -1,4 +1,4 @@
-"""What a model answers: scores in [0, 1] become what the task of its labels asks.
+"""The outputs of a model: scores in [0, 1] become what the task of its labels asks.
 
 - multi-label: a probability of each label, as it is;
 - multi-class: shares of the labels, which sum to 1;
@@ -13,12 +13,12 @@ from mmat.models.pooling import SMALLEST
 
 
 def to_output(scores, task: Task):
-    """Turn scores in [0, 1], float32 `(batch, …, classes)`, into the answers of a task.
+    """Turn scores in [0, 1], float32 `(batch, …, classes)`, into the outputs of a task.
 
     >>> from mmat.labels import MULTI_CLASS, regression
-    >>> answered(ops.array([[0.25, 0.25]]), MULTI_CLASS).numpy().tolist()
+    >>> to_output(ops.array([[0.25, 0.25]]), MULTI_CLASS).numpy().tolist()
     [[0.5, 0.5]]
-    >>> answered(ops.array([[0.25]]), regression(-3, 3)).numpy().tolist()
+    >>> to_output(ops.array([[0.25]]), regression(-3, 3)).numpy().tolist()
     [[-1.5]]
     """
     if task.is_multi_class:
@@ -28,29 +28,29 @@ def to_output(scores, task: Task):
     return scores
 
 
-def to_score(answers, task: Task):
-    """Turn answers of a task back into scores in [0, 1], of which `answered` makes the answers.
+def to_score(outputs, task: Task):
+    """Turn outputs of a task back into the scores in [0, 1] that `to_output` makes them of.
 
     >>> from mmat.labels import regression
-    >>> scored(ops.array([[-1.5]]), regression(-3, 3)).numpy().tolist()
+    >>> to_score(ops.array([[-1.5]]), regression(-3, 3)).numpy().tolist()
     [[0.25]]
     """
     if task.is_regression:
         scale = 1.0 / (task.high - task.low)
-        return layers.Rescaling(scale, -task.low * scale, dtype="float32")(answers)
-    return answers
+        return layers.Rescaling(scale, -task.low * scale, dtype="float32")(outputs)
+    return outputs
 
 
-def task_of(answers) -> Task:
-    """Return the task whose answers a branch gives, by the layer that `answered` ended it with.
+def task_of(output) -> Task:
+    """Return the task that a branch is for, by the layer that `to_output` ended it with.
 
-    answers: the output of a functional model.
+    output: one output of a functional model.
 
     >>> from mmat.labels import regression
-    >>> str(task_of(answered(keras.Input((2,)), regression(-3, 3))))
+    >>> str(task_of(to_output(keras.Input((2,)), regression(-3, 3))))
     'regression -3 3'
     """
-    layer = answers._keras_history.operation
+    layer = output._keras_history.operation
     if isinstance(layer, Shares):
         return MULTI_CLASS
     if isinstance(layer, layers.Rescaling):

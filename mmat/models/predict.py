@@ -43,9 +43,9 @@ class Predictor:
     def __call__(self, clips: Mapping) -> dict[str, np.ndarray]:
         """Return the model's outputs, `(clips, …)` each, for one step or for all clips at once.
 
-        clips: arrays or tensors `(clips, …)` by name: the model's inputs, and the flags `has_audio`
-        and `has_video` of what it needs without being told of it. A clip, its frames and a fused
-        model's branches have `Task.missing_score` where what they need is absent.
+        clips: arrays or tensors `(clips, …)` by name: the model's inputs, and `has_audio` and
+        `has_video` where it needs sound or pictures but does not take the flag. A clip, its frames
+        and a fused model's branches have `Task.missing_score` where what they need is absent.
         """
         own = {name: clips[name] for name in self.inputs}
         n_clips = len(next(iter(own.values())))

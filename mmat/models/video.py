@@ -42,8 +42,8 @@ def video_branch(
     `mmat.models.label_map.label_similarities` gives for another encoder; labels may then be a
     number of classes. evidence: a way of that module. calibrated: learn a slope and an offset for
     each class from weak labels; without, the evidence itself is the score and nothing is trained.
-    task: of a number of classes, default multi-label. Raises InputError where nothing tells how
-    image labels and labels belong together, and for weights that were not fetched.
+    task: of a number of classes, default multi-label. Raises InputError where image labels
+    cannot be related to labels, and for weights that were not fetched.
 
     The structure is the paper's (arXiv 1712.09680); evidence and calibration are ours.
 

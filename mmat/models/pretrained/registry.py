@@ -1,7 +1,4 @@
-"""The image networks mmat knows: one small record each.
-
-The audio encoders mmat knows: one small record each.
-"""
+"""The image networks and audio encoders that mmat knows: one small record each."""
 
 import dataclasses
 import json
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ImageNetwork:
-    """What is to be known of an image classifier in TF-Hub's form.
+    """What must be known of an image classifier in TF-Hub's form.
 
     handle: a TF-Hub or other http address, the folder of a SavedModel, or `embedded:NAME` for one
     that mmat builds from fetched weights. input_range: the values of a black and a white pixel.
@@ -93,14 +90,14 @@ def imagenet_labels() -> tuple[tuple[str, ...], ...]:
 
 @dataclasses.dataclass(frozen=True)
 class AudioEncoder:
-    """What is to be known of an audio network in TF-Hub's form: waveform in, embeddings out.
+    """What must be known of an audio network in TF-Hub's form: waveform in, embeddings out.
 
     The network takes one waveform, float32 (samples,), mono at 16 kHz in [-1, 1]. Patch p of its
-    answer is about `window_seconds` of sound from `p · hop_seconds` on.
+    output is about `window_seconds` of sound from `p · hop_seconds` on.
 
     handle: a TF-Hub or other http address, the folder of a SavedModel, or `embedded:NAME` for one
-    that mmat makes of fetched weights. embedding_output, scores_output: where in its answer they
-    stand, a position or a name; None where the answer is the embeddings alone, and where there are
+    that mmat makes of fetched weights. embedding_output, scores_output: where in its output they
+    stand, a position or a name; None where the output is the embeddings alone, and where there are
     no scores. n_labels: how many scores a patch has, 0 without.
 
     >>> yamnet.embedding_size, yamnet.window_samples
