@@ -15,7 +15,6 @@ from gradio_client.exceptions import AppError
 from mmat.app.server import HEADERS, serving
 from mmat.app.taggers import TYPED
 from mmat.app.uploads import Limits
-from mmat.cli import main
 from mmat.files import InputError
 from tests.media.damage import write_damaged, write_intact
 from tests.processes import environment, program
@@ -205,26 +204,3 @@ def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, 
     assert status == "0"
     assert set(imported.split()) <= {"mmat.models.features", "mmat.models.masking"}
     assert not list(tmp_path.glob("mmat-app-*"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--model", "no such folder"], "no such folder"),
-        (["--max-seconds", "-1"], "'-1' is no number above 0"),
-        (["--max-megabytes", "many"], "'many' is no number above 0"),
-        (["--port", "x"], "'x' is no whole number from 0 up"),
-    ],
-)
-def test_bad_arguments_are_one_line(arguments, words, capsys):
-    assert main(["app", *arguments]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == "" and words in printed.err and printed.err.count("\n") == 1
-
-
-def test_a_bad_folder_beside_a_good_one_is_one_line_before_anything_is_served(exports, capsys):
-    assert main(["app", "--model", str(exports["audio"]), "--model", "none"]) == 2
-    printed = capsys.readouterr()
-    assert (
-        printed.out == "" and printed.err.count("\n") == 1 and "none: no such folder" in printed.err
-    )

@@ -1,723 +1,389 @@
 """Whatever is wrong with what a user gives: one line that names it and says why, and status 2.
 
-Every case is a function that gets a `Bench`, makes something bad in its folder, and returns the
-command line. Its docstring is what the one line must hold, in pieces parted by `|`.
+`ROWS` is the table: what is wrong, the command, and what its one line must hold, in pieces parted
+by `|`. A command runs in a folder where `list.csv` lists one clip; a row may make files of its own
+there, or spoil a copy of something good. Names in braces are good things, see `good`.
 """
 
-import dataclasses
 import os
 import pathlib
+import shlex
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import soundfile
 
 from mmat.cli import main
+from tests.processes import mmat_command, run_process, user_environment
 
 pytest_plugins = ["tests.export.tiny"]
 
+STATUS = 2
+LIST = "file,labels\nboth.mp4,Dog\n"
+DIARY = "Dear diary,\nno sound today.\n" * 99
+TRUTH = "a.wav\t0\t10\tDog\nb.wav\t0\t10\tCat\n"
 
-@dataclasses.dataclass
-class Bench:
-    """A folder to work in, and good models, media and shards to spoil."""
-
-    folder: pathlib.Path
-    bundles: dict[str, pathlib.Path]
-    exports: dict[str, pathlib.Path]
-    clips: pathlib.Path
-    shards: pathlib.Path
-
-    def file(self, name: str, content: str | bytes = "") -> pathlib.Path:
-        path = self.folder / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    def copy(self, source: pathlib.Path, name: str = "copy") -> pathlib.Path:
-        return pathlib.Path(shutil.copytree(source, self.folder / name))
-
-    def tag(self, file, model: str = "fused") -> list:
-        return ["tag", file, "--model", self.exports[model]]
-
-    def prepare(self, text: str | bytes = "file,labels\nboth.mp4,Dog\n", **options) -> list:
-        options = {
-            "media": self.clips,
-            "labels": self.bundles["fused"] / "labels.csv",
-            "out": self.folder / "out",
-            "workers": 0,
-        } | options
-        words = [word for key, value in options.items() for word in (f"--{key}", value)]
-        return ["prepare", self.file("list.csv", text), *words]
-
-    def evaluate(self, model=None, data=None, **options) -> list:
-        options = {
-            "model": model or self.bundles["fused"],
-            "data": data or self.shards,
-            "out": self.folder / "out",
-        } | options
-        return ["evaluate", *[x for key, value in options.items() for x in (f"--{key}", value)]]
+TAG = "tag {clips}/both.mp4 --model {fused}"
+PREPARE = "prepare list.csv --media {clips} --labels {labels} --out out --workers 0"
+EVALUATE = "evaluate --model {trained_fused} --data {shards} --out out"
+EVALUATE_AUDIO = "evaluate --model {trained_audio} --data {shards} --out out"
 
 
-CASES = []
+# --- what is spoiled
 
 
-def case(function):
-    CASES.append(function)
-    return function
+def copied(thing: str, name: str = "copy") -> Callable[[dict], pathlib.Path]:
+    """Make a copy of something good in the folder."""
+    return lambda good: pathlib.Path(shutil.copytree(good[thing], name))
 
 
-# --- what is tagged
+def changed(
+    thing: str, file: str, change: Callable[[bytes], bytes], name: str = "copy"
+) -> Callable[[dict], None]:
+    """Make a copy, and change the content of a file in it."""
+
+    def spoil(good):
+        (path,) = copied(thing, name)(good).glob(file)
+        path.write_bytes(change(path.read_bytes()))
+
+    return spoil
 
 
-@case
-def tag_no_such_file(bench):
-    """none.mp4: no such file"""
-    return bench.tag(bench.folder / "none.mp4")
+def flipped(content: bytes) -> bytes:
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
 
 
-@case
-def tag_a_folder_without_media(bench):
-    """: no media file in this folder"""
-    return bench.tag(bench.folder)
+def zeroed(content: bytes) -> bytes:
+    at = len(content) // 2
+    return content[:at] + bytes(4000) + content[at + 4000 :]
 
 
-@case
-def tag_text(bench):
-    """notes.mp4: not a media file that can be read"""
-    return bench.tag(bench.file("notes.mp4", "Dear diary,\nno sound today.\n" * 99))
+def replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda content: content.replace(old, new)
 
 
-@case
-def tag_text_called_sound(bench):
-    """notes.wav: not a media file that can be read"""
-    return bench.tag(bench.file("notes.wav", "Dear diary,\nno sound today.\n" * 99))
+def without_weights(good):
+    shutil.rmtree(copied("audio")(good) / "variables")
 
 
-@case
-def tag_an_empty_file(bench):
-    """empty.mp4: the file is empty"""
-    return bench.tag(bench.file("empty.mp4"))
+def half_a_film(good):
+    whole = (good["clips"] / "both.mp4").read_bytes()
+    pathlib.Path("cut.mp4").write_bytes(whole[: len(whole) // 2])
 
 
-@case
-def tag_a_truncated_film(bench):
-    """cut.mp4: not a media file that can be read"""
-    whole = (bench.clips / "both.mp4").read_bytes()
-    return bench.tag(bench.file("cut.mp4", whole[: len(whole) // 2]))
+def no_samples(good):
+    soundfile.write("mute.wav", np.zeros((0, 1)), 16000)
 
 
-@case
-def tag_a_container_without_tracks(bench):
-    """bare.mp4: no sound track and no picture track"""
+def a_folder_called_bars(good):
+    os.mkdir("bars.png")
+
+
+def no_tracks() -> bytes:
     header = struct.pack(">I4s92x4s", 108, b"mvhd", struct.pack(">I", 1))
     file_type = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom")
     movie = struct.pack(">I4s", 8 + 108, b"moov") + header.ljust(108, b"\0")
-    return bench.tag(bench.file("bare.mp4", file_type + movie))
-
-
-@case
-def tag_a_track_without_samples(bench):
-    """mute.wav: no sound"""
-    soundfile.write(bench.folder / "mute.wav", np.zeros((0, 1)), 16000)
-    return bench.tag(bench.folder / "mute.wav")
-
-
-@case
-def tag_sound_alone_with_a_model_of_pictures(bench):
-    """sound.mp4: no picture track"""
-    return bench.tag(bench.clips / "sound.mp4", "video")
-
-
-@case
-def tag_pictures_alone_with_a_model_of_sound(bench):
-    """pictures.mp4: no sound track"""
-    return bench.tag(bench.clips / "pictures.mp4", "audio")
-
-
-@case
-def tag_a_name_with_a_line_break(bench):
-    """mp4: no such file"""
-    return bench.tag(bench.folder / "two\nlines.mp4")
-
-
-@case
-def tag_with_neither_model_nor_labels(bench):
-    """name either --model EXPORT, or --labels without a model"""
-    return ["tag", bench.clips / "both.mp4"]
-
-
-@case
-def tag_with_both_model_and_labels(bench):
-    """name either --model EXPORT, or --labels without a model"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--labels", "Dog"]
-
-
-@case
-def tag_with_labels_of_no_name(bench):
-    """label"""
-    return ["tag", bench.clips / "both.mp4", "--labels", " ; "]
-
-
-@case
-def tag_with_a_label_file_that_is_not_there(bench):
-    """none.csv: no such file"""
-    return ["tag", bench.clips / "both.mp4", "--labels", bench.folder / "none.csv"]
-
-
-@case
-def tag_live_from_a_file(bench):
-    """--live: tags standard input as it comes; name - as the only file"""
-    return [*bench.tag(bench.clips / "sound.wav"), "--live", "16000"]
-
-
-@case
-def tag_live_as_an_event_list(bench):
-    """--live: prints lines or JSON lines, not tsv"""
-    return [*bench.tag("-"), "--live", "16000", "--format", "tsv"]
-
-
-@case
-def tag_live_at_no_rate(bench):
-    """a rate of 0 Hz"""
-    return [*bench.tag("-", "audio"), "--live", "0"]
-
-
-@case
-def tag_live_with_what_is_about_files(bench):
-    """--explain: is about files, not about --live"""
-    return [*bench.tag("-"), "--live", "16000", "--explain"]
-
-
-@case
-def tag_with_a_model_and_another_ear(bench):
-    """--sound-model and --image-model: are about --labels"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--sound-model", "yamnet"]
-
-
-@case
-def tag_with_an_eye_that_is_unknown(bench):
-    """image network 'owl': unknown"""
-    return ["tag", bench.clips / "both.mp4", "--labels", "Dog", "--image-model", "owl"]
-
-
-@case
-def app_at_no_port(bench):
-    """70000 is no port; the highest is 65535"""
-    return ["app", "--port", "70000"]
-
-
-@case
-def tag_two_files_as_one_label_track(bench):
-    """--format audacity: is about one file, not 2"""
-    files = [bench.clips / "both.mp4", bench.clips / "sound.wav"]
-    return ["tag", *files, *bench.tag("")[2:], "--format", "audacity"]
-
-
-@case
-def tag_into_a_folder(bench):
-    """is a folder; name the file"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--out", bench.folder]
-
-
-@case
-def tag_with_frame_scores_over_others(bench):
-    """is there already; name a new folder"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--frame-scores", bench.folder]
-
-
-@case
-def tag_with_a_hop_that_leaves_gaps(bench):
-    """windows of 10 s follow each other by 0.1 s at least, and by their length at most"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--hop-seconds", "11"]
-
-
-@case
-def tag_with_a_share_that_is_none(bench):
-    """hysteresis: 2.0 is no share above 0 and up to 1"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--hysteresis", "2"]
-
-
-@case
-def tag_with_a_filter_of_less_than_nothing(bench):
-    """median_filter_seconds: -1 s is no duration"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--median-filter-seconds", "-1"]
-
-
-# --- with what it is tagged, and where the picture goes
-
-
-@case
-def tag_without_a_model(bench):
-    """none: no such folder"""
-    return ["tag", bench.clips / "both.mp4", "--model", bench.folder / "none"]
-
-
-@case
-def tag_with_a_file_as_model(bench):
-    """model.pb: no such folder"""
-    return ["tag", bench.clips / "both.mp4", "--model", bench.file("model.pb", "x")]
-
-
-@case
-def tag_with_an_empty_folder_as_model(bench):
-    """: no exported model here"""
-    return ["tag", bench.clips / "both.mp4", "--model", bench.folder]
-
-
-@case
-def tag_with_a_damaged_model_not_exported(bench):
-    """copy: not a readable model"""
-    folder = bench.copy(bench.bundles["fused"])
-    (folder / "model.keras").write_bytes(b"no model at all")
-    return ["tag", bench.clips / "both.mp4", "--model", folder]
-
-
-@case
-def tag_with_a_damaged_graph(bench):
-    """copy: a damaged export"""
-    graph = bench.copy(bench.exports["audio"]) / "saved_model.pb"
-    graph.write_bytes(graph.read_bytes()[:5000])
-    return ["tag", bench.clips / "both.mp4", "--model", graph.parent]
-
-
-@case
-def tag_with_missing_weights(bench):
-    """copy: a damaged export"""
-    folder = bench.copy(bench.exports["audio"])
-    shutil.rmtree(folder / "variables")
-    return ["tag", bench.clips / "both.mp4", "--model", folder]
-
-
-@case
-def plot_of_two_files(bench):
-    """--plot: is about one file, not 2"""
-    command, *rest = bench.tag(bench.clips / "both.mp4")
-    return [command, bench.clips / "sound.mp4", *rest, "--plot", bench.folder / "plot.png"]
-
-
-@case
-def plot_to_a_folder(bench):
-    """: is a folder; name the file"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--plot", bench.folder]
-
-
-@case
-def plot_where_nothing_can_be_written(bench):
-    """file"""
-    path = bench.file("file", "no folder") / "plot.png"
-    return [*bench.tag(bench.clips / "both.mp4"), "--plot", path]
-
-
-# --- lists, labels, media
-
-
-@case
-def prepare_no_such_list(bench):
-    """none.csv: |No such file"""
-    return ["prepare", bench.folder / "none.csv", *bench.prepare()[2:]]
-
-
-@case
-def prepare_an_unknown_label(bench):
-    """list.csv|3|unknown label 'Unicorn'"""
-    return [*bench.prepare("file,labels\nboth.mp4,Dog\nsound.mp4,Unicorn\n"), "--strict"]
-
-
-@case
-def prepare_a_list_not_in_utf8(bench):
-    """list.csv|UTF-8"""
-    return bench.prepare("file,labels\ncafé.mp4,Dog\n".encode("latin-1"))
-
-
-@case
-def prepare_a_list_without_header(bench):
-    """list.csv:1: no column 'file'"""
-    return bench.prepare("both.mp4,Dog\n")
-
-
-@case
-def prepare_an_empty_list(bench):
-    """list.csv: |empty"""
-    return bench.prepare("file,labels\n")
-
-
-@case
-def prepare_a_list_that_leaves_its_folder(bench):
-    """list.csv|'../both.mp4' leaves the media folder"""
-    return bench.prepare("file,labels\n../both.mp4,Dog\n")
-
-
-@case
-def prepare_without_media_folder(bench):
-    """none: no such media folder"""
-    return bench.prepare(media=bench.folder / "none")
-
-
-@case
-def prepare_without_labels(bench):
-    """none.csv: |No such file"""
-    return bench.prepare(labels=bench.folder / "none.csv")
-
-
-@case
-def prepare_with_labels_without_names(bench):
-    """labels.csv: no column 'display_name'"""
-    return bench.prepare(labels=bench.file("labels.csv", "index,name\n0,Dog\n"))
-
-
-@case
-def prepare_with_events_of_no_clip(bench):
-    """events.tsv|other.mp4"""
-    text = "filename\tonset\toffset\tevent_label\nother.mp4\t0\t1\tDog\n"
-    return [*bench.prepare(events=bench.file("events.tsv", text)), "--strict"]
-
-
-@case
-def prepare_with_an_unknown_image_network(bench):
-    """image network 'eye': unknown"""
-    return bench.prepare(**{"image-model": "eye"})
-
-
-@case
-def prepare_with_no_number_of_workers(bench):
-    """--workers|'-1' is no whole number from 0 up"""
-    return bench.prepare(workers="-1")
-
-
-@case
-def prepare_into_a_file(bench):
-    """out: holds something other than shards"""
-    return bench.prepare(out=bench.file("out", "precious"))
-
-
-@case
-def prepare_into_a_folder_of_other_things(bench):
-    """: holds something other than shards"""
-    return bench.prepare(out=bench.folder)
-
-
-# --- lists
-
-
-@case
-def lists_no_such_file(bench):
-    """none.csv: cannot read the list: No such file"""
-    return ["lists", bench.folder / "none.csv"]
-
-
-@case
-def lists_a_folder(bench):
-    """: cannot read the list: Is a directory"""
-    return ["lists", bench.folder]
-
-
-@case
-def lists_an_empty_file(bench):
-    """list.csv: the list is empty"""
-    return ["lists", bench.file("list.csv")]
-
-
-@case
-def lists_a_film(bench):
-    """both.mp4: |is it a list?"""
-    return ["lists", bench.clips / "both.mp4"]
-
-
-@case
-def lists_in_utf_16(bench):
-    """list.csv: |save the list as UTF-8"""
-    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n".encode("utf-16"))]
-
-
-@case
-def lists_some_prose(bench):
-    """notes.txt:1: no column 'file'"""
-    return ["lists", bench.file("notes.txt", "Dear diary,\nno list today.\n")]
-
-
-@case
-def lists_without_a_good_row(bench):
-    """list.csv:2: 'C:\\\\a.wav' is an absolute path|nor can the other 1"""
-    return ["lists", bench.file("list.csv", "file,labels\nC:\\a.wav,Dog\n../b.wav,Dog\n")]
-
-
-@case
-def lists_strictly(bench):
-    """list.csv:3: not UTF-8"""
-    text = b"file,labels\na.wav,Dog\nb\xff.wav,Dog\n../c.wav,Dog\n"
-    return ["lists", bench.file("list.csv", text), "--strict"]
-
-
-@case
-def lists_by_machine_id_with_labels_that_have_none(bench):
-    """eval_segments.csv: |the label set has no column 'mid'"""
-    segments = bench.file("eval_segments.csv", '--4gqARaEJE, 0.000, 10.000, "/m/068hy"\n')
-    labels = bench.file("labels.csv", "index,display_name\n0,Dog\n")
-    return ["lists", segments, "--labels", labels]
-
-
-@case
-def lists_with_an_unknown_label_set(bench):
-    """dcase2016: cannot read the label set"""
-    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n"), "--labels", "dcase2016"]
-
-
-@case
-def lists_with_weak_truth_for_events(bench):
-    """weak.tsv: its times are whole clips, not events"""
-    name = "-5QrBL6MzLg_60.000_70.000.wav"
-    weak = bench.file("weak.tsv", f"{name}\t60.000\t70.000\tTrain\n")
-    return ["lists", weak, "--events", weak]
-
-
-@case
-def lists_into_a_split_that_is_none(bench):
-    """split '../x': |letters, digits"""
-    return ["lists", bench.file("list.csv", "file,labels\na.wav,Dog\n"), "--split", "../x"]
-
-
-@case
-def lists_without_media_folder(bench):
-    """none: no such media folder"""
-    text = bench.file("list.csv", "file,labels\na.wav,Dog\n")
-    return ["lists", text, "--media", bench.folder / "none"]
-
-
-@case
-def lists_drawn_as_something_else(bench):
-    """bars.jpg: a plot ends in .png, .pdf or .svg"""
-    return ["lists", bench.folder / "none.csv", "--plot", bench.folder / "bars.jpg"]
-
-
-@case
-def lists_drawn_into_a_folder(bench):
-    """bars.png: is a folder"""
-    (bench.folder / "bars.png").mkdir()
-    return ["lists", bench.folder / "none.csv", "--plot", bench.folder / "bars.png"]
-
-
-@case
-def prepare_into_shards_of_another_list(bench):
-    """out: holds shards |; give another folder, or --overwrite"""
-    bench.copy(bench.shards, "out")
-    return bench.prepare()
-
-
-@case
-def prepare_over_a_damaged_index(bench):
-    """index.json: damaged|remove the folder"""
-    index = bench.copy(bench.shards, "out") / "index.json"
-    index.write_text(index.read_text()[:100])
-    return [*bench.prepare(), "--overwrite"]
-
-
-@case
-def prepare_from_a_folder(bench):
-    """: |Is a directory"""
-    return ["prepare", bench.folder, *bench.prepare()[2:]]
-
-
-@case
-def estimate_without_media(bench):
-    """holds none of the 1 clips"""
-    return [*bench.prepare("file,labels\na.mp4,Dog\n"), "--dry-run"]
-
-
-@case
-def verify_no_shards(bench):
-    """: holds no index.json, so it is no folder of shards"""
-    return ["prepare", "--verify", bench.folder]
-
-
-@case
-def verify_a_damaged_shard(bench):
-    """.tfrecord: record 0: damaged"""
-    (shard,) = bench.copy(bench.shards).glob("test-*.tfrecord")
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 255
-    shard.write_bytes(content)
-    return ["prepare", "--verify", shard.parent]
-
-
-@case
-def evaluate_on_unfinished_shards(bench):
-    """copy: unfinished; run the same mmat prepare command again"""
-    index = bench.copy(bench.shards) / "index.json"
-    index.write_text(index.read_text().replace('"complete": true', '"complete": false'))
-    return bench.evaluate(data=index.parent)
-
-
-# --- trained models and shards
-
-
-@case
-def evaluate_without_a_model(bench):
-    """none: no trained model here"""
-    return bench.evaluate(model=bench.folder / "none")
-
-
-@case
-def evaluate_a_damaged_model(bench):
-    """copy: not a readable model"""
-    model = bench.copy(bench.bundles["audio"]) / "model.keras"
-    model.write_bytes(model.read_bytes()[:5000])
-    return bench.evaluate(model=model.parent)
-
-
-@case
-def evaluate_a_model_damaged_inside(bench):
-    """copy: not a readable model"""
-    model = bench.copy(bench.bundles["audio"]) / "model.keras"
-    content = bytearray(model.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 4000] = bytes(4000)
-    model.write_bytes(content)
-    return bench.evaluate(model=model.parent)
-
-
-@case
-def evaluate_a_damaged_record(bench):
-    """copy: not a readable model"""
-    (bench.copy(bench.bundles["audio"]) / "tagger.json").write_text('{"thresholds": [0.5')
-    return bench.evaluate(model=bench.folder / "copy")
-
-
-@case
-def evaluate_without_shards(bench):
-    """none: no such folder of shards"""
-    return bench.evaluate(data=bench.folder / "none")
-
-
-@case
-def evaluate_a_damaged_shard(bench):
-    """.tfrecord|damaged"""
-    folder = bench.copy(bench.shards)
-    (shard,) = folder.glob("test-*.tfrecord")
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2] ^= 255
-    shard.write_bytes(content)
-    return bench.evaluate(bench.bundles["audio"], folder)
-
-
-@case
-def evaluate_an_unknown_split(bench):
-    """no clips of a split 'tset'; its splits: test"""
-    return bench.evaluate(bench.bundles["audio"], split="tset")
-
-
-@case
-def evaluate_with_other_labels(bench):
-    """copy: its labels are not those of the model"""
-    index = bench.copy(bench.shards) / "index.json"
-    index.write_text(index.read_text().replace('"Dog"', '"Wolf"'))
-    return bench.evaluate(data=index.parent)
-
-
-@case
-def evaluate_without_pictures(bench):
-    """copy: its pictures went through no network"""
-    return bench.evaluate(data=bench.copy(bench.shards))
-
-
-@case
-def evaluate_into_a_file(bench):
-    """out: is a file"""
-    return bench.evaluate(out=bench.file("out", "precious"))
-
-
-@case
-def export_without_a_model(bench):
-    """none: no trained model here"""
-    return ["export", bench.folder / "none", "--out", bench.folder / "out"]
-
-
-@case
-def export_an_export(bench):
-    """audio: is exported already; name the folder of the trained model"""
-    return ["export", bench.exports["audio"], "--out", bench.folder / "out"]
-
-
-@case
-def evaluate_an_export_that_looks(bench):
-    """fused: an export that looks at pictures, which shards do not hold"""
-    return bench.evaluate(model=bench.exports["fused"])
-
-
-@case
-def export_into_a_file(bench):
-    """out: is a file"""
-    return ["export", bench.bundles["audio"], "--out", bench.file("out", "precious")]
-
-
-@case
-def export_under_a_file(bench):
-    """out: File exists"""
-    path = bench.file("out", "precious") / "export"
-    return ["export", bench.bundles["audio"], "--out", path]
-
-
-@case
-def export_into_a_folder_of_other_things(bench):
-    """: holds something other than an export"""
-    bench.file("thesis.txt", "precious")
-    return ["export", bench.bundles["audio"], "--out", bench.folder]
-
-
-# --- the command line itself
-
-
-@case
-def no_command(bench):
-    """COMMAND|see `mmat --help`"""
-    return []
-
-
-@case
-def unknown_command(bench):
-    """'sing'|see `mmat --help`"""
-    return ["sing"]
-
-
-@case
-def missing_option(bench):
-    """--out|see `mmat export --help`"""
-    return ["export", bench.bundles["audio"]]
-
-
-@case
-def unknown_format(bench):
-    """'xml'|see `mmat tag --help`"""
-    return [*bench.tag(bench.clips / "both.mp4"), "--format", "xml"]
-
-
-@case
-def packages_for_models(bench):
-    """--debs"""
-    return ["fetch", "models", "--debs", bench.folder]
+    return file_type + movie
+
+
+# --- the table
+
+
+class Row(NamedTuple):
+    what: str
+    command: str
+    said: str
+    made: dict[str, str | bytes] | Callable[[dict], object] = {}
+
+
+# fmt: off
+ROWS = [
+    # what is tagged
+    Row("no such file", "tag none.mp4 --model {fused}", "none.mp4: no such file"),
+    Row("a folder without media", "tag . --model {fused}", ": no media file in this folder"),
+    Row("text", "tag notes.mp4 --model {fused}", "notes.mp4: not a media file that can be read",
+        {"notes.mp4": DIARY}),
+    Row("text called sound", "tag notes.wav --model {fused}",
+        "notes.wav: not a media file that can be read", {"notes.wav": DIARY}),
+    Row("an empty file", "tag empty.mp4 --model {fused}", "empty.mp4: the file is empty",
+        {"empty.mp4": ""}),
+    Row("a truncated film", "tag cut.mp4 --model {fused}",
+        "cut.mp4: not a media file that can be read", half_a_film),
+    Row("a container without tracks", "tag bare.mp4 --model {fused}",
+        "bare.mp4: no sound track and no picture track", {"bare.mp4": no_tracks()}),
+    Row("a track without samples", "tag mute.wav --model {fused}", "mute.wav: no sound",
+        no_samples),
+    Row("sound alone for a model of pictures", "tag {clips}/sound.mp4 --model {video}",
+        "sound.mp4: no picture track"),
+    Row("pictures alone for a model of sound", "tag {clips}/pictures.mp4 --model {audio}",
+        "pictures.mp4: no sound track"),
+    Row("a name with a line break", "tag 'two\nlines.mp4' --model {fused}",
+        "mp4: no such file"),
+
+    # how it is tagged
+    Row("neither model nor labels", "tag {clips}/both.mp4",
+        "name either --model EXPORT, or --labels without a model"),
+    Row("both model and labels", TAG + " --labels Dog",
+        "name either --model EXPORT, or --labels without a model"),
+    Row("labels of no name", "tag {clips}/both.mp4 --labels ' ; '", "label"),
+    Row("no such file of labels", "tag {clips}/both.mp4 --labels none.csv",
+        "none.csv: no such file"),
+    Row("live from a file", "tag {clips}/sound.wav --model {fused} --live 16000",
+        "--live: tags standard input as it comes; name - as the only file"),
+    Row("live as an event list", "tag - --model {fused} --live 16000 --format tsv",
+        "--live: prints lines or JSON lines, not tsv"),
+    Row("live at no rate", "tag - --model {audio} --live 0", "a rate of 0 Hz"),
+    Row("live with what is about files", "tag - --model {fused} --live 16000 --explain",
+        "--explain: is about files, not about --live"),
+    Row("a model and another ear", TAG + " --sound-model yamnet",
+        "--sound-model and --image-model: are about --labels"),
+    Row("an unknown eye", "tag {clips}/both.mp4 --labels Dog --image-model owl",
+        "image network 'owl': unknown"),
+    Row("two files as one label track",
+        "tag {clips}/both.mp4 {clips}/sound.wav --model {fused} --format audacity",
+        "--format audacity: is about one file, not 2"),
+    Row("answers into a folder", TAG + " --out .", "is a folder; name the file"),
+    Row("frame scores over others", TAG + " --frame-scores .",
+        "is there already; name a new folder"),
+    Row("a hop that leaves gaps", TAG + " --hop-seconds 11",
+        "windows of 10 s follow each other by 0.1 s at least, and by their length at most"),
+    Row("a share that is none", TAG + " --hysteresis 2",
+        "hysteresis: 2.0 is no share above 0 and up to 1"),
+    Row("a filter of less than nothing", TAG + " --median-filter-seconds -1",
+        "median_filter_seconds: -1 s is no duration"),
+    Row("an unknown format", TAG + " --format xml", "'xml'|see `mmat tag --help`"),
+
+    # with which model, and where the picture goes
+    Row("no model", "tag {clips}/both.mp4 --model none", "none: no such folder"),
+    Row("a file as model", "tag {clips}/both.mp4 --model model.pb", "model.pb: no such folder",
+        {"model.pb": "x"}),
+    Row("another folder as model", "tag {clips}/both.mp4 --model .", ": no exported model here"),
+    Row("a damaged model that is not exported", "tag {clips}/both.mp4 --model copy",
+        "copy: not a readable model",
+        changed("trained_fused", "model.keras", lambda _: b"no model at all")),
+    Row("a damaged graph", "tag {clips}/both.mp4 --model copy", "copy: a damaged export",
+        changed("audio", "saved_model.pb", lambda content: content[:5000])),
+    Row("missing weights", "tag {clips}/both.mp4 --model copy", "copy: a damaged export",
+        without_weights),
+    Row("a plot of two files", "tag {clips}/both.mp4 {clips}/sound.mp4 --model {fused} "
+        "--plot plot.png", "--plot: is about one file, not 2"),
+    Row("a plot to a folder", TAG + " --plot .", ": is a folder; name the file"),
+    Row("a plot where nothing can be written", TAG + " --plot file/plot.png", "file",
+        {"file": "no folder"}),
+
+    # the page
+    Row("a port that is none", "app --port 70000", "70000 is no port; the highest is 65535"),
+    Row("a port in words", "app --port x", "'x' is no whole number from 0 up"),
+    Row("a page without a model's folder", "app --model 'no such folder'", "no such folder"),
+    Row("a page of a good folder and a bad one", "app --model {audio} --model none",
+        "none: no such folder"),
+    Row("a page of less than no seconds", "app --max-seconds -1", "'-1' is no number above 0"),
+    Row("a page of many megabytes", "app --max-megabytes many", "'many' is no number above 0"),
+
+    # what is prepared
+    Row("no such list", PREPARE.replace("list.csv", "none.csv"), "none.csv: |No such file"),
+    Row("a folder as list", PREPARE.replace("list.csv", "."), ": |Is a directory"),
+    Row("an unknown label", PREPARE + " --strict", "list.csv|3|unknown label 'Unicorn'",
+        {"list.csv": LIST + "sound.mp4,Unicorn\n"}),
+    Row("a list not in UTF-8", PREPARE, "list.csv|UTF-8",
+        {"list.csv": "file,labels\ncafé.mp4,Dog\n".encode("latin-1")}),
+    Row("a list without header", PREPARE, "list.csv:1: no column 'file'",
+        {"list.csv": "both.mp4,Dog\n"}),
+    Row("an empty list", PREPARE, "list.csv: |empty", {"list.csv": "file,labels\n"}),
+    Row("a list that leaves its folder", PREPARE, "list.csv|'../both.mp4' leaves the media folder",
+        {"list.csv": "file,labels\n../both.mp4,Dog\n"}),
+    Row("no media folder", PREPARE + " --media none", "none: no such media folder"),
+    Row("no labels", PREPARE + " --labels none.csv", "none.csv: |No such file"),
+    Row("labels without names", PREPARE + " --labels labels.csv",
+        "labels.csv: no column 'display_name'", {"labels.csv": "index,name\n0,Dog\n"}),
+    Row("events of no clip", PREPARE + " --events events.tsv --strict", "events.tsv|other.mp4",
+        {"events.tsv": "filename\tonset\toffset\tevent_label\nother.mp4\t0\t1\tDog\n"}),
+    Row("an unknown image network", PREPARE + " --image-model eye",
+        "image network 'eye': unknown"),
+    Row("no number of workers", PREPARE + " --workers -1",
+        "--workers|'-1' is no whole number from 0 up"),
+    Row("shards into a file", PREPARE, "out: holds something other than shards",
+        {"out": "precious"}),
+    Row("shards into a folder of other things", PREPARE + " --out .",
+        ": holds something other than shards"),
+    Row("shards of another list", PREPARE,
+        "out: holds shards |; give another folder, or --overwrite", copied("shards", "out")),
+    Row("shards over a damaged index", PREPARE + " --overwrite",
+        "index.json: damaged|remove the folder",
+        changed("shards", "index.json", lambda content: content[:100], "out")),
+    Row("an estimate without media", PREPARE + " --dry-run", "holds none of the 1 clips",
+        {"list.csv": "file,labels\na.mp4,Dog\n"}),
+    Row("no list", "prepare", "LIST is missing"),
+    Row("no word of the media", "prepare list.csv", "--media is missing"),
+    Row("no word of the shards", "prepare list.csv --media {clips}", "--out is missing"),
+    Row("clips of no length", "prepare list.csv --clip-seconds 0",
+        "'0' is no number of seconds above 0"),
+    Row("a limit in words", "prepare list.csv --limit-seconds soon",
+        "'soon' is no number of seconds above 0"),
+    Row("shards of no clips", "prepare list.csv --clips-per-shard 0",
+        "'0' is no whole number from 1 up"),
+    Row("less than no failures", "prepare list.csv --max-failures -1",
+        "is no whole number from 0 up"),
+    Row("verified: nothing", "prepare --verify", "--verify reads one folder of shards, not 0"),
+    Row("verified: two folders", "prepare --verify a b",
+        "--verify reads one folder of shards, not 2"),
+    Row("verified: no shards", "prepare --verify .",
+        ": holds no index.json, so it is no folder of shards"),
+    Row("verified: a damaged shard", "prepare --verify copy", ".tfrecord: record 0: damaged",
+        changed("shards", "test-*.tfrecord", flipped)),
+
+    # lists
+    Row("a list that is not there", "lists none.csv",
+        "none.csv: cannot read the list: No such file"),
+    Row("a folder for a list", "lists .", ": cannot read the list: Is a directory"),
+    Row("an empty file for a list", "lists list.csv", "list.csv: the list is empty",
+        {"list.csv": ""}),
+    Row("a film for a list", "lists {clips}/both.mp4", "both.mp4: |is it a list?"),
+    Row("a list in UTF-16", "lists list.csv", "list.csv: |save the list as UTF-8",
+        {"list.csv": "file,labels\na.wav,Dog\n".encode("utf-16")}),
+    Row("some prose", "lists notes.txt", "notes.txt:1: no column 'file'",
+        {"notes.txt": "Dear diary,\nno list today.\n"}),
+    Row("no good row", "lists list.csv",
+        "list.csv:2: 'C:\\\\a.wav' is an absolute path|nor can the other 1",
+        {"list.csv": "file,labels\nC:\\a.wav,Dog\n../b.wav,Dog\n"}),
+    Row("a wrong row, strictly", "lists list.csv --strict", "list.csv:3: not UTF-8",
+        {"list.csv": b"file,labels\na.wav,Dog\nb\xff.wav,Dog\n../c.wav,Dog\n"}),
+    Row("machine ids, and labels that have none", "lists eval_segments.csv --labels labels.csv",
+        "eval_segments.csv: |the label set has no column 'mid'",
+        {"eval_segments.csv": '--4gqARaEJE, 0.000, 10.000, "/m/068hy"\n',
+         "labels.csv": "index,display_name\n0,Dog\n"}),
+    Row("an unknown label set", "lists list.csv --labels dcase2016",
+        "dcase2016: cannot read the label set"),
+    Row("weak truth for events", "lists weak.tsv --events weak.tsv",
+        "weak.tsv: its times are whole clips, not events",
+        {"weak.tsv": "-5QrBL6MzLg_60.000_70.000.wav\t60.000\t70.000\tTrain\n"}),
+    Row("a split that is none", "lists list.csv --split ../x", "split '../x': |letters, digits"),
+    Row("a list of no media folder", "lists list.csv --media none", "none: no such media folder"),
+    Row("bars in another form", "lists none.csv --plot bars.jpg",
+        "bars.jpg: a plot ends in .png, .pdf or .svg"),
+    Row("bars into a folder", "lists none.csv --plot bars.png", "bars.png: is a folder",
+        a_folder_called_bars),
+
+    # trained models and shards
+    Row("evaluated: no model", EVALUATE + " --model none", "none: no trained model here"),
+    Row("evaluated: a damaged model", EVALUATE + " --model copy", "copy: not a readable model",
+        changed("trained_audio", "model.keras", lambda content: content[:5000])),
+    Row("evaluated: a model damaged inside", EVALUATE + " --model copy",
+        "copy: not a readable model", changed("trained_audio", "model.keras", zeroed)),
+    Row("evaluated: a damaged record", EVALUATE + " --model copy", "copy: not a readable model",
+        changed("trained_audio", "tagger.json", lambda _: b'{"thresholds": [0.5')),
+    Row("evaluated: an export that looks", EVALUATE + " --model {fused}",
+        "fused: an export that looks at pictures, which shards do not hold"),
+    Row("evaluated: no shards", EVALUATE + " --data none", "none: no such folder of shards"),
+    Row("evaluated: a damaged shard", EVALUATE_AUDIO + " --data copy", ".tfrecord|damaged",
+        changed("shards", "test-*.tfrecord", flipped)),
+    Row("evaluated: unfinished shards", EVALUATE + " --data copy",
+        "copy: unfinished; run the same mmat prepare command again",
+        changed("shards", "index.json", replaced(b'"complete": true', b'"complete": false'))),
+    Row("evaluated: an unknown split", EVALUATE_AUDIO + " --split tset",
+        "no clips of a split 'tset'; its splits: test"),
+    Row("evaluated: other labels", EVALUATE + " --data copy",
+        "copy: its labels are not those of the model",
+        changed("shards", "index.json", replaced(b'"Dog"', b'"Wolf"'))),
+    Row("evaluated: no pictures", EVALUATE, "shards: its pictures went through no network"),
+    Row("evaluated: into a file", EVALUATE, "out: is a file", {"out": "precious"}),
+    *(Row(f"groups: {what}", EVALUATE_AUDIO + " --groups groups.csv", said, made)
+      for what, said, made in [
+        ("no row", "no row for the clip 'a'", {"groups.csv": "id,source_group\n0,park\n"}),
+        ("no column", "must name the columns id, source_group",
+         {"groups.csv": "id,group\na,park\n"}),
+        ("a row twice", ":3: the id 'a' is empty or comes twice",
+         {"groups.csv": "id,source_group\na,x\na,y\n"}),
+        ("not in UTF-8", "not a UTF-8", {"groups.csv": b"\xff\xfe\0"}),
+        ("no file", "cannot read the list: No such file", {}),
+      ]),
+    Row("exported: no model", "export none --out out", "none: no trained model here"),
+    Row("exported: an export", "export {audio} --out out",
+        "audio: is exported already; name the folder of the trained model"),
+    Row("exported: into a file", "export {trained_audio} --out out", "out: is a file",
+        {"out": "precious"}),
+    Row("exported: under a file", "export {trained_audio} --out out/export", "out: File exists",
+        {"out": "precious"}),
+    Row("exported: into a folder of other things", "export {trained_audio} --out .",
+        ": holds something other than an export"),
+    Row("exported: no word where", "export {trained_audio}", "--out|see `mmat export --help`"),
+
+    # scores
+    *(Row(f"scored, {task}: {what}",
+          f"score --task {task} --truth truth.csv --prediction bad.csv", said, made)
+      for task in ("tagging", "events")
+      for what, said, made in [
+        ("a picture", "bad.csv: not a UTF-8 text file",
+         {"truth.csv": TRUTH, "bad.csv": b"\x89PNG\xff\xfe\0"}),
+        ("two columns", "bad.csv:3: 2 columns",
+         {"truth.csv": TRUTH, "bad.csv": "a.wav\t0\t10\n\nb.wav\tDog\n"}),
+        ("nothing", "bad.csv: no rows", {"truth.csv": TRUTH, "bad.csv": ""}),
+        ("no file", "bad.csv: cannot read the file: No such file", {"truth.csv": TRUTH}),
+        ("no time", "bad.csv:1: 'ten' is no time",
+         {"truth.csv": TRUTH, "bad.csv": "a.wav\t0\tten\tDog\n"}),
+      ]),
+    *(Row(f"scored, {task}: an unknown label",
+          f"score --task {task} --truth truth.csv --prediction truth.csv --labels labels.csv",
+          "truth.csv:2: unknown label 'Cat'",
+          {"truth.csv": TRUTH, "labels.csv": "display_name\nDog\n"})
+      for task in ("tagging", "events")),
+    *(Row(f"scored: labels of another task, {kind}",
+          "score --task tagging --truth truth.csv --prediction truth.csv --labels labels.csv",
+          f"they are {kind}|mmat evaluate",
+          {"truth.csv": TRUTH, "labels.csv": f"display_name,task\nDog,{kind}\nCat,{kind}\n"})
+      for kind in ("multi-class", "regression -3 3")),
+    Row("scored: events, strictly",
+        "score --task events --truth truth.csv --prediction truth.csv --strict", "--strict",
+        {"truth.csv": TRUTH}),
+
+    # the command line itself
+    Row("no command", "", "COMMAND|see `mmat --help`"),
+    Row("an unknown command", "sing", "'sing'|see `mmat --help`"),
+    Row("packages for models", "fetch models --debs .", "--debs"),
+]
+# fmt: on
+BY_WHAT = {row.what: row for row in ROWS}
 
 
 @pytest.fixture(scope="module")
-def good_shards(bundles, clips, tmp_path_factory):
-    """Shards of one test clip, without what the image network says."""
+def good(bundles, exports, clips, tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Good media, models and shards, by the name that a command gives them in braces.
+
+    `audio`, `video` and `fused` are exports; the shards hold one test clip, without what the image
+    network says.
+    """
     from mmat.labels import LabelSet
     from mmat.lists.clip import Clip
     from mmat.shards.prepare import prepare
 
-    folder = tmp_path_factory.mktemp("good") / "shards"
-    labels = LabelSet.from_csv(bundles["fused"] / "labels.csv")
+    shards = tmp_path_factory.mktemp("good") / "shards"
+    labels_csv = bundles["fused"] / "labels.csv"
     clip = Clip("a", "both.mp4", ("Dog",), split="test")
-    prepare([clip], clips, folder, labels, workers=0, progress=False)
-    return folder
+    labels = LabelSet.from_csv(labels_csv)
+    prepare([clip], clips, shards, labels, workers=0, progress=False)
+    trained = {f"trained_{name}": folder for name, folder in bundles.items()}
+    return {"clips": clips, "labels": labels_csv, "shards": shards} | exports | trained
 
 
 @pytest.fixture
-def bench(tmp_path, bundles, exports, clips, good_shards) -> Bench:
+def argv(request, good, tmp_path, monkeypatch) -> list[str]:
+    """The words of a row's command, in a folder where all is made that the row makes."""
+    row = request.param
     folder = tmp_path / "bench"
     folder.mkdir()
-    return Bench(folder, bundles, exports, clips, good_shards)
+    monkeypatch.chdir(folder)
+    made = row.made if isinstance(row.made, dict) else {}
+    for name, content in ({"list.csv": LIST} | made).items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    if callable(row.made):
+        row.made(good)
+    return shlex.split(row.command.format(**good))
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
@@ -728,40 +394,52 @@ def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
     }
 
 
-def check(status: int, out: str, err: str, pieces: str) -> None:
-    assert (status, out) == (2, "")
+def check(status: int, out: str, err: str, said: str) -> None:
+    assert (status, out) == (STATUS, "")
     assert err.endswith("\n") and err.count("\n") == 1, err
     assert err.startswith("mmat: error: ")
-    for piece in pieces.split("|"):
+    for piece in said.split("|"):
         assert piece in err
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_one_line_and_nothing_left_behind(case, bench, tmp_path, monkeypatch, capsys):
+def rows(*what: str):
+    """Give a test the words of some rows, and what the line must hold; of all by default."""
+    chosen = [BY_WHAT[each] for each in what or BY_WHAT]
+    given = [pytest.param(row, row.said, id=row.what) for row in chosen]
+    return pytest.mark.parametrize(("argv", "said"), given, indirect=["argv"])
+
+
+def test_a_row_has_a_name_of_its_own():
+    assert len(BY_WHAT) == len(ROWS)
+
+
+@rows()
+def test_one_line_and_nothing_left_behind(argv, said, tmp_path, monkeypatch, capsys):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    argv = [os.fspath(word) if isinstance(word, os.PathLike) else str(word) for word in case(bench)]
     before = contents(tmp_path)
     status = main(argv)
     captured = capsys.readouterr()
-    check(status, captured.out, captured.err, case.__doc__)
+    check(status, captured.out, captured.err, said)
     assert contents(tmp_path) == before
 
 
-def test_where_no_clip_can_be_read_their_reasons_are_left(bench, capsys):
-    argv = bench.prepare("file,labels\na.mp4,Dog\nb.mp4,Dog\n")
-    status = main([str(word) for word in argv])
+NO_CLIPS = Row(
+    "no clip", PREPARE, "none of the 2 clips can be read|a.mp4: no such file|failures.csv",
+    {"list.csv": "file,labels\na.mp4,Dog\nb.mp4,Dog\n"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", [NO_CLIPS], indirect=True, ids=["argv"])
+def test_where_no_clip_can_be_read_their_reasons_are_left(argv, capsys):
+    status = main(argv)
     captured = capsys.readouterr()
-    why = "none of the 2 clips can be read|a.mp4: no such file|failures.csv"
-    check(status, captured.out, captured.err, why)
-    out = pathlib.Path(argv[argv.index("--out") + 1])
-    assert len((out / "failures.csv").read_text().splitlines()) == 3
+    check(status, captured.out, captured.err, NO_CLIPS.said)
+    assert len(pathlib.Path("out", "failures.csv").read_text().splitlines()) == 3
 
 
 # As a user runs it: what TensorFlow says at its start would be further lines.
-@pytest.mark.parametrize("case", [tag_text, evaluate_without_pictures], ids=lambda c: c.__name__)
-def test_a_process_says_one_line_too(case, bench):
-    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-    command = [sys.executable, "-m", "mmat", *map(str, case(bench))]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    check(done.returncode, done.stdout, done.stderr, case.__doc__)
+@rows("text", "evaluated: no pictures")
+def test_a_process_says_one_line_too(argv, said):
+    done = run_process(mmat_command(*argv), user_environment())
+    check(done.returncode, done.stdout, done.stderr, said)

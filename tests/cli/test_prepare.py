@@ -155,23 +155,3 @@ def test_a_dry_run_writes_nothing(bench, capsys):
     assert lines[2].startswith("on disk: 0.000161 GB, 0.0323 MB a clip")
     assert lines[3].endswith(" hours with 0 workers on this machine")
     assert sorted(os.listdir(".")) == before
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "LIST is missing"),
-        (["list.csv"], "--media is missing"),
-        (["list.csv", "--media", "media"], "--out is missing"),
-        (["--verify"], "--verify reads one folder of shards, not 0"),
-        (["--verify", "a", "b"], "--verify reads one folder of shards, not 2"),
-        (["list.csv", "--clip-seconds", "0"], "'0' is no number of seconds above 0"),
-        (["list.csv", "--limit-seconds", "soon"], "'soon' is no number of seconds above 0"),
-        (["list.csv", "--clips-per-shard", "0"], "'0' is no whole number from 1 up"),
-        (["list.csv", "--max-failures", "-1"], "is no whole number from 0 up"),
-    ],
-)
-def test_wrong_options_are_one_line(bench, words, said, capsys):
-    assert main(["prepare", *words]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("mmat: error: ") and said in error and error.count("\n") == 1

@@ -84,23 +84,3 @@ def test_the_steps_and_the_frames_that_are_kept_change_no_answer(bundles, made, 
         assert np.array_equal(first.waveform, second.waveform)
         assert np.array_equal(first.frame_scores, whole.outputs.frames[first.row])
         np.testing.assert_allclose(first.frame_scores, second.frame_scores, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("id,source_group\n0,park\n", "no row for the clip '1'"),
-        ("id,group\n0,park\n", "must name the columns id, source_group"),
-        ("id,source_group\n0,a\n0,b\n", ":3: the id '0' is empty or comes twice"),
-        (b"\xff\xfe\0", "not a UTF-8"),
-        (None, "cannot read the list: No such file"),
-    ],
-)
-def test_wrong_groups_are_one_line(text, reason, bundles, made, tmp_path, capsys):
-    path = tmp_path / "groups.csv"
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    argv = ["evaluate", "--model", bundles["audio"], "--data", made / "shards", "--groups", path]
-    assert main([str(word) for word in argv]) == 2
-    error = capsys.readouterr().err
-    assert reason in error and error.count("mmat: error") == 1
