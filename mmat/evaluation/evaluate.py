@@ -1,6 +1,7 @@
 """A trained model against the truth of a split: what it predicts, and the figures of that.
 
-Clips pass by a model, some at a time: its outputs stay, and what the figures need of them.
+Clips are read and predicted some at a time: kept are the outputs, the truth, and what the figures
+need besides.
 """
 
 import dataclasses
@@ -15,31 +16,33 @@ import numpy as np
 import tqdm
 
 from mmat.evaluation import figures
+from mmat.export.load import facts_of, is_export, labels_of, load_export
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet, Task
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.metrics.bootstrap import RESAMPLES
 from mmat.metrics.decisions import decide, to_events
 from mmat.metrics.events import Event
-from mmat.models.bundle import Bundle
+from mmat.models.bundle import Bundle, load_bundle, tuned_bundle
 from mmat.models.predict import SENSES, Predictor
 from mmat.shards.corpus import Corpus
 from mmat.shards.folder import LABELS_FILE, read_index
 from mmat.shards.read import load_split, read_arrays, read_steps
-from mmat.tagging.tagger import bundle_of
 
 CLIPS_A_STEP = 32
 HOP_SECONDS = 1 / FRAME_HZ
-CLIPS_EACH = 3  # best and worst
-SURE = 1e-6
+CLIPS_EACH = 3  # best and worst, which are shown
+SMALLEST_PROBABILITY = 1e-6  # in a cross-entropy
+# Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
+MOST_FRAME_SCORES = 100_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What a model predicts of clips; more than this and the truth is not kept of them.
+    """What a model predicts for clips.
 
     clip: float32 `(clips, classes)`; branches: the same by branch, where the model is fused;
-    frames: float32 `(time, classes)` of each clip at 10 Hz, or None where they are too many;
+    frames: float32 `(time, classes)` of each clip at 10 Hz, or None if they are too many;
     events: those of each clip (`mmat.metrics.decisions`), none of a regression.
     """
 
@@ -47,77 +50,6 @@ class Outputs:
     branches: dict[str, np.ndarray]
     frames: list[np.ndarray] | None
     events: list[list[Event]]
-
-
-class ClipLog:
-    """What is kept of the clips themselves, as they pass by on their way to the model."""
-
-    def __init__(self, groups: dict[str, str] | None):
-        self.ids, self.events = [], []
-        self.groups = None if groups is None else []
-        self._group_of, self._weak_labels, self._seconds = groups, [], []
-
-    def record(self, step: dict) -> dict:
-        """Keep what is needed of a step, and pass it on."""
-        self.ids += step["ids"]
-        self.events += step["events"]
-        self._weak_labels.append(step["weak_labels"])
-        self._seconds.append(clip_seconds(step))
-        for clip in step["ids"] if self._group_of is not None else ():
-            if clip not in self._group_of:
-                raise InputError(f"source groups: the list has no row for the clip {clip!r}")
-            self.groups.append(self._group_of[clip])
-        return step
-
-    @property
-    def weak_labels(self) -> np.ndarray:
-        return np.concatenate(self._weak_labels)
-
-    @property
-    def seconds(self) -> np.ndarray:
-        return np.concatenate(self._seconds)
-
-
-def predict_steps(
-    bundle: Bundle,
-    steps: Iterable[dict],
-    n_clips: int,
-    progress: bool = False,
-    most_frame_scores: float = math.inf,
-) -> Outputs:
-    """Predict clips, which come some at a time.
-
-    most_frame_scores: if there would be more, a warning tells of it, and none are kept.
-    """
-    task = bundle.labels.task
-    predictor = Predictor(bundle.model, task)
-    clip, branches, frames, events = [], {}, [], []
-    n_steps = math.ceil(n_clips / CLIPS_A_STEP)
-    for step in tqdm.tqdm(steps, "evaluate", n_steps, unit=" steps", disable=not progress):
-        outputs = predictor(step)
-        clip.append(outputs["clip"])
-        for name in outputs.keys() & SENSES.keys():
-            branches.setdefault(name, []).append(outputs[name])
-        fired = decide(task, clip[-1], bundle.thresholds)
-        for scores, fires, lasts in zip(outputs["frame"], fired, clip_seconds(step), strict=True):
-            own = scores[: max(1, round(lasts / HOP_SECONDS))].copy()  # without the padding's
-            times = own, bundle.thresholds, fires, HOP_SECONDS
-            events.append([] if task.is_regression else to_events(task, *times))
-            if frames is not None:
-                frames.append(own)
-        if frames and len(frames[0]) * n_clips * len(bundle.labels) > most_frame_scores:
-            warnings.warn("frame scores: too many to keep, so there is no PSDS", stacklevel=3)
-            frames = None
-    joined = {name: np.concatenate(branches[name]) for name in SENSES if name in branches}
-    return Outputs(np.concatenate(clip), joined, frames, events)
-
-
-def clip_seconds(arrays: dict) -> np.ndarray:
-    """Return how long each clip is; the padding at its end is no part of it where that is known."""
-    n_samples = np.full(len(arrays["ids"]), arrays["waveform"].shape[1])
-    known = arrays["n_samples"]
-    # A clip without sound has pictures for as long as the others.
-    return np.where(known > 0, known, n_samples) / SAMPLE_RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,35 +69,9 @@ class ShownClip:
     events: tuple[tuple, ...]
 
 
-def clip_losses(truth, scores) -> np.ndarray:
-    """Return the mean cross-entropy of each clip's scores in nats: float64 `(clips,)`.
-
-    >>> clip_losses(np.array([[True, False]]), np.array([[0.5, 0.5]])).round(3).tolist()
-    [0.693]
-    """
-    scores = np.clip(np.asarray(scores, np.float64), SURE, 1 - SURE)
-    return -np.log(np.where(truth, scores, 1 - scores)).mean(axis=1)
-
-
-def choose_clips(truth, scores, n_each: int = CLIPS_EACH) -> list[tuple[str, int]]:
-    """Return ("best" or "worst", row) of the clips with the least and the most cross-entropy.
-
-    The best are chosen among clips that have a label: it is easy to predict nothing of silence.
-    """
-    losses = clip_losses(truth, scores)
-    order = np.argsort(losses, kind="stable")
-    best = [int(i) for i in order if truth[i].any()][:n_each]
-    worst = [int(i) for i in order[::-1] if int(i) not in best][:n_each]
-    return [*(("best", i) for i in best), *(("worst", i) for i in worst)]
-
-
-# Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
-MOST_FRAME_SCORES = 100_000_000
-
-
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a model predicts of the clips of a split, and its figures.
+    """What a model predicts for the clips of a split, and its figures.
 
     ids: one a clip; truth, fired: bool, scores: float32, all `(clips, classes)`; truth_events: of
     each clip, empty lists without strong labels; clip_seconds: `(clips,)`. shown: the best and
@@ -203,7 +109,7 @@ def evaluate(
         found.report["f1"], found.report["per_class"]["Dog"]
 
     model: the folder that `mmat.save`, a training script or `mmat export` left, or what
-    `mmat.tagging.tagger.bundle_of` takes besides. shards: their folder, or a corpus.
+    `bundle_of` takes besides. shards: their folder, or a corpus.
     A clip without what the model needs scores 0, in a regression the middle of the scale. The best
     constant prediction is chosen on the split `validation` if there is one. groups: the source
     group of each clip by its id, for intervals over groups too. Raises InputError for shards with
@@ -215,9 +121,10 @@ def evaluate(
     shards_folder = shards.folder if isinstance(shards, Corpus) else shards
     index = read_index(shards_folder)
     _check_fit(bundle, shards_folder, index)
-    clips, steps = ClipLog(groups), read_steps(shards_folder, split, CLIPS_A_STEP)
-    n_clips, passing = index["splits"][split]["clips"], map(clips.record, steps)
-    outputs = predict_steps(bundle, passing, n_clips, progress, MOST_FRAME_SCORES)
+    clips = ClipLog(groups)
+    steps = map(clips.record, read_steps(shards_folder, split, CLIPS_A_STEP))
+    n_clips = index["splits"][split]["clips"]
+    outputs = predict_steps(bundle, steps, n_clips, progress, MOST_FRAME_SCORES)
     task, names = bundle.labels.task, bundle.labels.names
     truth, seconds, group_names = _truth(task, clips.weak_labels), clips.seconds, clips.groups
     fired = decide(task, outputs.clip, bundle.thresholds)
@@ -256,31 +163,145 @@ def evaluate(
     )
 
 
-def _truth(task: Task, weak_labels: np.ndarray) -> np.ndarray:
-    return weak_labels if task.is_regression else weak_labels > 0
+def bundle_of(
+    model: str | os.PathLike | Bundle | keras.Model, shards: str | os.PathLike | Corpus
+) -> Bundle:
+    """Return a model as a bundle that can be measured on prepared clips.
 
-
-def _shown(bundle: Bundle, shards_folder, split: str, truth, outputs: Outputs) -> list[ShownClip]:
-    """Return the best and the worst clips with what is needed to draw them."""
-    chosen = choose_clips(truth, outputs.clip)
-    rows = [row for _, row in chosen]
-    arrays = read_arrays(shards_folder, split, rows)
-    if outputs.frames is None:
-        frames = predict_steps(bundle, [arrays], len(rows)).frames
-    else:
-        frames = [outputs.frames[row] for row in rows]
-    return [
-        ShownClip(
-            row=row,
-            place=place,
-            id=arrays["ids"][i],
-            waveform=arrays["waveform"][i, : round(seconds * SAMPLE_RATE_HZ), 0],
-            frame_scores=frames[i],
-            true_events=tuple(arrays["events"][i]),
-            events=tuple(outputs.events[row]),
+    model: the folder of a trained or an exported model, a bundle, or a Keras model, whose
+    thresholds are then tuned on the validation clips of the corpus as `mmat.save` does. Of exports
+    only those that hear alone can be measured, since shards hold no pictures, on clips of one
+    length. Raises InputError for others, for a folder without a model, and as `mmat.save` does.
+    """
+    if isinstance(model, Bundle):
+        return model
+    if isinstance(model, str | os.PathLike):
+        folder = pathlib.Path(model)
+        return _bundle_of_export(folder, shards) if is_export(folder) else load_bundle(folder)
+    if not isinstance(shards, Corpus):
+        raise InputError(
+            "a model has no thresholds by itself; give the corpus that `mmat.open_corpus` opens, "
+            "or a folder that `mmat.save` wrote"
         )
-        for i, ((place, row), seconds) in enumerate(zip(chosen, clip_seconds(arrays), strict=True))
-    ]
+    return tuned_bundle(model, shards)
+
+
+def _bundle_of_export(folder: pathlib.Path, shards: str | os.PathLike | Corpus) -> Bundle:
+    signatures = load_export(folder).signatures
+    if set(signatures["serving_default"].structured_input_signature[1]) != {"waveform"}:
+        raise InputError(
+            f"{folder}: an export that looks at pictures, which shards do not hold; name the "
+            "folder of the trained model that it came from"
+        )
+    index = shards.index if isinstance(shards, Corpus) else read_index(shards)
+    if index["clip_seconds"] is None:
+        raise InputError(
+            f"{folder}: an export takes clips of one length at a time; name the folder of the "
+            "trained model that it came from"
+        )
+    waveform = keras.Input((None, 1), name="waveform")
+    outputs = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")(waveform)
+    outputs = {name: outputs[name] for name in ("clip", "frame")}
+    facts = facts_of(signatures)
+    return Bundle(
+        keras.Model({"waveform": waveform}, outputs),
+        labels_of(facts),
+        facts["thresholds"],
+        clip_seconds=float(facts["clip_seconds"]),
+    )
+
+
+def predict_steps(
+    bundle: Bundle,
+    steps: Iterable[dict],
+    n_clips: int,
+    progress: bool = False,
+    most_frame_scores: float = math.inf,
+) -> Outputs:
+    """Predict clips, which come some at a time.
+
+    most_frame_scores: if there would be more, none are kept, with a warning.
+    """
+    task = bundle.labels.task
+    predictor = Predictor(bundle.model, task)
+    clip, branches, frames, events = [], {}, [], []
+    n_steps = math.ceil(n_clips / CLIPS_A_STEP)
+    for step in tqdm.tqdm(steps, "evaluate", n_steps, unit=" steps", disable=not progress):
+        outputs = predictor(step)
+        clip.append(outputs["clip"])
+        for name in outputs.keys() & SENSES.keys():
+            branches.setdefault(name, []).append(outputs[name])
+        fired = decide(task, clip[-1], bundle.thresholds)
+        for scores, fires, lasts in zip(outputs["frame"], fired, clip_seconds(step), strict=True):
+            own = scores[: max(1, round(lasts / HOP_SECONDS))].copy()  # without the padding's
+            times = own, bundle.thresholds, fires, HOP_SECONDS
+            events.append([] if task.is_regression else to_events(task, *times))
+            if frames is not None:
+                frames.append(own)
+        if frames and len(frames[0]) * n_clips * len(bundle.labels) > most_frame_scores:
+            warnings.warn("frame scores: too many to keep, so there is no PSDS", stacklevel=3)
+            frames = None
+    joined = {name: np.concatenate(branches[name]) for name in SENSES if name in branches}
+    return Outputs(np.concatenate(clip), joined, frames, events)
+
+
+class ClipLog:
+    """Keeps what the figures need of the clips themselves, on their way to the model."""
+
+    def __init__(self, groups: dict[str, str] | None):
+        self.ids, self.events = [], []
+        self.groups = None if groups is None else []
+        self._group_of, self._weak_labels, self._seconds = groups, [], []
+
+    def record(self, step: dict) -> dict:
+        """Keep what is needed of a step, and pass it on."""
+        self.ids += step["ids"]
+        self.events += step["events"]
+        self._weak_labels.append(step["weak_labels"])
+        self._seconds.append(clip_seconds(step))
+        for clip in step["ids"] if self._group_of is not None else ():
+            if clip not in self._group_of:
+                raise InputError(f"source groups: the list has no row for the clip {clip!r}")
+            self.groups.append(self._group_of[clip])
+        return step
+
+    @property
+    def weak_labels(self) -> np.ndarray:
+        return np.concatenate(self._weak_labels)
+
+    @property
+    def seconds(self) -> np.ndarray:
+        return np.concatenate(self._seconds)
+
+
+def clip_seconds(arrays: dict) -> np.ndarray:
+    """Return how long each clip is; the padding at its end is no part of it where that is known."""
+    n_samples = np.full(len(arrays["ids"]), arrays["waveform"].shape[1])
+    known = arrays["n_samples"]
+    # A clip without sound has pictures for as long as the others.
+    return np.where(known > 0, known, n_samples) / SAMPLE_RATE_HZ
+
+
+def choose_clips(truth, scores, n_each: int = CLIPS_EACH) -> list[tuple[str, int]]:
+    """Return ("best" or "worst", row) of the clips with the least and the most cross-entropy.
+
+    The best are chosen among clips that have a label: it is easy to predict nothing of silence.
+    """
+    losses = clip_losses(truth, scores)
+    order = np.argsort(losses, kind="stable")
+    best = [int(i) for i in order if truth[i].any()][:n_each]
+    worst = [int(i) for i in order[::-1] if int(i) not in best][:n_each]
+    return [*(("best", i) for i in best), *(("worst", i) for i in worst)]
+
+
+def clip_losses(truth, scores) -> np.ndarray:
+    """Return the mean cross-entropy of each clip's scores in nats: float64 `(clips,)`.
+
+    >>> clip_losses(np.array([[True, False]]), np.array([[0.5, 0.5]])).round(3).tolist()
+    [0.693]
+    """
+    scores = np.clip(np.asarray(scores, np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return -np.log(np.where(truth, scores, 1 - scores)).mean(axis=1)
 
 
 def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) -> None:
@@ -304,6 +325,10 @@ def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) ->
         )
 
 
+def _truth(task: Task, weak_labels: np.ndarray) -> np.ndarray:
+    return weak_labels if task.is_regression else weak_labels > 0
+
+
 def _best_constant(shards_folder, index: dict, task: Task, truth: np.ndarray) -> dict | None:
     """Return figures on `truth` of the constant prediction that is best on the validation split."""
     if "validation" not in index["splits"]:
@@ -311,3 +336,26 @@ def _best_constant(shards_folder, index: dict, task: Task, truth: np.ndarray) ->
     clips = load_split(shards_folder, "validation", inputs=("has_audio",))
     validation = np.stack([weak_labels for _, weak_labels in clips.as_numpy_iterator()])
     return figures.constant(task, _truth(task, validation), truth)
+
+
+def _shown(bundle: Bundle, shards_folder, split: str, truth, outputs: Outputs) -> list[ShownClip]:
+    """Return the best and the worst clips with what is needed to draw them."""
+    chosen = choose_clips(truth, outputs.clip)
+    rows = [row for _, row in chosen]
+    arrays = read_arrays(shards_folder, split, rows)
+    if outputs.frames is None:
+        frames = predict_steps(bundle, [arrays], len(rows)).frames
+    else:
+        frames = [outputs.frames[row] for row in rows]
+    return [
+        ShownClip(
+            row=row,
+            place=place,
+            id=arrays["ids"][i],
+            waveform=arrays["waveform"][i, : round(seconds * SAMPLE_RATE_HZ), 0],
+            frame_scores=frames[i],
+            true_events=tuple(arrays["events"][i]),
+            events=tuple(outputs.events[row]),
+        )
+        for i, ((place, row), seconds) in enumerate(zip(chosen, clip_seconds(arrays), strict=True))
+    ]

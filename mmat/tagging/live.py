@@ -23,7 +23,7 @@ class Moment(NamedTuple):
     seconds: where the stretch ends in the stream. tags: (label, highest frame score) of the classes
     whose frame scores reach their threshold in it, the surest first; where classes exclude each
     other the best one alone, with its mean score; of a regression every label and its mean value.
-    compute_seconds: how long the answer took.
+    compute_seconds: how long the model took.
     """
 
     seconds: float
@@ -34,8 +34,8 @@ class Moment(NamedTuple):
 def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -> Iterator[Moment]:
     """Yield what sounds, every `hop_seconds` of a stream of 16-bit little-endian mono PCM.
 
-    The model is asked about the last `tagger.clip_seconds`, and answers for the newest hop of them:
-    a sound is told of at most a hop, and the time of computing, after it begins. Raises InputError
+    The model hears the last `tagger.clip_seconds`, of which the newest hop is reported: a sound is
+    reported at most a hop, and the time of computing, after it begins. Raises InputError
     for a rate that no microphone has, for a model that does not hear and for a hop that is not
     within 0.1 s and the length of a clip.
 
@@ -58,8 +58,8 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
         longest = tagger.clip_seconds
         raise InputError(f"a hop of {hop_seconds:g} s is not within 0.1 and {longest:g} s")
     n_bytes = 2 * round(_BLOCK_SECONDS * rate_hz)
-    # The first answer of a model takes seconds: it is not the stream that is to wait for it.
-    tagger.ask(Media(np.zeros(SAMPLE_RATE_HZ, np.float32), None, 1.0))
+    # A model's first prediction takes seconds: not to be waited for when the stream has begun.
+    tagger.predict(Media(np.zeros(SAMPLE_RATE_HZ, np.float32), None, 1.0))
     sound = Sound(resampled_blocks(_pcm(stream, n_bytes), rate_hz, chunk_samples=1))
     end, heard = hop_seconds, 0.0
     while not sound.ended:
@@ -70,15 +70,15 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
         heard = min(end, sound.seconds)
         start = max(0.0, heard - tagger.clip_seconds)
         waveform = sound.between(start, heard)
-        answers = tagger.ask(Media(waveform, None, len(waveform) / SAMPLE_RATE_HZ))
-        frames = answers["frame"][-max(1, round(hop_seconds * FRAME_HZ)) :]
+        outputs = tagger.predict(Media(waveform, None, len(waveform) / SAMPLE_RATE_HZ))
+        frames = outputs["frame"][-max(1, round(hop_seconds * FRAME_HZ)) :]
         yield Moment(round(heard, 3), _tags(tagger, frames), time.perf_counter() - began)
         sound.forget(start)
         end += hop_seconds
 
 
 def _tags(tagger: Tagger, frames: np.ndarray) -> tuple[tuple[str, float], ...]:
-    """Return what a stretch of frame scores `(time, classes)` says, the surest first."""
+    """Return the tags of a stretch of frame scores `(time, classes)`, the surest first."""
     newest = pool_windows(tagger.task, frames, np.ones(len(frames)))
     fired = np.flatnonzero(decide(tagger.task, newest, tagger.thresholds))
     if not tagger.task.is_regression:

@@ -1,10 +1,8 @@
-"""What a model says of the windows of one file, joined window by window in bounded memory.
+"""The outputs of a model for the windows of one file, merged window by window in bounded memory.
 
-The frame scores of overlapping windows as one course over time, in memory for it alone.
-
-What pretrained networks said behind each class: names, how sure they were, how near they are.
-
-The log-mel of a long file, window by window, for a plot.
+`WindowMerger` keeps scores, decisions and pictures; of the parts it is made of, `FrameMerger` joins
+frame scores without seams and `Explanations` keeps the names that pretrained networks gave.
+`MelStrip` gathers the log-mel for a plot.
 """
 
 import collections
@@ -16,9 +14,116 @@ from mmat.labels import FRAME_HZ, Task
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.media.windows import Window
 from mmat.metrics.decisions import NO_SCORE, decide, pool_windows
-from mmat.tagging.result import AUDIO, BOTH, VIDEO, Picture, Reason
+from mmat.tagging.result import AUDIO, VIDEO, Picture, Reason
 
+MOST_PICTURES, THUMBNAIL_HEIGHT_PX = 12, 120
+MOST_REASONS = 3  # a class and sense
+LEAST_PROBABILITY, LEAST_SHARE = 0.01, 0.05  # of the name; of the weightiest reason behind a class
+MEL_HZ, MOST_MEL_FRAMES = 40, 24_000  # ten minutes; of longer files every second frame, or fourth
+_SENSES = {VIDEO: "image", AUDIO: "sound"}  # as the signature `label_maps` names them
 _PIECES_A_BLOCK = 256
+
+
+class WindowMerger:
+    """Merges the outputs of a file's windows.
+
+    Of several labels each has its best score of all windows; classes that exclude each other, and
+    values, have the mean by the windows' durations.
+
+    outputs: `clip`, and the senses that any window had → `(classes,)`; has: sense → whether any
+    window had it; explanations: the names that pretrained networks gave.
+    """
+
+    def __init__(self, task: Task, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
+        self.outputs: dict[str, np.ndarray] = {}
+        self.has = {AUDIO: False, VIDEO: False}
+        self.seconds = 0.0
+        self.explanations = Explanations(maps)
+        self._task, self._thresholds = task, thresholds
+        self._merged_seconds: dict[str, float] = {}
+        self._frames = FrameMerger()
+        # Of a sense alone only its decisions are kept, frame by frame.
+        self._decides = {sense: FrameMerger(self._decided, NO_SCORE) for sense in self.has}
+        self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
+        self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
+
+    def add(self, window: Window, outputs: dict[str, np.ndarray]) -> None:
+        """Add the outputs for one window, without their batch axis."""
+        media, start = window.media, window.start_seconds
+        present = {AUDIO: media.waveform is not None, VIDEO: media.frames is not None}
+        for sense in self.has:
+            self.has[sense] |= present[sense]
+        for name in ("clip", *(sense for sense in present if present[sense])):
+            if name in outputs:
+                self._merge(name, outputs[name], max(media.duration_seconds, 1 / FRAME_HZ))
+        self.seconds = start + media.duration_seconds
+        span = start, media.duration_seconds
+        self._frames.add(*span, outputs["frame"])
+        for sense, merger in self._decides.items():
+            alone = self._alone(outputs, sense, present)
+            merger.add(*span, np.full_like(outputs["frame"], NO_SCORE) if alone is None else alone)
+        if media.frames is not None:
+            self._look(window, outputs)
+        self.explanations.add(window, outputs)
+
+    def frame_scores(self) -> np.ndarray:
+        """Return float32 `(time, classes)` at 10 Hz; call it once, after the last window."""
+        return self._frames.result()
+
+    def decided(self) -> np.ndarray:
+        """Return the decision on the file, bool `(classes,)`."""
+        return self._decided(self.outputs["clip"])
+
+    def decided_alone(self) -> dict[str, np.ndarray]:
+        """Return sense → bool `(time, classes)`, what it decides by itself; call it once."""
+        return {sense: merger.result() for sense, merger in self._decides.items()}
+
+    def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
+        """Return the pictures in which classes that fired were seen best, by time."""
+        by_time: dict[float, list[int]] = {}
+        for c in sorted((c for c in self._seen if fired[c]), key=lambda c: -self._seen_best[c]):
+            by_time.setdefault(self._seen[c][0], []).append(c)
+        shown = []
+        for seconds, classes in list(by_time.items())[:MOST_PICTURES]:
+            scores = tuple((labels[c], float(self._seen_best[c])) for c in classes)
+            shown.append(Picture(seconds, _thumbnail(self._seen[classes[0]][1], aspect), scores))
+        return tuple(sorted(shown, key=lambda picture: picture.seconds))
+
+    def _merge(self, name: str, scores: np.ndarray, seconds: float) -> None:
+        before = self._merged_seconds.get(name, 0.0)
+        both = np.stack([self.outputs.get(name, scores), scores])
+        self.outputs[name] = pool_windows(self._task, both, (before, seconds))
+        self._merged_seconds[name] = before + seconds
+
+    def _decided(self, scores: np.ndarray) -> np.ndarray:
+        return decide(self._task, scores, self._thresholds)
+
+    def _alone(self, outputs: dict, sense: str, present: dict) -> np.ndarray | None:
+        """Return the frame scores of a sense alone, or None where there are none."""
+        if not present[sense]:
+            return None
+        if f"{AUDIO}_frame" in outputs:
+            return outputs[f"{sense}_frame"]
+        if AUDIO in outputs:  # a fused model from before it had frame scores of each sense
+            return None
+        # A model of one sense, which is sight if an image network is in it.
+        own = VIDEO if "image_probabilities" in outputs else AUDIO
+        return outputs["frame"] if sense == own else None
+
+    def _look(self, window: Window, outputs: dict) -> None:
+        """Keep the picture in which each class is seen best, where it is decided at all."""
+        scores = self._alone(outputs, VIDEO, {VIDEO: True})
+        if scores is None:
+            return
+        steps = ((window.picture_seconds - window.start_seconds) * FRAME_HZ).astype(int)
+        seen = scores[np.minimum(steps, len(scores) - 1)]  # (n_frames, classes)
+        seen = np.where(self._decided(seen), seen, NO_SCORE)
+        which = seen.argmax(axis=0)
+        for c in np.flatnonzero(seen.max(axis=0) > self._seen_best):
+            n = which[c]
+            self._seen_best[c] = seen[n, c]
+            # A copy: a view would keep all pictures of the window.
+            self._seen[c] = float(window.picture_seconds[n]), window.media.frames[n].copy()
 
 
 class FrameMerger:
@@ -26,9 +131,9 @@ class FrameMerger:
 
     Where windows overlap, a frame's score is their weighted mean: a window counts by how far the
     frame is from the window's nearer end, since what lies beyond an end is not heard in it. finish:
-    applied to `(time, classes)` that no further window touches, such as a comparison. nothing: what
-    is said where no window has a score. A window of scores of minus infinity has none: it lasts,
-    but takes no part where another one has scores.
+    applied to `(time, classes)` that no further window touches, such as a comparison. nothing: the
+    score where no window has one. A window of scores of minus infinity has none: it lasts, but is
+    ignored where another one has scores.
 
     >>> merger = FrameMerger()
     >>> merger.add(0.0, 0.3, np.float32([[0], [0], [0]]))
@@ -94,13 +199,8 @@ class FrameMerger:
             self._first += n
 
 
-MOST_REASONS = 3  # a class and sense
-LEAST_PROBABILITY, LEAST_SHARE = 0.01, 0.05  # of the name; of the weightiest reason behind a class
-_SENSES = {VIDEO: "image", AUDIO: "sound"}
-
-
 class Explanations:
-    """Keeps, of every name that a network gives, when it was surest of it and how sure.
+    """Keeps, of every name that a pretrained network gives, its highest probability and when.
 
     maps: the facts of the signature `label_maps`, without which there is nothing to explain.
     """
@@ -110,18 +210,18 @@ class Explanations:
         self._best: dict[str, np.ndarray] = {}
         self._seconds: dict[str, np.ndarray] = {}
 
-    def add(self, window: Window, answers: dict[str, np.ndarray]) -> None:
-        """Add what was said of one window; a sense that was absent says nothing."""
+    def add(self, window: Window, outputs: dict[str, np.ndarray]) -> None:
+        """Add the outputs for one window; of an absent sense they are ignored."""
         media = window.media
         if media.frames is not None:
-            self._add(VIDEO, answers, window.picture_seconds)
-        if media.waveform is not None and "sound_probabilities" in answers:
+            self._add(VIDEO, outputs, window.picture_seconds)
+        if media.waveform is not None and "sound_probabilities" in outputs:
             hop, width = (self._maps[f"sound_{name}_seconds"] for name in ("hop", "window"))
-            patches = np.arange(len(answers["sound_probabilities"]))
-            self._add(AUDIO, answers, window.start_seconds + patches * hop + width / 2)
+            patches = np.arange(len(outputs["sound_probabilities"]))
+            self._add(AUDIO, outputs, window.start_seconds + patches * hop + width / 2)
 
-    def _add(self, sense: str, answers: dict, seconds: np.ndarray) -> None:
-        probabilities = answers.get(f"{_SENSES[sense]}_probabilities")  # (moments, names)
+    def _add(self, sense: str, outputs: dict, seconds: np.ndarray) -> None:
+        probabilities = outputs.get(f"{_SENSES[sense]}_probabilities")  # (moments, names)
         if probabilities is None or f"{_SENSES[sense]}_weights" not in self._maps:
             return
         best, when = probabilities.max(axis=0), seconds[probabilities.argmax(axis=0)]
@@ -149,137 +249,10 @@ class Explanations:
         return tuple(found)
 
 
-THUMBNAIL_HEIGHT_PX = 120
-MOST_PICTURES = 12
-
-
-class WindowMerger:
-    """Joins the answers to a file's windows: of several labels each has its best score of all
-    windows, of classes and values it is the mean, by the windows' durations.
-
-    said: `clip`, and the senses that any window had → `(classes,)`; has: sense → whether any window
-    had it; evidence: what the pretrained networks said behind it.
-    """
-
-    def __init__(self, task: Task, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
-        self.said: dict[str, np.ndarray] = {}
-        self.has = {AUDIO: False, VIDEO: False}
-        self.seconds = 0.0
-        self.evidence = Explanations(maps)
-        self._task, self._thresholds = task, thresholds
-        self._said_seconds: dict[str, float] = {}
-        self._frames = FrameMerger()
-        # Whether a sense alone decides so, frame by frame: all that is kept of it.
-        self._decides = {sense: FrameMerger(self._decided, NO_SCORE) for sense in self.has}
-        self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
-        self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
-
-    def add(self, window: Window, answers: dict[str, np.ndarray]) -> None:
-        """Add the answers to one window, without their batch axis."""
-        media, start = window.media, window.start_seconds
-        present = {AUDIO: media.waveform is not None, VIDEO: media.frames is not None}
-        for sense in self.has:
-            self.has[sense] |= present[sense]
-        for name in ("clip", *(sense for sense in present if present[sense])):
-            if name in answers:
-                self._join(name, answers[name], max(media.duration_seconds, 1 / FRAME_HZ))
-        self.seconds = start + media.duration_seconds
-        span = start, media.duration_seconds
-        self._frames.add(*span, answers["frame"])
-        for sense, merger in self._decides.items():
-            alone = self._alone(answers, sense, present)
-            merger.add(*span, np.full_like(answers["frame"], NO_SCORE) if alone is None else alone)
-        if media.frames is not None:
-            self._look(window, answers)
-        self.evidence.add(window, answers)
-
-    def frame_scores(self) -> np.ndarray:
-        """Return float32 `(time, classes)` at 10 Hz; call it once, after the last window."""
-        return self._frames.result()
-
-    def decided(self) -> np.ndarray:
-        """Return what is decided of the file, bool `(classes,)`."""
-        return self._decided(self.said["clip"])
-
-    def decided_alone(self) -> dict[str, np.ndarray]:
-        """Return sense → bool `(time, classes)`, where it decides so alone; once."""
-        return {sense: merger.result() for sense, merger in self._decides.items()}
-
-    def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
-        """Return the pictures in which classes that fired were seen best, by time."""
-        spoke = [c for c in self._seen if fired[c]]
-        spoke = sorted(spoke, key=lambda c: -self._seen_best[c])
-        by_time: dict[float, list[int]] = {}
-        for c in spoke:
-            by_time.setdefault(self._seen[c][0], []).append(c)
-        shown = []
-        for seconds, classes in list(by_time.items())[:MOST_PICTURES]:
-            said = tuple((labels[c], float(self._seen_best[c])) for c in classes)
-            shown.append(Picture(seconds, _thumbnail(self._seen[classes[0]][1], aspect), said))
-        return tuple(sorted(shown, key=lambda picture: picture.seconds))
-
-    def _join(self, name: str, scores: np.ndarray, seconds: float) -> None:
-        before = self._said_seconds.get(name, 0.0)
-        both = np.stack([self.said.get(name, scores), scores])
-        self.said[name] = pool_windows(self._task, both, (before, seconds))
-        self._said_seconds[name] = before + seconds
-
-    def _decided(self, scores: np.ndarray) -> np.ndarray:
-        return decide(self._task, scores, self._thresholds)
-
-    def _alone(self, answers: dict, sense: str, present: dict) -> np.ndarray | None:
-        """Return the frame scores of a sense alone, or None where it had nothing to go by."""
-        if not present[sense]:
-            return None
-        if f"{AUDIO}_frame" in answers:
-            return answers[f"{sense}_frame"]
-        if AUDIO in answers:  # a fused model of before the senses' frame scores were told
-            return None
-        # A model of one sense: it looks, if it knows what the pictures show.
-        own = VIDEO if "image_probabilities" in answers else AUDIO
-        return answers["frame"] if sense == own else None
-
-    def _look(self, window: Window, answers: dict) -> None:
-        """Keep the picture in which each class is seen best, where it is decided at all."""
-        scores = self._alone(answers, VIDEO, {VIDEO: True})
-        if scores is None:
-            return
-        steps = ((window.picture_seconds - window.start_seconds) * FRAME_HZ).astype(int)
-        seen = scores[np.minimum(steps, len(scores) - 1)]  # (n_frames, classes)
-        seen = np.where(self._decided(seen), seen, NO_SCORE)
-        which = seen.argmax(axis=0)
-        for c in np.flatnonzero(seen.max(axis=0) > self._seen_best):
-            n = which[c]
-            self._seen_best[c] = seen[n, c]
-            # A copy: a view would keep all pictures of the window.
-            self._seen[c] = float(window.picture_seconds[n]), window.media.frames[n].copy()
-
-
-def modality(heard: bool, seen: bool) -> str:
-    """Say whose own scores decide so: one's, or both; both also where neither's do.
-
-    >>> modality(True, False), modality(False, False)
-    ('audio', 'both')
-    """
-    return BOTH if heard == seen else AUDIO if heard else VIDEO
-
-
-def _thumbnail(picture: np.ndarray, aspect: float) -> np.ndarray:
-    """Return a small picture with square pixels, of one that was squeezed to a square."""
-    from PIL import Image
-
-    size = max(1, round(THUMBNAIL_HEIGHT_PX * aspect)), THUMBNAIL_HEIGHT_PX
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
-
-
-FRAMES_HZ = 40
-MOST_FRAMES = 24_000  # ten minutes of them; of longer files every second one, or fourth, …
-
-
 class MelStrip:
     """Gathers decibels `(mel_time, bands)` of windows; silence where a file has no sound.
 
-    The time resolution is halved whenever there would be more than `MOST_FRAMES`.
+    The time resolution is halved whenever there would be more than `MOST_MEL_FRAMES`.
     """
 
     def __init__(self):
@@ -295,15 +268,23 @@ class MelStrip:
             heard = window.media.waveform[: len(waveform)]
             waveform[: len(heard)] = heard
         decibels = np.asarray(log_mel(waveform[None, :, None]))[0, :, :, 0]
-        new = decibels[self._n_done - round(window.start_seconds * FRAMES_HZ) :]
+        new = decibels[self._n_done - round(window.start_seconds * MEL_HZ) :]
         kept = new[-self._n_done % self._every :: self._every]
         self._n_done += len(new)
         self._parts.append(kept)
         self._n_kept += len(kept)
-        if self._n_kept > MOST_FRAMES:
+        if self._n_kept > MOST_MEL_FRAMES:
             self._parts = [np.concatenate(self._parts)[::2]]
             self._n_kept, self._every = len(self._parts[0]), 2 * self._every
 
     def result(self) -> np.ndarray:
         """Return the whole strip."""
         return np.concatenate(self._parts)
+
+
+def _thumbnail(picture: np.ndarray, aspect: float) -> np.ndarray:
+    """Return a small picture with square pixels, of one that was squeezed to a square."""
+    from PIL import Image
+
+    size = max(1, round(THUMBNAIL_HEIGHT_PX * aspect)), THUMBNAIL_HEIGHT_PX
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

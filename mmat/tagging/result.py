@@ -1,8 +1,7 @@
-"""What tagging a file gives: plain records of NumPy arrays, texts and numbers.
+"""What tagging a file gives, as a record, and the forms in which records are written.
 
-Taggings for programs: JSON, CSV, a list of events, and a label track for Audacity.
-
-A tagging for people: tables of tags, events and reasons, and a picture.
+`Tagging` holds NumPy arrays, texts and numbers. A `Form` writes taggings, for programs as JSON,
+CSV, a list of events or a label track for Audacity, for people as tables; `plot` draws one.
 """
 
 import csv
@@ -19,11 +18,14 @@ from mmat.labels import MULTI_LABEL, Task
 from mmat.metrics.events import Event
 
 AUDIO, VIDEO, BOTH = "audio", "video", "both"
+CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score"]
+EVENTS_HEADER = ["filename", "onset", "offset", "event_label"]
+LEAST_ROWS = 5  # of a table of tags
 
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """One class of one file: its score, whether it fired, and what each branch said (or None).
+    """One class of one file: its score, whether it fired, and each branch's own score (or None).
 
     Of classes that exclude each other the best one fires. Of a regression the score is the value,
     and every label fires.
@@ -42,7 +44,7 @@ class TimedTag:
 
     Of classes that exclude each other: in which it is the best of all, whatever fired. Of a
     regression: in which the value rounds to the same whole number; score: its mean.
-    modality: whose own scores say so there, `audio` or `video`; `both` where both do, and where
+    modality: whose own scores reach it there, `audio` or `video`; `both` where both do, and where
     neither does alone.
     """
 
@@ -70,7 +72,10 @@ class Reason(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture that spoke: uint8 RGB `(height, width, 3)`, and (label, video score) of those."""
+    """A picture in which classes were seen best: uint8 RGB `(height, width, 3)`.
+
+    seconds: its time in the file; labels: those classes, each with its video score.
+    """
 
     seconds: float
     image: np.ndarray
@@ -109,7 +114,6 @@ class Tagging:
     task: Task = MULTI_LABEL
 
     def __str__(self) -> str:
-
         return as_table(self)
 
     def __repr__(self) -> str:
@@ -130,10 +134,6 @@ class Tagging:
             return event.label
         value = round(event.score)
         return f"{event.label} {'+' if self.task.low < 0 < value else ''}{value}"
-
-
-CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score"]
-EVENTS_HEADER = ["filename", "onset", "offset", "event_label"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +162,7 @@ def json_form(several: bool, explain: bool = False) -> Form:
     """Return JSON: an object for the one file, or an array of objects.
 
     `task` says what the scores are: `multi-label`, `multi-class` or `regression LOW HIGH`.
-    `audio_score` and `video_score` are null where a branch said nothing. explain: tags also have
+    `audio_score` and `video_score` are null where a branch has no score. explain: tags also have
     `reasons`: sense, name, probability, similarity, seconds.
 
     >>> print("".join(json_form(several=True).write([])), end="")
@@ -170,15 +170,20 @@ def json_form(several: bool, explain: bool = False) -> Form:
     ]
     """
 
+    def tag_of(tag: Tag, reasons: Iterable[Reason]) -> dict:
+        if not explain:
+            return vars(tag)
+        own = [reason._asdict() for reason in reasons if reason.label == tag.label]
+        return vars(tag) | {"reasons": [{k: x for k, x in r.items() if k != "label"} for r in own]}
+
     def one(tagging: Tagging) -> str:
-        reasons = _by_label(tagging.reasons) if explain else {}
         whole = {
             "file": tagging.file,
             "task": str(tagging.task),
             "duration_seconds": round(tagging.duration_seconds, 6),
             "has_audio": tagging.has_audio,
             "has_video": tagging.has_video,
-            "tags": [_tag(tag, explain, reasons.get(tag.label, [])) for tag in tagging.tags],
+            "tags": [tag_of(tag, tagging.reasons) for tag in tagging.tags],
             "events": [vars(event) for event in tagging.events],
         }
         if tagging.problem:
@@ -188,22 +193,8 @@ def json_form(several: bool, explain: bool = False) -> Form:
     return Form(one, "[\n", ",\n", "\n]\n") if several else Form(one)
 
 
-def _tag(tag: Tag, explain: bool, reasons: list[Reason]) -> dict:
-    if explain:
-        more = [{k: v for k, v in reason._asdict().items() if k != "label"} for reason in reasons]
-        return vars(tag) | {"reasons": more}
-    return vars(tag)
-
-
-def _by_label(reasons: Iterable[Reason]) -> dict[str, list[Reason]]:
-    found: dict[str, list[Reason]] = {}
-    for reason in reasons:
-        found.setdefault(reason.label, []).append(reason)
-    return found
-
-
 def csv_form() -> Form:
-    """Return CSV: a header and a row for every file and label; what was not said is empty.
+    """Return CSV: a header and a row for every file and label; a branch without a score is empty.
 
     >>> "".join(csv_form().write([]))
     'file,label,score,fired,audio_score,video_score\\n'
@@ -227,18 +218,11 @@ def events_form() -> Form:
     """
 
     def one(tagging: Tagging) -> str:
-        return _rows(
-            [
-                [
-                    tagging.file,
-                    f"{e.onset_seconds:.3f}",
-                    f"{e.offset_seconds:.3f}",
-                    tagging.text_of(e),
-                ]
-                for e in tagging.events
-            ],
-            "\t",
-        )
+        rows = [
+            [tagging.file, f"{begin:.3f}", f"{end:.3f}", label]
+            for begin, end, label in _event_rows(tagging)
+        ]
+        return _rows(rows, "\t")
 
     return Form(one, _rows([EVENTS_HEADER], "\t"), "", "")
 
@@ -247,10 +231,14 @@ def audacity_form() -> Form:
     """Return the events of one file as a label track that Audacity imports: from, to, label."""
 
     def one(tagging: Tagging) -> str:
-        rows = [(e.onset_seconds, e.offset_seconds, tagging.text_of(e)) for e in tagging.events]
-        return _rows([[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in rows], "\t")
+        rows = [[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in _event_rows(tagging)]
+        return _rows(rows, "\t")
 
     return Form(one, "", "", "")
+
+
+def _event_rows(tagging: Tagging) -> list[tuple[float, float, str]]:
+    return [(e.onset_seconds, e.offset_seconds, tagging.text_of(e)) for e in tagging.events]
 
 
 def _rows(rows: list[list], delimiter: str = ",") -> str:
@@ -263,9 +251,6 @@ def _rows(rows: list[list], delimiter: str = ",") -> str:
 
 def _one_line(cell) -> str:
     return " ".join(str(cell).split()) if any(c in str(cell) for c in "\t\r\n") else str(cell)
-
-
-LEAST_ROWS = 5
 
 
 def table_form(explain: bool = False) -> Form:
@@ -314,8 +299,8 @@ def as_table(tagging: Tagging, explain: bool = False) -> str:
 
 def _tag_row(tag: Tag, is_value: bool) -> list[str]:
     fired = [] if is_value else ["*" if tag.fired else ""]
-    said = [_digits(score) for score in (tag.audio_score, tag.video_score)]
-    return [tag.label, _digits(tag.score), *fired, *said]
+    branches = [_digits(score) for score in (tag.audio_score, tag.video_score)]
+    return [tag.label, _digits(tag.score), *fired, *branches]
 
 
 def _reasons(tagging: Tagging, shown: tuple[Tag, ...]) -> str:
@@ -342,8 +327,8 @@ def _tabulate(head: list[str], rows) -> str:
 
 
 def plot(tagging: Tagging, path_png: str | os.PathLike) -> None:
-    """Draw a file that was tagged `with_mel`: mel, frame scores, and the pictures that spoke."""
-    from mmat.plots import plot_tagging
+    """Draw a file that was tagged `with_mel`: mel, frame scores, and its pictures."""
+    from mmat.plots.tagging import plot_tagging
 
     indices = {label: c for c, label in enumerate(tagging.labels)}
     events = [

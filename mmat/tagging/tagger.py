@@ -32,8 +32,8 @@ def load(
     what `mmat export` made of one, which loads faster. labels: names, or a text as
     `mmat.lists.read.parse_label_set` reads it: names separated by `;`, a label file, or a
     named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
-    a long file to the next. sound_model, image_model: with labels, who hears and sees: `yamnet`,
-    `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
+    a long file to the next. sound_model, image_model: with labels, the pretrained networks:
+    `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
     `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
     model, for labels that cannot be read, and where pretrained weights were not fetched.
 
@@ -47,7 +47,6 @@ def load(
     if (path is None) == (labels is None):
         raise InputError("load: name either a model's folder, or labels")
     prepare_tensorflow()
-
     if path is not None:
         return Tagger(path, hop_seconds)
     from mmat.models.names import zero_shot_bundle
@@ -57,23 +56,13 @@ def load(
     return Tagger.of(bundle, hop_seconds)
 
 
-def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
-    if isinstance(labels, LabelSet):
-        return labels
-    if isinstance(labels, str):
-        from mmat.lists.read import parse_label_set
-
-        return parse_label_set(labels)
-    return LabelSet.of(labels)
-
-
 @dataclasses.dataclass(frozen=True)
 class EventRules:
     """How frame scores become events.
 
     median_filter_seconds: runs and gaps shorter than half of it are smoothed away. hysteresis:
     an event that reaches its threshold lasts while its score is above this share of it;
-    where a task has no thresholds, leave it at 1. Raises InputError for values that are none.
+    where a task has no thresholds, leave it at 1. Raises InputError for values out of range.
     """
 
     median_filter_seconds: float = 0.0
@@ -92,8 +81,8 @@ class Tagger:
 
     labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
     windows that longer files are cut into; hop_seconds: from one window to the next, half of that
-    if not given; inputs: the names of what the model takes. task: what its answers are, an
-    `mmat.labels.Task`. unmapped: labels that no name of a pretrained network is near to, which
+    if not given; inputs: the names of what the model takes; task: what its outputs are, an
+    `mmat.labels.Task`; unmapped: labels that no name of a pretrained network is near to, which
     therefore never fire.
     Raises InputError for a folder that holds no model, or a damaged one.
 
@@ -110,28 +99,28 @@ class Tagger:
     """
 
     def __init__(self, folder: str | os.PathLike, hop_seconds: float | None = None):
-        self._take(load_served(folder), hop_seconds)
+        self._set_model(load_served(folder), hop_seconds)
 
     @classmethod
     def of(cls, bundle, hop_seconds: float | None = None) -> "Tagger":
-        """Make the tagger of a bundle that lies in memory; nothing is written."""
+        """Return the tagger of a bundle in memory; nothing is written."""
         from mmat.export.savedmodel import serve
 
         tagger = cls.__new__(cls)
-        tagger._take(serve(bundle), hop_seconds)
+        tagger._set_model(serve(bundle), hop_seconds)
         return tagger
 
-    def _take(self, model, hop_seconds: float | None) -> None:
+    def _set_model(self, model, hop_seconds: float | None) -> None:
         # The model is held here: without it its signatures lose their variables.
         self._model, signatures = model, model.signatures
-        self._answer, self._hear = signatures["serving_default"], signatures.get("audio_only")
+        self._serve, self._audio_only = signatures["serving_default"], signatures.get("audio_only")
         facts = facts_of(signatures)
         self._maps = facts_of(signatures, "label_maps") if "label_maps" in signatures else {}
         labels = labels_of(facts)
         self.labels, self.task, self.thresholds = labels.names, labels.task, facts["thresholds"]
         self.clip_seconds = float(facts["clip_seconds"])
         self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
-        self.inputs = frozenset(self._answer.structured_input_signature[1])
+        self.inputs = frozenset(self._serve.structured_input_signature[1])
         hop = self.clip_seconds / 2 if hop_seconds is None else hop_seconds
         if not 1 / FRAME_HZ <= hop <= self.clip_seconds:
             raise InputError(
@@ -142,7 +131,7 @@ class Tagger:
 
     @property
     def unmapped(self) -> tuple[str, ...]:
-        """The labels that no name of a pretrained network is near to, of a zero-training tagger."""
+        """The labels that no name of a pretrained network is near to, if untrained."""
         if "sound_weights" not in self._maps:
             return ()
         near = self._maps["sound_weights"].any(axis=0) | self._maps["image_weights"].any(axis=0)
@@ -155,15 +144,15 @@ class Tagger:
         with_mel: bool = False,
         progress: Callable[[float, float], None] | None = None,
     ) -> Tagging:
-        """Say what sounds in a media file, or in a waveform `(samples,)`, 16 kHz mono in [-1, 1].
+        """Tag a media file, or a waveform `(samples,)`, 16 kHz mono in [-1, 1].
 
         A file longer than a clip of training is cut into overlapping windows of that length, the
         last one aligned at the end: a class has the highest score of all windows (classes that
         exclude each other, and values, their mean), and frame scores fade from window to window.
-        Memory does not grow with the file, but for the frame
-        scores. A file that is damaged further on is tagged up to there, and `problem` says so. A
-        model of both senses works with either sound or pictures alone. Media are tagged as if they
-        were the file that they were read from.
+        Memory does not grow with the file, except for the frame scores. A file that is damaged
+        further on is tagged up to there, and `problem` says so. A model of both senses works with
+        either sound or pictures alone. Media are tagged as if they were the file that they were
+        read from.
 
         with_mel: keep the log-mel for a plot. progress: called with the seconds that are done and
         those that the file promises.
@@ -176,27 +165,23 @@ class Tagger:
         )
         held = isinstance(file, np.ndarray | Media)
         name = "" if held else os.fspath(file)
-        joined = WindowMerger(self.task, self.thresholds, self._maps)
+        merger = WindowMerger(self.task, self.thresholds, self._maps)
         mel = MelStrip() if with_mel else None
         with ArrayStream(file, spec) if held else MediaStream(file, spec) as stream:
             for window in stream:
                 self._check(window.media, name or "the clip")
-                joined.add(window, self.ask(window.media))
+                merger.add(window, self.predict(window.media))
                 if mel is not None:
                     mel.add(window)
                 if progress is not None:
-                    progress(joined.seconds, stream.seconds)
-            tagging = self._tagging(name, joined, rules, stream.aspect)
+                    progress(merger.seconds, stream.seconds)
+            tagging = self._tagging(name, merger, rules, stream.aspect)
         return dataclasses.replace(
             tagging, problem=stream.problem, log_mel=None if mel is None else mel.result()
         )
 
-    def _check(self, media: Media, name: str) -> None:
-        if "waveform" not in self.inputs and media.frames is None:
-            raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
-
-    def ask(self, media: Media) -> dict[str, np.ndarray]:
-        """Return the model's answers to sound and pictures as one clip, without the batch axis."""
+    def predict(self, media: Media) -> dict[str, np.ndarray]:
+        """Return the model's outputs for sound and pictures as one clip, without the batch axis."""
         import tensorflow as tf
 
         # Pictures may last longer than the sound: the frame scores follow the longer of the two.
@@ -205,59 +190,83 @@ class Tagger:
         if media.waveform is not None:
             heard = media.waveform[:n_samples]
             waveform[0, : len(heard), 0] = heard
-        if media.frames is None and self._hear is not None:
-            # The same answers, without a look of the image network at nothing.
-            answers = self._hear(waveform=tf.constant(waveform))
-            return {name: answer.numpy()[0] for name, answer in answers.items()}
-        black = np.zeros((1, 8, 8, 3), np.uint8)
-        inputs = {
-            "waveform": waveform,
-            "frames": (black if media.frames is None else media.frames)[np.newaxis],
-            "has_audio": np.array([media.waveform is not None]),
-            "has_video": np.array([media.frames is not None]),
-        }
-        answers = self._answer(**{name: tf.constant(inputs[name]) for name in self.inputs})
-        return {name: answer.numpy()[0] for name, answer in answers.items()}
+        if media.frames is None and self._audio_only is not None:
+            # The same outputs, and the image network need not look at a black picture.
+            outputs = self._audio_only(waveform=tf.constant(waveform))
+        else:
+            black = np.zeros((1, 8, 8, 3), np.uint8)
+            inputs = {
+                "waveform": waveform,
+                "frames": (black if media.frames is None else media.frames)[np.newaxis],
+                "has_audio": np.array([media.waveform is not None]),
+                "has_video": np.array([media.frames is not None]),
+            }
+            outputs = self._serve(**{name: tf.constant(inputs[name]) for name in self.inputs})
+        return {name: output.numpy()[0] for name, output in outputs.items()}
+
+    def _check(self, media: Media, name: str) -> None:
+        if "waveform" not in self.inputs and media.frames is None:
+            raise InputError(f"{name}: no picture track, and this model looks at pictures alone")
 
     def _tagging(
-        self, name: str, joined: WindowMerger, rules: EventRules, aspect: float
+        self, name: str, merger: WindowMerger, rules: EventRules, aspect: float
     ) -> Tagging:
-        """Make the record of a file of what was joined."""
-        clip, fired = joined.said["clip"], joined.decided()
-        frame_scores = joined.frame_scores()
-        # A branch that had nothing to go by said nothing, which is not the same as 0.
-        said = {sense: joined.said[sense] for sense in joined.has if sense in joined.said}
+        """Return the record of a file whose windows are merged."""
+        clip, fired = merger.outputs["clip"], merger.decided()
+        frame_scores = merger.frame_scores()
+        # A branch whose sense is absent has no score, which is not the same as 0.
+        branches = {sense: merger.outputs[sense] for sense in merger.has if sense in merger.outputs}
         order = range(len(clip)) if self.task.is_regression else np.lexsort((-clip, ~fired))
         return Tagging(
             file=name,
-            duration_seconds=joined.seconds,
+            duration_seconds=merger.seconds,
             labels=self.labels,
             thresholds=self.thresholds,
             clip_scores=clip,
             frame_scores=frame_scores,
             fired=fired,
-            tags=tuple(self._tag(c, clip[c], fired[c], said) for c in order),
-            events=self._events(frame_scores, fired, joined, rules),
-            has_audio=joined.has[AUDIO],
-            has_video=joined.has[VIDEO],
-            reasons=joined.evidence.reasons(self.labels),
-            pictures=joined.pictures(fired, self.labels, aspect),
+            tags=tuple(self._tag(c, clip[c], fired[c], branches) for c in order),
+            events=self._events(frame_scores, fired, merger, rules),
+            has_audio=merger.has[AUDIO],
+            has_video=merger.has[VIDEO],
+            reasons=merger.explanations.reasons(self.labels),
+            pictures=merger.pictures(fired, self.labels, aspect),
             task=self.task,
         )
 
-    def _tag(self, c: int, score, fired, said: dict[str, np.ndarray]) -> Tag:
-        branches = {f"{sense}_score": float(scores[c]) for sense, scores in said.items()}
-        return Tag(self.labels[c], float(score), bool(fired), **branches)
+    def _tag(self, c: int, score, fired, branches: dict[str, np.ndarray]) -> Tag:
+        by_branch = {f"{sense}_score": float(scores[c]) for sense, scores in branches.items()}
+        return Tag(self.labels[c], float(score), bool(fired), **by_branch)
 
-    def _events(self, frame_scores, fired, joined: WindowMerger, rules: EventRules) -> tuple:
-        alone = joined.decided_alone()
+    def _events(self, frame_scores, fired, merger: WindowMerger, rules: EventRules) -> tuple:
+        alone = merger.decided_alone()
         n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
         smoothing = 1 / FRAME_HZ, n_filtered, rules.hysteresis
-        found = to_events(self.task, frame_scores, self.thresholds, fired, *smoothing)
         events = []
-        for c, onset, offset, score in found:
+        for c, onset, offset, score in to_events(
+            self.task, frame_scores, self.thresholds, fired, *smoothing
+        ):
             frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))
             heard, seen = (alone[sense][frames, c].any() for sense in (AUDIO, VIDEO))
-            offset = min(offset, round(joined.seconds, 6))
+            offset = min(offset, round(merger.seconds, 6))
             events.append(TimedTag(self.labels[c], onset, offset, score, modality(heard, seen)))
         return tuple(events)
+
+
+def modality(heard: bool, seen: bool) -> str:
+    """Return whose own scores reach the decision: one sense's, or `both`, also for neither's.
+
+    >>> modality(True, False), modality(False, False)
+    ('audio', 'both')
+    """
+    return BOTH if heard == seen else AUDIO if heard else VIDEO
+
+
+def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
+    if isinstance(labels, LabelSet):
+        return labels
+    if isinstance(labels, str):
+        from mmat.lists.read import parse_label_set
+
+        return parse_label_set(labels)
+    return LabelSet.of(labels)

@@ -1,4 +1,4 @@
-"""The tagger with models of exclusive classes and of values, whose answers are known."""
+"""The tagger with models of exclusive classes and of values, whose outputs are known."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_hysteresis_needs_thresholds(level_taggers):
             tagger.tag(sound((0.5, 1.0)), EventRules(hysteresis=0.5))
 
 
-def joined(task, *windows: tuple) -> WindowMerger:
+def merged(task, *windows: tuple) -> WindowMerger:
     """Join windows of (start, seconds, heard, seen), one class; None where a sense is absent."""
     whole = WindowMerger(task, np.float32([0.5]), {})
     for start, seconds, heard, seen in windows:
@@ -89,39 +89,39 @@ def joined(task, *windows: tuple) -> WindowMerger:
             None if seen is None else np.zeros((1, 4, 4, 3), np.uint8),
             seconds,
         )
-        said = {AUDIO: heard or 0.0, VIDEO: seen or 0.0}
+        scores = {AUDIO: heard or 0.0, VIDEO: seen or 0.0}
         clip = np.float32([np.mean([x for x in (heard, seen) if x is not None])])
         frames = np.ones((round(10 * seconds), 1), np.float32)
-        answers = {"clip": clip, "frame": frames * clip}
-        for sense, score in said.items():
-            answers |= {sense: np.float32([score]), f"{sense}_frame": frames * np.float32(score)}
-        whole.add(Window(start, media, np.array([start] if seen is not None else [])), answers)
+        outputs = {"clip": clip, "frame": frames * clip}
+        for sense, score in scores.items():
+            outputs |= {sense: np.float32([score]), f"{sense}_frame": frames * np.float32(score)}
+        whole.add(Window(start, media, np.array([start] if seen is not None else [])), outputs)
     return whole
 
 
 def test_a_mean_counts_windows_by_their_length_and_senses_where_they_are():
     windows = (0.0, 4.0, 0.75, None), (4.0, 2.0, 0.0, 0.5)
-    values = joined(regression(-3, 3), *windows)
-    assert values.said["clip"] == pytest.approx([(4 * 0.75 + 2 * 0.25) / 6])
-    assert values.said[AUDIO] == pytest.approx([0.5])
-    assert values.said[VIDEO] == pytest.approx([0.5])  # not halved by where nothing was seen
-    several = joined(MULTI_LABEL, *windows)
-    assert several.said["clip"] == 0.75 and several.said[VIDEO] == 0.5
-    assert joined(MULTI_CLASS, *windows).decided().tolist() == [True]
+    values = merged(regression(-3, 3), *windows)
+    assert values.outputs["clip"] == pytest.approx([(4 * 0.75 + 2 * 0.25) / 6])
+    assert values.outputs[AUDIO] == pytest.approx([0.5])
+    assert values.outputs[VIDEO] == pytest.approx([0.5])  # not halved by where nothing was seen
+    several = merged(MULTI_LABEL, *windows)
+    assert several.outputs["clip"] == 0.75 and several.outputs[VIDEO] == 0.5
+    assert merged(MULTI_CLASS, *windows).decided().tolist() == [True]
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(-3, 3)])
 def test_a_sense_that_is_absent_decides_nothing_there(task):
-    whole = joined(task, (0.0, 4.0, 0.75, None), (4.0, 4.0, None, 0.75))
+    whole = merged(task, (0.0, 4.0, 0.75, None), (4.0, 4.0, None, 0.75))
     alone = whole.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40 + [False] * 40
     assert alone[VIDEO][:, 0].tolist() == [False] * 40 + [True] * 40
     # Where windows overlap, the one that has the sense says what it says.
-    overlapping = joined(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9), (2.0, 2.0, 0.9, None))
+    overlapping = merged(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9), (2.0, 2.0, 0.9, None))
     alone = overlapping.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40
     assert alone[VIDEO][:, 0].tolist() == [True] * 30 + [False] * 10
-    two = joined(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9)).decided_alone()
+    two = merged(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9)).decided_alone()
     assert two[AUDIO][:, 0].tolist() == [True] * 20 + [False] * 10
     (picture,) = whole.pictures(whole.decided(), ["a"], aspect=1.0)
     assert picture.seconds == 4.0 and picture.labels == (("a", 0.75),)
