@@ -62,19 +62,15 @@ from mmat.models.pretrained.text import (
 )
 from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
 from mmat.shards.prepare import prepare
-from mmat.training import (
-    FixedClips,
-    Recipe,
-    boards,
-    is_chief,
-    label_space,
-    load_best,
-    make_strategy,
-    train,
-)
-from mmat.training.distributed import DEVICES
+from mmat.training.checkpoints import load_best
+from mmat.training.distributed import DEVICES, is_chief, make_strategy
+from mmat.training.loop import train
 from mmat.training.precision import POLICIES, choose_dtype, training_rate
+from mmat.training.recipe import Recipe
 from mmat.training.step import clip_loss
+from mmat.training.tensorboard.callback import tensorboard_callbacks
+from mmat.training.tensorboard.clips import FixedClips
+from mmat.training.tensorboard.projector import label_space
 
 SYSTEMS = ("audio", "video", "fused")
 POOLINGS = {
@@ -463,7 +459,7 @@ class Training:
         labels, space = self.corpus.labels, None
         if name == "video":
             space = label_space(self.corpus.network.labels(), labels, self._text_encoder())
-        return boards(
+        return tensorboard_callbacks(
             self.out / "tensorboard" / name,
             labels,
             {"recipe": asdict(recipe), **vars(self.arguments), "system": name},

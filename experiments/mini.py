@@ -1,89 +1,114 @@
 """Audio, video and fusion on the mini corpus: prepare, train, evaluate, export, tag.
 
 Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680; the audio recipe is its authors', except
-for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Command and result:
+for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Command, duration and result:
 
     python experiments/mini.py              one seed, about 15 minutes on 2 cores, runs/mini/
     python experiments/mini.py --seeds 3    README's table, about 40 minutes, runs/mini-3/
 
-Real recordings and photographs, composed clips: a demonstration, no benchmark of the field.
+Expected scores, three seeds: docs/results.md. Real recordings and photographs, composed clips: a
+demonstration, no benchmark of the field. It leaves in its folder a model folder of each system,
+`export/`, `report.json`, `systems.png`, `truth.tsv`, `predictions/`, `tagged.png`, `tensorboard/`
+and in `trainings/` the audio branches, with which an interrupted run goes on.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from mmat.startup import ENVIRONMENT
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments` is found
 os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np
-from mini_systems import AUDIO_EPOCHS, train_audio, train_fusion, train_video
-from reporting import SHARED_THRESHOLD, Report, Scores
+import tabulate
 
-from mmat import __version__
+import mmat
+from experiments import common
+from experiments.common import Scores
 from mmat.corpora.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
+from mmat.evaluation.files import write_tags_tsv, write_truth_tsv
 from mmat.export.savedmodel import export_saved_model
 from mmat.files import atomic_path, cache_folder
+from mmat.labels import LabelSet
+from mmat.metrics.bootstrap import mean_intervals
+from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
+from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.bundle import Bundle, save_bundle
-from mmat.models.label_map import label_similarities
-from mmat.models.predict import Predictor, predict
-from mmat.models.pretrained.registry import image_network
-from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.shards.prepare import prepare
+from mmat.models.pooling import linear_softmax
+from mmat.models.predict import Predictor, predict, shuffle_pictures
+from mmat.plots import plot_systems
 from mmat.shards.read import read_arrays
-from mmat.training import exchanged, fastest_dtype
+from mmat.training.precision import fastest_dtype
+from mmat.training.submodels import compiled_back_end, front_end, late_head
+from mmat.training.tensorboard.callback import tensorboard_callbacks
+from mmat.training.tensorboard.clips import FixedClips
 
 IMAGE_NETWORK = "efficientnet_lite0"
+SPLITS = ("train", "validation", "test")
+AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
+VIDEO_EPOCHS, VIDEO_BATCH, VIDEO_RATE = 60, 64, 0.05
+FUSION_EPOCHS, FUSION_BATCH, FUSION_RATE = 60, 32, 0.02
+N_SHOWN = 6  # clips in TensorBoard
 DATA = "the mini corpus: composed clips of recordings and photographs in five Debian packages"
+EXCHANGED = "fused, pictures exchanged between clips"
 
 
 def main() -> None:
     arguments = parse_arguments()
-    folder = pathlib.Path(
-        arguments.out or f"runs/mini{f'-{arguments.seeds}' * (arguments.seeds > 1)}"
-    )
+    of_seeds = f"-{arguments.seeds}" * (arguments.seeds > 1)
+    folder = pathlib.Path(arguments.out or f"runs/mini{of_seeds}")
     settings = {
-        "mmat": __version__,
+        "mmat": mmat.__version__,
         "report": 2,  # its form: one of an older form is made anew
         "seeds": arguments.seeds,
         "epochs": arguments.epochs,
     }
-    report, labels = Report(folder, settings, mini_groups()), mini_labels()
-    if report.finished() and not arguments.again:
+    report = finished(folder, settings)
+    if report and not arguments.again:
         print(f"{folder}: trained already; --again trains anew")
-        return report.show(report.finished())
-    with report.stage("prepare"):
+        return show(folder, report)
+    seconds, seeds, labels = {}, [], mini_labels()
+    with stage("prepare", seconds):
         shards = prepare_shards(labels)
-        data = {split: read_arrays(shards, split) for split in ("train", "validation", "test")}
-        network = image_network(IMAGE_NETWORK)
-        similarities = label_similarities(network.labels(), labels, embedded_text_encoder())
+        data = {split: read_arrays(shards, split) for split in SPLITS}
     dtype = fastest_dtype()
     print(f"training the audio branch in {dtype}")
     for seed in range(arguments.seeds):
         keras.utils.set_random_seed(seed)
         logs = folder / "tensorboard" / f"seed-{seed}"
-        with report.stage("train audio"):
+        with stage("train audio", seconds):
             audio = kept_audio(arguments, folder, data, labels, seed, dtype)
-        with report.stage("train video"):
-            video = train_video(data, similarities, logs / "video")
-        with report.stage("train fusion"):
+        with stage("train video", seconds):
+            video = train_video(data, labels, logs / "video")
+        with stage("train fusion", seconds):
             fused = train_fusion(data, audio, video, logs / "fusion")
-        with report.stage("evaluate"):
-            models = {"audio": audio, "video": video, "fused": fused}
-            scores = {name: evaluate(model, data, seed) for name, model in models.items()}
-            moved = exchanged(data["test"], seed)
-            scores[Report.EXCHANGED] = scores["fused"].on_test(predict(fused, moved)["clip"])
-            report.add_seed(seed, scores, models, data, labels)
+        models = {"audio": audio, "video": video, "fused": fused}
+        with stage("evaluate", seconds):
+            scores = {name: evaluate(model, data) for name, model in models.items()}
+            moved = shuffle_pictures(data["test"], seed)
+            scores[EXCHANGED] = scores["fused"].on_test(predict(fused, moved)["clip"])
+            write_predictions(folder, seed, scores, data["test"], labels)
+        seeds.append(scores)
         if seed == 0:
-            save_models(folder, models, scores, labels, report)
+            save_models(folder, models, scores, data, labels)
     tag_a_clip(folder, data)
-    report.write()
-    report.show(report.as_dict())
+    report = report_of(data, seeds, models) | {
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "settings": settings,
+    }
+    plot_systems(folder / "systems.png", report)
+    with atomic_path(folder / "report.json") as part:  # last: with it the run is finished
+        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    show(folder, report)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -95,8 +120,27 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@contextlib.contextmanager
+def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Print a stage and count its seconds, over all seeds."""
+    print(f"== {name}", flush=True)
+    began = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+def prepare_shards(labels: LabelSet) -> pathlib.Path:
+    """Composed clips to shards: sound at 16 kHz, and what the image network sees in 8 frames."""
+    media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
+    mmat.prepare(read_mini(), media, shards, labels, IMAGE_NETWORK, overwrite=True)
+    return shards
+
+
+# Training.
+
+
 def kept_audio(arguments, folder, data, labels, seed, dtype) -> keras.Model:
-    """The seed's audio branch, trained unless an interrupted run left it."""
+    """Return the seed's audio branch, trained unless an interrupted run left it."""
     path = folder / "trainings" / f"audio-{arguments.epochs}-{dtype}-seed{seed}.keras"
     if path.exists() and not arguments.again:
         print(f"{path}: trained already")
@@ -108,26 +152,134 @@ def kept_audio(arguments, folder, data, labels, seed, dtype) -> keras.Model:
     return audio
 
 
-def prepare_shards(labels) -> pathlib.Path:
-    """Composed clips to shards: sound at 16 kHz, and what the image network sees in 8 frames."""
-    media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
-    prepare(read_mini(), media, shards, labels, IMAGE_NETWORK, overwrite=True)
-    return shards
+def train_audio(
+    data, labels, seed, dtype, epochs=AUDIO_EPOCHS, logs=None, pooling=linear_softmax
+) -> keras.Model:
+    """The authors' CRNN on log-mel that is shifted, filtered, hidden in parts, and mixed."""
+    heard = {split: np.flatnonzero(data[split]["has_audio"]) for split in ("train", "validation")}
+    truth = {split: data[split]["weak_labels"][clips] for split, clips in heard.items()}
+    waveform = data["train"]["waveform"][heard["train"]]
+    augmentation = (RandomFilter(0.5, seed=seed), SpecAugment(0.15, 0.2, seed=seed))
+    options = {"pooling": pooling, "augmentation": augmentation, "dropout": 0.3}
+    batches = (waveform[i : i + 32] for i in range(0, len(waveform), 32))
+    audio = mmat.audio_branch(labels, adapt=batches, **options, dtype=dtype)
+    # The log-mel is computed once, and what follows it is fitted.
+    mels = {
+        split: front_end(audio).predict(data[split]["waveform"][clips], batch_size=16, verbose=0)
+        for split, clips in heard.items()
+    }
+    mixed = MixupMels(mels["train"], truth["train"], AUDIO_BATCH, seed=seed)
+    trained = compiled_back_end(audio, AUDIO_RATE, epochs * len(mixed), 3 * len(mixed))
+    callbacks = []
+    if logs is not None:
+        configuration = {"epochs": epochs, "batch_size": AUDIO_BATCH, "rate": AUDIO_RATE}
+        configuration |= {"pooling": pooling, "dtype": dtype, "seed": seed, "system": "audio"}
+        shown = heard["validation"][:N_SHOWN]
+        callbacks = tensorboard_callbacks(
+            logs,
+            labels,
+            configuration,
+            lambda: (truth["validation"], trained.predict(mels["validation"], verbose=0)["clip"]),
+            FixedClips.of(data["validation"], shown, mels["validation"][:N_SHOWN]),
+        )
+    trained.fit(mixed, epochs=epochs, callbacks=callbacks, verbose="auto" if callbacks else 2)
+    # The same weights in float32: what is evaluated is what is exported, to the last digit.
+    plain = mmat.audio_branch(labels, **options)
+    plain.set_weights(audio.get_weights())
+    return plain
 
 
-def evaluate(model, data, seed) -> Scores:
+def train_video(data, labels, logs=None) -> keras.Model:
+    """Slope and offset of each class over the constant label map, from the training labels."""
+    video = mmat.video_branch(labels, IMAGE_NETWORK)
+    train, validation = data["train"], data["validation"]
+    seen = train["has_video"]
+    callbacks = []
+    if logs is not None:
+        predictor = Predictor(video)
+        callbacks = tensorboard_callbacks(
+            logs,
+            labels,
+            {"epochs": VIDEO_EPOCHS, "batch_size": VIDEO_BATCH, "rate": VIDEO_RATE}
+            | {"system": "video"},
+            lambda: (validation["weak_labels"], predictor(validation)["clip"]),
+            drawn_every=20,
+        )
+    video.compile(keras.optimizers.Adam(VIDEO_RATE), loss={"clip": "binary_crossentropy"})
+    video.fit(
+        {"image_probabilities": train["image_probabilities"][seen]},
+        {"clip": train["weak_labels"][seen]},
+        batch_size=VIDEO_BATCH,
+        epochs=VIDEO_EPOCHS,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    return video
+
+
+def train_fusion(data, audio, video, logs=None) -> keras.Model:
+    """Two weights a class, learnt on validation clips.
+
+    The audio branch knows the training recordings by heart, so on them it seems better than it
+    is, and the fusion would learn to trust it too far.
+    """
+    validation = data["validation"]
+    fused = mmat.fused_model(audio, video, label_rates=data["train"]["weak_labels"].mean(axis=0))
+    both = validation["has_audio"] & validation["has_video"]
+    scores = [predict(branch, validation)["clip"][both] for branch in (audio, video)]
+    callbacks = [] if logs is None else tensorboard_callbacks(logs, mini_labels())
+    fit_late(late_head(fused), scores, validation["weak_labels"][both], callbacks)
+    return fused
+
+
+def fit_late(head, scores, truth, callbacks=()) -> None:
+    """Fit a late fusion's weights to the scores of its branches."""
+    head.compile(keras.optimizers.Adam(FUSION_RATE), loss="binary_crossentropy")
+    head.fit(
+        scores,
+        truth,
+        batch_size=FUSION_BATCH,
+        epochs=FUSION_EPOCHS,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+
+
+# Evaluation, and what is left.
+
+
+def evaluate(model: keras.Model, data: dict) -> Scores:
     """Validation and test scores of a system, and its threshold, tuned on validation alone."""
     predictor = Predictor(model)
     validation, test = (predictor(data[split]) for split in ("validation", "test"))
     truth = data["validation"]["weak_labels"] > 0
-    return Scores.tuned(truth, validation["clip"], test["clip"], SHARED_THRESHOLD)
+    return Scores.tuned(truth, validation["clip"], test["clip"], common.SHARED_THRESHOLD)
 
 
-def save_models(folder, models, scores, labels, report) -> None:
+def figures_of(truth: np.ndarray, scores: Scores) -> dict[str, float]:
+    """Return one training's figures on the test clips."""
+    found = precision_recall_f1(truth, scores.fired)._asdict()
+    found["mean_average_precision"] = mean_average_precision(truth, scores.test)
+    found["validation_f1"] = scores.validation_f1
+    return {name: float(figure) for name, figure in found.items()}
+
+
+def write_predictions(folder, seed, scores: dict[str, Scores], test: dict, labels) -> None:
+    """Write truth.tsv, and the seed's predictions of each system."""
+    predictions = folder / "predictions"
+    predictions.mkdir(parents=True, exist_ok=True)
+    write_truth_tsv(folder / "truth.tsv", test["ids"], labels.names, test["weak_labels"] > 0)
+    for name, own in scores.items():
+        path = predictions / f"{name.replace(', ', '-').replace(' ', '-')}-seed{seed}.tsv"
+        write_tags_tsv(path, test["ids"], labels.names, own.fired, own.test)
+
+
+def save_models(folder, models, scores, data, labels) -> None:
     """A folder a system, and the fused one as a SavedModel that needs TensorFlow alone."""
+    truth = data["test"]["weak_labels"] > 0
     for name, model in models.items():
         pictures = "" if name == "audio" else IMAGE_NETWORK
-        figures = report.figures[name][0] | {"data": DATA}
+        figures = figures_of(truth, scores[name]) | {"data": DATA}
         bundle = Bundle(model, labels, scores[name].thresholds, pictures, figures=figures)
         save_bundle(folder / name, bundle)
     print(f"exporting {folder / 'export'}")
@@ -148,6 +300,77 @@ def tag_a_clip(folder, data) -> None:
     print("\nthe same clip, by names alone and without any training", flush=True)
     labels = ";".join(mini_labels().names)
     subprocess.run([*command, "--labels", labels, "--explain"], check=True)
+
+
+def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, keras.Model]) -> dict:
+    """Return figures over all trainings with 95 % intervals, by clip and by source group.
+
+    seeds: of each training the scores of every system.
+    """
+    truth = data["test"]["weak_labels"] > 0
+    groups = [mini_groups()[clip] for clip in data["test"]["ids"]]
+    # The fusion with exchanged pictures is the fused model.
+    weights = {name: model.count_params() for name, model in models.items()}
+    runs = {name: [(own[name].fired, own[name].test) for own in seeds] for name in seeds[0]}
+    systems = {}
+    for name in runs:
+        figures = [figures_of(truth, own[name]) for own in seeds]
+        found = {key: common.mean_and_spread(own[key] for own in figures) for key in figures[0]}
+        intervals = {
+            by: mean_intervals(truth, runs[name], drawn)
+            for by, drawn in common.draws(groups).items()
+        }
+        for key in ("f1", "mean_average_precision"):
+            found[key]["interval"] = {by: [x[key].low, x[key].high] for by, x in intervals.items()}
+        systems[name] = found | {"parameters": weights.get(name, weights["fused"])}
+    constant = best_constant(data["validation"]["weak_labels"] > 0, truth).test._asdict()
+    constant = {key: common.mean_and_spread([value]) for key, value in constant.items()}
+    systems["best_constant"] = constant | {"parameters": 0}
+    audio, fused = runs["audio"], runs["fused"]
+    pairs = {f"seed {i}": ([audio[i]], [fused[i]]) for i in range(len(seeds))}
+    gains = {
+        name: {
+            by: found["f1"]._asdict()
+            for by, found in common.mean_gains(truth, *pair, groups).items()
+        }
+        for name, pair in (pairs | {"mean": (audio, fused)}).items()
+    }
+    return {"systems": systems, "fused_over_audio": gains}
+
+
+def finished(folder: pathlib.Path, settings: dict) -> dict | None:
+    """Return the report of an earlier run with the same settings, if it came to its end."""
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return report if report.get("settings") == settings else None
+
+
+def show(folder: pathlib.Path, report: dict) -> None:
+    """Print the table and where everything lies."""
+    rows = []
+    for name, own in report["systems"].items():
+        between = common.between(own["f1"]["interval"]["clip"]) if "interval" in own["f1"] else ""
+        rest = [percent(own.get(x)) for x in ("precision", "recall", "mean_average_precision")]
+        rows.append([name, percent(own["f1"]), between, *rest])
+    head = ["test, %", "F1", "95 % by clip", "precision", "recall", "mAP"]
+    print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
+    for by, gain in report["fused_over_audio"]["mean"].items():
+        print(common.gain_line({"f1": gain}, by=by))
+    print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
+    print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
+    print(f"{folder}/export/         the SavedModel: mmat tag FILE --model {folder}/export")
+    print(f"{folder}/tagged.png      the tagged clip")
+    print(f"{folder}/tensorboard/    tensorboard --logdir {folder}/tensorboard")
+
+
+def percent(figure: dict | None) -> str:
+    """A figure in a table, with its spread where there are several trainings."""
+    if figure is None:
+        return ""
+    of_several = len(figure["seeds"]) > 1
+    return common.mean_cell(figure, 100) if of_several else f"{100 * figure['mean']:.1f}"
 
 
 if __name__ == "__main__":

@@ -5,37 +5,61 @@
     python experiments/train.py --list list.csv --media clips     prepares them first
     mmat export runs/train/fused --out export                     what comes of it, to tag with
 
+Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680, whose recipe this is; it is long for a
+small corpus: docs/training.md has shorter ones. Expected duration: each training prints its own,
+measured, before it starts; killed and started again it goes on where it was. Expected score: it
+depends on your clips; docs/results.md has those of the mini corpus.
+
 The list is a CSV of `file,labels[,split,source_group,…]` (docs/data.md). Whether a clip has several
-labels, one of them or values says the column `task` of --labels. Where none of its clips is of the
+labels, one of them or values, the column `task` of --labels says. Where none of its clips is of the
 split `validation`, a tenth of the training clips is held out, whole source groups of a list, whole
 videos or single clips of shards. Shards may hold clips with lengths of their own (`mmat prepare
---clip-seconds whole`). Figures are those of the split `test`, if there is one. Killed and started
-again it goes on where it was. Each training prints its cost, measured, before it starts; the recipe
-is that of the authors of arXiv 1712.09680, and long for a small corpus: see docs/training.md for
-shorter ones.
+--clip-seconds whole`). Figures are those of the split `test`, if there is one.
+
+It leaves in OUT (runs/train) a model folder of each system, `report/` with a page of each,
+`report.json`, `tensorboard/`, and in `training/` the checkpoints.
 """
 
+import argparse
+import dataclasses
+import os
 import pathlib
+import sys
 from collections.abc import Sequence
 
-import options
-import results
-from common import figures_table, gain_line
-from corpus import Corpus, corpus_of
-from systems import Systems
+from mmat.startup import ENVIRONMENT
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments` is found
+os.environ.update(ENVIRONMENT | os.environ)
+
+import keras
+
+import mmat
+from experiments import common
 from mmat.files import InputError
+from mmat.labels import LabelSet
 from mmat.lists.read import ReadList, named_label_set, read_list
 from mmat.metrics.tagging import figure_names
+from mmat.models.audio import talnet
+from mmat.models.label_map import label_similarities
+from mmat.shards.corpus import Corpus
+from mmat.training.recipe import Recipe
+
+# The authors': class-balanced batches, Adam, the rate halved when validation gets no better.
+AUDIO = Recipe(batch_size=100, learning_rate=3e-4, steps_per_checkpoint=500, checkpoints=50)
+# Of video and fusion two weights a class are learnt, which takes a few checkpoints (ours).
+SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = options.parser(__doc__, "runs/train")
+    parser = common.parser(__doc__, "runs/train", AUDIO)
     parser.add_argument("--list", metavar="CSV", help="your clips, to prepare")
     parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name[,task]: of the "
                         "list, or what the shards must have")  # fmt: skip
     arguments = parser.parse_args(argv)
-    strategy = options.begin(arguments)
+    strategy = common.begin(arguments)
+
+    # Clips.
     if arguments.data and arguments.list:
         raise InputError("--data and --list: clips are prepared already, or they are not")
     labels = named_label_set(arguments.labels) if arguments.labels else None
@@ -43,37 +67,87 @@ def main(argv: Sequence[str] | None = None) -> None:
     def read() -> ReadList | None:
         return arguments.list and read_list(arguments.list, labels)
 
-    corpus = corpus_of(arguments, read, "--list CSV")
+    corpus = common.open_or_prepare(arguments, read, "--list CSV")
     check_labels(arguments.labels, labels, corpus)
-    systems = Systems(arguments, corpus, strategy).trained()
-    if not systems:
+
+    # Training. The fusion learns from validation clips: the audio branch knows those of training
+    # by heart, and would be trusted too far.
+    recipe = common.recipe_of(arguments)
+    small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
+    training = common.Training(arguments, corpus, strategy)
+    if "audio" in training.needed:
+        training.fit("audio", lambda dtype: audio(arguments, corpus, dtype), "train", recipe)
+    if "video" in training.needed:
+        video_recipe = dataclasses.replace(small, learning_rate=VIDEO_RATE)
+        training.fit("video", lambda _: video(arguments, corpus), "train", video_recipe)
+    if "fused" in training.needed:
+        fused_recipe = dataclasses.replace(small, learning_rate=FUSION_RATE)
+        branches = training.models["audio"], training.models["video"]
+        training.fit(
+            "fused", lambda _: fused(arguments, corpus, *branches), "validation", fused_recipe
+        )
+    if not training.is_chief:
         return  # of several machines the first goes on alone
-    out, measured = pathlib.Path(arguments.out), {}
+
+    # Figures.
+    measured = {}
     if corpus.has("test"):
-        found = results.evaluated(corpus, systems, "test", out)
-        gain = results.fused_over_audio(found)
+        found = common.evaluate_on(corpus, training.saved, "test", training.out)
         scores = {name: evaluation.report for name, evaluation in found.items()}
+        gain = common.fused_over_audio(found)
         measured["test"] = {"systems": scores, "fused_over_audio": gain}
-        names = figure_names(corpus.labels.task)
-        print(f"\n{figures_table(scores, names)}")
+        names = figure_names(corpus.task)
+        print(f"\n{common.figures_table(scores, names)}")
         if gain:
-            print(gain_line(gain, names[0]))
+            print(common.gain_line(gain, names[0]))
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
-    results.write_report(out, arguments, systems, measured)
+    common.write_report(training.out, arguments, training.saved, measured)
 
 
-def check_labels(path: str | None, labels, corpus: Corpus) -> None:
+def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:
+    """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
+    options = {"pooling": common.POOLINGS[arguments.pooling], "ragged": corpus.ragged}
+    if arguments.net == "talnet":
+        return talnet(corpus.labels, dtype=dtype, **options)
+    encoder, mel = common.encoder_of(arguments), common.MELS[arguments.mel]
+    return mmat.audio_branch(corpus.labels, encoder=encoder, dtype=dtype, **mel, **options)
+
+
+def video(arguments: argparse.Namespace, corpus: Corpus) -> keras.Model:
+    """What the image network saw, by the names of its labels, with a slope and offset a class."""
+    encoder = common.text_encoder(arguments.text_encoder, corpus.network.name)
+    similarities = label_similarities(corpus.network.labels(), corpus.labels, encoder)
+    return mmat.video_branch(
+        corpus.labels, similarities=similarities, clip_seconds=corpus.clip_seconds
+    )
+
+
+def fused(
+    arguments: argparse.Namespace,
+    corpus: Corpus,
+    trained_audio: keras.Model,
+    trained_video: keras.Model,
+) -> keras.Model:
+    """The fusion of both branches, built anew on the devices in use, with the weights they have."""
+    branches = audio(arguments, corpus), video(arguments, corpus)
+    for branch, trained in zip(branches, (trained_audio, trained_video), strict=True):
+        branch.set_weights(trained.get_weights())
+    fusion = common.FUSIONS[arguments.fusion]
+    return mmat.fused_model(*branches, fusion, corpus.label_rates(balanced=True))
+
+
+def check_labels(path: str | None, labels: LabelSet | None, corpus: Corpus) -> None:
     """Raise InputError where the shards have other labels, another order of them, or task."""
-    if labels is None or (labels.names, labels.task) == (corpus.labels.names, corpus.labels.task):
+    if labels is None or (labels.names, labels.task) == (corpus.labels.names, corpus.task):
         return
     for i, pair in enumerate(zip(labels.names, corpus.labels.names, strict=False)):
         if pair[0] != pair[1]:
             where = f"number {i} is {pair[0]!r}, there {pair[1]!r}"
             break
     else:
-        said = [f"{len(x)} labels, {x.task}" for x in (labels, corpus.labels)]
-        where = f"{said[0]}, there {said[1]}"
+        both = [f"{len(x)} labels, {x.task}" for x in (labels, corpus.labels)]
+        where = f"{both[0]}, there {both[1]}"
     raise InputError(
         f"{path}: not the labels of {corpus.folder} ({where}); prepare the clips with --labels "
         f"{path}, or name {corpus.folder}/labels.csv"
@@ -81,4 +155,4 @@ def check_labels(path: str | None, labels, corpus: Corpus) -> None:
 
 
 if __name__ == "__main__":
-    options.script(main)
+    common.script(main)

@@ -3,20 +3,15 @@
 import dataclasses
 import json
 
-import dcase2017_task4
-import held_out
 import keras
 import numpy as np
-import options
 import pytest
 import tensorflow as tf
-from building import FUSIONS
-from held_out import ValidationSet
-from options import POOLINGS
-from systems import Systems
 
+from experiments import common, dcase2017_task4
+from experiments.common import FUSIONS, POOLINGS, ValidationSet
 from mmat.cli import main as mmat
-from mmat.evaluation.evaluate import evaluate
+from mmat.evaluation.evaluate import choose_clips
 from mmat.lists.read import read_list
 from mmat.lists.splits import validation_slice
 from mmat.metrics.official import score_events, score_tagging
@@ -45,8 +40,8 @@ def ran(task, models_cache, tmp_path_factory):
     words += ["--image-model", "efficientnet_lite0", "--checkpoints", "1", *TINY]
     with pytest.MonkeyPatch.context() as patch:
         # Pictures of clips take their time.
-        patch.setattr(evaluate.choose_clips, "__defaults__", (1,))
-        assert options.run(dcase2017_task4.main, [*map(str, words)]) == 0
+        patch.setattr(choose_clips, "__defaults__", (1,))
+        assert common.run(dcase2017_task4.main, [*map(str, words)]) == 0
     return out
 
 
@@ -131,16 +126,16 @@ def test_balanced_rates_are_how_often_balanced_batches_have_a_class(ran):
     np.testing.assert_allclose(corpus.label_rates(balanced=True), found, atol=0.01)
 
 
-def systems_of(ran, *words):
-    made = options.parser(dcase2017_task4.__doc__, "unused", systems="audio,video,fused")
-    words = ["--data", str(ran / "shards"), "--precision", "float32", "--no-boards", *words]
-    arguments = made.parse_args(words)
-    return Systems(arguments, open_corpus(arguments.data))
+def chosen(ran, *words):
+    """The command line of words, and the corpus."""
+    made = common.parser(dcase2017_task4.__doc__, "unused", dcase2017_task4.AUDIO)
+    arguments = made.parse_args(["--data", str(ran / "shards"), *words])
+    return arguments, open_corpus(arguments.data)
 
 
-def learns(systems, model):
+def learns(corpus, model):
     """Whether three steps on one batch lower that batch's loss."""
-    batches = systems.corpus.batches_from("train", list(model.input), 4)(0)
+    batches = corpus.batches_from("train", list(model.input), 4)(0)
     inputs, weak_labels = next(iter(batches))
     if model.name == "audio":
         adapt_normalization(model, [inputs])
@@ -157,21 +152,21 @@ def learns(systems, model):
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_every_pooling_learns(ran, pooling):
-    systems = systems_of(ran, "--pooling", pooling)
-    model = systems.build("audio")
+    arguments, corpus = chosen(ran, "--pooling", pooling)
+    model = dcase2017_task4.audio(arguments, corpus)
     assert model.count_params() - 2 * 64 == (939_458 if pooling == "attention" else 936_041)
-    assert learns(systems, model)
+    assert learns(corpus, model)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion_learns_on_the_trained_branches(ran, fusion):
-    systems = systems_of(ran, "--fusion", fusion)
-    systems.models = {name: load_bundle(ran / name).model for name in ("audio", "video")}
-    model = systems.build("fused")
+    arguments, corpus = chosen(ran, "--fusion", fusion)
+    audio, video = (load_bundle(ran / name).model for name in ("audio", "video"))
+    model = dcase2017_task4.fused(arguments, corpus, audio, video)
     clips = next(load_split(ran / "shards", "test", ["waveform"]).batch(4).as_numpy_iterator())[0]
-    said = systems.models["audio"](clips)["clip"]
+    said = audio(clips)["clip"]
     np.testing.assert_array_equal(model.get_layer("audio")(clips)["clip"], said)
-    assert learns(systems, model)
+    assert learns(corpus, model)
     np.testing.assert_array_equal(model.get_layer("audio")(clips)["clip"], said)
 
 
@@ -188,15 +183,15 @@ def test_inception_and_sentence_encoder_by_their_handles(
     served = dataclasses.replace(network, handle=serve(tmp_path / "image", path))
     monkeypatch.setitem(registry.IMAGE_NETWORKS, "inception_v3", served)
     encoder = serve(text_folder, "/google/universal-sentence-encoder/4")
-    monkeypatch.setattr(options, "UNIVERSAL_SENTENCE_ENCODER", encoder)
+    monkeypatch.setattr(common, "UNIVERSAL_SENTENCE_ENCODER", encoder)
     monkeypatch.setattr(label_map, "cache_folder", lambda: tmp_path)
     assert UNIVERSAL_SENTENCE_ENCODER.endswith("/google/universal-sentence-encoder/4")
 
     lists, media, out = task / "lists", task / "media", tmp_path / "out"
     words = ["--lists", lists, "--media", media, "--out", out, "--systems", "video", *TINY]
-    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
-    monkeypatch.setattr(held_out, "N_SHOWN", 1)
-    assert options.run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
+    monkeypatch.setattr(choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(common, "N_SHOWN", 1)
+    assert common.run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
     index = json.loads((out / "shards" / "index.json").read_text())
     assert index["image_network"] == load_bundle(out / "video").image_network == "inception_v3"
     board = out / "tensorboard" / "video"
@@ -230,7 +225,7 @@ def test_bad_input_is_one_line_and_status_2(ran, tmp_path, monkeypatch, capsys, 
     words = [places.get(word, word) for word in words]
     tiny = ["--no-deterministic", "--no-boards", "--precision", "float32", "--steps", "2"]
     tiny += ["--batch-size", "4"] * ("--batch-size" not in words)
-    assert options.run(dcase2017_task4.main, [*words, *tiny]) == 2
+    assert common.run(dcase2017_task4.main, [*words, *tiny]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("mmat: error: ") and said in line
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").rglob("*.npz"))

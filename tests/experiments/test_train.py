@@ -5,14 +5,13 @@ import json
 import shutil
 
 import numpy as np
-import options
 import pytest
 import soundfile
-import train
 from tensorflow.python.framework.config import disable_op_determinism
 
+from experiments import common, train
 from mmat.cli import main as mmat
-from mmat.evaluation.evaluate import evaluate
+from mmat.evaluation.evaluate import choose_clips
 from mmat.models.bundle import load_bundle
 from mmat.shards.read import read_arrays
 from tests.experiments.conftest import RATE_HZ, TINY
@@ -64,9 +63,9 @@ def weights(folder):
 
 def test_a_list_becomes_a_model_with_figures(mine, monkeypatch):
     # Pictures of clips take their time.
-    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     words = ["--list", "list.csv", "--media", "media", *SHORT, "--checkpoints", "1"]
-    assert options.run(train.main, words) == 0
+    assert common.run(train.main, words) == 0
     out = mine / "runs" / "train"
     report = json.loads((out / "report.json").read_text())
     figures = report["test"]["systems"]["audio"]
@@ -86,7 +85,7 @@ def test_on_shards_alone_a_run_goes_on_where_another_ended_bit_for_bit(mine, cap
         for out, checkpoints in (("whole", "2"), ("parts", "1"), ("parts", "2")):
             capsys.readouterr()
             more = ["--out", out, "--checkpoints", checkpoints]
-            assert options.run(train.main, [*words, *more]) == 0
+            assert common.run(train.main, [*words, *more]) == 0
     said = capsys.readouterr().out
     assert "no split 'validation'; 3 of 18 training clips are held out" in said
     assert "goes on from step 2 of 4" in said and "cost: 8 clips in 2 steps of 4" in said
@@ -131,7 +130,7 @@ def test_bad_input_is_one_line_and_status_2(mine, capsys):
     }
     for said, words in cases.items():
         capsys.readouterr()
-        assert options.run(train.main, [*SHORT, *words]) == 2, said
+        assert common.run(train.main, [*SHORT, *words]) == 2, said
         *_, line = capsys.readouterr().err.splitlines()
         assert line.startswith("mmat: error: ") and said in line, line
     assert not list((mine / "runs").rglob("*.npz")) and not (mine / "runs/train/audio").exists()

@@ -4,15 +4,13 @@ import csv
 import dataclasses
 import json
 
-import options
 import pytest
-import train
-from building import possible_systems
-from common import gain_line
 from sklearn.metrics import balanced_accuracy_score
 
+from experiments import common, train
+from experiments.common import gain_line, possible_systems
 from mmat.cli import main as mmat
-from mmat.evaluation.evaluate import evaluate
+from mmat.evaluation.evaluate import choose_clips
 from mmat.evaluation.files import read_tags_tsv, read_truth_tsv
 from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, LabelSet, regression
@@ -69,10 +67,10 @@ def test_classes_that_exclude_each_other_are_trained_for_their_average_recall(
 ):
     monkeypatch.chdir(tmp_path)
     # Pictures of clips take their time.
-    monkeypatch.setattr(evaluate.choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     prepared(tmp_path, media, MOODS, "none")
     words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", "--no-boards", *SHORT]
-    assert options.run(train.main, words) == 0
+    assert common.run(train.main, words) == 0
     said = capsys.readouterr().out
     assert "best at step 2, val_uar" in said and "val_macro_f1" in said
     out = tmp_path / "runs" / "train"
@@ -97,7 +95,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
 ):
     monkeypatch.chdir(tmp_path)
     prepared(tmp_path, media, VALENCE, "efficientnet_lite0")
-    assert options.run(train.main, ["--data", "shards", *SHORT]) == 0
+    assert common.run(train.main, ["--data", "shards", *SHORT]) == 0
     said = capsys.readouterr().out
     assert "val_mae" in said and "fused over audio: " in said and " MAE, 95 % interval" in said
     out = tmp_path / "runs" / "train"
@@ -131,7 +129,7 @@ def test_of_an_error_a_gain_is_below_0(name, said):
 def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
     index = {"clip_seconds": None, "image_network": "efficientnet_lite0"}
     corpus = Corpus(tmp_path, index, MOODS, None)
-    arguments = options.parser("Train.", "out").parse_args([])
+    arguments = common.parser("Train.", "out", train.AUDIO).parse_args([])
     assert possible_systems(arguments, corpus) == ("audio", "fused")
     arguments.systems = ("audio", "video")
     with pytest.raises(InputError, match="lengths of their own, which only sound tells"):
@@ -143,6 +141,6 @@ def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
 @pytest.mark.parametrize("words", [["--net", "talnet"], ["--audio-encoder", "yamnet"]])
 def test_the_front_end_for_speech_is_the_crnns_alone(words, tmp_path):
     corpus = Corpus(tmp_path, {"clip_seconds": 1.0}, MOODS, None)
-    arguments = options.parser("Train.", "out").parse_args(["--mel", "speech", *words])
+    arguments = common.parser("Train.", "out", train.AUDIO).parse_args(["--mel", "speech", *words])
     with pytest.raises(InputError, match="--mel speech: it is for --net crnn"):
         possible_systems(arguments, corpus)
