@@ -6,14 +6,11 @@ import pathlib
 import subprocess
 
 import numpy as np
-import options
 import pytest
-import sentiment
-import speech
-import speech_report
-import speech_systems
 from sklearn.metrics import balanced_accuracy_score
 
+from experiments import sentiment
+from experiments.common import run
 from mmat.cli.common import BAD_INPUT
 from mmat.metrics.decisions import decide
 from mmat.models.pretrained.registry import yamnet
@@ -33,19 +30,19 @@ def test_the_package_names_the_word_in_labels_metrics_and_the_reader_alone():
 
 
 @pytest.fixture(scope="module")
-def all_speech(speech_emotion) -> speech.Speech:
-    return speech.fetched_speech(progress=False)
+def all_speech(speech_emotion) -> sentiment.Speech:
+    return sentiment.fetched_speech(progress=False)
 
 
 @pytest.fixture(scope="module")
-def few(all_speech) -> speech.Speech:
+def few(all_speech) -> sentiment.Speech:
     """Every eighth recording, shortened to half a second."""
     few = part_of(all_speech, np.arange(0, 450, 8))
     n_samples = np.minimum(few.n_samples, 8000)
     return dataclasses.replace(few, waveform=few.waveform[:, :8000], n_samples=n_samples)
 
 
-def part_of(whole: speech.Speech, clips: np.ndarray) -> speech.Speech:
+def part_of(whole: sentiment.Speech, clips: np.ndarray) -> sentiment.Speech:
     arrays = ("waveform", "n_samples", "truth", "speakers")
     own = {name: getattr(whole, name)[clips] for name in arrays}
     return dataclasses.replace(whole, ids=[whole.ids[clip] for clip in clips], **own)
@@ -71,29 +68,29 @@ def test_a_fold_leaves_one_speaker_out_and_all_are_left_out_once(all_speech):
 
 
 class Spy:
-    """A system that says what it was given, and decides rightly for the clips of training."""
+    """A system that records what it was given, and decides rightly for the clips of training."""
 
     name, about, n_weights, is_random = "spy", "as it is", 0, False
 
-    def __init__(self, of: speech.Speech):
+    def __init__(self, of: sentiment.Speech):
         self.speech, self.trainings = of, []
 
-    def answer(self, train, seed):
+    def fit_predict(self, train, seed):
         self.trainings.append(set(self.speech.speakers[train]))
         scores = np.zeros(self.speech.truth.shape, np.float32)
         scores[train] = self.speech.truth[train]
-        return speech_systems.Answer(scores, {"seed": seed})
+        return sentiment.Fitted(scores, {"seed": seed})
 
 
 def test_scores_come_from_the_fold_without_the_speaker_and_are_kept(few, tmp_path):
     spy = Spy(few)
-    scores, told = sentiment.left_out(few, spy, 3, tmp_path)
+    scores, infos = sentiment.left_out(few, spy, 3, tmp_path)
     assert not scores.any()  # none was given for a clip that a training had
     everyone = {"m1", "m2", "m3", "m4", "m5"}
     assert spy.trainings == [everyone - {speaker} for speaker in sorted(everyone)]
-    assert [of["seed"] for of in told.values()] == [3] * 5
-    again, told_again = sentiment.left_out(few, spy, 3, tmp_path)
-    assert len(spy.trainings) == 5 and told_again == told
+    assert [of["seed"] for of in infos.values()] == [3] * 5
+    again, infos_again = sentiment.left_out(few, spy, 3, tmp_path)
+    assert len(spy.trainings) == 5 and infos_again == infos
     np.testing.assert_array_equal(again, scores)
     others = dataclasses.replace(few, ids=[f"other {i}" for i in few.ids])
     with pytest.raises(sentiment.InputError, match="of other recordings or settings; --again"):
@@ -107,13 +104,13 @@ def test_from_recordings_to_the_table_an_export_and_a_tagged_recording(
     few, tmp_path, monkeypatch, capfd
 ):
     """The command itself, on few recordings and for one epoch."""
-    short = dataclasses.replace(speech_systems.CRNN_RECIPE, epochs=1, batch_size=4)
-    monkeypatch.setattr(speech_systems, "CRNN_RECIPE", short)
+    short = dataclasses.replace(sentiment.CRNN_RECIPE, epochs=1, batch_size=4)
+    monkeypatch.setattr(sentiment, "CRNN_RECIPE", short)
     monkeypatch.setattr(sentiment, "SYSTEMS", sentiment.SYSTEMS[:3])
     three = part_of(few, np.flatnonzero(np.isin(few.speakers, ["m1", "m2", "m3"]))[::2])
     monkeypatch.setattr(sentiment, "fetched_speech", lambda: three)
     out = tmp_path / "out"
-    assert options.run(sentiment.main, ["--out", str(out)]) == 0
+    assert run(sentiment.main, ["--out", str(out)]) == 0
     said = capfd.readouterr().out
     names = ["most frequent class", "ridge on YAMNet", "CRNN from scratch"]
     report = json.loads((out / "report.json").read_text())
@@ -134,12 +131,12 @@ def test_from_recordings_to_the_table_an_export_and_a_tagged_recording(
 def test_the_ridge_chooses_its_penalty_without_the_speaker_who_is_left_out(few):
     """Other sound of the left-out speaker changes neither the choice nor what it rests on."""
     _, train, test = next(few.folds())
-    ridge = speech_systems.Ridge(few)
-    told = ridge.answer(train, 0).told
+    ridge = sentiment.Ridge(few)
+    info = ridge.fit_predict(train, 0).info
     ridge.inputs[test] = 1e3
-    assert ridge.answer(train, 0).told == told
-    nested = {penalty: ridge._nested(train, penalty) for penalty in speech_systems.PENALTIES}
-    assert told["nested_uar"] == max(nested.values()) == nested[told["penalty"]]
+    assert ridge.fit_predict(train, 0).info == info
+    nested = {penalty: ridge._nested(train, penalty) for penalty in sentiment.PENALTIES}
+    assert info["nested_uar"] == max(nested.values()) == nested[info["penalty"]]
 
 
 def test_patches_are_those_of_the_recordings_without_their_padding(few):
@@ -148,27 +145,27 @@ def test_patches_are_those_of_the_recordings_without_their_padding(few):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("make", [speech_systems.crnn, speech_systems.head])
-def test_a_network_learns_and_answers_as_the_whole_branch_does(few, make, tmp_path):
+@pytest.mark.parametrize("make", [sentiment.crnn, sentiment.head])
+def test_a_network_learns_and_predicts_as_the_whole_branch_does(few, make, tmp_path):
     network = make(few)
     network.recipe = dataclasses.replace(network.recipe, epochs=2, batch_size=8)
     _, train, _ = next(few.folds())
-    answer = network.answer(train, seed=0)
-    np.testing.assert_allclose(answer.scores.sum(axis=1), 1, atol=1e-5)
-    whole = answer.branch.predict(
+    fitted = network.fit_predict(train, seed=0)
+    np.testing.assert_allclose(fitted.scores.sum(axis=1), 1, atol=1e-5)
+    whole = fitted.branch.predict(
         {"waveform": few.waveform, "n_samples": few.n_samples}, batch_size=19, verbose=0
     )
-    np.testing.assert_allclose(answer.scores, whole["clip"], atol=1e-4)
+    np.testing.assert_allclose(fitted.scores, whole["clip"], atol=1e-4)
     before = network.build(0, 0.0).get_layer("frame").get_weights()[0]
-    assert np.abs(answer.branch.get_layer("frame").get_weights()[0] - before).max() > 1e-4
-    answer.branch.save(tmp_path / "branch.keras")
+    assert np.abs(fitted.branch.get_layer("frame").get_weights()[0] - before).max() > 1e-4
+    fitted.branch.save(tmp_path / "branch.keras")
 
 
 def test_figures_are_those_of_scikit_learn_and_means_over_speakers(few):
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.ones(3), len(few.ids)).astype("float32")
-    answers = {"guess": [scores], "know": [few.truth.astype("float32")]}
-    report = speech_report.report_of(few, answers, reference="guess")
+    outputs = {"guess": [scores], "know": [few.truth.astype("float32")]}
+    report = sentiment.report_of(few, outputs, reference="guess")
     decided = decide(few.labels.task, scores, 0.0).argmax(axis=1)
     expected = [
         balanced_accuracy_score(few.truth[test].argmax(axis=1), decided[test])
@@ -183,9 +180,9 @@ def test_figures_are_those_of_scikit_learn_and_means_over_speakers(few):
     gain = report["over_reference"]["know"]["by_speaker"]
     np.testing.assert_allclose(gain["speakers"], 1 - np.array(expected))
     assert report["systems"]["know"]["accuracy"]["by_clip"] == [1.0, 1.0]
-    table = speech_report.as_table(report)
+    table = sentiment.as_table(report)
     assert f"{100 * np.mean(expected):.1f} ± {100 * np.std(expected, ddof=1):.1f}" in table
-    assert "above it for 5 of 5 speakers" in speech_report.gain_lines(report)[0]
+    assert "above it for 5 of 5 speakers" in sentiment.gain_lines(report)[0]
 
 
 def test_cmu_mosi_from_the_label_file_to_an_export_that_tells_a_value(tmp_path, capsys):
@@ -194,7 +191,7 @@ def test_cmu_mosi_from_the_label_file_to_an_export_that_tells_a_value(tmp_path, 
     media, out = make_videos(tmp_path / "videos"), tmp_path / "out"
     command = ["--csd", str(csd), "--media", str(media), "--out", str(out), "--steps", "2"]
     command += ["--checkpoints", "1", "--batch-size", "2", "--no-boards", "--no-deterministic"]
-    assert options.run(sentiment.main, [*command, "--precision", "float32"]) == 0
+    assert run(sentiment.main, [*command, "--precision", "float32"]) == 0
     report = json.loads((out / "report.json").read_text())
     found = report["test"]["systems"]["audio"]
     assert 0 <= found["mae"] <= 6 and "f1" not in found
@@ -219,7 +216,7 @@ def test_cmu_mosi_from_the_label_file_to_an_export_that_tells_a_value(tmp_path, 
 )
 def test_bad_commands_are_one_line(command, reason, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert options.run(sentiment.main, command) == BAD_INPUT
+    assert run(sentiment.main, command) == BAD_INPUT
     said = capsys.readouterr().err
     assert reason in said and len(said.splitlines()) == 1
     assert not list(tmp_path.iterdir())

@@ -2,11 +2,11 @@
 
 import json
 
-import mosi
 import numpy as np
-import options
 import pytest
 
+from experiments import cmu_mosi
+from experiments.common import run
 from mmat.cli import main as mmat
 from mmat.cli.common import BAD_INPUT
 from mmat.labels import SENTIMENT, LabelSet
@@ -28,7 +28,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shards(made):
-    return mosi.prepare_mosi(
+    return cmu_mosi.prepare_mosi(
         made / "labels.csd", made / "videos", made / "out", clip_seconds=3.0, workers=0,
         progress=False,
     )  # fmt: skip
@@ -45,19 +45,19 @@ def test_shards_hold_the_published_folds_and_the_values(made, shards):
         assert arrays["has_audio"].all() and not arrays["has_video"].any()
 
 
-def test_what_was_left_out_and_cut_off_is_said(made, tmp_path, capsys):
-    mosi.prepare_mosi(
+def test_what_was_left_out_and_cut_off_is_reported(made, tmp_path, capsys):
+    cmu_mosi.prepare_mosi(
         made / "labels.csd", made / "videos", tmp_path, clip_seconds=2.5, workers=0,
         progress=False,
     )  # fmt: skip
-    said = capsys.readouterr()
-    assert "train 3, validation 2, test 1; 0 segments cannot be used" in said.out
-    assert "segments longer than 2.5 s, whose rest is left out: 1" in said.out
-    assert f"{made / 'labels.csd'}:tmZoasNr4rU:2: the sentiment 7 is not" in said.err
+    printed = capsys.readouterr()
+    assert "train 3, validation 2, test 1; 0 segments cannot be used" in printed.out
+    assert "segments longer than 2.5 s, whose rest is left out: 1" in printed.out
+    assert f"{made / 'labels.csd'}:tmZoasNr4rU:2: the sentiment 7 is not" in printed.err
 
 
 def test_pictures_are_looked_at_where_it_is_asked_for(made, models_cache, tmp_path):
-    shards = mosi.prepare_mosi(
+    shards = cmu_mosi.prepare_mosi(
         made / "labels.csd", made / "videos", tmp_path, "efficientnet_lite0", n_frames=2, workers=0,
         progress=False,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def test_pictures_are_looked_at_where_it_is_asked_for(made, models_cache, tmp_pa
 
 
 def test_the_lists_lead_to_the_same_shards(made, shards, tmp_path):
-    mosi.main(["--csd", str(made / "labels.csd"), "--out", str(tmp_path)])
+    cmu_mosi.main(["--csd", str(made / "labels.csd"), "--out", str(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"list.csv", "labels.csv"}
     assert len(read_list(tmp_path / "list.csv", SENTIMENT, strict=True).clips) == 6
     command = ["--media", str(made / "videos"), "--labels", str(tmp_path / "labels.csv")]
@@ -84,6 +84,11 @@ def test_the_lists_lead_to_the_same_shards(made, shards, tmp_path):
 def test_what_is_no_label_file_is_one_line_and_nothing_is_left(tmp_path, capsys):
     (tmp_path / "labels.csd").write_text("video,sentiment\n")
     command = ["--csd", str(tmp_path / "labels.csd"), "--out", str(tmp_path / "out")]
-    assert options.run(mosi.main, command) == BAD_INPUT
+    assert run(cmu_mosi.main, command) == BAD_INPUT
     assert "not an HDF5 file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_options_of_a_training_are_unknown_without_media(tmp_path, capsys):
+    assert run(cmu_mosi.main, ["--csd", str(tmp_path / "a.csd"), "--steps", "3"]) == BAD_INPUT
+    assert "--steps: unknown without --media" in capsys.readouterr().err
