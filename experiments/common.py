@@ -395,7 +395,7 @@ class Training:
             folder,
             validation,
             monitor=self.monitor,
-            callbacks=self._boards(name, recipe, validation) if self.is_chief else (),
+            callbacks=self._callbacks(name, recipe, validation) if self.is_chief else (),
             strategy=self.strategy,
             task=self.corpus.task,
             about=self._about(name, dtype),
@@ -453,7 +453,7 @@ class Training:
     def _text_encoder(self) -> TextEncoder:
         return text_encoder(self.arguments.text_encoder, self.corpus.network.name)
 
-    def _boards(self, name: str, recipe: Recipe, validation: "ValidationSet") -> list:
+    def _callbacks(self, name: str, recipe: Recipe, validation: "ValidationSet") -> list:
         if not self.arguments.boards:
             return []
         labels, space = self.corpus.labels, None

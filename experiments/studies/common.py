@@ -26,9 +26,8 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 import numpy as np
 
-from experiments.common import mean_and_spread, mean_gains
-from experiments.mini_systems import train_audio
-from experiments.options import POOLINGS
+from experiments.common import POOLINGS, mean_and_spread, mean_gains
+from experiments.mini import train_audio
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import atomic_path, cache_folder
 from mmat.labels import MULTI_LABEL
@@ -44,7 +43,8 @@ from mmat.models.predict import Predictor, fill_missing
 from mmat.models.pretrained.hub import HubAudioEncoder
 from mmat.models.pretrained.registry import AudioEncoder, yamnet
 from mmat.shards.read import read_arrays
-from mmat.training import back_end, fastest_dtype, learning_back_end
+from mmat.training.precision import fastest_dtype
+from mmat.training.submodels import back_end, compiled_back_end
 
 FOLDER = pathlib.Path("runs/studies")
 SPLITS = ("train", "validation", "test")
@@ -216,7 +216,7 @@ class HeadTrainer:
             frames[i : i + BATCH] for i in range(0, len(frames), BATCH)
         )
         batches = MixupEmbeddings(frames, truth, BATCH, seed=seed)
-        head = learning_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
+        head = compiled_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
         head.fit(batches, epochs=recipe.epochs, verbose=2)
         if dtype == "float32":
             return audio

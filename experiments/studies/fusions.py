@@ -18,19 +18,14 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 import numpy as np
 
-from experiments.common import gain_rows, markdown_table, means_table
-from experiments.mini_systems import train_fusion, train_video
-from experiments.options import script
+from experiments.common import gain_rows, markdown_table, means_table, script
+from experiments.mini import train_fusion, train_video
 from experiments.studies import common
 from mmat.corpora.mini import mini_labels
 from mmat.files import atomic_path
 from mmat.models.fusion import fused_model, middle_fusion
-from mmat.models.label_map import label_similarities
-from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import image_network
-from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.models.predict import Predictor, shuffle_pictures
 from mmat.plots.studies import plot_groups
-from mmat.training import exchanged
 
 SYSTEMS = ("audio", "video", "late", "middle", "late, pictures exchanged")
 MIDDLE_EPOCHS = 30
@@ -75,9 +70,8 @@ def systems(run: common.Run, data: dict) -> dict[str, dict]:
 
 def _scores(run: common.Run, data: dict) -> dict[str, np.ndarray]:
     keras.utils.set_random_seed(run.seed)
-    labels, network = mini_labels(), image_network("efficientnet_lite0")
     audio = keras.saving.load_model(common.FOLDER / f"{run.name}.keras")
-    video = train_video(data, label_similarities(network.labels(), labels, embedded_text_encoder()))
+    video = train_video(data, mini_labels())
     models = {
         "audio": audio,
         "video": video,
@@ -90,7 +84,7 @@ def _scores(run: common.Run, data: dict) -> dict[str, np.ndarray]:
         for name, predictor in predictors.items()
         for split in ("validation", "test")
     }
-    moved = exchanged(data["test"], run.seed)
+    moved = shuffle_pictures(data["test"], run.seed)
     kept["late, pictures exchanged/validation"] = kept["late/validation"]
     kept["late, pictures exchanged/test"] = predictors["late"](moved)["clip"]
     return kept

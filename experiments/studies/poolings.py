@@ -12,8 +12,7 @@ Commands and results:
 The trainings are kept; runs/studies/poolings.json and a figure, with the encoder's name in theirs.
 """
 
-from experiments.common import means_table
-from experiments.options import POOLINGS, script
+from experiments.common import POOLINGS, means_table, script
 from experiments.studies import common
 from mmat.plots.studies import plot_groups
 

@@ -8,8 +8,7 @@ The short schedule is ours and counts where its mean validation F1 is at most 1 
 not shown on DCASE 2017. No score to expect yet (docs/studies.md).
 """
 
-from experiments.common import markdown_table, mean_cell
-from experiments.options import script
+from experiments.common import markdown_table, mean_cell, script
 from experiments.studies import common
 
 

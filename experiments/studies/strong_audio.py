@@ -18,18 +18,14 @@ os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 
-from experiments.common import gain_rows, markdown_table, means_table
-from experiments.mini_systems import fit_late, train_video
-from experiments.options import script
+from experiments.common import gain_rows, markdown_table, means_table, script
+from experiments.mini import fit_late, train_video
 from experiments.studies import common
 from mmat.corpora.mini import mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
 from mmat.models.fusion import Fallback, LateFusion, ModalityDropout
-from mmat.models.label_map import label_similarities
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import image_network
-from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.plots.studies import plot_groups
 
 WEAK, STRONG, LESS = "CRNN", "YAMNet", "YAMNet less CRNN"
@@ -46,11 +42,7 @@ def main() -> None:
         common.train_missing([*schedules, *on_yamnet])
     data = common.read_data()
     chosen = {WEAK: best_schedule(data, schedules), STRONG: complete(on_yamnet)}
-    labels, network = mini_labels(), image_network("efficientnet_lite0")
-    similarities = label_similarities(network.labels(), labels, embedded_text_encoder())
-    scores = {
-        name: [with_video(data, run, similarities) for run in own] for name, own in chosen.items()
-    }
+    scores = {name: [with_video(data, run) for run in own] for name, own in chosen.items()}
     figures = {
         f"{name}: {system}": common.summary(common.tagging(data, x[system]) for x in own)
         for name, own in scores.items()
@@ -99,10 +91,10 @@ def best_schedule(data: dict, chosen: list[common.Run]) -> list[common.Run]:
     return max(there, key=validation) if there else complete(chosen)
 
 
-def with_video(data: dict, run: common.Run, similarities) -> dict[str, dict]:
+def with_video(data: dict, run: common.Run) -> dict[str, dict]:
     """Validation and test scores of an audio system that was kept, and of its late fusion."""
     keras.utils.set_random_seed(run.seed)
-    video = train_video(data, similarities)
+    video = train_video(data, mini_labels())
     predictor = Predictor(video)
     seen = {split: predictor(data[split])["clip"] for split in SPLITS}
     heard = {split: run.scores()[f"{split}_clip"] for split in SPLITS}

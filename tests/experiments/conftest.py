@@ -1,8 +1,7 @@
-"""The training scripts as their commands see them, and made clips that carry real ids."""
+"""Made clips that carry real ids, and options that make a training short."""
 
 import csv
 import pathlib
-import sys
 
 import numpy as np
 import pytest
@@ -12,9 +11,6 @@ from mmat.lists.read import named_label_set
 from tests.media.made_media import make_sine, write_media_file
 from tests.reference import task4  # noqa: F401 - a fixture
 
-SCRIPTS = pathlib.Path(__file__).parents[2] / "experiments"
-# `python experiments/train.py` finds the modules beside it; so do the tests.
-sys.path.insert(0, str(SCRIPTS))
 STRONG, WEAK = (f"groundtruth_{kind}_label_testing_set.csv" for kind in ("strong", "weak"))
 RATE_HZ = 16_000
 TINY = ["--clip-seconds", "1", "--frames", "2", "--workers", "0", "--precision", "float32"]

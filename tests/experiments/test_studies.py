@@ -7,13 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.options import POOLINGS
+from experiments.common import POOLINGS
 from experiments.studies import common, fusions, poolings, schedules, strong_audio
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
 from mmat.models.predict import predict
-from mmat.training import front_end
+from mmat.training.submodels import front_end
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 CLASSES = len(mini_labels())
