@@ -145,9 +145,9 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
     if arguments.frame_scores and len(set(files)) < len(files):
         raise InputError("--frame-scores: a file is named twice; name each once")
     if len(files) == 1 and files != ["-"]:
-        from mmat.media.read import checked
+        from mmat.media.read import readable_path
 
-        checked(files[0])  # before the model is loaded, which takes longer
+        readable_path(files[0])  # before the model is loaded, which takes longer
     for option in ("plot", "out", "frame_scores"):
         path = getattr(arguments, option)
         if path:

@@ -21,11 +21,13 @@ _OPTIONS = {
     "flv,asf,aiff,au,caf,w64,amr,h264,hevc,ivf,wv,tta,ape,ac3,eac3,dts,mxf,nut,rm",
     "max_pixels": str(8192 * 8192),  # a damaged header may promise pictures that fill the memory
 }
+# Seeking aims earlier: codecs need some sound before the first exact sample, and pictures are found
+# by their decoding times, a bit before they are shown.
+PREROLL_SECONDS = 0.2
 _SAME_PLACE_SECONDS = 0.01  # containers round their times, Matroska to a millisecond
 _GAPS_SECONDS = 60.0  # pauses beyond this, in all, are damaged time stamps
-_PLANES = 8  # so many pointers a frame of FFmpeg has for channels
-_FRAMES_AT_ONCE = 16  # become NumPy's together: each call costs as much as a frame's arithmetic
-_PREROLL_SECONDS = 0.2  # codecs need some sound before the first exact sample
+_PLANES = 8  # pointers to channels in a frame of FFmpeg
+_FRAMES_AT_ONCE = 16  # converted together: a call of NumPy costs as much as a frame's arithmetic
 
 
 class NotReadable(Exception):
@@ -33,18 +35,18 @@ class NotReadable(Exception):
 
 
 def one_line(error: Exception) -> str:
-    """Say in one line what a codec library said."""
+    """Return the message of a codec library's error, on one line."""
     text = getattr(error, "strerror", None) or str(error)
     return " ".join(text.split()) or type(error).__name__
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path):
+def open_container(path: pathlib.Path):
     """Open a container: (it, its start in seconds). FFmpeg's errors become NotReadable."""
     import av
 
     try:
-        # "file:" so that a file name with a colon is no protocol.
+        # "file:" so that a colon in a file's name does not make a protocol.
         with av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace") as container:
             yield container, max(0.0, (container.start_time or 0) / av.time_base)
     except av.error.FFmpegError as error:
@@ -78,7 +80,7 @@ def frames_from(path: pathlib.Path, kind: str, start_seconds: float):
 
     with contextlib.ExitStack() as stack:
         for seek in (True, False) if start_seconds > 0 else (False,):
-            container, origin = stack.enter_context(opened(path))
+            container, origin = stack.enter_context(open_container(path))
             track = first_track(container, kind)
             if track is None:
                 yield origin, None, iter(())
@@ -86,19 +88,53 @@ def frames_from(path: pathlib.Path, kind: str, start_seconds: float):
             frames = _decoded(container, track)
             if not seek:
                 break
-            seconds = max(0.0, start_seconds - _PREROLL_SECONDS) + origin
+            seconds = max(0.0, start_seconds - PREROLL_SECONDS) + origin
             with contextlib.suppress(av.error.FFmpegError):
                 container.seek(int(seconds / track.time_base), stream=track)
                 first = next(frames, None)
-                # Some formats cannot seek, or land too late: those are read from the front.
+                # Some formats cannot seek, or land too late: they are read from the front.
                 if first is not None and (first.time or 0.0) - origin <= start_seconds:
                     frames = itertools.chain([first], frames)
                     break
         yield origin, track, frames
 
 
+@contextlib.contextmanager
+def sound_from(path: pathlib.Path, start_seconds: float, end_seconds: float | None):
+    """Open a container's sound: (an iterator of its range in blocks, its rate in Hz), or None.
+
+    Blocks are mono, float32 (samples,), without gaps. Raises NotReadable for what FFmpeg cannot
+    decode, InputError for a rate that changes inside.
+    """
+    with frames_from(path, "audio", start_seconds) as (origin, track, frames):
+        if track is None:
+            yield None
+            return
+        rate = track.rate
+        last = None if end_seconds is None else round(end_seconds * rate)
+        placed = _placed(frames, rate, origin, round(start_seconds * rate))
+        yield _contiguous(_runs(placed, rate, last), round(start_seconds * rate), last), rate
+
+
+def channel_mean(samples: np.ndarray) -> np.ndarray:
+    """Return the mean of (channels, samples), floats as float32, whole numbers as float64.
+
+    >>> channel_mean(np.int16([[1, 2], [2, 4]])).tolist()
+    [1.5, 3.0]
+    """
+    kind = np.float32 if samples.dtype.kind == "f" else np.float64
+    # Channel by channel: NumPy's mean takes ten times as long where the channels of a sample lie
+    # side by side.
+    with np.errstate(all="ignore"):  # damage, which the caller checks for
+        mean = samples[0].astype(kind)
+        for channel in samples[1:]:
+            mean += channel.astype(kind, copy=False)
+        mean /= len(samples)
+    return mean
+
+
 def _is_track(stream) -> bool:
-    """Tell a track that can be decoded from an unknown one and from a cover image."""
+    """Return whether a track can be decoded and is not a cover image."""
     import av
 
     cover = av.stream.Disposition.attached_pic
@@ -127,23 +163,6 @@ def _decoded(container, track) -> Iterator:
             error = None  # or traceback and frame would keep each other, and the file, in memory
 
 
-@contextlib.contextmanager
-def sound_from(path: pathlib.Path, start_seconds: float, end_seconds: float | None):
-    """Open a container's sound: (an iterator of its range in blocks, its rate in Hz), or None.
-
-    Blocks are mono, float32 (samples,), without gaps. Raises NotReadable for what FFmpeg cannot
-    decode, InputError for a rate that changes inside.
-    """
-    with frames_from(path, "audio", start_seconds) as (origin, track, frames):
-        if track is None:
-            yield None
-            return
-        rate = track.rate
-        last = None if end_seconds is None else round(end_seconds * rate)
-        placed = _placed(frames, rate, origin, round(start_seconds * rate))
-        yield _joined(_runs(placed, rate, last), round(start_seconds * rate), last), rate
-
-
 def _placed(frames: Iterator, rate: int, origin: float, first: int) -> Iterator[tuple]:
     """Yield (place in samples, frame) of each frame."""
     cursor, gaps_left = None, _GAPS_SECONDS * rate
@@ -159,7 +178,7 @@ def _placed(frames: Iterator, rate: int, origin: float, first: int) -> Iterator[
 
 
 def _runs(placed: Iterator[tuple], rate: int, last: int | None) -> Iterator[tuple]:
-    """Yield (place, mono samples) of some frames each that follow each other without a gap."""
+    """Yield (place, mono samples) of several frames each that follow each other without a gap."""
     run, begin, cursor, kind = [], 0, 0, None
     for place, frame in placed:
         if last is not None and place >= last:
@@ -179,8 +198,8 @@ def _runs(placed: Iterator[tuple], rate: int, last: int | None) -> Iterator[tupl
         yield begin, _mono(run)
 
 
-def _joined(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarray]:
-    """Yield what lies between two places, gaps filled with zeros; what comes twice counts once."""
+def _contiguous(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarray]:
+    """Yield the samples between two places, gaps filled with zeros, overlaps once."""
     cursor = first
     for place, mono in placed:
         if place > cursor:
@@ -197,7 +216,7 @@ def _mono(frames: list) -> np.ndarray:
 
     first = frames[0]
     if first.format.is_planar and first.layout.nb_channels >= _PLANES:
-        # PyAV would look for planes behind the last one, and crash.
+        # PyAV would read planes behind the last one, and crash.
         packed = (av.AudioResampler("flt", x.layout, x.sample_rate).resample(x) for x in frames)
         frames = list(itertools.chain.from_iterable(packed))
     samples = np.concatenate([_channels(frame) for frame in frames], axis=1)
@@ -207,23 +226,6 @@ def _mono(frames: list) -> np.ndarray:
     elif samples.dtype.kind == "i":
         mono = mono / -float(np.iinfo(samples.dtype).min)
     return mono.astype(np.float32)
-
-
-def channel_mean(samples: np.ndarray) -> np.ndarray:
-    """Return the mean of (channels, samples), floats as float32, whole numbers as float64.
-
-    >>> channel_mean(np.int16([[1, 2], [2, 4]])).tolist()
-    [1.5, 3.0]
-    """
-    kind = np.float32 if samples.dtype.kind == "f" else np.float64
-    # Channel by channel: NumPy's mean takes ten times as long where the channels of a sample lie
-    # side by side.
-    with np.errstate(all="ignore"):  # damage; the caller looks for it
-        mean = samples[0].astype(kind)
-        for channel in samples[1:]:
-            mean += channel.astype(kind, copy=False)
-        mean /= len(samples)
-    return mean
 
 
 def _channels(frame) -> np.ndarray:

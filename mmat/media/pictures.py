@@ -1,13 +1,8 @@
-"""Pictures out of containers at asked times, with as little decoding as keyframes allow.
+"""Pictures of containers at given times, with as little decoding as keyframes allow.
 
-The packets' times are read first, without decoding; then only those packets are decoded that the
-asked pictures need. Files whose packets don't tell enough are decoded from the front instead.
-
-Which pictures of a video stand for asked times, and which packets they are decoded from.
-
-It is decided from the packets' times alone, before anything is decoded.
-
-The pictures of a film from its front to its end, in constant memory.
+The packets' times are read first, without decoding. They decide which pictures stand for the times,
+and which packets these are decoded from. Where the packets' times are not enough, the file is
+decoded from the front. `PictureStream` reads a whole film, in constant memory.
 """
 
 import contextlib
@@ -20,19 +15,75 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmat.media.containers import NotReadable, first_track, frames_from, one_line, opened
+from mmat.media.containers import (
+    PREROLL_SECONDS,
+    NotReadable,
+    first_track,
+    frames_from,
+    one_line,
+    open_container,
+)
 
 SAME_INSTANT_SECONDS = 0.001
-_NEAR_KEYFRAMES = 2  # keyframes at most so many distances of asked times apart serve as they are
+LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
+_NEAR_KEYFRAMES = 2  # keyframes this many distances of the times apart, or less, stand for them
+_SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
+_FAR_SECONDS = 20.0  # a keyframe this long before the pictures makes seeking expensive
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large pictures come out: see `mmat.media.read.read_frames`."""
+
+    max_side_px: int = 320
+    square_px: int | None = None
+
+    def scaled(self, width: float, height: float) -> tuple[int, int]:
+        """Return the width and height that a picture of this shape is scaled to."""
+        if self.square_px:
+            return self.square_px, self.square_px
+        scale = min(1.0, self.max_side_px / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def read_pictures(
+    path: pathlib.Path, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
+) -> tuple[np.ndarray | None, float]:
+    """Return pictures near the centres of n equal parts of the range, and the range's seconds.
+
+    uint8 RGB (n_frames, height, width, 3), or None without a picture track or pictures in the
+    range; `choose_packets` says which. Raises NotReadable for what FFmpeg cannot decode.
+    """
+    pictures = None
+    for seek in (True, False) if start_seconds > 0 else (False,):
+        with open_container(path) as (container, origin):
+            track = first_track(container, "video")
+            if track is None:
+                return None, 0.0
+            seconds = duration_seconds(path, container, origin) - start_seconds
+            if end_seconds is not None:
+                seconds = min(seconds, end_seconds - start_seconds)
+            if seconds <= 0:
+                return None, 0.0
+            times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
+            video = Video(container, track, origin, Upright(size, track))
+            with contextlib.suppress(Unclear):
+                pictures = video.pictures_at(times, start_seconds + seconds, seek)
+                break
+    if pictures is None:
+        with frames_from(path, "video", start_seconds) as (origin, track, frames):
+            shown = Shown(frames, origin, Upright(size, track))
+            pictures = shown.at(times + SAME_INSTANT_SECONDS)
+    return (np.stack(pictures), seconds) if pictures else (None, 0.0)
 
 
 class Packet(NamedTuple):
-    """What a video packet tells without being decoded; the times are seconds of the file."""
+    """What is known of a video packet before it is decoded; the times are seconds of the file."""
 
     seconds: float
     is_keyframe: bool
     is_shown: bool
-    stamps: tuple[int, int | None]  # shown and decoded at, by which it is known again
+    stamps: tuple[int, int | None]  # shown and decoded at, by which it is found again
 
 
 class Need(NamedTuple):
@@ -43,13 +94,15 @@ class Need(NamedTuple):
     wanted: frozenset[int]
 
 
-def chosen(packets: Sequence[Packet], times: Sequence[float], range_end: float) -> list[int]:
-    """Return for each asked time the number of the packet whose picture stands for it.
+def choose_packets(
+    packets: Sequence[Packet], times: Sequence[float], range_end: float
+) -> list[int]:
+    """Return for each time the number of the packet whose picture stands for it.
 
-    Where the keyframes around a time are at most two distances of the asked times apart, it is
-    the nearest keyframe; if that lies outside the range or farther than half the keyframe
-    interval, it is the first picture within half an interval. Elsewhere, where neighbouring
-    times would get one keyframe again and again, it is the picture shown at the very time.
+    Where the keyframes around a time are at most two distances of the times apart, it is the
+    nearest keyframe; if that lies outside the range or farther than half the keyframe interval, it
+    is the first picture within half an interval. Elsewhere, where neighbouring times would get the
+    same keyframe, it is the picture shown at that very time.
     packets: in the order of decoding, the first one a keyframe. range_end: half a distance after
     the last time.
     """
@@ -76,9 +129,9 @@ def chosen(packets: Sequence[Packet], times: Sequence[float], range_end: float) 
 
 
 def _around(key_begins: np.ndarray, after: int, end: float) -> tuple[float, float]:
-    """Return the distance of the keyframes around a time, and what is sure of it.
+    """Return the distance of the keyframes around a time, and the part of it that is known.
 
-    After the last keyframe it is taken to be as before it, and what is sure ends at `end`.
+    After the last keyframe it is taken to be as before, and the part that is known ends at `end`.
     """
     if 0 < after < len(key_begins):
         gap = key_begins[after] - key_begins[after - 1]
@@ -89,7 +142,7 @@ def _around(key_begins: np.ndarray, after: int, end: float) -> tuple[float, floa
     return np.inf, 0.0
 
 
-def needed(packets: Sequence[Packet], wanted: Sequence[int]) -> list[Need]:
+def packets_to_decode(packets: Sequence[Packet], wanted: Sequence[int]) -> list[Need]:
     """Return what to decode for the wanted packets, in the file's order.
 
     Decoding begins at the last keyframe, in the order of decoding, that is shown no later than
@@ -106,59 +159,8 @@ def needed(packets: Sequence[Packet], wanted: Sequence[int]) -> list[Need]:
     return [Need(n, max(by_begin[n]), frozenset(by_begin[n])) for n in sorted(by_begin)]
 
 
-_SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
-_PREROLL_SECONDS = 0.2  # seeking goes by decoding times, a little before the shown ones
-
-
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """How large pictures come out: see `mmat.media.read.read_frames`."""
-
-    max_side_px: int = 320
-    square_px: int | None = None
-
-    def scaled(self, width: float, height: float) -> tuple[int, int]:
-        """Return the width and height that a picture of this shape is scaled to."""
-        if self.square_px:
-            return self.square_px, self.square_px
-        scale = min(1.0, self.max_side_px / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
-
-
 class Unclear(Exception):
-    """The packets don't tell where the asked pictures are, or decoding doesn't give them."""
-
-
-def read_pictures(
-    path: pathlib.Path, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
-) -> tuple[np.ndarray | None, float]:
-    """Return pictures near the centres of n equal parts of the range, and the range's seconds.
-
-    uint8 RGB (n_frames, height, width, 3), or None without a picture track or pictures in the
-    range; which pictures, `mmat.media.pictures.chosen` says. Raises NotReadable for what FFmpeg
-    cannot decode.
-    """
-    pictures = None
-    for seek in (True, False) if start_seconds > 0 else (False,):
-        with opened(path) as (container, origin):
-            track = first_track(container, "video")
-            if track is None:
-                return None, 0.0
-            seconds = duration_seconds(path, container, origin) - start_seconds
-            if end_seconds is not None:
-                seconds = min(seconds, end_seconds - start_seconds)
-            if seconds <= 0:
-                return None, 0.0
-            times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
-            video = Video(container, track, origin, Upright(size, track))
-            with contextlib.suppress(Unclear):
-                pictures = video.pictures_at(times, start_seconds + seconds, seek)
-                break
-    if pictures is None:
-        with frames_from(path, "video", start_seconds) as (origin, track, frames):
-            shown = Shown(frames, origin, Upright(size, track))
-            pictures = shown.at(times + SAME_INSTANT_SECONDS)
-    return (np.stack(pictures), seconds) if pictures else (None, 0.0)
+    """The packets' times do not say where the pictures are, or decoding does not give them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,16 +173,16 @@ class Video:
     upright: "Upright"
 
     def pictures_at(self, times, range_end: float, seek: bool) -> list[np.ndarray]:
-        """Return the pictures that stand for the times; raise Unclear if that cannot be told."""
+        """Return the pictures that stand for the times; raises Unclear if it cannot find them."""
         return self.pictures_of(
             self.packets(times[0] if seek else None, range_end), times, range_end
         )
 
     def pictures_of(self, packets: list[Packet], times, range_end: float) -> list[np.ndarray]:
         """Return the pictures that stand for the times, out of packets that were read."""
-        choice = chosen(packets, times, range_end)
+        choice = choose_packets(packets, times, range_end)
         found = {}
-        for need in needed(packets, choice):
+        for need in packets_to_decode(packets, choice):
             found |= self._decoded(packets, need)
         return [found[n] for n in choice]
 
@@ -191,7 +193,7 @@ class Video:
         time_base, packets = self.track.time_base, []
         with contextlib.suppress(av.error.FFmpegError):  # a file that is cut off
             if seek_seconds is not None:
-                early = max(0.0, seek_seconds - _PREROLL_SECONDS) + self.origin
+                early = max(0.0, seek_seconds - PREROLL_SECONDS) + self.origin
                 self.container.seek(int(early / time_base), stream=self.track)
             for packet in self.container.demux(self.track):
                 if not packet.size or not (packets or packet.is_keyframe):
@@ -229,7 +231,7 @@ class Video:
             ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
             for packet in itertools.islice(ahead, need.end - need.begin + 1):
                 if context.name in _SKIPPING_DECODERS:
-                    # What no other is predicted from is decoded only where it is asked for.
+                    # Frames that no other depends on are decoded only where they are wanted.
                     context.skip_frame = "DEFAULT" if packet.pts in numbers else "NONREF"
                 with contextlib.suppress(av.error.FFmpegError):
                     keep(context.decode(packet))
@@ -251,7 +253,7 @@ def duration_seconds(path: pathlib.Path, container, origin: float) -> float:
         start = 0 if "matroska" in container.format.name else container.start_time or 0
         return (start + container.duration) / av.time_base - origin
     ends = [0.0]
-    with opened(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
+    with open_container(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
         for packet in again.demux():
             if packet.pts is not None:
                 ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -294,7 +296,7 @@ class Shown:
 
 
 class Upright:
-    """Makes frames RGB with square pixels, turned as metadata say, all of the first one's size.
+    """Turns frames into upright RGB pictures with square pixels, all of the first one's size.
 
     aspect: width by height of the upright pictures before they are squeezed to a square.
     """
@@ -307,7 +309,7 @@ class Upright:
     def __call__(self, frame) -> np.ndarray:
         if self.shape is None:
             ratio = float(self.track.sample_aspect_ratio or 1)
-            ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # outside of this it is damage
+            ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # others are damage
             self.shape = self.size.scaled(frame.width * ratio, frame.height)
             self.quarter_turns = round(frame.rotation / 90)
             aspect = frame.width * ratio / frame.height
@@ -317,17 +319,13 @@ class Upright:
         return np.rot90(picture, k=self.quarter_turns)
 
 
-LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
-_FAR_SECONDS = 20.0  # a keyframe so long before the asked pictures makes seeking dear
-
-
 class PictureStream:
     """Reads evenly spaced pictures, range after range, and keeps those of the last ranges.
 
-    range_seconds and n_frames: of one range. seconds: until when the file promises pictures; less,
-    once it is seen that they end before. problem: why they could not be read any further, else
-    empty. As in `mmat.media.read.read_frames` a picture is the nearest keyframe where those are
-    dense; from where they are over 20 s apart all is decoded, once. Raises NotReadable for a file
+    range_seconds and n_frames: of one range. seconds: when the pictures end, by the file's header
+    until they turn out to end earlier. problem: why they could not be read any further, else empty.
+    As in `mmat.media.read.read_frames` a picture is the nearest keyframe where those are dense;
+    from where they are over 20 s apart, every frame is decoded, once. Raises NotReadable for a file
     that FFmpeg cannot open.
     """
 
@@ -336,10 +334,10 @@ class PictureStream:
         self._path, self._range_seconds, self._n_frames = path, range_seconds, n_frames
         self._kept: list[tuple[float, np.ndarray]] = []
         self._done_seconds = 0.0
-        self._last_seconds: float | None = None  # when the last picture begins, once it was met
+        self._last_seconds: float | None = None  # when the last picture begins, once that is known
         self._shown: Shown | None = None
         with contextlib.ExitStack() as stack:
-            container, origin = stack.enter_context(opened(path))
+            container, origin = stack.enter_context(open_container(path))
             track = first_track(container, "video")
             if track is not None:
                 self.seconds = min(LONGEST_SECONDS, duration_seconds(path, container, origin))
@@ -372,10 +370,10 @@ class PictureStream:
             self._done_seconds = end
 
     def end_with_the_sound(self, seconds: float) -> None:
-        """Let the pictures end with the sound, where the last one has been read by then.
+        """Let the pictures end with the sound, if the last one has been read by then.
 
-        A picture may be meant to stay, but a film that is cut off promises its whole length.
-        Without sound (0 seconds) the last picture stays for a range.
+        The last picture may be meant to stay, but a film that is cut off still has the header of
+        the whole. Without sound (0 seconds) the last picture stays for a range.
         """
         if self._last_seconds is not None:
             stays = self._range_seconds / (self._n_frames if seconds else 1)
@@ -384,19 +382,19 @@ class PictureStream:
     def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
         """Return uint8 (n_frames, height, width, 3) for the centres of n parts, and their times.
 
-        Of what was read, the nearest. (None, no times) where there are no pictures.
+        They are the nearest of those that are kept. (None, no times) where there are no pictures.
         """
         end_seconds = min(end_seconds, self.seconds)
         if end_seconds - begin_seconds < SAME_INSTANT_SECONDS or not self._kept:
             return None, np.zeros(0)
         part = (end_seconds - begin_seconds) / n_frames
-        asked = begin_seconds + (np.arange(n_frames) + 0.5) * part
-        times = np.array([time for time, _ in self._kept])
-        nearest = np.abs(times[None] - asked[:, None]).argmin(axis=1)
-        return np.stack([self._kept[n][1] for n in nearest]), asked
+        times = begin_seconds + (np.arange(n_frames) + 0.5) * part
+        kept = np.array([time for time, _ in self._kept])
+        nearest = np.abs(kept[None] - times[:, None]).argmin(axis=1)
+        return np.stack([self._kept[n][1] for n in nearest]), times
 
     def forget(self, before_seconds: float) -> None:
-        """Let go of the pictures before a time."""
+        """Drop the pictures before a time."""
         self._kept = [(time, picture) for time, picture in self._kept if time >= before_seconds]
 
     def _until_damage(self, times: np.ndarray, end: float) -> list[np.ndarray]:

@@ -1,9 +1,8 @@
 """Media files in: 16 kHz mono sound and evenly spaced RGB pictures out.
 
 Audio files are read by libsndfile (soundfile), containers by FFmpeg (PyAV); the suffix decides
-which is tried first, and the other one is tried when it fails.
-
-Sound of any rate to 16 kHz, by soxr, block by block.
+which is tried first, and the other one is tried when it fails. Sound is resampled by soxr, block by
+block.
 """
 
 import dataclasses
@@ -20,72 +19,9 @@ from mmat.media.containers import NotReadable, channel_mean, one_line, sound_fro
 from mmat.media.pictures import Size, read_pictures
 
 SAMPLE_RATE_HZ = 16000
-_RATES_HZ = (1000, 768_000)
-_CHUNK_SAMPLES = 1 << 16
-_SILENCE_SAMPLES = 2048
-
-
-def resampled(
-    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float = 4 * 3600.0
-) -> np.ndarray:
-    """Return float32 (samples,) at 16 kHz of a sound that comes in float32 (samples,) blocks.
-
-    Raises InputError as `resampled_blocks` does.
-
-    >>> resampled([np.zeros(44100, np.float32), np.zeros(22050, np.float32)], 44100).shape
-    (24000,)
-    """
-    return np.concatenate(list(resampled_blocks(blocks, rate_hz, longest_seconds)))
-
-
-def resampled_blocks(
-    blocks: Iterable[np.ndarray],
-    rate_hz: int,
-    longest_seconds: float = math.inf,
-    chunk_samples: int = _CHUNK_SAMPLES,
-) -> Iterator[np.ndarray]:
-    """Yield float32 (samples,) at 16 kHz, bit by bit, of a sound that comes in blocks.
-
-    It is resampled as if silence came before it: soxr's first samples are off by some per cent
-    otherwise. chunk_samples: of the sound that are waited for at least. Raises InputError for a
-    rate that no sound has, and for a sound longer than longest_seconds, since a damaged file may
-    yield one without end.
-    """
-    import soxr
-
-    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-        raise InputError(f"a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
-    # So much silence that it is a whole number of samples at both rates.
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    n_periods = -(-_SILENCE_SAMPLES // (rate_hz // common))
-    n_silent = n_periods * SAMPLE_RATE_HZ // common  # of the answer, still to be left out
-    stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-    n_seconds = 0.0
-    for chunk, last in _chunks(blocks, n_periods * rate_hz // common, chunk_samples):
-        n_seconds += len(chunk) / rate_hz
-        if not last and n_seconds > longest_seconds:
-            hours = longest_seconds / 3600
-            raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
-        answer = stream.resample_chunk(chunk, last=last)
-        yield answer[n_silent:]
-        n_silent -= min(n_silent, len(answer))
-
-
-def _chunks(
-    blocks: Iterable[np.ndarray], n_zeros: int, chunk_samples: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield blocks, with zeros before them, in longer pieces, and which of these is the last."""
-    waiting, n_waiting = [np.zeros(n_zeros, np.float32)], 0
-    for block in blocks:
-        waiting.append(block)
-        n_waiting += len(block)
-        if n_waiting >= chunk_samples:
-            yield np.concatenate(waiting), False
-            waiting, n_waiting = [], 0
-    yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
-
-
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
+_RATES_HZ = (1000, 768_000)  # of sound that is resampled
+_SILENCE_SAMPLES = 2048  # before it, at least
 _BLOCK_SAMPLES = 1 << 16
 T = TypeVar("T")
 
@@ -114,9 +50,10 @@ def read_media(
     """Read sound and pictures of a file, or of a range of it; one of the two may be missing.
 
     n_frames: how many pictures, 0 for none; times and sizes as in `read_frames`.
-    Raises InputError for a file that cannot be read, or that has nothing of what was asked for.
+    Raises InputError for a file that cannot be read, and for one with neither sound nor, where
+    `n_frames` is not 0, pictures.
     """
-    path, start_seconds = checked(path), start_seconds or 0.0
+    path, start_seconds = readable_path(path), start_seconds or 0.0
     size = Size(max_side_px, square_px)
     media = first_readable(
         path,
@@ -160,31 +97,31 @@ def read_frames(
 ) -> np.ndarray:
     """Read evenly spaced pictures as uint8 RGB (n_frames, height, width, 3).
 
-    The asked times are the centres of n equal parts of the range. Where the keyframes are at most
-    two such parts apart, a picture is the nearest keyframe, or at least begins within half a
-    keyframe interval; elsewhere it is the one shown at the very time. Pictures are upright
-    (rotation applied) and have square pixels. Larger ones are scaled down to `max_side_px` on the
-    longer side; or, with `square_px`, the whole picture is squeezed to a square of that size, as
-    the image networks see it.
-    Raises InputError for a file that cannot be read or that has no picture track; cover images
-    of music files are none.
+    Their times are the centres of n equal parts of the range. Where the keyframes are at most two
+    such parts apart, a picture is the nearest keyframe, or at least begins within half a keyframe
+    interval; elsewhere it is the one shown at that very time. Pictures are upright (rotation
+    applied) and have square pixels. Larger ones are scaled down to `max_side_px` on the longer
+    side; or, with `square_px`, the whole picture is squeezed to a square of that size, as the image
+    networks see it.
+    Raises InputError for a file that cannot be read or that has no picture track; the cover image
+    of a music file is not one.
     """
     if n_frames < 1:
         raise InputError(f"n_frames must be 1 or more, not {n_frames}")
-    path, start_seconds = checked(path), start_seconds or 0.0
+    path, start_seconds = readable_path(path), start_seconds or 0.0
     size = Size(max_side_px, square_px)
     try:
         frames, _ = read_pictures(path, start_seconds, end_seconds, n_frames, size)
     except NotReadable:
-        read_audio(path)  # says so if it is no media file at all
+        read_audio(path)  # raises for what is not a media file at all
         frames = None
     if frames is None:
         raise InputError(f"{path}: no picture track, or nothing on it from {start_seconds:g} s on")
     return frames
 
 
-def checked(path: str | os.PathLike) -> pathlib.Path:
-    """Return a path to a file that can be read; raises InputError that says why it cannot."""
+def readable_path(path: str | os.PathLike) -> pathlib.Path:
+    """Return the path of a file that can be opened; raises InputError where it cannot be."""
     path = pathlib.Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -208,10 +145,10 @@ def check_finite(path: str | os.PathLike, waveform: np.ndarray) -> None:
 def first_readable(
     path: str | os.PathLike, from_container: Callable[[], T], from_audio_file: Callable[[], T]
 ) -> T:
-    """Return what the first of two readers gives that can read a file; its suffix orders them.
+    """Return the result of the first of two readers that can read a file; its suffix orders them.
 
     A reader raises NotReadable where the other one may be tried. Raises InputError that names the
-    file, for what neither can read and for what one of them refuses.
+    file, where neither can read it and where one of them refuses it.
     """
     readers = [from_container, from_audio_file]
     if pathlib.Path(path).suffix.lower() in AUDIO_SUFFIXES:
@@ -225,17 +162,6 @@ def first_readable(
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
-
-
-def _read_audio_file(path, start_seconds, end_seconds) -> Media:
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            waveform = resampled(sound_blocks(file, start_seconds, end_seconds), file.samplerate)
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise NotReadable(f"libsndfile: {one_line(error)}") from error
-    return Media(waveform if len(waveform) else None, None, len(waveform) / SAMPLE_RATE_HZ)
 
 
 def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[np.ndarray]:
@@ -252,6 +178,66 @@ def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Itera
         first += len(block)
 
 
+def resampled(
+    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float = 4 * 3600.0
+) -> np.ndarray:
+    """Return float32 (samples,) at 16 kHz of a sound that comes in float32 (samples,) blocks.
+
+    Raises InputError as `resampled_blocks` does.
+
+    >>> resampled([np.zeros(44100, np.float32), np.zeros(22050, np.float32)], 44100).shape
+    (24000,)
+    """
+    return np.concatenate(list(resampled_blocks(blocks, rate_hz, longest_seconds)))
+
+
+def resampled_blocks(
+    blocks: Iterable[np.ndarray],
+    rate_hz: int,
+    longest_seconds: float = math.inf,
+    chunk_samples: int = _BLOCK_SAMPLES,
+) -> Iterator[np.ndarray]:
+    """Yield float32 (samples,) at 16 kHz, part by part, of a sound that comes in blocks.
+
+    It is resampled as if silence came before it: soxr's first samples are off by some per cent
+    otherwise. chunk_samples: how many samples are collected, at least, before they are resampled.
+    Raises InputError for a rate that no sound has, and for a sound longer than `longest_seconds`,
+    since a damaged file may yield one without end.
+    """
+    import soxr
+
+    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+        raise InputError(f"a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
+    # The silence is a whole number of samples at both rates.
+    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    n_periods = -(-_SILENCE_SAMPLES // (rate_hz // common))
+    n_silent = n_periods * SAMPLE_RATE_HZ // common  # of the output, still to be left out
+    stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+    n_seconds = 0.0
+    for chunk, last in _chunks(blocks, n_periods * rate_hz // common, chunk_samples):
+        n_seconds += len(chunk) / rate_hz
+        if not last and n_seconds > longest_seconds:
+            hours = longest_seconds / 3600
+            raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
+        output = stream.resample_chunk(chunk, last=last)
+        yield output[n_silent:]
+        n_silent -= min(n_silent, len(output))
+
+
+def _chunks(
+    blocks: Iterable[np.ndarray], n_zeros: int, chunk_samples: int
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield blocks, with zeros before them, joined to longer ones, and whether each is the last."""
+    waiting, n_waiting = [np.zeros(n_zeros, np.float32)], 0
+    for block in blocks:
+        waiting.append(block)
+        n_waiting += len(block)
+        if n_waiting >= chunk_samples:
+            yield np.concatenate(waiting), False
+            waiting, n_waiting = [], 0
+    yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
+
+
 def _read_container(path, start_seconds, end_seconds, n_frames: int, size: Size) -> Media:
     with sound_from(path, start_seconds, end_seconds) as sound:
         waveform = None if sound is None else resampled(*sound)
@@ -263,3 +249,14 @@ def _read_container(path, start_seconds, end_seconds, n_frames: int, size: Size)
     if waveform is not None:
         seconds = max(seconds, len(waveform) / SAMPLE_RATE_HZ)
     return Media(waveform, frames, seconds)
+
+
+def _read_audio_file(path, start_seconds, end_seconds) -> Media:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            waveform = resampled(sound_blocks(file, start_seconds, end_seconds), file.samplerate)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise NotReadable(f"libsndfile: {one_line(error)}") from error
+    return Media(waveform if len(waveform) else None, None, len(waveform) / SAMPLE_RATE_HZ)

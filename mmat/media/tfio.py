@@ -1,10 +1,10 @@
 """Audio files decoded inside the tf.data graph, by tensorflow-io's operations.
 
-They are slower than worker processes with libsndfile (docs/performance.md), but run
-wherever the graph runs. Its decoders don't tell the sample rate (the one operation that does mixes
-up files when it runs in parallel) and its resampling is off by 1 %: so the headers are read here,
-and the resampling is soxr's, as filters. A damaged file may hold its FLAC decoder for ever, which
-nothing here can end: use it for files that the default reader has read.
+They are slower than worker processes with libsndfile (docs/performance.md), but run wherever the
+graph runs. The decoders do not return the sample rate (the one operation that does mixes up files
+when it runs in parallel) and their resampling is off by 1 %: so the headers are read here, and the
+resampling is soxr's, as filters. The FLAC decoder may never return from a damaged file, and nothing
+here can end it: use it for files that the default reader has read.
 """
 
 import functools
@@ -19,7 +19,7 @@ import soxr
 import tensorflow as tf
 
 from mmat.files import InputError
-from mmat.media.read import SAMPLE_RATE_HZ, check_finite, checked
+from mmat.media.read import SAMPLE_RATE_HZ, check_finite, readable_path
 from mmat.media.workers import decode
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3")
@@ -27,34 +27,69 @@ RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200,
 RATES_HZ += (192000,)
 _HEAD_BYTES = 8192
 _REACH = 110  # a filter's reach to each side, in samples of the lower rate
-_LEAST_BLOCK = 384  # so many input samples at least are filtered by one matrix row
+_LEAST_BLOCK = 384  # input samples that are filtered by one matrix row, at least
 _MP3_RATES_HZ = ((11025, 12000, 8000), (0, 0, 0), (22050, 24000, 16000), (44100, 48000, 32000))
 _HELP = "use reader='default', or install the extra: pip install 'mmat[tfio]' (TensorFlow 2.17.1)"
 
 
-def check_readable(path: str | os.PathLike) -> None:
-    """Raise InputError if the suffix is none that tensorflow-io decodes, or if it doesn't load."""
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise InputError(f"{path}: reader 'tfio' reads {known}; use reader='default'")
-    operations()
+def audio_files(
+    paths: Sequence[str | os.PathLike], reader: str = "default", workers: int = 2
+) -> tf.data.Dataset:
+    """Return the sound of audio files, one by one in their order, float32 (samples, 1), 16 kHz.
+
+    reader: "default" decodes any media file in `workers` processes; "tfio" decodes wav, flac, ogg
+    (Vorbis) and mp3 inside the graph. The two agree within 1e-5, without a delay. A file that
+    cannot be read ends the data with a tf.errors.OpError.
+    Raises InputError for another reader, and as `check_readable` does.
+
+    >>> import soundfile, tempfile
+    >>> path = tempfile.mkdtemp() + "/silence.wav"
+    >>> soundfile.write(path, np.zeros((44100, 2)), 44100)
+    >>> [sound.shape for sound in audio_files([path], workers=0).as_numpy_iterator()]
+    [(16000, 1)]
+    """
+    names = [os.fspath(path) for path in paths]
+    if reader == "tfio":
+        for name in names:
+            check_readable(name)
+        dataset = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string))
+        return dataset.map(read_waveform, num_parallel_calls=tf.data.AUTOTUNE)
+    if reader != "default":
+        raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
+
+    def decoded():
+        for media in decode(({"path": name, "n_frames": 0} for name in names), workers):
+            if isinstance(media, str):
+                raise InputError(media)
+            yield media.waveform[:, None]
+
+    spec = tf.TensorSpec((None, 1), tf.float32)
+    return tf.data.Dataset.from_generator(decoded, output_signature=spec)
 
 
-def operations():
-    """Return `tensorflow_io.audio`; raise InputError where its operations don't load."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that they don't load is said below
-        try:
-            import tensorflow_io
+def read_audio_file(
+    path: str | os.PathLike, start_seconds: float | None = None, end_seconds: float | None = None
+) -> np.ndarray:
+    """Return what `mmat.media.read.read_audio` does, read by `read_waveform`, eagerly.
 
-            tensorflow_io.audio.encode_wav(tf.zeros((1, 1), tf.int16), tf.constant(8000, tf.int64))
-        except ImportError:
-            raise InputError(f"reader 'tfio': tensorflow-io is not installed; {_HELP}") from None
-        except NotImplementedError:
-            why = f"tensorflow-io's operations don't load with TensorFlow {tf.__version__}"
-            raise InputError(f"reader 'tfio': {why}; {_HELP}") from None
-    return tensorflow_io.audio
+    Raises InputError as `read_audio` and `check_readable` do.
+    """
+    readable_path(path)
+    check_readable(path)
+    try:
+        sound = read_waveform(
+            tf.constant(os.fspath(path)),
+            start_seconds or 0.0,
+            math.inf if end_seconds is None else end_seconds,
+        )
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter for bytes in a message
+        why = " ".join(str(error).split())
+        raise InputError(f"{path}: tensorflow-io cannot decode it ({why})") from None
+    waveform = sound.numpy()[:, 0]
+    if not len(waveform):
+        raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
+    check_finite(path, waveform)
+    return waveform
 
 
 def read_waveform(
@@ -81,34 +116,64 @@ def read_waveform(
     return resampled(tf.reduce_mean(samples[first:last], axis=1), rate)[:, None]
 
 
+def check_readable(path: str | os.PathLike) -> None:
+    """Raise InputError for a suffix that tensorflow-io does not decode, or if it does not load."""
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise InputError(f"{path}: reader 'tfio' reads {known}; use reader='default'")
+    operations()
+
+
+def operations():
+    """Return `tensorflow_io.audio`; raise InputError where its operations don't load."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that they do not load is reported below
+        try:
+            import tensorflow_io
+
+            tensorflow_io.audio.encode_wav(tf.zeros((1, 1), tf.int16), tf.constant(8000, tf.int64))
+        except ImportError:
+            raise InputError(f"reader 'tfio': tensorflow-io is not installed; {_HELP}") from None
+        except NotImplementedError:
+            why = f"tensorflow-io's operations don't load with TensorFlow {tf.__version__}"
+            raise InputError(f"reader 'tfio': {why}; {_HELP}") from None
+    return tensorflow_io.audio
+
+
+def resampled(samples: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
+    """Return float32 (samples,) at 16 kHz of such a sound at one of `RATES_HZ`, as soxr does it."""
+    known = tf.reduce_any(rate_hz == list(RATES_HZ))
+    message = f"the sample rate is none of {', '.join(map(str, RATES_HZ))} Hz"
+    with tf.control_dependencies([tf.debugging.Assert(known, [message, rate_hz])]):
+        samples = tf.identity(samples)
+    branches = [(rate_hz == rate, _filtering(samples, rate)) for rate in RATES_HZ]
+    return tf.case(branches, default=lambda: samples)
+
+
+@functools.cache
+def resampling_filters(rate_hz: int) -> tuple[np.ndarray, int, int]:
+    """Return soxr's resampling from a rate to 16 kHz as filters: (filters, n_before, n_in).
+
+    Every block of n_in input samples gives filters.shape[1] output samples; they are the block,
+    with n_before samples before it and as many behind it, times filters, float32. Source: soxr's
+    impulse responses.
+    """
+    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+    repeat = -(-_LEAST_BLOCK // (rate_hz // common))
+    n_in, n_out = repeat * rate_hz // common, repeat * SAMPLE_RATE_HZ // common
+    reach = math.ceil(_REACH * rate_hz / min(rate_hz, SAMPLE_RATE_HZ))
+    n_blocks = -(-reach // n_in)  # that an impulse reaches to each side
+    n_before = n_blocks * n_in
+    impulses = np.pad(np.eye(n_in, dtype=np.float32), [[n_before, n_before], [0, 0]])
+    responses = soxr.resample(impulses, rate_hz, SAMPLE_RATE_HZ)  # one channel an impulse
+    responses = responses.reshape(-1, n_out, n_in)[::-1]  # the last ones are of samples before
+    return responses.transpose(0, 2, 1).reshape(-1, n_out), n_before, n_in
+
+
 def _place(seconds: float, rate_hz: tf.Tensor, n_samples: tf.Tensor) -> tf.Tensor:
     place = tf.round(tf.constant(seconds, tf.float64) * tf.cast(rate_hz, tf.float64))
     return tf.cast(tf.minimum(place, tf.cast(n_samples, tf.float64)), tf.int32)
-
-
-def read_audio_file(
-    path: str | os.PathLike, start_seconds: float | None = None, end_seconds: float | None = None
-) -> np.ndarray:
-    """Return what `mmat.media.read.read_audio` does, read by `read_waveform`, at once.
-
-    Raises InputError as `read_audio` and `check_readable` do.
-    """
-    checked(path)
-    check_readable(path)
-    try:
-        sound = read_waveform(
-            tf.constant(os.fspath(path)),
-            start_seconds or 0.0,
-            math.inf if end_seconds is None else end_seconds,
-        )
-    except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter for bytes in a message
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: tensorflow-io cannot decode it ({why})") from None
-    waveform = sound.numpy()[:, 0]
-    if not len(waveform):
-        raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")
-    check_finite(path, waveform)
-    return waveform
 
 
 def _wav(content):
@@ -184,16 +249,6 @@ def _little_endian(values, offset: int, n_bytes: int) -> tf.Tensor:
     return tf.add_n([values[offset + i] * 256**i for i in range(n_bytes)])
 
 
-def resampled(samples: tf.Tensor, rate_hz: tf.Tensor) -> tf.Tensor:
-    """Return float32 (samples,) at 16 kHz of such a sound at one of `RATES_HZ`, as soxr does it."""
-    known = tf.reduce_any(rate_hz == list(RATES_HZ))
-    message = f"the sample rate is none of {', '.join(map(str, RATES_HZ))} Hz"
-    with tf.control_dependencies([tf.debugging.Assert(known, [message, rate_hz])]):
-        samples = tf.identity(samples)
-    branches = [(rate_hz == rate, _filtering(samples, rate)) for rate in RATES_HZ]
-    return tf.case(branches, default=lambda: samples)
-
-
 def _filtering(samples: tf.Tensor, rate_hz: int) -> Callable:
     def filtered():
         if rate_hz == SAMPLE_RATE_HZ:
@@ -207,58 +262,3 @@ def _filtering(samples: tf.Tensor, rate_hz: int) -> Callable:
         return tf.reshape(rows @ filters, [-1])[:n_out]
 
     return filtered
-
-
-@functools.cache
-def resampling_filters(rate_hz: int) -> tuple[np.ndarray, int, int]:
-    """Return soxr's resampling from a rate to 16 kHz as filters: (filters, n_before, n_in).
-
-    Every block of n_in input samples gives filters.shape[1] output samples; they are the block,
-    with n_before samples before it and as many behind it, times filters, float32. Source: what
-    soxr answers to impulses.
-    """
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    repeat = -(-_LEAST_BLOCK // (rate_hz // common))
-    n_in, n_out = repeat * rate_hz // common, repeat * SAMPLE_RATE_HZ // common
-    reach = math.ceil(_REACH * rate_hz / min(rate_hz, SAMPLE_RATE_HZ))
-    n_blocks = -(-reach // n_in)  # that an impulse reaches to each side
-    n_before = n_blocks * n_in
-    impulses = np.pad(np.eye(n_in, dtype=np.float32), [[n_before, n_before], [0, 0]])
-    answers = soxr.resample(impulses, rate_hz, SAMPLE_RATE_HZ)  # one channel an impulse
-    answers = answers.reshape(-1, n_out, n_in)[::-1]  # what is answered last, comes from before
-    return answers.transpose(0, 2, 1).reshape(-1, n_out), n_before, n_in
-
-
-def audio_files(
-    paths: Sequence[str | os.PathLike], reader: str = "default", workers: int = 2
-) -> tf.data.Dataset:
-    """Return the sound of audio files, one by one in their order, float32 (samples, 1), 16 kHz.
-
-    reader: "default" decodes any media file in `workers` processes; "tfio" decodes wav, flac, ogg
-    (Vorbis) and mp3 inside the graph. The two agree within 1e-5, without a delay. A file that
-    cannot be read ends the data with a tf.errors.OpError.
-    Raises InputError for another reader, and as `check_readable` does.
-
-    >>> import soundfile, tempfile
-    >>> path = tempfile.mkdtemp() + "/silence.wav"
-    >>> soundfile.write(path, np.zeros((44100, 2)), 44100)
-    >>> [sound.shape for sound in audio_files([path], workers=0).as_numpy_iterator()]
-    [(16000, 1)]
-    """
-    names = [os.fspath(path) for path in paths]
-    if reader == "tfio":
-        for name in names:
-            check_readable(name)
-        dataset = tf.data.Dataset.from_tensor_slices(tf.constant(names, tf.string))
-        return dataset.map(read_waveform, num_parallel_calls=tf.data.AUTOTUNE)
-    if reader != "default":
-        raise InputError(f"unknown reader {reader!r}; there are 'default' and 'tfio'")
-
-    def decoded():
-        for media in decode(({"path": name, "n_frames": 0} for name in names), workers):
-            if isinstance(media, str):
-                raise InputError(media)
-            yield media.waveform[:, None]
-
-    spec = tf.TensorSpec((None, 1), tf.float32)
-    return tf.data.Dataset.from_generator(decoded, output_signature=spec)

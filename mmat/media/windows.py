@@ -1,10 +1,7 @@
-"""Sound and pictures, as they come in, cut into overlapping windows.
+"""Overlapping windows of a media file, in constant memory, or of sound and pictures in memory.
 
-Sound and pictures that lie in memory already, as a stream of windows like that of a file.
-
-A media file as overlapping windows, decoded once from its front to its end, in constant memory.
-
-Sound and pictures have a cursor of their own in the file, so that they need not be interleaved.
+A file is decoded once, from front to end. Its sound and its pictures are read by a cursor each, so
+that they need not be interleaved.
 """
 
 import contextlib
@@ -19,24 +16,25 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from mmat.files import InputError
-from mmat.media.containers import NotReadable, first_track, one_line, opened, sound_from
+from mmat.media.containers import NotReadable, first_track, one_line, open_container, sound_from
 from mmat.media.pictures import LONGEST_SECONDS, PictureStream, Size, duration_seconds
 from mmat.media.read import (
     SAMPLE_RATE_HZ,
     Media,
-    checked,
     first_readable,
+    readable_path,
     resampled_blocks,
     sound_blocks,
 )
 
-SHORTEST_REST_SECONDS = 0.1  # what codecs leave over at a file's end is no window of its own
+SHORTEST_REST_SECONDS = 0.1  # what codecs add at a file's end gets no window of its own
 _GRID_HZ = 10  # the last window begins on the grid of the frame scores
+_MISSING_SECONDS = 1.0  # a file that ends this much before its header's end is damaged
 
 
 @dataclasses.dataclass(frozen=True)
 class WindowSpec:
-    """The windows of a file: seconds of one, from one to the next, and pictures in one.
+    """The windows of a file: their length, the step between them, and the pictures in each.
 
     square_px: pictures are squeezed to a square of that size, as the image networks see them.
     """
@@ -67,124 +65,13 @@ class Pictures(Protocol):
     def forget(self, before_seconds: float) -> None: ...
 
 
-class Sound:
-    """Sound that comes in blocks, float32 (samples,) at 16 kHz, of which the last part is held."""
-
-    def __init__(self, blocks: Iterable[np.ndarray]):
-        self._blocks = iter(blocks)
-        self._held, self._first = np.zeros(0, np.float32), 0
-        self.ended = False
-
-    @property
-    def seconds(self) -> float:
-        """How much has come so far."""
-        return (self._first + len(self._held)) / SAMPLE_RATE_HZ
-
-    def read_until(self, seconds: float) -> None:
-        """Take blocks until there is so much, or no more."""
-        wanted, parts = round(seconds * SAMPLE_RATE_HZ) - self._first, [self._held]
-        n_held = len(self._held)
-        while n_held < wanted and not self.ended:
-            block = next(self._blocks, None)
-            if block is None:
-                self.ended = True
-            else:
-                parts.append(block)
-                n_held += len(block)
-        self._held = np.concatenate(parts) if len(parts) > 1 else self._held
-
-    def between(self, begin_seconds: float, end_seconds: float) -> np.ndarray | None:
-        """Return what there is of a range that is still held, or None if there is nothing."""
-        begin, end = (round(t * SAMPLE_RATE_HZ) - self._first for t in (begin_seconds, end_seconds))
-        part = self._held[begin:end]
-        return part if len(part) else None
-
-    def forget(self, before_seconds: float) -> None:
-        """Let go of what came before a time."""
-        n = min(len(self._held), max(0, int(before_seconds * SAMPLE_RATE_HZ) - self._first))
-        self._held, self._first = self._held[n:], self._first + n
-
-
-def windows(sound: Sound, pictures: Pictures | None, spec: WindowSpec) -> Iterator[Window]:
-    """Yield the windows of a sound and its pictures; either may be missing or end first.
-
-    They follow each other by `spec.hop_seconds`, the last one is aligned at the end; what is
-    shorter than a window is one window. Nothing is yielded where there is nothing.
-
-    >>> sound = Sound([np.zeros(17 * SAMPLE_RATE_HZ, np.float32)])
-    >>> spec = WindowSpec(clip_seconds=10.0, hop_seconds=5.0)
-    >>> [(w.start_seconds, w.media.duration_seconds) for w in windows(sound, None, spec)]
-    [(0.0, 10.0), (5.0, 10.0), (7.0, 10.0)]
-    """
-    n_done = 0
-    while True:
-        start = n_done * spec.hop_seconds
-        end = start + spec.clip_seconds
-        length = _known_length(sound, pictures, end)
-        if length < end:
-            break
-        yield _window_at(sound, pictures, spec, start, end)
-        n_done += 1
-        # The last window may begin before the next one would.
-        for each in (sound, pictures):
-            if each is not None:
-                each.forget(start)
-    if not n_done and length > 0:
-        yield _window_at(sound, pictures, spec, 0.0, length)
-    elif n_done and length - (end - spec.hop_seconds) >= SHORTEST_REST_SECONDS:
-        start = math.ceil(round((length - spec.clip_seconds) * _GRID_HZ, 6)) / _GRID_HZ
-        yield _window_at(sound, pictures, spec, start, length)
-
-
-def _known_length(sound: Sound, pictures: Pictures | None, until: float) -> float:
-    """Read up to a time, and return how long the whole is, as far as it is known by then."""
-    sound.read_until(until)
-    if pictures is None:
-        return sound.seconds
-    pictures.read_until(until)
-    if sound.ended:
-        pictures.end_with_the_sound(sound.seconds)
-    return max(sound.seconds, pictures.seconds)
-
-
-def _window_at(
-    sound: Sound, pictures: Pictures | None, spec: WindowSpec, start: float, end: float
-) -> Window:
-    frames, times, seconds = None, np.zeros(0), 0.0
-    waveform = sound.between(start, end)
-    if waveform is not None:
-        seconds = len(waveform) / SAMPLE_RATE_HZ
-    if pictures is not None:
-        frames, times = pictures.between(start, end, spec.n_frames)
-        if frames is not None:
-            seconds = max(seconds, min(end, pictures.seconds) - start)
-    return Window(start, Media(waveform, frames, seconds), times)
-
-
-class ArrayStream:
-    """The windows of a waveform `(samples,)`, 16 kHz mono in [-1, 1], or of `Media`.
-
-    Used as `MediaStream` is. Raises InputError for arrays of another shape or kind of numbers, and
-    for no samples.
-
-    >>> with ArrayStream(np.zeros(25 * SAMPLE_RATE_HZ, np.float32), WindowSpec()) as held:
-    ...     [window.start_seconds for window in held]
-    [0.0, 5.0, 10.0, 15.0]
-    """
+class _Stream:
+    """What streams of windows share: a context, and the pictures, which may be missing."""
 
     problem = ""
+    _pictures: Pictures | None = None
 
-    def __init__(self, media: np.ndarray | Media, spec: WindowSpec):
-        if isinstance(media, np.ndarray):
-            media = Media(media, None, len(media) / SAMPLE_RATE_HZ if media.ndim else 0.0)
-        if media.waveform is not None:
-            _check_waveform(media.waveform)
-        self._media, self._spec, self.seconds = media, spec, media.duration_seconds
-        self._pictures = None
-        if media.frames is not None and spec.n_frames:
-            self._pictures = ArrayPictures(media.frames, media.duration_seconds)
-
-    def __enter__(self) -> "ArrayStream":
+    def __enter__(self):
         return self
 
     def __exit__(self, *_) -> None:
@@ -195,65 +82,13 @@ class ArrayStream:
         """Width by height of the pictures."""
         return 1.0 if self._pictures is None else self._pictures.aspect
 
-    def __iter__(self) -> Iterator[Window]:
-        sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
-        found = windows(Sound(sound), self._pictures, self._spec)
-        first = next(found, None)
-        if first is None:
-            lacking = "no sound" + " and no pictures" * bool(self._spec.n_frames)
-            raise InputError(f"the clip has {lacking}, and this model needs it")
-        yield first
-        yield from found
 
+class MediaStream(_Stream):
+    """The windows of a media file, as `windows` cuts them; iterate once, inside of `with`.
 
-class ArrayPictures:
-    """Pictures uint8 (n, height, width, 3) that are evenly spaced over some seconds."""
+    Sound and pictures of the first window are those of `mmat.media.read.read_media`.
 
-    def __init__(self, frames: np.ndarray, seconds: float):
-        self.seconds = seconds
-        self.aspect = frames.shape[2] / frames.shape[1]
-        self._frames = frames
-
-    def read_until(self, seconds: float) -> None:
-        """All is there."""
-
-    def end_with_the_sound(self, seconds: float) -> None:
-        """They end when they end."""
-
-    def forget(self, before_seconds: float) -> None:
-        """All stays."""
-
-    def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
-        """Return the pictures shown at the centres of n parts of a range, and these times."""
-        end_seconds = min(end_seconds, self.seconds)
-        if end_seconds <= begin_seconds:
-            return None, np.zeros(0)
-        part = (end_seconds - begin_seconds) / n_frames
-        times = begin_seconds + (np.arange(n_frames) + 0.5) * part
-        which = (times / self.seconds * len(self._frames)).astype(int)
-        return self._frames[np.minimum(which, len(self._frames) - 1)], times
-
-
-def _check_waveform(waveform: np.ndarray) -> None:
-    if waveform.ndim != 1 or waveform.dtype.kind != "f":
-        raise InputError(
-            f"waveform: {waveform.dtype} {waveform.shape}, where floats (samples,) at 16 kHz are "
-            "needed"
-        )
-    if not waveform.size or not np.isfinite(waveform).all():
-        raise InputError("waveform: no samples, or some that are no finite numbers")
-
-
-_MISSING_SECONDS = 1.0  # a file that ends so much before its promise is damaged
-
-
-class MediaStream:
-    """The windows of a media file; iterate over it once, inside of `with`.
-
-    See `mmat.media.windows.windows`. Sound and pictures of the first window are those of
-    `mmat.media.read.read_media`.
-
-    seconds: how long the file promises to be, for a progress bar. problem: after the last window,
+    seconds: the file's length by its header, for a progress bar. problem: after the last window,
     what kept the rest of a damaged file from being read, else empty. Raises InputError for a file
     that cannot be read, and while it is iterated for one that has neither sound nor pictures.
 
@@ -266,23 +101,15 @@ class MediaStream:
     """
 
     def __init__(self, path: str | os.PathLike, spec: WindowSpec):
-        self._path, self._spec, self.problem = checked(path), spec, ""
+        self._path, self._spec = readable_path(path), spec
         with contextlib.ExitStack() as self._open:
             self._sound, self._pictures, self.seconds = first_readable(
                 path, self._open_container, self._open_audio_file
             )
             self._open = self._open.pop_all()  # it stays open
 
-    def __enter__(self) -> "MediaStream":
-        return self
-
     def __exit__(self, *_) -> None:
         self._open.close()
-
-    @property
-    def aspect(self) -> float:
-        """Width by height of the pictures."""
-        return 1.0 if self._pictures is None else self._pictures.aspect
 
     def __iter__(self) -> Iterator[Window]:
         end = 0.0
@@ -327,19 +154,173 @@ class MediaStream:
 
     def _open_container(self):
         sound = self._open.enter_context(sound_from(self._path, 0.0, None))
-        sights = None
-        if self._spec.n_frames:
-            size = Size(square_px=self._spec.square_px)
-            sights = PictureStream(self._path, self._spec.clip_seconds, self._spec.n_frames, size)
-            self._open.callback(sights.close)
-        if sights is None or not sights.seconds:
+        pictures, spec = None, self._spec
+        if spec.n_frames:
+            size = Size(square_px=spec.square_px)
+            pictures = PictureStream(self._path, spec.clip_seconds, spec.n_frames, size)
+            self._open.callback(pictures.close)
+        if pictures is None or not pictures.seconds:
             return sound and _resampled_now(*sound), None, _sound_seconds(self._path)
-        return sound and _resampled_now(*sound), sights, sights.seconds
+        return sound and _resampled_now(*sound), pictures, pictures.seconds
+
+
+class ArrayStream(_Stream):
+    """The windows of a waveform `(samples,)`, 16 kHz mono in [-1, 1], or of `Media`.
+
+    Used as `MediaStream` is. Raises InputError for arrays of another shape or kind of numbers, and
+    for no samples.
+
+    >>> with ArrayStream(np.zeros(25 * SAMPLE_RATE_HZ, np.float32), WindowSpec()) as stream:
+    ...     [window.start_seconds for window in stream]
+    [0.0, 5.0, 10.0, 15.0]
+    """
+
+    def __init__(self, media: np.ndarray | Media, spec: WindowSpec):
+        if isinstance(media, np.ndarray):
+            media = Media(media, None, len(media) / SAMPLE_RATE_HZ if media.ndim else 0.0)
+        if media.waveform is not None:
+            _check_waveform(media.waveform)
+        self._media, self._spec, self.seconds = media, spec, media.duration_seconds
+        if media.frames is not None and spec.n_frames:
+            self._pictures = ArrayPictures(media.frames, media.duration_seconds)
+
+    def __iter__(self) -> Iterator[Window]:
+        sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
+        found = windows(Sound(sound), self._pictures, self._spec)
+        first = next(found, None)
+        if first is None:
+            lacking = "no sound" + " and no pictures" * bool(self._spec.n_frames)
+            raise InputError(f"the clip has {lacking}, and this model needs it")
+        yield first
+        yield from found
+
+
+class ArrayPictures(Pictures):
+    """Pictures uint8 (n, height, width, 3), evenly spaced over some seconds, all in memory."""
+
+    def __init__(self, frames: np.ndarray, seconds: float):
+        self.seconds = seconds
+        self.aspect = frames.shape[2] / frames.shape[1]
+        self._frames = frames
+
+    def between(self, begin_seconds: float, end_seconds: float, n_frames: int):
+        """Return the pictures shown at the centres of n parts of a range, and these times."""
+        end_seconds = min(end_seconds, self.seconds)
+        if end_seconds <= begin_seconds:
+            return None, np.zeros(0)
+        part = (end_seconds - begin_seconds) / n_frames
+        times = begin_seconds + (np.arange(n_frames) + 0.5) * part
+        which = (times / self.seconds * len(self._frames)).astype(int)
+        return self._frames[np.minimum(which, len(self._frames) - 1)], times
+
+
+class Sound:
+    """Sound that comes in blocks, float32 (samples,) at 16 kHz, whose last part is kept."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self._blocks = iter(blocks)
+        self._kept, self._first = np.zeros(0, np.float32), 0
+        self.ended = False
+
+    @property
+    def seconds(self) -> float:
+        """How much has come so far."""
+        return (self._first + len(self._kept)) / SAMPLE_RATE_HZ
+
+    def read_until(self, seconds: float) -> None:
+        """Take blocks until there is sound up to a time, or no more."""
+        wanted, parts = round(seconds * SAMPLE_RATE_HZ) - self._first, [self._kept]
+        n_kept = len(self._kept)
+        while n_kept < wanted and not self.ended:
+            block = next(self._blocks, None)
+            if block is None:
+                self.ended = True
+            else:
+                parts.append(block)
+                n_kept += len(block)
+        self._kept = np.concatenate(parts) if len(parts) > 1 else self._kept
+
+    def between(self, begin_seconds: float, end_seconds: float) -> np.ndarray | None:
+        """Return what there is of a range that is still kept, or None if there is nothing."""
+        begin, end = (round(t * SAMPLE_RATE_HZ) - self._first for t in (begin_seconds, end_seconds))
+        part = self._kept[begin:end]
+        return part if len(part) else None
+
+    def forget(self, before_seconds: float) -> None:
+        """Drop the sound before a time."""
+        n = min(len(self._kept), max(0, int(before_seconds * SAMPLE_RATE_HZ) - self._first))
+        self._kept, self._first = self._kept[n:], self._first + n
+
+
+def windows(sound: Sound, pictures: Pictures | None, spec: WindowSpec) -> Iterator[Window]:
+    """Yield the windows of a sound and its pictures; either may be missing or end first.
+
+    They follow each other by `spec.hop_seconds`, and the last one ends at the end; a file shorter
+    than a window is one window. Nothing is yielded where there is neither sound nor pictures.
+
+    >>> sound = Sound([np.zeros(17 * SAMPLE_RATE_HZ, np.float32)])
+    >>> spec = WindowSpec(clip_seconds=10.0, hop_seconds=5.0)
+    >>> [(w.start_seconds, w.media.duration_seconds) for w in windows(sound, None, spec)]
+    [(0.0, 10.0), (5.0, 10.0), (7.0, 10.0)]
+    """
+    n_done = 0
+    while True:
+        start = n_done * spec.hop_seconds
+        end = start + spec.clip_seconds
+        length = _known_length(sound, pictures, end)
+        if length < end:
+            break
+        yield _window_at(sound, pictures, spec, start, end)
+        n_done += 1
+        # The last window may begin before the next one would.
+        for each in (sound, pictures):
+            if each is not None:
+                each.forget(start)
+    if not n_done and length > 0:
+        yield _window_at(sound, pictures, spec, 0.0, length)
+    elif n_done and length - (end - spec.hop_seconds) >= SHORTEST_REST_SECONDS:
+        start = math.ceil(round((length - spec.clip_seconds) * _GRID_HZ, 6)) / _GRID_HZ
+        yield _window_at(sound, pictures, spec, start, length)
+
+
+def _known_length(sound: Sound, pictures: Pictures | None, until: float) -> float:
+    """Read up to a time, and return the length of the whole as far as it is known by then."""
+    sound.read_until(until)
+    if pictures is None:
+        return sound.seconds
+    pictures.read_until(until)
+    if sound.ended:
+        pictures.end_with_the_sound(sound.seconds)
+    return max(sound.seconds, pictures.seconds)
+
+
+def _window_at(
+    sound: Sound, pictures: Pictures | None, spec: WindowSpec, start: float, end: float
+) -> Window:
+    frames, times, seconds = None, np.zeros(0), 0.0
+    waveform = sound.between(start, end)
+    if waveform is not None:
+        seconds = len(waveform) / SAMPLE_RATE_HZ
+    if pictures is not None:
+        frames, times = pictures.between(start, end, spec.n_frames)
+        if frames is not None:
+            seconds = max(seconds, min(end, pictures.seconds) - start)
+    return Window(start, Media(waveform, frames, seconds), times)
+
+
+def _check_waveform(waveform: np.ndarray) -> None:
+    if waveform.ndim != 1 or waveform.dtype.kind != "f":
+        raise InputError(
+            f"waveform: {waveform.dtype} {waveform.shape}, where floats (samples,) at 16 kHz are "
+            "needed"
+        )
+    if not waveform.size or not np.isfinite(waveform).all():
+        raise InputError("waveform: no samples, or some that are no finite numbers")
 
 
 def _sound_seconds(path: pathlib.Path) -> float:
-    """Return how long the sound of a container promises to be."""
-    with opened(path) as (container, origin):
+    """Return the length of a container's sound by its header."""
+    with open_container(path) as (container, origin):
         track = first_track(container, "audio")
         if track is not None and track.duration:
             return float(track.duration * track.time_base)
@@ -347,7 +328,7 @@ def _sound_seconds(path: pathlib.Path) -> float:
 
 
 def _resampled_now(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
-    """Resample, and take the first block now, while another reader may still be tried."""
+    """Resample, and read the first block now, while another reader may still be tried."""
     blocks = resampled_blocks(_codec_errors(blocks), rate_hz, LONGEST_SECONDS)
     return itertools.chain([next(blocks)], blocks)
 

@@ -66,7 +66,7 @@ def _read_corpus(folder: pathlib.Path) -> None:
     files = json.loads((folder / "files.json").read_text())
     jobs = [_job(folder / file, number) for number, file in enumerate(files)]
     with open(folder / "read.jsonl", "w", buffering=1) as report:
-        by_worker = [_told(each) for each in decode(jobs, 2, limit_seconds=CLIP_LIMIT_SECONDS)]
+        by_worker = [_outcome(each) for each in decode(jobs, 2, limit_seconds=CLIP_LIMIT_SECONDS)]
         peak_units = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         unit_bytes = 1 if sys.platform == "darwin" else 1024
         print(json.dumps({"worker_megabytes": peak_units * unit_bytes / 2**20}), file=report)
@@ -86,24 +86,24 @@ def _read_here(job: dict) -> str:
     from mmat.media.read import read_media
 
     try:
-        return _told(read_media(**job))
+        return _outcome(read_media(**job))
     except InputError as error:
         return str(error)
-    except Exception as error:  # an assertion of `_told`, too: the rest is to be read as well
+    except Exception as error:  # an assertion of `_outcome`, too: the rest is to be read as well
         return f"{type(error).__name__}: {error}"
 
 
-def _told(answer) -> str:
+def _outcome(result) -> str:
     """Return "media" for media that keep to what `read_media` promises, else the reason."""
-    if isinstance(answer, str):
-        return answer
-    waveform, frames = answer.waveform, answer.frames
+    if isinstance(result, str):
+        return result
+    waveform, frames = result.waveform, result.frames
     assert waveform is not None or frames is not None
     if waveform is not None:
         assert waveform.dtype == np.float32 and waveform.ndim == 1 and np.isfinite(waveform).all()
     if frames is not None:
         assert frames.dtype == np.uint8 and frames.shape == (N_FRAMES, SIZE_PX, SIZE_PX, 3)
-    assert 0 <= answer.duration_seconds < float("inf")
+    assert 0 <= result.duration_seconds < float("inf")
     return "media"
 
 
@@ -113,8 +113,8 @@ def check_answers(answers: list[dict], files: dict[str, bool]) -> None:
     wrong = []
     for row in answers:
         reason, file = row["here"], row["file"]
-        told = files[file] and file in reason and len(reason.splitlines()) == 1
-        if row["worker"] != reason or (reason != "media" and not told):
+        is_named = files[file] and file in reason and len(reason.splitlines()) == 1
+        if row["worker"] != reason or (reason != "media" and not is_named):
             wrong.append(row)
     assert not wrong, (len(wrong), wrong[:5])
 

@@ -1,19 +1,33 @@
-"""Decoding processes: order, start-up, and one that dies costs one file."""
+"""Worker processes: order, start-up, crashes, limits, and the protocol that they speak."""
 
 import concurrent.futures
 import contextlib
+import io
+import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import time
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmat.files import InputError
-from mmat.media.workers import DecodingProcess, decode
+from mmat.media.read import Media
+from mmat.media.workers import (
+    DecodingProcess,
+    Malformed,
+    decode,
+    read_job,
+    read_result,
+    write_job,
+    write_result,
+)
 from tests.processes import environment, program, run_process
 
 
@@ -27,19 +41,19 @@ def jobs(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_answers_come_in_the_order_of_the_jobs(jobs, workers):
-    answers = list(decode(jobs, workers))
-    assert answers.pop(3) == f"{jobs[3]['path']}: no such file"
-    lengths = [len(media.waveform) for media in answers]
+def test_results_come_in_the_order_of_the_jobs(jobs, workers):
+    results = list(decode(jobs, workers))
+    assert results.pop(3) == f"{jobs[3]['path']}: no such file"
+    lengths = [len(media.waveform) for media in results]
     assert lengths == [1600 * (i + 1) for i in range(10) if i != 3]
 
 
 def test_jobs_are_drawn_as_they_are_needed(jobs):
     drawn = []
-    answers = decode((drawn.append(job) or job for job in jobs * 20), workers=1)
-    next(answers)
+    results = decode((drawn.append(job) or job for job in jobs * 20), workers=1)
+    next(results)
     assert len(drawn) <= 5
-    answers.close()
+    results.close()
 
 
 def test_workers_import_neither_tensorflow_nor_the_script(jobs):
@@ -55,10 +69,10 @@ def test_a_process_that_dies_costs_one_file(jobs):
         first = process.pid
         os.kill(first, signal.SIGSTOP)
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            answer = thread.submit(process.decode, jobs[2])
+            result = thread.submit(process.decode, jobs[2])
             time.sleep(0.1)
             os.kill(first, signal.SIGKILL)
-            reason = answer.result(timeout=20)
+            reason = result.result(timeout=20)
         assert reason == f"{jobs[2]['path']}: the decoding process died of it (exit status -9)"
         assert len(process.decode(jobs[2]).waveform) == 4800
         assert process.pid != first
@@ -102,9 +116,9 @@ def long_job(tmp_path_factory):
 
 
 def test_what_takes_too_long_costs_that_file_alone(jobs, long_job):
-    answers = list(decode([jobs[0], long_job, jobs[1]], workers=1, limit_seconds=1.0))
-    assert answers[1] == f"{long_job['path']}: takes longer than 1 s to decode"
-    assert [len(answers[i].waveform) for i in (0, 2)] == [1600, 3200]
+    results = list(decode([jobs[0], long_job, jobs[1]], workers=1, limit_seconds=1.0))
+    assert results[1] == f"{long_job['path']}: takes longer than 1 s to decode"
+    assert [len(results[i].waveform) for i in (0, 2)] == [1600, 3200]
 
 
 def test_a_process_that_hangs_is_ended(jobs):
@@ -126,10 +140,10 @@ def test_a_crash_in_the_middle_of_a_file(jobs, long_job, way):
     try:
         process.decode(jobs[0])
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            answer = thread.submit(process.decode, long_job)
+            result = thread.submit(process.decode, long_job)
             time.sleep(0.3)
             os.kill(process.pid, way)
-            reason = answer.result(timeout=20)
+            reason = result.result(timeout=20)
         assert reason.endswith(f"the decoding process died of it (exit status {-way})")
         assert len(process.decode(jobs[1]).waveform) == 3200
     finally:
@@ -137,9 +151,9 @@ def test_a_crash_in_the_middle_of_a_file(jobs, long_job, way):
 
 
 def test_a_file_that_asks_for_too_much_memory_costs_itself(jobs, long_job):
-    answers = list(decode([long_job, jobs[0]], workers=1, memory_limit_bytes=300 << 20))
-    assert answers[0].startswith(f"{long_job['path']}: MemoryError")
-    assert len(answers[1].waveform) == 1600
+    results = list(decode([long_job, jobs[0]], workers=1, memory_limit_bytes=300 << 20))
+    assert results[0].startswith(f"{long_job['path']}: MemoryError")
+    assert len(results[1].waveform) == 1600
 
 
 def test_a_process_that_cannot_start_is_an_error(jobs):
@@ -149,10 +163,10 @@ def test_a_process_that_cannot_start_is_an_error(jobs):
 
 def test_broken_off_no_process_is_left(jobs, long_job):
     before = set(workers_of(os.getpid()))
-    answers = decode([jobs[0], *[long_job] * 9], workers=2)
-    next(answers)
+    results = decode([jobs[0], *[long_job] * 9], workers=2)
+    next(results)
     assert len(set(workers_of(os.getpid())) - before) == 2
-    answers.close()
+    results.close()
     assert set(workers_of(os.getpid())) == before
 
 
@@ -179,3 +193,120 @@ def test_without_their_parent_workers_end(jobs, long_job, tmp_path, busy):
         wait_until(lambda: not alive(worker))
         errors.seek(0)
         assert errors.read() == ""
+
+
+SOUND = np.linspace(-1, 1, 1000, dtype=np.float32)
+PICTURES = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+
+
+def passed_on(result, max_bytes=1 << 20):
+    pipe = io.BytesIO()
+    write_result(pipe, result)
+    return read_result(io.BytesIO(pipe.getvalue()), max_bytes)
+
+
+@pytest.mark.parametrize("waveform", [None, SOUND, SOUND[::2], SOUND[:0]])
+@pytest.mark.parametrize("frames", [None, PICTURES, PICTURES[:, ::2], PICTURES[:0]])
+def test_media_arrive_as_they_were(waveform, frames):
+    media = passed_on(Media(waveform, frames, 1.25))
+    assert media.duration_seconds == 1.25
+    for sent, came in ((waveform, media.waveform), (frames, media.frames)):
+        assert (sent is None) == (came is None)
+        if sent is not None:
+            assert came.dtype == sent.dtype
+            np.testing.assert_array_equal(came, sent)
+
+
+def test_a_reason_is_one_line():
+    assert passed_on("a.wav:\nno\tsound") == "a.wav: no sound"
+    assert len(passed_on("x" * (1 << 24))) < 1 << 20
+
+
+def test_a_job_keeps_a_path_that_is_no_text_and_numbers_of_numpy():
+    pipe = io.BytesIO()
+    path = os.fsdecode(b"caf\xe9.wav")
+    write_job(pipe, {"path": path, "end_seconds": np.float32(0.5), "n_frames": np.int64(3)})
+    assert read_job(io.BytesIO(pipe.getvalue())) == {
+        "path": path,
+        "end_seconds": 0.5,
+        "n_frames": 3,
+    }
+
+
+def message(header, payload=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack(">I", len(text)) + text + payload
+
+
+GOOD = {"waveform": None, "frames": None, "duration_seconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xff\xff\xff",
+        message(b"\x80\x04."),  # a pickle
+        message(b"[" * 100_000),
+        message([]),
+        message({}),
+        message({"reason": 3}),
+        message(GOOD | {"extra": 1}),
+        message(GOOD | {"duration_seconds": "long"}),
+        message(GOOD | {"duration_seconds": float("nan")}),
+        message(GOOD | {"duration_seconds": -1.0}),
+        message(GOOD | {"waveform": 4}),
+        message(GOOD | {"waveform": [-1]}),
+        message(GOOD | {"waveform": [True]}),
+        message(GOOD | {"waveform": [2, 2]}),
+        message(GOOD | {"waveform": [1 << 62]}),
+        message(GOOD | {"frames": [1, 1, 1, 4]}),
+        message(GOOD | {"frames": [1 << 40, 1 << 40, 1 << 40, 3]}),
+        message(GOOD | {"frames": [0, 0, "x", 3]}),
+    ],
+    ids=range(18),
+)
+def test_what_is_no_result_is_malformed(content):
+    with pytest.raises(Malformed):
+        read_result(io.BytesIO(content), 1 << 20)
+
+
+def test_a_result_larger_than_allowed_is_not_read():
+    with pytest.raises(Malformed, match="more than was allowed"):
+        passed_on(Media(SOUND, None, 1.0), max_bytes=3999)
+    assert len(passed_on(Media(SOUND, None, 1.0), max_bytes=4000).waveform) == 1000
+
+
+@given(st.data())
+def test_damage_is_malformed_or_an_end(data):
+    pipe = io.BytesIO()
+    write_result(pipe, Media(SOUND, PICTURES, 1.0))
+    whole = pipe.getvalue()
+    if data.draw(st.booleans()):
+        damaged = whole[: data.draw(st.integers(0, len(whole) - 1))]
+        with pytest.raises((EOFError, Malformed)):
+            read_result(io.BytesIO(damaged), 1 << 20)
+        return
+    damaged = bytearray(whole)
+    damaged[data.draw(st.integers(0, 120))] = data.draw(st.integers(0, 255))
+    try:
+        result = read_result(io.BytesIO(damaged), 1 << 20)
+    except (EOFError, Malformed):
+        return
+    assert isinstance(result, Media | str)
+
+
+@pytest.mark.parametrize("sent", [b"\xff" * 8, message({"reason": 1}), message(b"\x80\x04.")])
+def test_a_process_that_sends_nonsense_costs_one_file(tmp_path, sent):
+    """In place of the process stands one that results every job with the same bytes."""
+
+    class Taken(DecodingProcess):
+        def _start(self):
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self._process = subprocess.Popen(program("saying_bytes", sent.hex()), **pipes)
+
+    process = Taken()
+    try:
+        result = process.decode({"path": "a.wav"})
+    finally:
+        process.close()
+    assert result.startswith("a.wav: the decoding process died of it")
