@@ -3,7 +3,7 @@
 YAMNet names what it hears by 521 names of AudioSet, the image network what it sees by ImageNet's
 1000. `mmat.models.label_map` maps both to the labels; the rest is constant and the same for every
 label, and nothing is trained. The defaults were chosen on the mini corpus's validation split by
-`experiments/zero_training.py`. All of it is ours.
+`experiments/zero_shot.py`. All of it is ours.
 """
 
 import dataclasses
