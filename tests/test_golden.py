@@ -22,7 +22,7 @@ from mmat.shards.read import FIXED_INPUTS, load_split, read_arrays
 from mmat.shards.record import decode_example, encode_example, whole_records
 from mmat.shards.verify import verify
 from mmat.tagging.tagger import Tagger
-from mmat.training import load_best
+from mmat.training.checkpoints import load_best
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "b00d41f"
 SPLITS = (("shards", "train"), ("shards", "test"), ("shards_values", "train"))

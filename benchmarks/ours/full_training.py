@@ -1,4 +1,4 @@
-"""The full DCASE 2017 training as `mmat.training.train` runs it, a few steps of it."""
+"""The full DCASE 2017 training as `mmat.training.loop.train` runs it, a few steps of it."""
 
 import functools
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from benchmarks.contest import Seconds
 from benchmarks.ours.networks import POLICIES, made
 from mmat.models.audio import adapt_normalization
 from mmat.shards.sampling import batches_from
-from mmat.training import Recipe
 from mmat.training.precision import fastest_dtype, measure_cost
+from mmat.training.recipe import Recipe
 from mmat.training.step import training_step
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mmat.labels import MULTI_LABEL, Task
 from mmat.models.fast_cpu import fast_cpu
-from mmat.shards.read import needed
+from mmat.shards.read import required_flags
 
 BATCH_SIZE = 16  # clips
 SENSES = {"audio": "has_audio", "video": "has_video"}
@@ -31,7 +31,7 @@ class Predictor:
 
     def __init__(self, model: keras.Model, task: Task = MULTI_LABEL, batch_size: int = BATCH_SIZE):
         self.inputs, self.task, self.batch_size = list(model.input), task, batch_size
-        self.flags = needed(self.inputs)
+        self.flags = required_flags(self.inputs)
 
         @tf.function(reduce_retracing=True)
         def outputs(inputs):
@@ -89,3 +89,21 @@ def fill_missing(task: Task, scores, present) -> np.ndarray:
     scores, present = np.asarray(scores, np.float32), np.asarray(present, bool)
     present = present.reshape(-1, *[1] * (scores.ndim - 1))
     return np.where(present, scores, np.float32(task.missing_score))
+
+
+def shuffle_pictures(inputs: dict, seed: int = 0) -> dict:
+    """Return the same clips with their pictures shuffled: each gets another clip's, or its absence.
+
+    A model that gains from pictures for a reason must lose that gain here.
+
+    >>> inputs = {"image_probabilities": np.arange(3)[:, None, None], "has_video": np.ones(3, bool)}
+    >>> moved = shuffle_pictures(inputs)["image_probabilities"].ravel()
+    >>> bool((moved != np.arange(3)).all())
+    True
+    """
+    n_clips = len(inputs["has_video"])
+    order = np.random.default_rng(seed).permutation(n_clips)
+    other = np.empty(n_clips, int)
+    other[order] = np.roll(order, 1)
+    names = ("image_probabilities", "has_video")
+    return inputs | {name: inputs[name][other] for name in names}

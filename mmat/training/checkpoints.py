@@ -50,12 +50,12 @@ class Checkpoints:
     """The checkpoints of one training, in `folder/checkpoints`.
 
     settings: what may not change between two runs of a training; see `settings_of`. keep: how many
-    of the last are kept, beside the best. say: told in a line of what cannot be read.
+    of the last are kept, beside the best. log: called with a line for each that cannot be read.
     """
 
-    def __init__(self, folder: str | os.PathLike, settings: dict, keep: int, say: Callable = print):
+    def __init__(self, folder: str | os.PathLike, settings: dict, keep: int, log: Callable = print):
         self.run_folder, self.folder = pathlib.Path(folder), pathlib.Path(folder, FOLDER)
-        self.settings, self.keep, self.say = settings, keep, say
+        self.settings, self.keep, self.log = settings, keep, log
 
     def save(self, progress: Progress, model: keras.Model, optimizer) -> None:
         """Write a checkpoint, then remove those that are not wanted any more.
@@ -87,7 +87,7 @@ class Checkpoints:
             try:
                 state, arrays = _read(path)
             except _DAMAGE as error:
-                _tell_damage(self.say, path, error)
+                _log_damage(self.log, path, error)
                 continue
             self._check(state.pop("settings"))
             _assign(path, model.variables, arrays, "model")
@@ -102,16 +102,16 @@ class Checkpoints:
 
     def _check(self, settings: dict) -> None:
         now = json.loads(json.dumps(self.settings))
-        told = [
+        changes = [
             f"{key} was {settings.get(key)}, now {now.get(key)}"
             if _short(settings.get(key)) and _short(now.get(key))
             else f"another {key}"
             for key in sorted(settings | now)
             if settings.get(key) != now.get(key)
         ]
-        if told:
+        if changes:
             raise InputError(
-                f"{self.run_folder}: holds another training ({'; '.join(told)}); name another "
+                f"{self.run_folder}: holds another training ({'; '.join(changes)}); name another "
                 "folder, or train anew with --again"
             )
 
@@ -133,10 +133,10 @@ class Checkpoints:
         return self.folder / f"step-{step:08}.npz"
 
 
-def load_best(model: keras.Model, folder: str | os.PathLike, say: Callable = print) -> dict:
+def load_best(model: keras.Model, folder: str | os.PathLike, log: Callable = print) -> dict:
     """Set a model to the best checkpoint of a training and return that checkpoint's figures.
 
-    Where that is damaged, `say` is told in a line and the best before it is taken. Raises
+    Where that is damaged, `log` gets a line and the best before it is taken. Raises
     InputError for a folder without a checkpoint that was validated and can be read.
     """
     for path in reversed(_saved(pathlib.Path(folder, FOLDER))):
@@ -147,7 +147,7 @@ def load_best(model: keras.Model, folder: str | os.PathLike, say: Callable = pri
             path = path.with_name(f"step-{best['step']:08}.npz")
             arrays = _read(path)[1]
         except _DAMAGE as error:
-            _tell_damage(say, path, error)
+            _log_damage(log, path, error)
             continue
         _assign(path, model.variables, arrays, "model")
         return best
@@ -162,7 +162,7 @@ def forget(folder: str | os.PathLike) -> None:
 def settings_of(model: keras.Model, optimizer, **more) -> dict:
     """Return what tells one training from another: the model, the optimizer, and `more` as it is.
 
-    Names that Keras counts up are left out, since they hang on what else a process has built.
+    Names that Keras counts up are left out, since they depend on what else a process has built.
     """
     shapes = [[*variable.shape, str(variable.dtype)] for variable in model.variables]
     layers = [_plain(layer) for layer in model.layers]
@@ -232,8 +232,8 @@ def _assign(path: pathlib.Path, variables, arrays: dict[str, np.ndarray], prefix
         variable.assign(arrays[f"{prefix}/{i}"])
 
 
-def _tell_damage(say: Callable, path: pathlib.Path, error: Exception) -> None:
-    say(f"{path}: damaged ({_line(error)}); passed over")
+def _log_damage(log: Callable, path: pathlib.Path, error: Exception) -> None:
+    log(f"{path}: damaged ({_line(error)}); passed over")
 
 
 def _short(value) -> bool:

@@ -1,8 +1,8 @@
 """Several devices and several machines: how they are found, and what they must agree upon.
 
 Each machine runs the same command, with the cluster and its own number in `TF_CONFIG`, and is a
-worker; worker 0 is the chief. All read the same batches, since a batch hangs on its number alone,
-and each trains on rows of its own. What hangs on one machine's clock, disk or signals is agreed
+worker; worker 0 is the chief. All read the same batches, since a batch depends on its number alone,
+and each trains on rows of its own. What depends on one machine's clock, disk or signals is agreed
 upon by sums over all of them, as a worker that goes its own way would leave the others waiting.
 """
 
@@ -62,7 +62,7 @@ def make_strategy(devices: str) -> tf.distribute.Strategy | None:
 
 
 def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
-    """Return whether this machine writes and says what is written and said once.
+    """Return whether this machine writes and logs what is written and logged once.
 
     >>> is_chief(None)
     True
@@ -120,17 +120,17 @@ class Workers:
             return list(flags)
         return [bool(total) for total in self._sums(np.array(flags, np.float32)).numpy()]
 
-    def from_chief(self, said: bytes) -> bytes:
-        """Return what the chief says; what the others say is not heard."""
+    def from_chief(self, own: bytes) -> bytes:
+        """Return what the chief gives; what the others give is ignored."""
         if self.count == 1:
-            return said
-        length = len(said) if self.is_chief else 0
+            return own
+        length = len(own) if self.is_chief else 0
         # Two digits, since float32 counts no further than 2^24 without gaps.
         high, low = self._sums(np.array(divmod(length, 1 << 20), np.float32)).numpy()
-        told = np.zeros(int(high) * (1 << 20) + int(low), np.float32)
+        numbers = np.zeros(int(high) * (1 << 20) + int(low), np.float32)
         if self.is_chief:
-            told[:] = np.frombuffer(said, np.uint8)
-        return self._sums(told).numpy().astype(np.uint8).tobytes()
+            numbers[:] = np.frombuffer(own, np.uint8)
+        return self._sums(numbers).numpy().astype(np.uint8).tobytes()
 
     def follow_chief(self, variables: Sequence) -> None:
         """Set variables to those of the chief, bit for bit."""
@@ -138,12 +138,12 @@ class Workers:
             return
         for variable in variables:
             value = np.asarray(variable)
-            said = self.from_chief(value.tobytes())
+            chiefs = self.from_chief(value.tobytes())
             if not self.is_chief:
-                variable.assign(np.frombuffer(said, value.dtype).reshape(value.shape))
+                variable.assign(np.frombuffer(chiefs, value.dtype).reshape(value.shape))
 
     @contextlib.contextmanager
-    def told_if_gone(self, what_to_do: Callable[[], str]) -> Iterator[None]:
+    def error_if_gone(self, what_to_do: Callable[[], str]) -> Iterator[None]:
         """Raise InputError, in a line, where another machine does not answer any more.
 
         TensorFlow notices it at once, or in 10 seconds by the heartbeat that does not come.

@@ -1,9 +1,9 @@
 """The training loop: one for one device, several, and several machines.
 
 It is a plain loop, not `fit`, for what `fit` does not do: it goes on bit for bit where it was
-killed, stops at the first loss that is no number and names the clips, and runs on several machines.
-
-Ctrl-C and SIGTERM end a training between two steps, so that what was learnt is saved first.
+killed, stops at the first loss of NaN or infinity and names the clips, and runs on several
+machines. Ctrl-C and SIGTERM end a training between two steps, so that what was learnt is saved
+first.
 """
 
 import dataclasses
@@ -26,17 +26,85 @@ from mmat.training.checkpoints import Checkpoints, Progress, settings_of
 from mmat.training.distributed import Workers
 from mmat.training.precision import TIMED_SECONDS, Cost, measure_cost
 from mmat.training.recipe import History, Recipe
-from mmat.training.step import all_finite, told_of, training_step
+from mmat.training.step import all_finite, describe_batch, training_step
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BatchesFrom = Callable[[int], tf.data.Dataset]
+Validate = Callable[[keras.Model], dict[str, float]]
 
 
 class Stopped(KeyboardInterrupt):
-    """A training that a signal ended in good order; `exit_status` is what the process owes."""
+    """A training that a signal ended in good order; `exit_status` is that of the process."""
 
     def __init__(self, message: str, exit_status: int):
         super().__init__(message)
         self.exit_status = exit_status
+
+
+def train(
+    model: keras.Model,
+    batches_from: BatchesFrom,
+    recipe: Recipe,
+    folder: str | os.PathLike,
+    validate: Validate,
+    *,
+    monitor: str = "val_loss",
+    optimizer: keras.optimizers.Optimizer | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
+    task: Task = MULTI_LABEL,
+    about: Mapping[str, object] = {},
+    log: Callable[[str], None] = print,
+) -> History:
+    """Train a model by a recipe, from the last checkpoint in `folder` if there is one.
+
+    batches_from: for a step, the dataset without end of (inputs, weak labels) that begins with
+    that step's batch. A batch depends on its number alone, as those of `mmat.shards.sampling` do.
+    Clip ids among the inputs (`ids`) are kept from the model and named in errors. validate: the
+    figures of the model as it is, at every checkpoint. The model is left as the last step made it;
+    `mmat.training.checkpoints.load_best` gives the best.
+
+    monitor: the figure by which the best checkpoint is chosen. optimizer: Adam at the recipe's
+    rate. callbacks: a checkpoint is an epoch to them, and steps count through the whole training.
+    strategy: model and optimizer are made in its scope. task: whose loss is learnt by. about: what
+    else tells this training from another, such as the labels. log: called with
+    each line of progress.
+
+    Several machines (`mmat.training.distributed.make_strategy`) all call this with the same
+    arguments. The chief alone has callbacks, logs and writes; of `folder` only the chief's is read,
+    the others get all of it from the chief. All validate, and the chief's figures count. A signal
+    to any of them stops all. Where one is gone the others raise InputError in 10 seconds or so.
+
+    Killed and called again with the same arguments it ends with the same weights, bit for bit, if
+    TensorFlow computes the same twice (`tf.config.experimental.enable_op_determinism`, as many
+    threads). Raises InputError for a folder of another training, and for NaN or infinity
+    in loss or weights; Stopped (a KeyboardInterrupt), everything saved, after SIGINT or SIGTERM.
+    """
+    with (strategy or tf.distribute.get_strategy()).scope():
+        optimizer = optimizer or keras.optimizers.Adam(recipe.learning_rate)
+        optimizer = _scaled_if_needed(model, optimizer)
+    step, workers = training_step(model, optimizer, strategy, task), Workers(strategy)
+    log = log if workers.is_chief else lambda line: None
+    kept = ("batch_size", "learning_rate", "steps_per_checkpoint", "patience", "seed")
+    settings = settings_of(
+        model, optimizer, monitor=monitor, **{x: getattr(recipe, x) for x in kept}, **about
+    )
+    store = Checkpoints(folder, settings, recipe.keep, log)
+    progress = Progress(History(monitor))
+    run = _Run(
+        model, optimizer, step, batches_from, recipe, store, validate, workers, progress, log
+    )
+    with workers.error_if_gone(run.way_on):
+        run.load()
+        history = run.progress.history
+        if len(history.checkpoints) >= recipe.checkpoints:
+            log(f"{folder}: trained already, best at step {history.best['step']}")
+            return history
+        if run.saved_step:
+            log(f"{folder}: goes on from step {run.saved_step} of {recipe.steps}")
+        log(str(run.cost()))
+        run.all(callbacks if workers.is_chief else ())
+    return history
 
 
 class StopRequest:
@@ -70,75 +138,6 @@ class StopRequest:
         self._before = {}
 
 
-BatchesFrom = Callable[[int], tf.data.Dataset]
-Validate = Callable[[keras.Model], dict[str, float]]
-
-
-def train(
-    model: keras.Model,
-    batches_from: BatchesFrom,
-    recipe: Recipe,
-    folder: str | os.PathLike,
-    validate: Validate,
-    *,
-    monitor: str = "val_loss",
-    optimizer: keras.optimizers.Optimizer | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    strategy: tf.distribute.Strategy | None = None,
-    task: Task = MULTI_LABEL,
-    about: Mapping[str, object] = {},
-    say: Callable[[str], None] = print,
-) -> History:
-    """Train a model by a recipe, from the last checkpoint in `folder` if there is one.
-
-    batches_from: for a step, the dataset without end of (inputs, weak labels) that begins with
-    that step's batch. A batch depends on its number alone, as those of `mmat.shards.sampling` do.
-    Clip ids among the inputs (`ids`) are kept from the model and named in errors. validate: the figures
-    of the model as it is, at every checkpoint. The model is left as the last step made it;
-    `load_best` gives the best.
-
-    monitor: the figure by which the best checkpoint is chosen. optimizer: Adam at the recipe's
-    rate. callbacks: a checkpoint is an epoch to them, and steps count through the whole training.
-    strategy: model and optimizer are made in its scope. task: whose loss is learnt by. about: what
-    else tells this training from another, such as the labels. say: told of a line at a time.
-
-    Several machines (`mmat.training.make_strategy`) all call this with the same arguments. The
-    chief alone has callbacks, says lines and writes; of `folder` only the chief's is read, the
-    others get all of it from the chief. All validate, and the chief's figures count. A signal to
-    any of them stops all. Where one is gone the others raise InputError in 10 seconds or so.
-
-    Killed and called again with the same arguments it ends with the same weights, bit for bit, if
-    TensorFlow computes the same twice (`tf.config.experimental.enable_op_determinism`, as many
-    threads). Raises InputError for a folder of another training, and for a loss or weights that
-    are no numbers; Stopped (a KeyboardInterrupt), everything saved, after SIGINT or SIGTERM.
-    """
-    with (strategy or tf.distribute.get_strategy()).scope():
-        optimizer = optimizer or keras.optimizers.Adam(recipe.learning_rate)
-        optimizer = _scaled_if_needed(model, optimizer)
-    step, workers = training_step(model, optimizer, strategy, task), Workers(strategy)
-    say = say if workers.is_chief else lambda line: None
-    kept = ("batch_size", "learning_rate", "steps_per_checkpoint", "patience", "seed")
-    settings = settings_of(
-        model, optimizer, monitor=monitor, **{x: getattr(recipe, x) for x in kept}, **about
-    )
-    store = Checkpoints(folder, settings, recipe.keep, say)
-    progress = Progress(History(monitor))
-    run = _Run(
-        model, optimizer, step, batches_from, recipe, store, validate, workers, progress, say
-    )
-    with workers.told_if_gone(run.way_on):
-        run.load()
-        history = run.progress.history
-        if len(history.checkpoints) >= recipe.checkpoints:
-            say(f"{folder}: trained already, best at step {history.best['step']}")
-            return history
-        if run.saved_step:
-            say(f"{folder}: goes on from step {run.saved_step} of {recipe.steps}")
-        say(str(run.cost()))
-        run.all(callbacks if workers.is_chief else ())
-    return history
-
-
 @dataclasses.dataclass
 class _Run:
     """One call of `train`, from where it begins to its end."""
@@ -152,11 +151,11 @@ class _Run:
     validate: Validate
     workers: Workers
     progress: Progress
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     saved_step: int = 0
 
     def load(self) -> None:
-        """Take up what was saved, on each machine what the chief has."""
+        """Resume from what was saved, on each machine from what the chief has."""
         if self.workers.is_chief:
             if loaded := self.store.load(self.model, self.optimizer):
                 self.progress, self.saved_step = loaded, loaded.step
@@ -200,7 +199,7 @@ class _Run:
 
     def all(self, callbacks) -> None:
         recipe, history = self.recipe, self.progress.history
-        told = keras.callbacks.CallbackList(
+        listeners = keras.callbacks.CallbackList(
             list(callbacks),
             model=self.model,
             epochs=recipe.checkpoints,
@@ -208,17 +207,17 @@ class _Run:
         )
         self.model.stop_training = False
         batches = self.batches()
-        told.on_train_begin()
+        listeners.on_train_begin()
         try:
             with StopRequest() as request:
                 while len(history.checkpoints) < recipe.checkpoints and not self.is_ended():
                     epoch = len(history.checkpoints)
-                    told.on_epoch_begin(epoch)
-                    self.steps(batches, told, request)
-                    told.on_epoch_end(epoch, self.checkpoint())
+                    listeners.on_epoch_begin(epoch)
+                    self.steps(batches, listeners, request)
+                    listeners.on_epoch_end(epoch, self.checkpoint())
                     self.stop_if_asked(request)
         finally:
-            told.on_train_end()
+            listeners.on_train_end()
 
     def is_ended(self) -> bool:
         """Return whether a callback, which the chief alone has, ended the training."""
@@ -229,7 +228,7 @@ class _Run:
         for inputs, weak_labels in self.batches_from(self.progress.step):
             yield {name: x for name, x in inputs.items() if name != "ids"}, weak_labels
 
-    def steps(self, batches, told, request) -> None:
+    def steps(self, batches, listeners, request) -> None:
         """Take the steps up to the next checkpoint."""
         progress, n_steps = self.progress, self.recipe.steps_per_checkpoint
         end = (len(progress.history.checkpoints) + 1) * n_steps
@@ -237,38 +236,38 @@ class _Run:
                         leave=False, disable=not on_terminal())  # fmt: skip
         with bar:
             while progress.step < end:
-                told.on_train_batch_begin(progress.step)
+                listeners.on_train_batch_begin(progress.step)
                 if (batch := next(batches, None)) is None:
                     raise InputError(f"step {progress.step}: the batches ended; they must go on")
                 loss = float(self.step_of_all(*batch))
                 self.check(loss)
                 progress.losses.append(loss)
                 logs = {"loss": loss, "learning_rate": _rate(self.optimizer)}
-                told.on_train_batch_end(progress.step, logs)
+                listeners.on_train_batch_end(progress.step, logs)
                 progress.step += 1
                 bar.update()
                 self.stop_if_asked(request)
 
     def check(self, loss: float) -> None:
-        """Raise InputError if the loss or the weights that it gave are no numbers."""
+        """Raise InputError if the loss, or the weights that it gave, hold NaN or infinity."""
         if not math.isfinite(loss):
             what = f"the loss is {loss}"
         elif not all_finite(self.model.weights):
-            what = f"the loss is {loss:.4g} and the weights that came of it are no numbers"
+            what = f"the loss is {loss:.4g} and the weights that came of it hold NaN or infinity"
         else:
             return
         batch = next(iter(self.batches_from(self.progress.step)))
-        raise InputError(f"step {self.progress.step}: {what}; {told_of(batch)}")
+        raise InputError(f"step {self.progress.step}: {what}; {describe_batch(batch)}")
 
     def checkpoint(self) -> dict[str, float]:
         """Validate, halve the rate if it is time, save; return the figures."""
         progress, history = self.progress, self.progress.history
         # All machines validate, since Keras may sum over them; what the chief finds counts.
-        said = {name: float(x) for name, x in self.validate(self.model).items()}
+        own = {name: float(x) for name, x in self.validate(self.model).items()}
         figures = {
             "loss": float(np.mean(progress.losses)),
             "learning_rate": _rate(self.optimizer),
-            **json.loads(self.workers.from_chief(json.dumps(said).encode())),
+            **json.loads(self.workers.from_chief(json.dumps(own).encode())),
         }
         progress.losses = []
         history.checkpoints.append({"step": progress.step, **figures})
@@ -284,9 +283,9 @@ class _Run:
             progress.waited = 0
             self.optimizer.learning_rate = figures["learning_rate"] / 2
         self.save()
-        told = ", ".join(f"{name} {x:.4g}" for name, x in figures.items())
+        shown = ", ".join(f"{name} {x:.4g}" for name, x in figures.items())
         of = f"{len(history.checkpoints)} of {self.recipe.checkpoints}"
-        self.say(f"checkpoint {of}, step {progress.step}: {told}")
+        self.log(f"checkpoint {of}, step {progress.step}: {shown}")
         return figures
 
     def stop_if_asked(self, request: StopRequest) -> None:
@@ -304,7 +303,7 @@ class _Run:
 
 
 def _rate(optimizer) -> float:
-    return float(np.asarray(optimizer.learning_rate))  # a strategy's variable is no number itself
+    return float(np.asarray(optimizer.learning_rate))  # under a strategy no number itself
 
 
 def _has_schedule(optimizer) -> bool:

@@ -1,7 +1,4 @@
-"""Which precision to train in: the one asked for, or the fastest by measurement.
-
-What a training will cost, measured by a few of its own steps before it starts.
-"""
+"""Which precision to train in, and what a training will cost: both measured by a few steps."""
 
 import dataclasses
 import functools
@@ -21,6 +18,8 @@ from mmat.training.step import training_step
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 MEASURED_SECONDS = 0.5  # of each candidate; a step that is begun is ended
+WARM_STEPS = 3  # of `measure_cost`: the first compiles, all take batches that were read meanwhile
+TIMED_STEPS, TIMED_SECONDS = 10, 5.0
 
 
 def convolution_rate(dtype: str, seconds: float = MEASURED_SECONDS) -> float:
@@ -83,7 +82,7 @@ def choose_dtype(
 
     rate_of: given a policy, how fast it trains; measured for `auto` alone. A processor without
     instructions for a precision is slower in it by far, so that none can be believed unmeasured.
-    has_gpu: None asks TensorFlow. A warning tells of float16 without one. Raises InputError for
+    has_gpu: None asks TensorFlow. Warns of float16 without one. Raises InputError for
     another precision.
 
     >>> choose_dtype("bfloat16")
@@ -105,10 +104,6 @@ def choose_dtype(
 def fastest_dtype(seconds: float = MEASURED_SECONDS) -> str:
     """Return the policy in which one convolution trains fastest here, of `candidates`."""
     return choose_dtype("auto", functools.partial(convolution_rate, seconds=seconds))
-
-
-WARM_STEPS = 3  # the first compiles the step, and all take batches that were read meanwhile
-TIMED_STEPS, TIMED_SECONDS = 10, 5.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,7 +69,7 @@ class History:
         return self.best_by(self.monitor)
 
     def best_by(self, figure: str) -> dict | None:
-        """The checkpoint that is best by a figure; one whose figure is no number never is."""
+        """The checkpoint that is best by a figure; one whose figure is NaN never is."""
         sign = 1.0 if figure.endswith("loss") else -1.0
         numbered = [each for each in self.checkpoints if each[figure] == each[figure]]
         return min(numbered, key=lambda each: sign * each[figure], default=None)

@@ -6,7 +6,7 @@ The same step serves one device, several of one machine and several machines. Wi
 replica takes its rows of the batch, the gradients of the whole batch are summed once, and only
 then clipped, checked and applied, so that the weights move as they do on one device.
 
-Numbers that are none: finding them in weights, and naming the clips they came from.
+`all_finite` and `describe_batch` find NaN or infinity, and name the clips that it came from.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from mmat.labels import MULTI_LABEL, Task
 from mmat.models.fast_cpu import fast_cpu
 
 _SEED_STRIDE = 1_000_003
+_NAMED_AS_DAMAGED = 5
 
 
 def training_step(
@@ -37,8 +38,8 @@ def training_step(
 
     strategy: model and optimizer must then be made in its scope. The function takes the rows of
     this machine (`mmat.training.distributed`), one for each of its devices at least; the loss is
-    that of all machines' rows, which may differ in number. Dropout and augmentation are drawn by each
-    replica for itself. Batch normalisation takes the mean of a replica's own rows; its moving
+    that of all machines' rows, which may differ in number. Dropout and augmentation are drawn by
+    each replica for itself. Batch normalisation takes the mean of a replica's own rows; its moving
     statistics, by which a model judges later, are the mean over all replicas.
 
     >>> import numpy as np
@@ -179,26 +180,23 @@ def _leave_the_sum_to_the_step(optimizer) -> None:
     inner._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
 
 
-_NAMED_AS_DAMAGED = 5
-
-
 @tf.function(reduce_retracing=True)
 def _all_finite(tensors):
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(x)) for x in tensors])
 
 
 def all_finite(variables: list[keras.Variable]) -> bool:
-    """Return whether no variable holds a NaN or an infinity."""
+    """Return whether no variable holds NaN or infinity."""
     floating = [x for x in variables if tf.as_dtype(x.dtype).is_floating]
     return bool(_all_finite([tf.convert_to_tensor(x) for x in floating]))
 
 
-def told_of(batch: tuple[dict, tf.Tensor]) -> str:
-    """Return the clips of a batch, those whose own inputs are no numbers first, and what to do.
+def describe_batch(batch: tuple[dict, tf.Tensor]) -> str:
+    """Name the clips of a batch, those whose inputs hold NaN or infinity first, and what to do.
 
     >>> level = np.float32([[0.0], [np.inf]])
-    >>> told_of(({"ids": np.array([b"a", b"b"]), "level": level}, np.zeros((2, 3))))
-    'clips b hold what is no number: leave them out or prepare them again; the batch: a, b'
+    >>> describe_batch(({"ids": np.array([b"a", b"b"]), "level": level}, np.zeros((2, 3))))
+    'clips b hold NaN or infinity: leave them out or prepare them again; the batch: a, b'
     """
     inputs, weak_labels = batch
     n_clips = len(weak_labels)
@@ -213,8 +211,8 @@ def told_of(batch: tuple[dict, tf.Tensor]) -> str:
     named = [clip for clip, is_bad in zip(ids, bad, strict=True) if is_bad]
     more = ", …" * (len(named) > _NAMED_AS_DAMAGED)
     if named:
-        what = f"clips {', '.join(named[:_NAMED_AS_DAMAGED])}{more} hold what is no number: "
+        what = f"clips {', '.join(named[:_NAMED_AS_DAMAGED])}{more} hold NaN or infinity: "
         what += "leave them out or prepare them again"
     else:
-        what = "all that went in was numbers: train anew with a lower learning rate"
+        what = "all inputs were finite: train anew with a lower learning rate"
     return f"{what}; the batch: {', '.join(ids)}"

@@ -50,8 +50,9 @@ def make_shards(out: pathlib.Path) -> None:
     from mmat.data.datasets import read_arrays
     from mmat.data.lists import Clip, Event
     from mmat.data.prepare import prepare
-    from mmat.labels import LabelSet
     from mmat.tasks import regression
+
+    from mmat.labels import LabelSet
 
     def mean_colour(pictures):
         return pictures.mean(axis=(1, 2)) / 255
@@ -98,7 +99,6 @@ def make_media(folder: pathlib.Path) -> None:
     """Write three media files, all changed at one time."""
     folder.mkdir()
     import soundfile
-
     from mmat.data.render import write_mp4
 
     times = np.arange(22_050) / 44_100
@@ -138,9 +138,10 @@ def inputs_of(model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def branch(n_classes: int, mel, blocks, ragged=False, pooling=None, task=None, augmentation=()):
     """Build an audio branch with a GRU of three units, where `audio_branch` has a hundred."""
+    from mmat.tasks import MULTI_LABEL
+
     from mmat.models.audio import crnn_trunk, recurrent_tagger
     from mmat.models.pooling import linear_softmax
-    from mmat.tasks import MULTI_LABEL
 
     inputs, x = crnn_trunk(mel, augmentation, "float32", ragged, blocks)
     pooling, task = pooling or linear_softmax, task or MULTI_LABEL
@@ -150,6 +151,8 @@ def branch(n_classes: int, mel, blocks, ragged=False, pooling=None, task=None, a
 def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
     """Return the bundles, by name: every layer of mmat that a trained model may have is in one."""
     import keras
+    from mmat.models.zero_training import zero_training_bundle
+    from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 
     from mmat.labels import LabelSet
     from mmat.models import pooling, semantics
@@ -158,8 +161,6 @@ def make_bundles(inputs: dict[str, np.ndarray]) -> dict:
     from mmat.models.features import MelParameters
     from mmat.models.fusion import fused_model, middle_fusion
     from mmat.models.video import video_branch
-    from mmat.models.zero_training import zero_training_bundle
-    from mmat.tasks import MULTI_CLASS, MULTI_LABEL, regression
 
     keras.utils.set_random_seed(0)
     mel = MelParameters(fft_samples=512, window_samples=512, mel_bands=12)

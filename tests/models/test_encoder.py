@@ -17,7 +17,7 @@ from mmat.models.pooling import attention
 from mmat.models.pretrained.hub import HubAudioEncoder
 from mmat.models.pretrained.registry import yamnet
 from mmat.models.video import video_branch
-from mmat.training import back_end, front_end
+from mmat.training.submodels import back_end, front_end
 from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer
 from tests.models.tiny_encoder import HOP, SIZE, WINDOW

@@ -12,7 +12,7 @@ from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import POOLINGS, attention
 from mmat.models.video import video_branch
-from mmat.training import back_end, front_end
+from mmat.training.submodels import back_end, front_end
 from tests.compiling import compile_for_clips
 
 SECOND = 16_000

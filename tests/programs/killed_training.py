@@ -18,7 +18,8 @@ import tensorflow as tf
 from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.pooling import MILPooling
 from mmat.shards.sampling import batches_from, clips_once
-from mmat.training import Recipe, Stopped, train
+from mmat.training.loop import Stopped, train
+from mmat.training.recipe import Recipe
 from mmat.training.step import clip_loss
 
 shards, out = sys.argv[1:3]
@@ -63,13 +64,13 @@ def run(folder, seed, how, after, lines):
     keras.utils.set_random_seed(seed)
     batches = batches_from(shards, "train", RECIPE.batch_size, RECIPE.seed, INPUTS)
 
-    def say(line):
+    def log(line):
         os.write(lines, f"{line}\n".encode())
 
     try:
-        train(tagger(), batches, RECIPE, folder, validate, callbacks=[Ends(how, after)], say=say)
+        train(tagger(), batches, RECIPE, folder, validate, callbacks=[Ends(how, after)], log=log)
     except Stopped as stopped:
-        say(stopped)
+        log(stopped)
         return stopped.exit_status
     return 0
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 
 from mmat.files import InputError
 from mmat.models.audio import audio_branch
-from mmat.training import History, forget, load_best
-from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, settings_of
+from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, forget, load_best, settings_of
+from mmat.training.recipe import History
 
 few = settings(max_examples=15, deadline=None)
 
@@ -44,8 +44,8 @@ def equal(some, others):
     return all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
 
 
-def store_of(folder, model, optimizer, keep=3, say=print, **about):
-    return Checkpoints(folder, settings_of(model, optimizer, **about), keep, say)
+def store_of(folder, model, optimizer, keep=3, log=print, **about):
+    return Checkpoints(folder, settings_of(model, optimizer, **about), keep, log)
 
 
 def names(folder):
@@ -116,7 +116,7 @@ def test_any_damage_is_told_and_the_one_before_is_used(two_steps, data):
         damaged[place] ^= 1 << data.draw(st.integers(0, 7))
     newest.write_bytes(damaged)
     told = []
-    store.say = told.append
+    store.log = told.append
     differ(model, optimizer, 9)
     assert store.load(model, optimizer).step == 1
     assert told == [f"{newest}: damaged (its checksum is another); passed over"]
@@ -129,7 +129,7 @@ def test_a_damaged_later_step_never_ousts_what_is_saved_now(tmp_path):
     save_some(tmp_path, [1, 2, 3], keep=2)
     damage(tmp_path / FOLDER / "step-00000003.npz")
     model, optimizer = made()
-    store = store_of(tmp_path, model, optimizer, keep=1, say=lambda line: None)
+    store = store_of(tmp_path, model, optimizer, keep=1, log=lambda line: None)
     progress = store.load(model, optimizer)
     assert progress.step == 2
     store.save(progress, model, optimizer)

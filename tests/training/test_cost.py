@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from mmat.files import InputError
-from mmat.training import Recipe
 from mmat.training.precision import TIMED_STEPS, WARM_STEPS, Cost, measure_cost
+from mmat.training.recipe import Recipe
 from mmat.training.step import training_step
 
 

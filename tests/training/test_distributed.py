@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmat.files import InputError
-from mmat.training import make_strategy
+from mmat.training.distributed import make_strategy
 from tests.training import worker_runs
 
 STEPS = 40  # a callback of the chief ends the training then, ten steps before the recipe does

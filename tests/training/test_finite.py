@@ -1,4 +1,4 @@
-"""Numbers that are none are found wherever they stand, and the clips that hold them are named."""
+"""NaN and infinity are found wherever they stand, and the clips that hold them are named."""
 
 import hypothesis.strategies as st
 import keras
@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from mmat.training.step import all_finite, told_of
+from mmat.training.step import all_finite, describe_batch
 
-NONE = st.sampled_from([np.nan, np.inf, -np.inf])
+NOT_FINITE = st.sampled_from([np.nan, np.inf, -np.inf])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
@@ -41,18 +41,18 @@ def test_exactly_the_clips_with_bad_inputs_are_named_up_to_five(data):
     weak_labels = np.zeros((n_clips, 2), np.float32)
     for clip in bad:
         place = data.draw(st.sampled_from([inputs["waveform"][:, :, 0], weak_labels]))
-        place[clip, data.draw(st.integers(0, place.shape[1] - 1))] = data.draw(NONE)
+        place[clip, data.draw(st.integers(0, place.shape[1] - 1))] = data.draw(NOT_FINITE)
     batch = {name: tf.constant(x) for name, x in inputs.items()}, tf.constant(weak_labels)
-    what, batch_told = told_of(batch).split("; the batch: ")
-    assert batch_told.split(", ") == [f"clip {i}" for i in range(n_clips)]
+    what, batch_named = describe_batch(batch).split("; the batch: ")
+    assert batch_named.split(", ") == [f"clip {i}" for i in range(n_clips)]
     if not bad:
-        assert what == "all that went in was numbers: train anew with a lower learning rate"
+        assert what == "all inputs were finite: train anew with a lower learning rate"
         return
-    named = what.removeprefix("clips ").split(" hold what is no number: ")[0].split(", ")
+    named = what.removeprefix("clips ").split(" hold NaN or infinity: ")[0].split(", ")
     wanted = [f"clip {i}" for i in sorted(bad)]
     assert named == wanted[:5] + ["…"] * (len(wanted) > 5)
 
 
 def test_without_ids_clips_are_numbered():
     batch = {"level": np.float32([[0.0], [np.nan]])}, np.zeros((2, 3))
-    assert told_of(batch).startswith("clips 1 hold what is no number: leave them out")
+    assert describe_batch(batch).startswith("clips 1 hold NaN or infinity: leave them out")

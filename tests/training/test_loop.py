@@ -1,4 +1,4 @@
-"""The training loop: killed and called again it ends the same; it stops at what is no number."""
+"""The training loop: killed and called again it ends the same; it stops at NaN or infinity."""
 
 import functools
 import json
@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from mmat.files import InputError
-from mmat.training import Recipe, load_best, train
-from mmat.training.checkpoints import FOLDER
+from mmat.training.checkpoints import FOLDER, load_best
+from mmat.training.loop import train
+from mmat.training.recipe import Recipe
 from tests.processes import program, run_process
 from tests.shards.tiny_shards import write_shards
 
@@ -85,13 +86,13 @@ def given_figures(*losses):
     return lambda model: {"val_loss": next(numbers)}
 
 
-def run(folder, *losses, model=None, batches=batches_from, say=lambda line: None, **options):
+def run(folder, *losses, model=None, batches=batches_from, log=lambda line: None, **options):
     train_options = {
         name: options.pop(name) for name in ("monitor", "callbacks", "optimizer") if name in options
     }
     return train(
         model or tagger(), batches, recipe(checkpoints=len(losses), **options), folder,
-        given_figures(*losses), say=say, **train_options,
+        given_figures(*losses), log=log, **train_options,
     )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_what_was_waited_outlives_a_resume(tmp_path):
     for _ in range(5):
         history = train(
             tagger(), batches_from, plateau, tmp_path, validate,
-            callbacks=[StopAfterEpoch()], say=lambda line: None,
+            callbacks=[StopAfterEpoch()], log=lambda line: None,
         )  # fmt: skip
     rates = [each["learning_rate"] for each in history.checkpoints]
     assert rates == pytest.approx(RATES[:5], rel=1e-6)
@@ -142,7 +143,7 @@ def test_the_best_checkpoint_has_the_weights_that_were_validated(tmp_path):
 
     history = train(
         model, batches_from, recipe(checkpoints=4, keep=1), tmp_path, validate, monitor="val_f1",
-        say=lambda line: None,
+        log=lambda line: None,
     )  # fmt: skip
     names = sorted(path.name for path in (tmp_path / FOLDER).iterdir())
     assert names == ["step-00000004.npz", "step-00000008.npz"]
@@ -155,12 +156,12 @@ def test_the_best_checkpoint_has_the_weights_that_were_validated(tmp_path):
 def test_a_training_that_is_done_is_left_alone_and_may_be_made_longer(tmp_path):
     first = run(tmp_path, 1.0, 0.5)
     told = []
-    again = run(tmp_path, 1.0, 0.5, say=told.append)
+    again = run(tmp_path, 1.0, 0.5, log=told.append)
     assert again == first
     assert told == [f"{tmp_path}: trained already, best at step 4"]
     validate = given_figures(0.25)
     longer = train(
-        tagger(), batches_from, recipe(checkpoints=3), tmp_path, validate, say=told.append
+        tagger(), batches_from, recipe(checkpoints=3), tmp_path, validate, log=told.append
     )
     assert longer.checkpoints[:2] == first.checkpoints and longer.best["step"] == 6
     assert told[1] == f"{tmp_path}: goes on from step 4 of 6"
@@ -192,7 +193,7 @@ def test_callbacks_count_through_the_whole_training(tmp_path):
     assert records.calls == ["begin", (0, of_a_step), (1, of_a_step), (0, 1.0), "end"]
     records = Records()
     train(tagger(), batches_from, recipe(checkpoints=2), tmp_path, given_figures(0.5),
-          callbacks=[records], say=lambda line: None)  # fmt: skip
+          callbacks=[records], log=lambda line: None)  # fmt: skip
     assert records.calls == ["begin", (2, of_a_step), (3, of_a_step), (1, 0.5), "end"]
 
 
@@ -204,14 +205,14 @@ def test_another_recipe_in_the_folder_is_named(tmp_path):
         run(tmp_path, 1.0, model=tagger(0.5))
 
 
-# --- what is no number
+# --- NaN or infinity
 
 
 def saved(folder):
     return {path.name: path.read_bytes() for path in (folder / FOLDER).iterdir()}
 
 
-def test_a_clip_that_is_no_number_is_named_and_nothing_is_saved_of_it(tmp_path):
+def test_a_clip_that_is_not_finite_is_named_and_nothing_is_saved_of_it(tmp_path):
     run(tmp_path, 1.0)
     before, ends = saved(tmp_path), []
 
@@ -225,7 +226,7 @@ def test_a_clip_that_is_no_number_is_named_and_nothing_is_saved_of_it(tmp_path):
         with pytest.raises(InputError) as error:
             run(tmp_path, 1.0, 1.0, batches=batches, callbacks=[End()])
         assert str(error.value) == (
-            "step 3: the loss is nan; clips clip 14 hold what is no number: leave them out or "
+            "step 3: the loss is nan; clips clip 14 hold NaN or infinity: leave them out or "
             "prepare them again; the batch: clip 12, clip 13, clip 14, clip 15"
         )
         assert saved(tmp_path) == before
@@ -238,7 +239,7 @@ def test_a_loss_that_runs_away_says_so(tmp_path):
         run(tmp_path, 1.0, optimizer=optimizer)
     assert str(error.value).startswith("step 0: the loss is 0.")
     assert str(error.value).endswith(
-        " and the weights that came of it are no numbers; all that went in was numbers: train anew "
+        " and the weights that came of it hold NaN or infinity; all inputs were finite: train anew "
         "with a lower learning rate; the batch: clip 0, clip 1, clip 2, clip 3"
     )
     assert list(saved(tmp_path)) == ["step-00000000.npz"]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.models.audio import audio_branch
-from mmat.training import Recipe, train
+from mmat.training.loop import train
 from mmat.training.precision import (
     POLICIES,
     candidates,
@@ -18,6 +18,7 @@ from mmat.training.precision import (
     steps_a_second,
     training_rate,
 )
+from mmat.training.recipe import Recipe
 from mmat.training.step import all_finite, clip_loss, training_step
 
 RATES = {"float32": 2.0, "mixed_bfloat16": 1.0, "mixed_float16": 3.0}
@@ -146,7 +147,7 @@ def test_a_training_in_float16_scales_the_loss_and_passes_over_what_overflows(tm
         train(
             model, batches_from, Recipe(4, steps_per_checkpoint=3, checkpoints=1),
             tmp_path / str(scale), lambda model: {"val_loss": 1.0}, optimizer=optimizer,
-            say=lambda line: None,
+            log=lambda line: None,
         )  # fmt: skip
         moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
         taken.append((int(optimizer.iterations), moved))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from mmat.files import InputError
-from mmat.training import History, Recipe
+from mmat.training.recipe import History, Recipe
 
 few = settings(max_examples=50, deadline=None)
 COUNTS = ("batch_size", "steps_per_checkpoint", "checkpoints", "patience", "keep")

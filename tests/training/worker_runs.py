@@ -19,8 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.files import InputError
-from mmat.training import Recipe, Stopped, make_strategy, train
-from mmat.training.distributed import Workers
+from mmat.training.distributed import Workers, make_strategy
+from mmat.training.loop import Stopped, train
+from mmat.training.recipe import Recipe
 from mmat.training.step import training_step
 
 SECONDS_AT_MOST = 120
@@ -28,7 +29,7 @@ CLASSES, BANDS = 3, 5
 BATCH = 7  # two workers get 3 and 4 clips
 
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["mmat.training"])
+_server.set_forkserver_preload(["mmat.training.loop"])
 
 
 def start(target, folder: pathlib.Path, name: str, *arguments, environment=None):

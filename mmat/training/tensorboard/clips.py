@@ -11,7 +11,7 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.plots import plot_tagging
+from mmat.plots.tagging import plot_tagging
 from mmat.training.tensorboard.sections import Section
 
 
@@ -68,7 +68,7 @@ class ClipPictures(Section):
     """Write each clip's sound once, and its log-mel and frame scores whenever there is drawing.
 
     The model is called on the clips as in inference. It must return `clip` and `frame`, which are
-    drawn as the task of the labels asks (`mmat.plots.plot_tagging`).
+    drawn as the task of the labels asks (`mmat.plots.tagging.plot_tagging`).
     """
 
     def __init__(self, clips: FixedClips, labels: LabelSet):

@@ -1,12 +1,9 @@
-"""What each part of the board has in common: the moments at which it may write.
+"""The sections of a TensorBoard log, each with the moments at which it may write.
 
-Numbers over steps: what Keras's logs hold, and the learning rate.
-
-The graph of the model, as it is in inference.
-
-What a training was called with: as a table to read, and as hyper-parameters to compare.
-
-How good a training is on the validation split: as a whole, class by class, as curves.
+- `Scalars`: numbers over steps, what Keras's logs hold and the learning rate;
+- `Graph`: the graph of the model, as it is in inference;
+- `Configuration`: what a training was called with, to read and to compare;
+- `Validation`: how good it is on the validation split, as a whole, class by class, as curves.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +22,19 @@ from mmat.metrics.tagging import (
 )
 from mmat.metrics.thresholds import best_single_threshold, fire
 
+# () -> truth bool (clips, classes), scores (clips, classes): the model as it is by now.
+ValidationScores = Callable[[], tuple[np.ndarray, np.ndarray]]
+STEP, CHECKPOINT = "step", "checkpoint"
+IN_F1 = ("precision", "recall")  # left out where F1 stands for both
+CLASS_F1, CURVES, ALL_CLASSES = "val_f1_at_best_single_threshold", "precision_recall", "all classes"
+N_THRESHOLDS = 101
+
 
 class Section:
-    """One subject of the board; a part overrides the moments at which it has something to say.
+    """One subject of the log; it overrides the moments at which it has something to write.
 
     Each is called where `tf.summary` writes into the log, at the current step. logs: what Keras
-    passes on, by name; a part may add to those of a checkpoint.
+    passes on, by name; a section may add to those of a checkpoint.
     """
 
     def begin(self, model) -> None:
@@ -44,9 +48,6 @@ class Section:
 
     def end(self) -> None:
         """Called where the training ends of itself."""
-
-
-STEP, CHECKPOINT = "step", "checkpoint"
 
 
 class Scalars(Section):
@@ -88,9 +89,6 @@ class Graph(Section):
         tf.summary.graph(called.get_concrete_function(specs).graph)
 
 
-IN_F1 = ("precision", "recall")  # F1 speaks for both
-
-
 class Configuration(Section):
     """Write a configuration as Markdown text and for the plugin of hyper-parameters."""
 
@@ -124,7 +122,7 @@ def compared(task: Task) -> tuple[str, ...]:
 
 
 def flat(configuration: dict) -> dict[str, bool | int | float | str]:
-    """Return the configuration with one level of names; what is no number is shown as text.
+    """Return the configuration with one level of names; anything but a number is shown as text.
 
     >>> flat({"recipe": {"batch_size": 100, "seed": None}, "pooling": max})
     {'recipe.batch_size': 100, 'recipe.seed': 'None', 'pooling': 'max'}
@@ -157,16 +155,10 @@ def _cell(value) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
-# () -> truth bool (clips, classes), scores (clips, classes): what the model says by now.
-ValidationScores = Callable[[], tuple[np.ndarray, np.ndarray]]
-CLASS_F1, CURVES, ALL_CLASSES = "val_f1_at_best_single_threshold", "precision_recall", "all classes"
-N_THRESHOLDS = 101
-
-
-class ValidationBoard(Section):
+class Validation(Section):
     """Add validation figures to an epoch's logs, and write each class's F1 and its curve.
 
-    The scores are asked for once an epoch. `val_f1` is micro F1 at `val_threshold`, the one
+    The scores are computed once an epoch. `val_f1` is micro F1 at `val_threshold`, the one
     threshold for all classes that is best for it, `val_map` mean average precision; what the logs
     hold already stays as it is. Each class's F1 is at that threshold too, the curve over all.
     """

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmat.labels import LabelSet
-from mmat.training import FixedClips
+from mmat.training.tensorboard.clips import FixedClips
 
 LABELS = LabelSet.of(["Dog", "Fire engine, fire truck (siren)", "Train horn"])
 N_CLIPS, N_SAMPLES, BATCH, STEPS = 12, 16_000, 4, 3

@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
-from mmat.training import Recipe, boards, train
-from mmat.training.tensorboard.callback import SUFFIX
+from mmat.training.loop import train
+from mmat.training.recipe import Recipe
+from mmat.training.tensorboard.callback import SUFFIX, tensorboard_callbacks
 from mmat.training.tensorboard.sections import compared, flat, table
 from tests.training.tensorboard.board_runs import (
     BATCH,
@@ -27,7 +28,7 @@ def validation(model):
 
 def test_steps_epochs_and_the_learning_rate_are_curves(tmp_path):
     model = small_model()
-    history = fit(model, boards(tmp_path, LABELS)).history
+    history = fit(model, tensorboard_callbacks(tmp_path, LABELS)).history
     events = read(tmp_path)
     assert list(series(events, "step/loss")) == [1, 2, 3, 4, 5, 6]
     rates = series(events, "step/learning_rate")
@@ -41,14 +42,14 @@ def test_steps_epochs_and_the_learning_rate_are_curves(tmp_path):
 
 def test_validation_figures_stand_in_the_history_and_in_the_log(tmp_path):
     model = small_model()
-    history = fit(model, boards(tmp_path, LABELS, None, validation(model))).history
+    history = fit(model, tensorboard_callbacks(tmp_path, LABELS, None, validation(model))).history
     events = read(tmp_path)
     for name in ("val_f1", "val_map", "val_threshold"):
         assert np.allclose(list(series(events, f"checkpoint/{name}").values()), history[name])
 
 
 def test_the_graph_is_that_of_the_model(tmp_path):
-    fit(small_model(), boards(tmp_path, LABELS), epochs=1)
+    fit(small_model(), tensorboard_callbacks(tmp_path, LABELS), epochs=1)
     names = {node.name.split("/")[0] for node in read(tmp_path).Graph().node}
     graph = tf.compat.v1.GraphDef.FromString(read(tmp_path).Graph().SerializeToString())
     assert {"Conv1D", "Conv2D"} & {node.op for node in graph.node}
@@ -59,7 +60,7 @@ def test_the_configuration_is_text_and_hyper_parameters(tmp_path):
     from tensorboard.plugins.hparams import metadata
 
     configuration = {"recipe": {"batch_size": 4, "rate": 0.01}, "pooling": max, "xla": False}
-    fit(small_model(), boards(tmp_path, LABELS, configuration), epochs=1)
+    fit(small_model(), tensorboard_callbacks(tmp_path, LABELS, configuration), epochs=1)
     events = read(tmp_path)
     (text,) = series(events, "configuration").values()
     assert text.item().decode() == table(flat(configuration))
@@ -87,7 +88,9 @@ def test_the_board_leaves_the_training_as_it_is(tmp_path):
     plain = small_model(dropout=0.5)
     fit(plain, [])
     shown = small_model(dropout=0.5)
-    everything = boards(tmp_path, LABELS, {}, validation(shown), fixed_clips(), drawn_every=1)
+    everything = tensorboard_callbacks(
+        tmp_path, LABELS, {}, validation(shown), fixed_clips(), drawn_every=1
+    )
     fit(shown, everything)
     for a, b in zip(plain.get_weights(), shown.get_weights(), strict=True):
         assert np.array_equal(a, b)
@@ -95,13 +98,13 @@ def test_the_board_leaves_the_training_as_it_is(tmp_path):
 
 def test_a_killed_training_goes_on_without_doubled_curves(tmp_path):
     model, options = small_model(), {"drawn_every": 1}
-    killed = boards(tmp_path, LABELS, {"seed": 0}, validation(model), **options)
+    killed = tensorboard_callbacks(tmp_path, LABELS, {"seed": 0}, validation(model), **options)
     fit(model, killed, epochs=3)
     (file,) = tmp_path.glob(f"*{SUFFIX}")
     before = series(read(tmp_path), "step/loss")
     file.write_bytes(file.read_bytes() + b"half a record")
     other = small_model()  # its losses differ from those of the third epoch
-    again = boards(tmp_path, LABELS, {"seed": 0}, validation(other), **options)
+    again = tensorboard_callbacks(tmp_path, LABELS, {"seed": 0}, validation(other), **options)
     fit(other, again, epochs=4, initial_epoch=2)
     events = read(tmp_path)
     losses = series(events, "step/loss")
@@ -116,14 +119,14 @@ def test_a_killed_training_goes_on_without_doubled_curves(tmp_path):
 def test_a_training_from_the_start_begins_its_log_anew_and_leaves_other_files(tmp_path):
     (tmp_path / "events.out.tfevents.1.other.v2").write_bytes(b"")
     for epochs in (2, 1):
-        fit(small_model(), boards(tmp_path, LABELS), epochs=epochs)
+        fit(small_model(), tensorboard_callbacks(tmp_path, LABELS), epochs=epochs)
     assert list(series(read(tmp_path), "step/loss")) == [1, 2, 3]
     assert (tmp_path / "events.out.tfevents.1.other.v2").exists()
 
 
 def test_a_given_first_step_goes_on_from_there(tmp_path):
-    fit(small_model(), boards(tmp_path, LABELS), epochs=2)
-    fit(small_model(), boards(tmp_path, LABELS, first_step=4), epochs=1)
+    fit(small_model(), tensorboard_callbacks(tmp_path, LABELS), epochs=2)
+    fit(small_model(), tensorboard_callbacks(tmp_path, LABELS, first_step=4), epochs=1)
     assert sorted(series(read(tmp_path), "step/loss")) == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -141,7 +144,9 @@ def test_under_the_loop_a_checkpoint_is_an_epoch_and_steps_go_on(tmp_path):
 
     def run(checkpoints, batches_from=batches.skip):
         model = small_model()
-        shown = boards(tmp_path / "log", LABELS, None, validation(model), fixed_clips(1))
+        shown = tensorboard_callbacks(
+            tmp_path / "log", LABELS, None, validation(model), fixed_clips(1)
+        )
         recipe = Recipe(BATCH, 0.01, steps_per_checkpoint=STEPS, checkpoints=checkpoints)
         return train(model, batches_from, recipe, tmp_path / "run", validate, callbacks=shown)
 

@@ -7,8 +7,9 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, LabelSet, regression
 from mmat.models.features import log_mel
-from mmat.plots import plot_tagging
-from mmat.training import FixedClips, boards
+from mmat.plots.tagging import plot_tagging
+from mmat.training.tensorboard.callback import tensorboard_callbacks
+from mmat.training.tensorboard.clips import FixedClips
 from tests.training.tensorboard.board_runs import (
     LABELS,
     clips,
@@ -25,7 +26,7 @@ from tests.training.tensorboard.board_runs import (
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     folder = tmp_path_factory.mktemp("log")
-    shown = boards(folder, LABELS, clips=fixed_clips(2), drawn_every=3)
+    shown = tensorboard_callbacks(folder, LABELS, clips=fixed_clips(2), drawn_every=3)
     fit(small_model(), shown, epochs=5)
     return read(folder)
 
@@ -65,7 +66,11 @@ def test_a_picture_follows_the_task(task, title, tmp_path):
     waveforms, _ = clips()
     shown = FixedClips(["clip 0"], waveforms[:1], None, np.float32([[0, 0, 1]]))
     model = small_model()
-    fit(model, boards(tmp_path, LabelSet(names, task=task), {}, clips=shown), epochs=1)
+    fit(
+        model,
+        tensorboard_callbacks(tmp_path, LabelSet(names, task=task), {}, clips=shown),
+        epochs=1,
+    )
     events, expected = read(tmp_path), io.BytesIO()
     frames, clip = (model({"waveform": waveforms[:1]})[name][0] for name in ("frame", "clip"))
     mel = np.asarray(log_mel(waveforms[:1]))[0, ..., 0]

@@ -10,8 +10,7 @@ from mmat.labels import LabelSet
 from mmat.models.label_map import label_similarities
 from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.pretrained.text import embedded_text_encoder
-from mmat.training import LabelSpace, label_space
-from mmat.training.tensorboard.projector import write_projector
+from mmat.training.tensorboard.projector import LabelSpace, label_space, write_projector
 
 SOUNDS = LabelSet.of(
     ["Fire engine, fire truck (siren)", "Dog", "Train horn", "Bicycle", "Insect", "Bird"]

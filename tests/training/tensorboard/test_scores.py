@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mmat.metrics.tagging import mean_average_precision, per_class, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
-from mmat.training import boards
+from mmat.training.tensorboard.callback import tensorboard_callbacks
 from mmat.training.tensorboard.sections import N_THRESHOLDS, curve_counts
 from tests.training.tensorboard.board_runs import LABELS, fit, plugin_of, read, series, small_model
 
@@ -26,7 +26,9 @@ def run(tmp_path_factory):
         told.append((truth, scores))
         return told[-1]
 
-    shown = boards(folder, LABELS, validation_scores=validation_scores, drawn_every=1)
+    shown = tensorboard_callbacks(
+        folder, LABELS, validation_scores=validation_scores, drawn_every=1
+    )
     history = fit(small_model(), shown).history
     return read(folder), history, told
 
@@ -105,7 +107,9 @@ def test_counts_are_those_of_a_plain_loop(clips):
 
 def test_what_the_logs_hold_already_stays(tmp_path):
     truth = np.eye(4, len(LABELS), dtype=bool)
-    shown = boards(tmp_path, LABELS, validation_scores=lambda: (truth, truth.astype(float)))
+    shown = tensorboard_callbacks(
+        tmp_path, LABELS, validation_scores=lambda: (truth, truth.astype(float))
+    )
     (board,) = shown
     board.set_params({"steps": 1, "epochs": 1})
     board.set_model(small_model())

@@ -1,7 +1,9 @@
-"""The parts of the models that are fitted by themselves, and the rate they learn at."""
+"""Parts of models that are fitted by themselves, by Keras's `fit`, and the rate they learn at.
+
+They share their weights with the model that they are taken from.
+"""
 
 import keras
-import numpy as np
 
 from mmat.labels import MULTI_LABEL, Task
 from mmat.training.step import FastModel
@@ -17,7 +19,7 @@ def front_end(audio: keras.Model) -> keras.Model:
 
 
 def back_end(audio: keras.Model) -> keras.Model:
-    """The rest of an audio branch, log-mel in and `clip` and `frame` out; it shares the weights.
+    """The rest of an audio branch: log-mel in, `clip` and `frame` out.
 
     Fitting it on the front end's output, computed once, is the same as fitting the whole and
     spares a third of the time. Of a ragged branch the inputs are `[log_mel, n_samples]`; Keras then
@@ -30,7 +32,7 @@ def back_end(audio: keras.Model) -> keras.Model:
     return FastModel(inputs, audio.output, name="back_end")
 
 
-def learning_back_end(
+def compiled_back_end(
     audio: keras.Model,
     learning_rate: float,
     steps: int,
@@ -63,21 +65,3 @@ def warm_cosine(learning_rate: float, steps: int, warm_steps: int):
         warmup_target=learning_rate,
         warmup_steps=warm_steps,
     )
-
-
-def exchanged(inputs: dict, seed: int = 0) -> dict:
-    """The same clips with their pictures exchanged: each gets another clip's, or its absence.
-
-    A model that gains from pictures for a reason must lose that gain here.
-
-    >>> inputs = {"image_probabilities": np.arange(3)[:, None, None], "has_video": np.ones(3, bool)}
-    >>> moved = exchanged(inputs)["image_probabilities"].ravel()
-    >>> bool((moved != np.arange(3)).all())
-    True
-    """
-    n_clips = len(inputs["has_video"])
-    order = np.random.default_rng(seed).permutation(n_clips)
-    other = np.empty(n_clips, int)
-    other[order] = np.roll(order, 1)
-    names = ("image_probabilities", "has_video")
-    return inputs | {name: inputs[name][other] for name in names}

@@ -6,16 +6,10 @@ from mmat.labels import regression
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fast_cpu import fast_cpu
 from mmat.models.fusion import fused_model
-from mmat.models.predict import predict
+from mmat.models.predict import predict, shuffle_pictures
 from mmat.models.video import video_branch
-from mmat.training import (
-    back_end,
-    exchanged,
-    fastest_dtype,
-    front_end,
-    late_head,
-    warm_cosine,
-)
+from mmat.training.precision import fastest_dtype
+from mmat.training.submodels import back_end, front_end, late_head, warm_cosine
 
 LABELS = ("Dog", "Train horn")
 
@@ -91,7 +85,7 @@ def test_what_a_model_of_values_cannot_judge_is_the_middle_of_the_scale(clips):
 
 
 def test_exchanged_pictures_keep_the_rest_and_give_no_clip_its_own(clips):
-    moved = exchanged(clips, seed=3)
+    moved = shuffle_pictures(clips, seed=3)
     assert moved["waveform"] is clips["waveform"]
     for before, after in zip(
         clips["image_probabilities"], moved["image_probabilities"], strict=True
