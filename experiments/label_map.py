@@ -53,7 +53,7 @@ from mmat.models.predict import Predictor
 from mmat.models.pretrained.registry import image_network, imagenet_labels
 from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.video import video_branch
-from mmat.plots import plot_label_map
+from mmat.plots.label_map import plot_label_map
 from mmat.shards.read import read_arrays
 
 WAYS = {

@@ -45,7 +45,7 @@ from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import Predictor, predict, shuffle_pictures
-from mmat.plots import plot_systems
+from mmat.plots.studies import plot_systems
 from mmat.shards.read import read_arrays
 from mmat.training.precision import fastest_dtype
 from mmat.training.submodels import compiled_back_end, front_end, late_head

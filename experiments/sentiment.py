@@ -64,7 +64,7 @@ from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
 from mmat.models.pretrained.hub import HubAudioEncoder
 from mmat.models.pretrained.registry import AudioEncoder, yamnet
-from mmat.plots import plot_groups
+from mmat.plots.studies import plot_groups
 from mmat.shards.prepare import prepare
 from mmat.shards.read import read_arrays
 from mmat.training.submodels import back_end, compiled_back_end, front_end

@@ -67,7 +67,7 @@ def _check_plot(path: str) -> None:
 
 
 def _plot(path: str, summary, files: list[str]) -> None:
-    from mmat.plots import plot_list
+    from mmat.plots.lists import plot_list
 
     title = ", ".join(os.path.basename(file) for file in files)
     plot_list(path, summary.labels, summary.media and summary.media.found_by_label, title)

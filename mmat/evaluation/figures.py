@@ -19,13 +19,12 @@ from mmat.metrics.events import segment_f1
 from mmat.metrics.multi_class import confusion_matrix
 from mmat.metrics.psds import REACT_FAST, TELL_APART, psds, segment_curves
 from mmat.metrics.ranking import d_prime, mean_roc_auc, roc_auc
-from mmat.metrics.tagging import average_precision, best_constant, per_class
 
 RANKING_FIGURES = ("mean_average_precision", "mean_roc_auc")
 
 
 def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
-    """Return what tells of a model as a whole, whatever its task.
+    """Return the figures of a model as a whole, whatever its task.
 
     Multi-label: `headline`. Multi-class: that too, for the decisions are tags as well, and
     `of_task`, whose macro F1 it is; `confusion`, clips by class (rows) and decision. Regression:
@@ -65,7 +64,7 @@ def constant(task: Task, validation, truth) -> dict:
     Regression: the median, which has the least mean absolute error.
     """
     if task == MULTI_LABEL:
-        return best_constant(validation, truth).test._asdict()
+        return tagging.best_constant(validation, truth).test._asdict()
     if task.is_regression:
         predicted = np.median(validation, axis=0)
     else:
@@ -80,19 +79,18 @@ def headline(truth, fired, scores, groups: Sequence[str] | None, resamples: int)
 
     truth, fired: bool, scores: float, all `(clips, classes)`; groups: a name a clip, or None.
     """
-    by_clip = headline_intervals(truth, fired, scores, resamples=resamples)
-    intervals = {"clips": _plain(by_clip)}
-    if groups is not None:
-        by_group = headline_intervals(truth, fired, scores, groups, resamples=resamples)
-        intervals["source_groups"] = _plain(by_group)
+    found = {
+        over: headline_intervals(truth, fired, scores, of, resamples=resamples)
+        for over, of in _over(groups).items()
+    }
     auc = mean_roc_auc(truth, scores) if _rankable(truth).any() else None
     return {
-        **{name: interval.estimate for name, interval in by_clip.items()},
+        **{name: interval.estimate for name, interval in found["clips"].items()},
         "mean_roc_auc": auc,
         "d_prime": finite(d_prime(auc)) if auc is not None else None,
         "intervals": {
-            over: {name: {"low": each["low"], "high": each["high"]} for name, each in of.items()}
-            for over, of in intervals.items()
+            over: {name: {"low": each.low, "high": each.high} for name, each in of.items()}
+            for over, of in found.items()
         },
     }
 
@@ -101,12 +99,15 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
     """Return the figures of each class by its label; None where a figure has no meaning."""
     rankable = _rankable(truth)
     found = {}
-    for c, (label, prf) in enumerate(zip(labels, per_class(truth, fired), strict=True)):
+    for c, (label, prf) in enumerate(zip(labels, tagging.per_class(truth, fired), strict=True)):
         true, fires = truth[:, c], fired[:, c]
         auc = roc_auc(true, scores[:, c]) if rankable[c] else None
+        precision = tagging.average_precision(true, scores[:, c]) if true.any() else None
         found[label] = {
             **prf._asdict(),
-            "average_precision": average_precision(true, scores[:, c]) if true.any() else None,
+            "average_precision": tagging.average_precision(true, scores[:, c])
+            if true.any()
+            else None,
             "roc_auc": auc,
             "d_prime": None if auc is None else finite(d_prime(auc)),
             "threshold": float(thresholds[c]),
@@ -135,7 +136,7 @@ def branch(
         return _branch_of_task(task, truth, scores, fused_scores, groups, resamples)
     own = {
         "average_precision": [
-            average_precision(truth[:, c], scores[:, c]) if truth[:, c].any() else None
+            tagging.average_precision(truth[:, c], scores[:, c]) if truth[:, c].any() else None
             for c in range(truth.shape[1])
         ]
     }
@@ -194,7 +195,7 @@ def _branch_of_task(task: Task, truth, scores, fused_scores, groups, resamples: 
 def detection(
     truth_events, found_events, frame_scores, clip_seconds, hop_seconds: float, n_classes: int
 ) -> dict:
-    """Return the figures of when: over segments of a second, and PSDS if there are frame scores."""
+    """Return the figures of events: over segments of 1 s, and PSDS if there are frame scores."""
     segments = segment_f1(truth_events, found_events, n_classes, clip_seconds)._asdict()
     if frame_scores is None:
         return {"segments": segments}
@@ -226,10 +227,6 @@ def _rankable(truth) -> np.ndarray:
 def _over(groups: Sequence[str] | None) -> dict[str, Sequence[str] | None]:
     """What intervals are over, by name: clips, and source groups where they are known."""
     return {"clips": None} | ({"source_groups": groups} if groups is not None else {})
-
-
-def _plain(intervals: dict) -> dict:
-    return {name: interval._asdict() for name, interval in intervals.items()}
 
 
 def finite(value: float) -> float | None:

@@ -1,8 +1,6 @@
-"""The page of an evaluation: one HTML file that holds its pictures and asks for nothing else.
+"""An evaluation for people: a page, one HTML file with its pictures inside, and a table as text.
 
-Names of clips and labels come from strangers: the template escapes every one of them.
-
-An evaluation as a few lines of text, for the terminal.
+Names of clips and labels are untrusted: the template escapes every one of them.
 """
 
 import base64
@@ -19,13 +17,13 @@ from mmat.labels import MULTI_LABEL, Task
 from mmat.metrics.ranking import precision_recall_curve
 from mmat.metrics.tagging import NO_SHARES, figure_names
 from mmat.models.features import log_mel
-from mmat.plots import (
+from mmat.plots.evaluation import (
     plot_class_bars,
     plot_confusion,
     plot_outcomes,
     plot_precision_recall,
-    plot_tagging,
 )
+from mmat.plots.tagging import plot_tagging
 
 MOST_PANELS = 24  # classes that are drawn; every class has its row in the table
 HEADLINES = {
@@ -46,6 +44,7 @@ HEADLINES_OF_ONE = {  # where classes exclude each other
     "mean_average_precision": "mean average precision",
     "mean_roc_auc": "mean ROC AUC",
 }
+OF_CLASSES = ("f1", "precision", "recall")
 OVER = {"clips": "clips", "source_groups": "source groups"}
 
 
@@ -72,9 +71,23 @@ def render(evaluation: Evaluation, title: str = "Evaluation") -> str:
         over={key: name for key, name in OVER.items() if key in e.report["intervals"]},
         n_labels=len(e.labels),
         n_drawn=len(drawn),
-        pictures={name: data_uri(png) for name, png in _pictures(e, drawn).items()},
+        pictures={name: _data_uri(png) for name, png in _pictures(e, drawn).items()},
         clips=[_clip(e, clip) for clip in e.shown],
     )
+
+
+def as_table(evaluation: Evaluation) -> str:
+    """Return the figures as text: the whole, the best constant prediction, and each class.
+
+    All is in per cent but a mean absolute error and a correlation, which are as they are.
+    """
+    if evaluation.task == MULTI_LABEL:
+        return _of_tags(evaluation)
+    whole = _of_task(evaluation)
+    if evaluation.task.is_regression:
+        return whole
+    report = evaluation.report
+    return f"{_classes(report, [])}\n\n{whole}"
 
 
 def percent(fraction: float | None, signed: bool = False) -> str:
@@ -86,6 +99,17 @@ def percent(fraction: float | None, signed: bool = False) -> str:
     if fraction is None:
         return "–"
     return f"{100 * fraction:{'+' if signed else ''}.1f}".replace("-", "−")
+
+
+def shown(name: str, figure: float | None) -> str:
+    """Return a figure as it is printed: a share in per cent, another with three decimals.
+
+    >>> shown("uar", 0.4567), shown("mae", 0.4567), shown("pearson", None)
+    ('45.7', '0.457', '–')
+    """
+    if figure is None:
+        return "–"
+    return f"{figure:.3f}" if name in NO_SHARES else f"{100 * figure:.1f}"
 
 
 def _drawn_classes(truth: np.ndarray) -> list[int]:
@@ -144,11 +168,11 @@ def _clip(e: Evaluation, clip: ShownClip) -> dict:
         "missed": [c for c in by_score if true[c] and not fired[c]],
         "falsely fired": [c for c in by_score if fired[c] and not true[c]],
     }
-    png = draw_clip(clip, e.labels, e.thresholds, scores, e.task)
+    png = _draw_clip(clip, e.labels, e.thresholds, scores, e.task)
     return {
         "place": clip.place,
         "id": clip.id,
-        "picture": data_uri(png),
+        "picture": _data_uri(png),
         "decisions": {
             name: [(e.labels[c], f"{scores[c]:.2f}") for c in rows]
             for name, rows in decisions.items()
@@ -157,7 +181,7 @@ def _clip(e: Evaluation, clip: ShownClip) -> dict:
     }
 
 
-def draw_clip(
+def _draw_clip(
     clip: ShownClip, labels: Sequence[str], thresholds, clip_scores, task: Task = MULTI_LABEL
 ) -> bytes:
     """Return a PNG of a clip's mel spectrogram and frame scores."""
@@ -179,26 +203,9 @@ def draw_clip(
     return png.getvalue()
 
 
-def data_uri(png: bytes) -> str:
+def _data_uri(png: bytes) -> str:
     """Return a PNG as a page can hold it, without another file."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-OF_CLASSES = ("f1", "precision", "recall")
-
-
-def as_table(evaluation: Evaluation) -> str:
-    """Return the figures as text: the whole, the best constant prediction, and each class.
-
-    All is in per cent but a mean absolute error and a correlation, which are as they are.
-    """
-    if evaluation.task == MULTI_LABEL:
-        return _of_tags(evaluation)
-    whole = _of_task(evaluation)
-    if evaluation.task.is_regression:
-        return whole
-    report = evaluation.report
-    return f"{_classes(report, [])}\n\n{whole}"
 
 
 def _of_tags(evaluation: Evaluation) -> str:
@@ -245,14 +252,3 @@ def _of_task(evaluation: Evaluation) -> str:
     return tabulate.tabulate(
         rows, [*head, *(["best constant"] if constant else [])], disable_numparse=True
     )
-
-
-def shown(name: str, figure: float | None) -> str:
-    """Return a figure as it is printed: a share in per cent, another with three decimals.
-
-    >>> shown("uar", 0.4567), shown("mae", 0.4567), shown("pearson", None)
-    ('45.7', '0.457', '–')
-    """
-    if figure is None:
-        return "–"
-    return f"{figure:.3f}" if name in NO_SHARES else f"{100 * figure:.1f}"

@@ -1,8 +1,7 @@
-"""Pictures class by class: figures of systems as bars, what was found, missed and made up.
+"""Pictures of an evaluation, class by class.
 
-Precision over recall of every class and system, as small panels side by side.
-
-Values that a model gives to clips against the true ones, a panel a quantity.
+Figures of systems as bars; labels found, missed and falsely fired; precision over recall; the
+predicted values of a regression against the true ones.
 """
 
 import os
@@ -22,12 +21,14 @@ from mmat.plots.style import (
     SYSTEM_COLOURS,
     add_panel,
     frameless,
+    grid_across,
     new_figure,
     save,
 )
 
-LEFT, DRAWN, RIGHT = 2.3, 5.6, 0.6  # inches across
+LEFT, DRAWN, RIGHT = 2.3, 5.6, 0.6  # inches across, as all sizes here
 BAR = 0.15
+CURVES_COLUMNS, VALUES_COLUMNS = 4, 3
 FOUND, MISSED, MADE_UP = "#3A7D44", "#BBBBBB", ORANGE
 
 
@@ -128,34 +129,6 @@ def plot_confusion(
     save(figure, path_png)
 
 
-def _rows(classes: Mapping, row_height: float, what: str):
-    """Return axes with a row for each class, the first on top."""
-    height = row_height * len(classes)
-    figure = new_figure(LEFT + DRAWN + RIGHT, height + 1.05)
-    axes = add_panel(figure, LEFT, 0.6, DRAWN, height)
-    names = [textwrap.fill(textwrap.shorten(name, 60, placeholder=" …"), 32) for name in classes]
-    axes.set_yticks(range(len(names)), names, size=9, **PLAIN)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel(what, size=9.5, color=INK)
-    axes.grid(axis="x", color="#E4E4E4", linewidth=0.7)
-    axes.set_axisbelow(True)
-    frameless(axes)
-    return axes
-
-
-def _note(axes, x: float, y: float, text: str, side: int = 1, size: float = 8) -> None:
-    at = {"textcoords": "offset points", "va": "center", "size": size, "color": INK}
-    axes.annotate(text, (x, y), (4 * side, 0), ha="left" if side > 0 else "right", **at)
-
-
-def _legend(axes, n_columns: int) -> None:
-    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": n_columns}
-    axes.legend(frameon=False, fontsize=9, **place)
-
-
-CURVES_COLUMNS, CURVES_SIDE, CURVES_GAP, CURVES_TOP = 4, 1.85, 0.62, 0.62  # inches
-
-
 def plot_precision_recall(
     path_png: str | os.PathLike | BinaryIO, curves: Mapping[str, Mapping[str, tuple]]
 ) -> None:
@@ -169,29 +142,17 @@ def plot_precision_recall(
     """
     if not curves:
         raise InputError("precision over recall: there is no class to draw")
-    n_rows = -(-len(curves) // CURVES_COLUMNS)
-    height = n_rows * (CURVES_SIDE + CURVES_TOP) + 0.75
-    figure = new_figure(CURVES_COLUMNS * (CURVES_SIDE + CURVES_GAP) + 0.2, height)
+    figure, panels = _grid(
+        len(curves), CURVES_COLUMNS, side=1.85, gaps=(0.62, 0.62), edges=(0.75, 0.62)
+    )
     systems: dict[str, object] = {}
-    for i, (name, of_class) in enumerate(curves.items()):
-        row, column = divmod(i, CURVES_COLUMNS)
-        bottom = height - (row + 1) * (CURVES_SIDE + CURVES_TOP)
-        axes = add_panel(
-            figure,
-            CURVES_GAP + column * (CURVES_SIDE + CURVES_GAP),
-            bottom,
-            CURVES_SIDE,
-            CURVES_SIDE,
-        )
+    for i, (axes, (name, of_class)) in enumerate(zip(panels, curves.items(), strict=True)):
         colours = SYSTEM_COLOURS[-len(of_class) :]
         for colour, (system, (precision, recall)) in zip(colours, of_class.items(), strict=True):
             systems[system] = _draw(axes, np.asarray(precision), np.asarray(recall), colour)
         axes.set_title("\n".join(textwrap.wrap(textwrap.shorten(name, 50), 26)), size=9, **PLAIN)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.05), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-        axes.tick_params(labelsize=8, labelcolor=INK, length=2)
-        axes.grid(color="#E4E4E4", linewidth=0.7)
-        axes.spines[["top", "right"]].set_visible(False)
-        if column == 0:
+        if i % CURVES_COLUMNS == 0:
             axes.set_ylabel("precision", size=8.5, color=INK)
         if i + CURVES_COLUMNS >= len(curves):
             axes.set_xlabel("recall", size=8.5, color=INK)
@@ -199,17 +160,6 @@ def plot_precision_recall(
         place = {"loc": "lower right", "ncols": len(systems), "frameon": False, "fontsize": 9}
         figure.legend(systems.values(), systems.keys(), **place)
     save(figure, path_png)
-
-
-def _draw(axes, precision: np.ndarray, recall: np.ndarray, colour: str):
-    """Draw one curve as the steps that it is, from recall 0; return its line."""
-    if not len(recall):
-        return axes.plot([], [], color=colour)[0]
-    xs, ys = np.append(0, recall), np.append(precision[0], precision)
-    return axes.plot(xs, ys, color=colour, linewidth=1.5, drawstyle="steps-pre")[0]
-
-
-VALUES_COLUMNS, VALUES_SIDE, VALUES_GAP, VALUES_TOP = 3, 3.2, 0.75, 0.95  # inches
 
 
 def plot_values(
@@ -233,28 +183,65 @@ def plot_values(
         raise InputError(
             f"values: truth {truth.shape} and values {values.shape} for {len(labels)} labels"
         )
-    n_columns, n_rows = min(VALUES_COLUMNS, len(labels)), -(-len(labels) // VALUES_COLUMNS)
-    height = n_rows * (VALUES_SIDE + VALUES_TOP)
-    figure = new_figure(n_columns * (VALUES_SIDE + VALUES_GAP) + 0.2, height)
-    room = 0.03 * (high - low)
-    for c, name in enumerate(labels):
-        row, column = divmod(c, VALUES_COLUMNS)
-        bottom = height - (row + 1) * (VALUES_SIDE + VALUES_TOP) + 0.55
-        axes = add_panel(
-            figure,
-            VALUES_GAP + column * (VALUES_SIDE + VALUES_GAP),
-            bottom,
-            VALUES_SIDE,
-            VALUES_SIDE,
-        )
+    n_columns, room = min(VALUES_COLUMNS, len(labels)), 0.03 * (high - low)
+    figure, panels = _grid(len(labels), n_columns, side=3.2, gaps=(0.75, 0.95), edges=(0.55, 0.4))
+    for c, (axes, name) in enumerate(zip(panels, labels, strict=True)):
         axes.plot([low, high], [low, high], color=GREY, linewidth=1)
         axes.plot(truth[:, c], values[:, c], "o", ms=4, color=BLUE, mec="none", alpha=0.5)
         axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room))
         axes.set_title(name, size=10, **PLAIN)
         axes.set_xlabel("truth", size=9, color=INK)
         axes.set_ylabel("value", size=9, color=INK)
+    save(figure, path_png)
+
+
+def _rows(classes: Mapping, row_height: float, what: str):
+    """Return axes with a row for each class, the first on top."""
+    height = row_height * len(classes)
+    figure = new_figure(LEFT + DRAWN + RIGHT, height + 1.05)
+    axes = add_panel(figure, LEFT, 0.6, DRAWN, height)
+    names = [textwrap.fill(textwrap.shorten(name, 60, placeholder=" …"), 32) for name in classes]
+    axes.set_yticks(range(len(names)), names, size=9, **PLAIN)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(what, size=9.5, color=INK)
+    grid_across(axes)
+    return axes
+
+
+def _note(axes, x: float, y: float, text: str, side: int = 1, size: float = 8) -> None:
+    at = {"textcoords": "offset points", "va": "center", "size": size, "color": INK}
+    axes.annotate(text, (x, y), (4 * side, 0), ha="left" if side > 0 else "right", **at)
+
+
+def _legend(axes, n_columns: int) -> None:
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": n_columns}
+    axes.legend(frameon=False, fontsize=9, **place)
+
+
+def _grid(n: int, n_columns: int, side: float, gaps: tuple, edges: tuple):
+    """Return a figure and its n square panels, row by row.
+
+    gaps: between columns and between rows; edges: below the last row and above the first.
+    """
+    column_step, row_step = side + gaps[0], side + gaps[1]
+    n_rows = -(-n // n_columns)
+    height = edges[0] + (n_rows - 1) * row_step + side + edges[1]
+    figure, panels = new_figure(n_columns * column_step + 0.2, height), []
+    for i in range(n):
+        row, column = divmod(i, n_columns)
+        place = gaps[0] + column * column_step, edges[0] + (n_rows - 1 - row) * row_step
+        axes = add_panel(figure, *place, side, side)
         axes.tick_params(labelsize=8, labelcolor=INK, length=2)
         axes.grid(color="#E4E4E4", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    save(figure, path_png)
+        panels.append(axes)
+    return figure, panels
+
+
+def _draw(axes, precision: np.ndarray, recall: np.ndarray, colour: str):
+    """Draw one curve as the steps that it is, from recall 0; return its line."""
+    if not len(recall):
+        return axes.plot([], [], color=colour)[0]
+    xs, ys = np.append(0, recall), np.append(precision[0], precision)
+    return axes.plot(xs, ys, color=colour, linewidth=1.5, drawstyle="steps-pre")[0]

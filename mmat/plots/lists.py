@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from mmat.files import InputError, atomic_path
-from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, frameless, new_figure
+from mmat.files import InputError
+from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, grid_across, new_figure, save
 
 FORMATS = ("png", "pdf", "svg")
 ROW_HEIGHT = 0.24  # inches
@@ -49,14 +49,12 @@ def plot_list(
     axes.set_xlabel(f"clips{scale}{of_all}", size=10, color=INK)
     title = textwrap.shorten(title, 80, placeholder=" …")
     axes.set_title(title, loc="left", size=11, pad=24 if found else 8, **PLAIN)
-    axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
-    axes.set_axisbelow(True)
-    frameless(axes)
-    _save(figure, path, suffix)
+    grid_across(axes)
+    save(figure, path, suffix)
 
 
 def plot_format(path: str | os.PathLike) -> str:
-    """Return the format that a path's suffix names; raises InputError for one we do not write."""
+    """Return the format that a path's suffix names; raises InputError for another one."""
     suffix = pathlib.PurePath(path).suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise InputError(f"{path}: a plot ends in .png, .pdf or .svg")
@@ -92,11 +90,3 @@ def _draw_bars(axes, counts: list[int], found: list[int] | None) -> None:
 def _draw(axes, rows, ends: list[int], left: float, colour: str, **options) -> None:
     widths = [max(end - left, 0) for end in ends]
     axes.barh(rows, widths, left=left, height=0.66, color=colour, **options)
-
-
-def _save(figure, path: str | os.PathLike | BinaryIO, suffix: str) -> None:
-    if hasattr(path, "write"):
-        figure.savefig(path, format=suffix)
-        return
-    with atomic_path(path) as part:
-        figure.savefig(part, format=suffix)

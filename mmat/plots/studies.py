@@ -1,6 +1,6 @@
-"""A picture of a study: a panel a figure, a row a system, the mean, its spread and every seed.
+"""Pictures of a study, with the mean, its spread and every seed of each system.
 
-A picture of systems side by side: the F1 of each, with its spread over seeds.
+`plot_groups` has a panel a figure and a row a system, `plot_systems` a bar for the F1 of each.
 """
 
 import os
@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from mmat.files import InputError
-from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, frameless, new_figure, save
+from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, grid_across, new_figure, save
 
-LEFT, PANEL, GAP, ROW = 1.9, 1.75, 0.3, 0.4  # inches
+LEFT, PANEL, GAP, ROW, BAR_ROW = 1.9, 1.75, 0.3, 0.4, 0.48  # inches
+BASELINES = ("best_constant",)
 
 
 def plot_groups(
@@ -42,10 +43,8 @@ def plot_groups(
         axes.set_ylim(len(figures) - 0.5, -0.5)
         axes.set_title(name, size=10, color=INK)
         axes.set_xlabel(unit, size=9, color=INK)
-        axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
-        axes.set_axisbelow(True)
         axes.margins(x=0.15)
-        frameless(axes)
+        grid_across(axes)
     save(figure, path_png)
 
 
@@ -54,10 +53,6 @@ def _draw(axes, row: int, figure: Mapping) -> None:
         figure["seeds"], [row] * len(figure["seeds"]), "o", ms=4, mfc="none", mec=INK, mew=0.6
     )
     axes.errorbar(figure["mean"], row, xerr=figure["sd"], fmt="o", ms=7, color=BLUE, capsize=4)
-
-
-ROW_HEIGHT = 0.48  # inches
-BASELINES = ("best_constant",)
 
 
 def plot_systems(path_png: str | os.PathLike | BinaryIO, report: dict) -> None:
@@ -73,7 +68,7 @@ def plot_systems(path_png: str | os.PathLike | BinaryIO, report: dict) -> None:
     systems = report.get("systems") or {}
     if not systems:
         raise InputError("report: it holds no systems to draw")
-    height = ROW_HEIGHT * len(systems)
+    height = BAR_ROW * len(systems)
     figure = new_figure(7.4, height + 0.85)
     axes = add_panel(figure, 2.0, 0.65, 5.0, height)
     ends = [_draw_system(axes, row, name, systems[name]) for row, name in enumerate(systems)]
@@ -82,9 +77,7 @@ def plot_systems(path_png: str | os.PathLike | BinaryIO, report: dict) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, 1.16 * max(ends) + 4)
     axes.set_xlabel("micro F1 on test, %", size=10, color=INK)
-    axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
-    axes.set_axisbelow(True)
-    frameless(axes)
+    grid_across(axes)
     save(figure, path_png)
 
 

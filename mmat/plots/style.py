@@ -1,4 +1,4 @@
-"""What all pictures share: colours, text, panels measured in inches, and the way to a PNG."""
+"""What all pictures share: colours, text, panels measured in inches, and the way to a file."""
 
 import os
 from typing import BinaryIO
@@ -34,10 +34,17 @@ def frameless(axes) -> None:
     axes.tick_params(length=0, labelcolor=INK)
 
 
-def save(figure, path_png: str | os.PathLike | BinaryIO) -> None:
-    """Write the figure as PNG to an open binary file, or to a path, whole or not at all."""
-    if hasattr(path_png, "write"):
-        figure.savefig(path_png, format="png")
+def grid_across(axes) -> None:
+    """Draw faint lines at the ticks of the x axis behind everything, and no box."""
+    axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
+    axes.set_axisbelow(True)
+    frameless(axes)
+
+
+def save(figure, path: str | os.PathLike | BinaryIO, kind: str = "png") -> None:
+    """Write the figure to an open binary file, or to a path, whole or not at all."""
+    if hasattr(path, "write"):
+        figure.savefig(path, format=kind)
         return
-    with atomic_path(path_png) as part:
-        figure.savefig(part, format="png")
+    with atomic_path(path) as part:
+        figure.savefig(part, format=kind)

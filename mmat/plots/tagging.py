@@ -1,8 +1,7 @@
-"""A picture of one clip: what was seen and heard, its mel spectrogram, on one time axis.
+"""A picture of one clip on one time axis: its pictures, its mel spectrogram, its scores.
 
-A strip of pictures above a time axis, each with a line to the time at which it was seen.
-
-Values over time: a panel a label, with a line of the frames and a line at the clip's value.
+Each picture has a line to the time at which it was seen. Of a regression there is, in the place of
+scores, a panel a label, with a line of the frames and a line at the clip's value.
 """
 
 import os
@@ -31,104 +30,10 @@ from mmat.plots.style import (
     save,
 )
 
-TALLEST, CAPTION, POINTER = 1.1, 0.2, 0.16  # inches
-_INCH_A_LETTER = 0.075
-
-
-def strip_height(pictures: Sequence[tuple]) -> float:
-    """Return the inches that a strip of `(seconds, image, caption)` is high, 0 without any."""
-    return _sizes(pictures)[1] + CAPTION + POINTER if pictures else 0.0
-
-
-def draw_strip(axes, pictures: Sequence[tuple], seconds: float) -> None:
-    """Draw pictures as near to their times as there is room, in axes of that many seconds."""
-    width, height = _sizes(pictures)
-    times = [time for time, *_ in pictures]
-    whole = height + CAPTION + POINTER
-    for centre, (time, image, caption) in zip(
-        centres(np.array(times) / seconds * DRAWN, width, DRAWN), pictures, strict=True
-    ):
-        left, right = ((centre + side * width * 0.48) / DRAWN * seconds for side in (-1, 1))
-        bottom, top = POINTER / whole, (POINTER + height) / whole
-        axes.imshow(image, extent=(left, right, bottom, top), aspect="auto")
-        middle = centre / DRAWN * seconds
-        axes.plot([middle, time], [bottom, 0], color=INK, lw=0.8)
-        short = textwrap.shorten(caption, max(6, int(width / _INCH_A_LETTER)), placeholder=" …")
-        axes.text(middle, top + 0.05 / whole, short, ha="center", size=8, **PLAIN)
-    axes.set(xlim=(0, seconds), ylim=(0, 1), xticks=[], yticks=[])
-    frameless(axes)
-
-
-def centres(wished: np.ndarray, width: float, room: float) -> np.ndarray:
-    """Return where pictures of one width stand in a row, in order, near to where they should.
-
-    >>> centres(np.array([0.0, 0.5, 9.9]), width=1.0, room=10.0).tolist()
-    [0.5, 1.5, 9.5]
-    """
-    places, n = [], len(wished)
-    for i, wish in enumerate(wished):
-        least = places[-1] + width if places else width / 2
-        places.append(min(max(wish, least), room - width / 2 - (n - 1 - i) * width))
-    return np.array(places)
-
-
-def _sizes(pictures: Sequence[tuple]) -> tuple[float, float]:
-    """Return the width and height in inches that all pictures have."""
-    height_px, width_px = np.shape(pictures[0][1])[:2]
-    width = min(TALLEST * width_px / height_px, DRAWN / len(pictures))
-    return width, width * height_px / width_px
-
-
-VALUE_HEIGHT = 1.1  # inches of a panel
-
-
-def draw_values(
-    panels: Sequence, frame_values, clip_values, labels: Sequence[str], task: Task
-) -> None:
-    """Draw the values of a clip into axes of its seconds, one a label, the lowest one last.
-
-    frame_values: `(time, labels)`, clip_values: `(labels,)`, between the ends of the task.
-    """
-    margin = 0.04 * (task.high - task.low)
-    middle = 0.0 if task.low < 0 < task.high else (task.low + task.high) / 2
-    ticks = [task.low, middle, task.high]
-    for axes, frames, value, label in zip(
-        panels, np.transpose(frame_values), clip_values, labels, strict=True
-    ):
-        seconds = axes.get_xlim()[1]
-        axes.axhline(middle, color=GREY, lw=0.8)
-        axes.stairs(
-            frames, np.linspace(0, seconds, len(frames) + 1), baseline=None, color=BLUE, lw=1.8
-        )
-        axes.axhline(value, color=ORANGE, lw=1.6, ls=(0, (5, 2)))
-        axes.set_ylim(task.low - margin, task.high + margin)
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        beside = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
-        name = textwrap.fill(textwrap.shorten(label, 44, placeholder=" …"), 20)
-        of_axes = {"xycoords": axes.transAxes, "ha": "right", "size": 9.5}
-        axes.annotate(name, (0, 0.5), (-32, 0), weight="bold", **of_axes, **beside, **PLAIN)
-        axes.annotate(
-            f"{value:.2f}", (seconds, value), (8, 0), weight="bold", size=9.5, color=INK, **beside
-        )
-        axes.tick_params(axis="x", labelbottom=axes is panels[-1])
-    panels[-1].set_xlabel("seconds", size=9, color=INK)
-
-
-def draw_values_key(figure, left: float) -> None:
-    """Draw under the time axis which line is which."""
-    from matplotlib.lines import Line2D
-
-    place = add_panel(figure, left, 0.3, 1.6, 0.24)
-    place.set_axis_off()
-    lines = [
-        Line2D([], [], color=BLUE, lw=1.8, label="value over time"),
-        Line2D([], [], color=ORANGE, lw=1.6, ls=(0, (5, 2)), label="value of the clip"),
-    ]
-    place.legend(handles=lines, fontsize=8.5, loc="center left", ncols=2, frameon=False)
-
-
-ROW_HEIGHT, MEL_HEIGHT = 0.34, 1.9
+TALLEST, CAPTION, POINTER = 1.1, 0.2, 0.16  # inches, of the pictures
+ROW_HEIGHT, MEL_HEIGHT, VALUE_HEIGHT = 0.34, 1.9, 1.1  # inches, of a class, the mel, a value
 MEL_MAX_HZ = 8000.0
+_INCH_A_LETTER = 0.075
 
 
 def plot_tagging(
@@ -156,9 +61,9 @@ def plot_tagging(
     the decision stands on (default: each class's highest frame). Shown are the classes that fire
     or have an event, and the best of the rest up to `n_rows`. Raises InputError for other shapes.
 
-    task: of classes that exclude each other the best one is underlined, and thresholds are of no
-    account. Of a regression the first `n_rows` labels' values are lines between the task's ends, in
-    the place of scores, and events are of no account. clip_scores are then the mean of the frames.
+    task: of classes that exclude each other the best one is underlined, and thresholds are ignored.
+    Of a regression the first `n_rows` labels' values are lines between the task's ends, in the
+    place of scores, events are ignored, and clip_scores are by default the mean of the frames.
 
     >>> import io
     >>> png = io.BytesIO()
@@ -182,13 +87,13 @@ def plot_tagging(
         heights = [ROW_HEIGHT * len(rows)]
 
     seconds, names = len(frame_scores) * hop_seconds, [labels[c] for c in rows]
-    seen, mel, *scores = _panels([strip_height(pictures), MEL_HEIGHT, *heights], seconds, title)
+    seen, mel, *scores = _panels([_strip_height(pictures), MEL_HEIGHT, *heights], seconds, title)
     if seen:
-        draw_strip(seen, pictures, seconds)
+        _draw_strip(seen, pictures, seconds)
     _draw_mel(mel, log_mel, seconds)
     if task.is_regression:
-        draw_values(scores, frame_scores[:, rows], clip_scores[rows], names, task)
-        draw_values_key(mel.figure, LEFT)
+        _draw_values(scores, frame_scores[:, rows], clip_scores[rows], names, task)
+        _draw_values_key(mel.figure, LEFT)
     else:
         image = _draw_scores(scores[0], frame_scores[:, rows], seconds)
         _draw_events(scores[0], rows, events, true_events)
@@ -307,3 +212,92 @@ def _draw_key(figure, image, task: Task, with_truth: bool) -> None:
         key.append(Patch(fill=False, ec=INK, lw=1.3, label="truly sounds"))
     where = {"loc": "center left", "bbox_to_anchor": (1.15, 0.5), "ncols": 2, "frameon": False}
     bar.legend(handles=key, fontsize=8.5, **where)
+
+
+def _strip_height(pictures: Sequence[tuple]) -> float:
+    """Return the inches that a strip of `(seconds, image, caption)` is high, 0 without any."""
+    return _sizes(pictures)[1] + CAPTION + POINTER if pictures else 0.0
+
+
+def _draw_strip(axes, pictures: Sequence[tuple], seconds: float) -> None:
+    """Draw pictures as near to their times as there is room, in axes of that many seconds."""
+    width, height = _sizes(pictures)
+    times = [time for time, *_ in pictures]
+    whole = height + CAPTION + POINTER
+    for centre, (time, image, caption) in zip(
+        centres(np.array(times) / seconds * DRAWN, width, DRAWN), pictures, strict=True
+    ):
+        left, right = ((centre + side * width * 0.48) / DRAWN * seconds for side in (-1, 1))
+        bottom, top = POINTER / whole, (POINTER + height) / whole
+        axes.imshow(image, extent=(left, right, bottom, top), aspect="auto")
+        middle = centre / DRAWN * seconds
+        axes.plot([middle, time], [bottom, 0], color=INK, lw=0.8)
+        short = textwrap.shorten(caption, max(6, int(width / _INCH_A_LETTER)), placeholder=" …")
+        axes.text(middle, top + 0.05 / whole, short, ha="center", size=8, **PLAIN)
+    axes.set(xlim=(0, seconds), ylim=(0, 1), xticks=[], yticks=[])
+    frameless(axes)
+
+
+def centres(wished: np.ndarray, width: float, room: float) -> np.ndarray:
+    """Return where pictures of one width stand in a row, in order, near to where they should.
+
+    >>> centres(np.array([0.0, 0.5, 9.9]), width=1.0, room=10.0).tolist()
+    [0.5, 1.5, 9.5]
+    """
+    places, n = [], len(wished)
+    for i, wish in enumerate(wished):
+        least = places[-1] + width if places else width / 2
+        places.append(min(max(wish, least), room - width / 2 - (n - 1 - i) * width))
+    return np.array(places)
+
+
+def _sizes(pictures: Sequence[tuple]) -> tuple[float, float]:
+    """Return the width and height in inches that all pictures have."""
+    height_px, width_px = np.shape(pictures[0][1])[:2]
+    width = min(TALLEST * width_px / height_px, DRAWN / len(pictures))
+    return width, width * height_px / width_px
+
+
+def _draw_values(
+    panels: Sequence, frame_values, clip_values, labels: Sequence[str], task: Task
+) -> None:
+    """Draw the values of a clip into axes of its seconds, one a label, the lowest one last.
+
+    frame_values: `(time, labels)`, clip_values: `(labels,)`, between the ends of the task.
+    """
+    margin = 0.04 * (task.high - task.low)
+    middle = 0.0 if task.low < 0 < task.high else (task.low + task.high) / 2
+    ticks = [task.low, middle, task.high]
+    for axes, frames, value, label in zip(
+        panels, np.transpose(frame_values), clip_values, labels, strict=True
+    ):
+        seconds = axes.get_xlim()[1]
+        axes.axhline(middle, color=GREY, lw=0.8)
+        axes.stairs(
+            frames, np.linspace(0, seconds, len(frames) + 1), baseline=None, color=BLUE, lw=1.8
+        )
+        axes.axhline(value, color=ORANGE, lw=1.6, ls=(0, (5, 2)))
+        axes.set_ylim(task.low - margin, task.high + margin)
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        beside = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+        name = textwrap.fill(textwrap.shorten(label, 44, placeholder=" …"), 20)
+        of_axes = {"xycoords": axes.transAxes, "ha": "right", "size": 9.5}
+        axes.annotate(name, (0, 0.5), (-32, 0), weight="bold", **of_axes, **beside, **PLAIN)
+        axes.annotate(
+            f"{value:.2f}", (seconds, value), (8, 0), weight="bold", size=9.5, color=INK, **beside
+        )
+        axes.tick_params(axis="x", labelbottom=axes is panels[-1])
+    panels[-1].set_xlabel("seconds", size=9, color=INK)
+
+
+def _draw_values_key(figure, left: float) -> None:
+    """Draw under the time axis which line is which."""
+    from matplotlib.lines import Line2D
+
+    place = add_panel(figure, left, 0.3, 1.6, 0.24)
+    place.set_axis_off()
+    lines = [
+        Line2D([], [], color=BLUE, lw=1.8, label="value over time"),
+        Line2D([], [], color=ORANGE, lw=1.6, ls=(0, (5, 2)), label="value of the clip"),
+    ]
+    place.legend(handles=lines, fontsize=8.5, loc="center left", ncols=2, frameon=False)

@@ -58,7 +58,7 @@ def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):
     found = evaluate(bundle, made / "shards", progress=False, resamples=5)
     write_evaluation(tmp_path, found)
     assert np.array_equal(read_tags_tsv(tmp_path / "predictions.tsv").scores, found.scores)
-    # The clip without pictures is what the audio branch says of it.
+    # The clip without pictures has the score of the audio branch.
     row = found.ids.index("1")
     assert np.array_equal(found.outputs.branches["audio"][row], found.scores[row])
     assert all(len(frames) for frames in found.outputs.frames)
@@ -66,13 +66,13 @@ def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):
     assert seconds is None or (found.clip_seconds <= seconds).all()
 
 
-def test_the_steps_and_the_frames_that_are_kept_change_no_answer(bundles, made, monkeypatch):
+def test_the_steps_and_the_frames_that_are_kept_change_no_score(bundles, made, monkeypatch):
     from mmat.models.bundle import load_bundle
 
     bundle = load_bundle(bundles["fused"])
     whole = evaluate(bundle, made / "shards", progress=False, resamples=5)
-    monkeypatch.setattr(evaluate, "CLIPS_A_STEP", 1)
-    monkeypatch.setattr(evaluate, "MOST_FRAME_SCORES", 0)
+    monkeypatch.setattr("mmat.evaluation.evaluate.CLIPS_A_STEP", 1)
+    monkeypatch.setattr("mmat.evaluation.evaluate.MOST_FRAME_SCORES", 0)
     with pytest.warns(UserWarning, match="frame scores: too many to keep"):
         bare = evaluate(bundle, made / "shards", progress=False, resamples=5)
     assert whole.ids == bare.ids and bare.outputs.frames is None

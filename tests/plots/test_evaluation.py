@@ -2,38 +2,29 @@
 
 import io
 
-import matplotlib.image
 import numpy as np
 import pytest
 
-from mmat import plots
 from mmat.files import InputError
 from mmat.plots import evaluation, style
-
-
-def pixels(plot, *arguments) -> np.ndarray:
-    """Return a plot's PNG as (height, width, 3) in 0 to 255."""
-    plot(png := io.BytesIO(), *arguments)
-    png.seek(0)
-    return np.round(matplotlib.image.imread(png, format="png")[..., :3] * 255).astype(int)
+from tests.plots.pixels import coloured, pixels
 
 
 def count(image, colour: str) -> int:
-    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return int((np.abs(image - wanted) <= 2).all(axis=-1).sum())
+    return int(coloured(image, colour).sum())
 
 
 def test_bars_are_as_long_as_the_figures_and_the_last_system_is_blue():
     figures = {"Dog": {"audio": 0.2, "fused": 0.4}, "Costs $4": {"audio": 0.2, "fused": 0.4}}
-    image = pixels(plots.plot_class_bars, figures)
+    image = pixels(evaluation.plot_class_bars, figures)
     areas = [count(image, colour) for colour in (style.BLUE, style.GREY)]
     assert areas[0] / areas[1] == pytest.approx(2, rel=0.08)  # the key adds as much to both
-    alone = pixels(plots.plot_class_bars, {"Dog": {"": 0.5}})
+    alone = pixels(evaluation.plot_class_bars, {"Dog": {"": 0.5}})
     assert count(alone, style.BLUE) > 50 * count(alone, style.GREY)  # letters have soft edges
 
 
 def test_outcomes_have_the_area_of_their_counts():
-    image = pixels(plots.plot_outcomes, {"Dog": (40, 20, 20), "Cat": (20, 0, 10)})
+    image = pixels(evaluation.plot_outcomes, {"Dog": (40, 20, 20), "Cat": (20, 0, 10)})
     found, missed, made_up = (
         count(image, colour) for colour in (evaluation.FOUND, evaluation.MISSED, evaluation.MADE_UP)
     )
@@ -42,40 +33,40 @@ def test_outcomes_have_the_area_of_their_counts():
 
 
 def test_confusion_is_darkest_where_most_clips_are():
-    image = pixels(plots.plot_confusion, np.array([[0, 9], [1, 0]]), ["Dog", "Cat"])
+    image = pixels(evaluation.plot_confusion, np.array([[0, 9], [1, 0]]), ["Dog", "Cat"])
     dark = np.argwhere(image.sum(axis=-1) < 200)
     assert len(dark)
-    many = pixels(plots.plot_confusion, np.zeros((40, 40), int), ["x"] * 40)
+    many = pixels(evaluation.plot_confusion, np.zeros((40, 40), int), ["x"] * 40)
     assert many.shape[1] < 1300
 
 
 def test_curves_have_a_panel_a_class_and_a_colour_a_system():
     curve = np.array([1.0, 0.5]), np.array([0.5, 1.0])
-    one = pixels(plots.plot_precision_recall, {"Dog": {"audio": curve, "fused": curve[::-1]}})
+    one = pixels(evaluation.plot_precision_recall, {"Dog": {"audio": curve, "fused": curve[::-1]}})
     assert count(one, style.BLUE) and count(one, style.GREY)
     five = {f"class {c}": {"audio": curve} for c in range(5)}
-    assert pixels(plots.plot_precision_recall, five).shape[0] > one.shape[0]
+    assert pixels(evaluation.plot_precision_recall, five).shape[0] > one.shape[0]
     empty = np.zeros(0), np.zeros(0)
-    pixels(plots.plot_precision_recall, {"Dog": {"audio": empty}})
+    pixels(evaluation.plot_precision_recall, {"Dog": {"audio": empty}})
 
 
 def test_values_are_points_and_right_ones_lie_on_the_line():
     truth = np.linspace(-3, 3, 12)[:, None]
-    on, off = (pixels(plots.plot_values, truth, x, ["mood"], -3, 3) for x in (truth, -truth))
+    on, off = (pixels(evaluation.plot_values, truth, x, ["mood"], -3, 3) for x in (truth, -truth))
     assert count(on, style.GREY) < count(off, style.GREY)  # points hide the line that they lie on
-    four = pixels(plots.plot_values, *[np.tile(truth, 4)] * 2, list("abcd"), -3, 3)
+    four = pixels(evaluation.plot_values, *[np.tile(truth, 4)] * 2, list("abcd"), -3, 3)
     assert four.shape[0] > on.shape[0] and four.shape[1] > 2 * on.shape[1]
 
 
 def test_nothing_to_draw_is_refused():
     for plot, arguments in [
-        (plots.plot_class_bars, [{}]),
-        (plots.plot_outcomes, [{}]),
-        (plots.plot_precision_recall, [{}]),
-        (plots.plot_confusion, [np.zeros((0, 0)), []]),
-        (plots.plot_confusion, [np.zeros((2, 3)), ["a", "b"]]),
-        (plots.plot_values, [np.zeros((2, 0)), np.zeros((2, 0)), [], -3, 3]),
-        (plots.plot_values, [np.zeros((2, 1)), np.zeros((3, 1)), ["a"], -3, 3]),
+        (evaluation.plot_class_bars, [{}]),
+        (evaluation.plot_outcomes, [{}]),
+        (evaluation.plot_precision_recall, [{}]),
+        (evaluation.plot_confusion, [np.zeros((0, 0)), []]),
+        (evaluation.plot_confusion, [np.zeros((2, 3)), ["a", "b"]]),
+        (evaluation.plot_values, [np.zeros((2, 0)), np.zeros((2, 0)), [], -3, 3]),
+        (evaluation.plot_values, [np.zeros((2, 1)), np.zeros((3, 1)), ["a"], -3, 3]),
     ]:
         with pytest.raises(InputError):
             plot(io.BytesIO(), *arguments)

@@ -1,24 +1,19 @@
 """The bars of a list: as long as the counts say, in the format that the suffix names."""
 
-import io
 import pathlib
 
-import matplotlib.image
 import numpy as np
 import pytest
 
 from mmat.files import InputError
-from mmat.plots import plot_list
+from mmat.plots.lists import plot_list
 from mmat.plots.style import BLUE, GREY
+from tests.plots.pixels import coloured, pixels
 
 
 def bars(colour: str, labels: dict, found: dict | None = None, **options) -> list[int]:
     """Return the pixels of each bar in a colour, from the top down."""
-    plot_list(png := io.BytesIO(), labels, found, **options)
-    png.seek(0)
-    image = np.round(matplotlib.image.imread(png, format="png")[..., :3] * 255)
-    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    lengths = (np.abs(image - wanted) <= 2).all(axis=-1)
+    lengths = coloured(pixels(plot_list, labels, found, **options), colour)
     lengths = lengths[60 if found else 0 :].sum(axis=1)  # below the key
     starts = np.flatnonzero((lengths[1:] > 20) & (lengths[:-1] <= 20)) + 1
     return [int(lengths[start + 3]) for start in starts]

@@ -3,9 +3,9 @@
 import io
 import sys
 
-from mmat import plots
+from mmat.plots.studies import plot_systems
 
 assert "matplotlib" not in sys.modules
-plots.plot_systems(io.BytesIO(), {"systems": {"audio": {"f1": 0.5}}})
+plot_systems(io.BytesIO(), {"systems": {"audio": {"f1": 0.5}}})
 assert "matplotlib.pyplot" not in sys.modules
 assert "tensorflow" not in sys.modules
