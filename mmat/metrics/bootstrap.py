@@ -4,9 +4,14 @@ Conventions
 -----------
 Clips are drawn with replacement, as many as there are. With `groups`, one name a clip, whole
 groups are drawn with all their clips, for clips that share a source are no independent evidence; a
-clip with an empty name is a group of its own. A draw is held as how often it has each clip, so all
-draws of a figure are computed at once. The same seed gives the same draws: figures of two systems
-on the same clips are compared in pairs.
+clip with an empty name is a group of its own. The same seed gives the same draws: figures of two
+systems on the same clips are compared in pairs.
+
+A draw is held as how often it has each clip. The headline figures of all draws are computed at
+once: every one is what `mmat.metrics.tagging` and `mmat.metrics.ranking` give for the drawn clips
+laid side by side (the tests hold them to that), but sums over clips become products of matrices,
+and each class is ranked only once. Other figures take a loop over the draws. A draw in which a
+figure is nan, such as the correlation of equal values, is ignored; where all are, so are the ends.
 
 Metrics
 -------
@@ -14,33 +19,8 @@ Metrics
 - `paired_difference`: how much more one system reaches than another, with its interval and the
   share of draws in which it is more.
 - `mean_intervals`, `mean_difference`: the same of means over several trainings.
-
-For figures of another task, or of your own, see `mmat.metrics.bootstrap`.
-
-Reference
----------
-B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
-
-The headline figures of many draws of the same clips at once.
-
-A draw is how often it has each clip. Every figure is what `mmat.metrics.tagging` and
-`mmat.metrics.ranking` give for the drawn clips laid side by side (the tests hold them to that),
-but sums over clips become products of matrices, and each class is ranked only once.
-
-Percentile bootstrap intervals of any figures, whatever the task: a loop over the draws.
-
-Conventions
------------
-Clips, or whole groups of them such as speakers or videos, are drawn as `mmat.metrics.bootstrap`
-says, with the same seed the same draws. `figures` is any function from arrays to figures by name,
-such as `mmat.metrics.tagging.figures` of a task. A draw in which a figure is nan, such as the
-correlation of equal values, is ignored; where all draws are, so are the ends.
-
-Metrics
--------
-- `figure_intervals`: each figure with its interval.
-- `figure_differences`: how much more each figure of one system is than that of another on the same
-  draws, with its interval and the share of draws in which it is more.
+- `figure_intervals`, `figure_differences`: the same of any function from arrays to figures by
+  name, such as `mmat.metrics.tagging.figures` of a task.
 
 Reference
 ---------
@@ -57,99 +37,7 @@ import scipy.sparse
 from mmat.files import InputError
 from mmat.metrics import checks
 
-
-class _Ranked(NamedTuple):
-    """One class's positives and all its clips, in stretches down the ranking, for every draw."""
-
-    positives: np.ndarray  # (stretches, draws)
-    clips: np.ndarray
-
-
-def weighted_figures(truth, fired, scores, counts) -> dict[str, np.ndarray]:
-    """Return the headline figures by name, float64 `(draws,)` each.
-
-    truth, fired: bool, scores: finite numbers, all `(clips, classes)`; counts: how often each draw
-    has each clip, whole numbers `(draws, clips)`. What cannot be computed in a draw is 0.
-
-    >>> weighted_figures(np.eye(2) > 0, np.eye(2) > 0, np.eye(2), np.array([[1, 1], [2, 0]]))["f1"]
-    array([1., 1.])
-    """
-    weights = counts.astype(np.float32)  # whole numbers: sums below 2^24 are exact
-    hits, n_fired, n_true = (
-        (weights @ part.astype(np.float32)).astype(np.float64)
-        for part in (truth & fired, fired, truth)
-    )
-    micro = _weighted_prf(*(part.sum(axis=1) for part in (hits, n_fired, n_true)))
-    present = n_true > 0
-    macro = [_mean_over_classes(figure, present) for figure in _weighted_prf(hits, n_fired, n_true)]
-    average_precision, auc = _ranking_figures(truth, scores, weights)
-    rankable = present & (n_true < weights.sum(axis=1, dtype=np.float64)[:, np.newaxis])
-    names = ("precision", "recall", "f1")
-    return {
-        **dict(zip(names, micro, strict=True)),
-        **dict(zip((f"macro_{name}" for name in names), macro, strict=True)),
-        "mean_average_precision": _mean_over_classes(average_precision, present),
-        "mean_roc_auc": _mean_over_classes(auc, rankable),
-    }
-
-
-def _weighted_prf(hits, n_fired, n_true) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # Counts: where a denominator is 0 the numerator is 0 too.
-    parts = (hits, n_fired), (hits, n_true), (2 * hits, n_fired + n_true)
-    precision, recall, f1 = (above / np.maximum(below, 1) for above, below in parts)
-    return precision, recall, f1
-
-
-def _mean_over_classes(figures: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of `(draws, classes)`, of those that count; else 0."""
-    return (figures * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
-
-
-def _ranking_figures(truth, scores, weights) -> tuple[np.ndarray, np.ndarray]:
-    """Return average precision and ROC AUC, `(draws, classes)` each."""
-    by_clip = np.ascontiguousarray(weights.T)
-    average_precision, auc = np.zeros((2, len(weights), truth.shape[1]))
-    for c in np.flatnonzero(truth.any(axis=0)):
-        stretches = _stretches(truth[:, c], scores[:, c], by_clip)
-        average_precision[:, c] = _average_precision(stretches)
-        auc[:, c] = _auc(stretches)
-    return average_precision, auc
-
-
-def _stretches(truth, scores, by_clip) -> _Ranked:
-    """Cut one class's ranking where it matters: around each tie that holds a positive.
-
-    Clips between two such ties act alike, whatever their order, so they are one stretch. A class
-    with few positives has few stretches, however many clips there are.
-    """
-    order = np.argsort(-scores.astype(np.float64), kind="stable")
-    truth, ranked = truth[order], scores[order]
-    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
-    holds = np.add.reduceat(truth.astype(np.int64), starts) > 0
-    starts = starts[holds | np.append(True, holds[:-1])]
-    ends = np.append(starts, len(order))
-    # A sparse product sums the rows of each stretch in a seventh of the time of `reduceat`.
-    return _Ranked(
-        *(
-            (scipy.sparse.csr_matrix((part, order, ends), (len(starts), len(order))) @ by_clip)
-            for part in (truth.astype(np.float32), np.ones(len(order), np.float32))
-        )
-    )
-
-
-def _average_precision(ranked: _Ranked) -> np.ndarray:
-    hits, clips = (np.cumsum(part, axis=0, dtype=np.float64) for part in ranked)
-    precision = hits / np.maximum(clips, 1)
-    return (precision * ranked.positives).sum(axis=0) / np.maximum(hits[-1], 1)
-
-
-def _auc(ranked: _Ranked) -> np.ndarray:
-    negatives = (ranked.clips - ranked.positives).astype(np.float64)
-    below = negatives.sum(axis=0) - np.cumsum(negatives, axis=0)
-    above = (ranked.positives * (below + negatives / 2)).sum(axis=0)
-    return above / np.maximum(ranked.positives.sum(axis=0) * negatives.sum(axis=0), 1)
-
-
+Figures = Callable[..., Mapping[str, float]]
 LEVEL, RESAMPLES = 0.95, 1000
 
 
@@ -175,35 +63,6 @@ class System(NamedTuple):
 
     fired: np.ndarray
     scores: np.ndarray
-
-
-def draw_counts(
-    n_clips: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES, seed: int = 0
-) -> np.ndarray:
-    """Return how often each of `resamples` draws has each clip: uint16 `(resamples, clips)`.
-
-    Raises InputError without clips, for another number of groups than clips, or too few draws.
-
-    >>> draw_counts(4, resamples=2).sum(axis=1).tolist()
-    [4, 4]
-    >>> counts = draw_counts(3, groups=["a", "a", "b"], resamples=9)
-    >>> bool((counts[:, 0] == counts[:, 1]).all())
-    True
-    """
-    if n_clips < 1:
-        raise InputError("bootstrap: there are no clips to draw from; give at least one")
-    if resamples < 1:
-        raise InputError(f"bootstrap: {resamples} resamples; at least one is needed")
-    members = np.arange(n_clips)
-    if groups is not None:
-        if len(groups) != n_clips:
-            raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
-        named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
-        members = np.unique(named, return_inverse=True)[1]
-    n_groups = int(members.max()) + 1
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
-    return draws.astype(np.uint16)[:, members]
 
 
 def headline_intervals(
@@ -301,56 +160,6 @@ def mean_difference(
     return differences
 
 
-def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
-    truth = checks.as_decisions(truth, "truth")
-    checks.warn_if_empty(truth)
-    checked = []
-    for fired, scores in systems:
-        _, fired = checks.as_decision_pair(truth, fired)
-        checked.append(System(fired, checks.as_scores(scores, "scores", truth.shape)))
-    return truth, checked
-
-
-def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
-    """Return the systems' mean figures on all clips, and on every draw."""
-    if not systems:
-        raise InputError("bootstrap: there is no training to take the mean of; give at least one")
-    check_level(level)
-    means = []
-    every = np.ones((1, len(truth)), np.uint16)
-    for weights in (every, draw_counts(len(truth), groups, resamples, seed)):
-        figures = [weighted_figures(truth, *system, weights) for system in systems]
-        means.append({x: np.mean([own[x] for own in figures], axis=0) for x in figures[0]})
-    return means
-
-
-def interval_of(estimate: float, drawn: np.ndarray, level: float) -> Interval:
-    """Return a figure with the ends of the interval that holds this share of its draws.
-
-    Draws in which it is nan are ignored; where all are, so are the ends.
-    """
-    drawn = drawn[~np.isnan(drawn)]
-    shares = (1 - level) / 2, (1 + level) / 2
-    low, high = np.quantile(drawn, shares) if len(drawn) else (np.nan, np.nan)
-    return Interval(float(estimate), float(low), float(high))
-
-
-def difference_of(estimate: float, drawn: np.ndarray, level: float) -> Difference:
-    """Return a difference of two figures as `interval_of` does, with the share of draws above 0."""
-    drawn = drawn[~np.isnan(drawn)]
-    share = np.mean(drawn > 0) if len(drawn) else np.nan
-    return Difference(*interval_of(estimate, drawn, level), float(share))
-
-
-def check_level(level: float) -> None:
-    """Raise InputError for a level that is no fraction."""
-    if not 0 < level < 1:
-        raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")
-
-
-Figures = Callable[..., Mapping[str, float]]
-
-
 def figure_intervals(
     figures: Figures,
     *arrays,
@@ -409,6 +218,110 @@ def figure_differences(
     }
 
 
+def draw_counts(
+    n_clips: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Return how often each of `resamples` draws has each clip: uint16 `(resamples, clips)`.
+
+    Raises InputError without clips, for another number of groups than clips, or too few draws.
+
+    >>> draw_counts(4, resamples=2).sum(axis=1).tolist()
+    [4, 4]
+    >>> counts = draw_counts(3, groups=["a", "a", "b"], resamples=9)
+    >>> bool((counts[:, 0] == counts[:, 1]).all())
+    True
+    """
+    if n_clips < 1:
+        raise InputError("bootstrap: there are no clips to draw from; give at least one")
+    if resamples < 1:
+        raise InputError(f"bootstrap: {resamples} resamples; at least one is needed")
+    members = np.arange(n_clips)
+    if groups is not None:
+        if len(groups) != n_clips:
+            raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
+        named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
+        members = np.unique(named, return_inverse=True)[1]
+    n_groups = int(members.max()) + 1
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
+    return draws.astype(np.uint16)[:, members]
+
+
+def interval_of(estimate: float, drawn: np.ndarray, level: float) -> Interval:
+    """Return a figure with the ends of the interval that holds this share of its draws.
+
+    Draws in which it is nan are ignored; where all are, so are the ends.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    shares = (1 - level) / 2, (1 + level) / 2
+    low, high = np.quantile(drawn, shares) if len(drawn) else (np.nan, np.nan)
+    return Interval(float(estimate), float(low), float(high))
+
+
+def difference_of(estimate: float, drawn: np.ndarray, level: float) -> Difference:
+    """Return a difference of two figures as `interval_of` does, with the share of draws above 0."""
+    drawn = drawn[~np.isnan(drawn)]
+    share = np.mean(drawn > 0) if len(drawn) else np.nan
+    return Difference(*interval_of(estimate, drawn, level), float(share))
+
+
+def check_level(level: float) -> None:
+    """Raise InputError for a level that is no fraction."""
+    if not 0 < level < 1:
+        raise InputError(f"bootstrap: a level of {level} is no fraction between 0 and 1")
+
+
+def weighted_figures(truth, fired, scores, counts) -> dict[str, np.ndarray]:
+    """Return the headline figures by name, float64 `(draws,)` each.
+
+    truth, fired: bool, scores: finite numbers, all `(clips, classes)`; counts: how often each draw
+    has each clip, whole numbers `(draws, clips)`. What cannot be computed in a draw is 0.
+
+    >>> weighted_figures(np.eye(2) > 0, np.eye(2) > 0, np.eye(2), np.array([[1, 1], [2, 0]]))["f1"]
+    array([1., 1.])
+    """
+    weights = counts.astype(np.float32)  # whole numbers: sums below 2^24 are exact
+    hits, n_fired, n_true = (
+        (weights @ part.astype(np.float32)).astype(np.float64)
+        for part in (truth & fired, fired, truth)
+    )
+    micro = _weighted_prf(*(part.sum(axis=1) for part in (hits, n_fired, n_true)))
+    present = n_true > 0
+    macro = [_mean_over_classes(figure, present) for figure in _weighted_prf(hits, n_fired, n_true)]
+    average_precision, auc = _ranking_figures(truth, scores, weights)
+    rankable = present & (n_true < weights.sum(axis=1, dtype=np.float64)[:, np.newaxis])
+    names = ("precision", "recall", "f1")
+    return {
+        **dict(zip(names, micro, strict=True)),
+        **dict(zip((f"macro_{name}" for name in names), macro, strict=True)),
+        "mean_average_precision": _mean_over_classes(average_precision, present),
+        "mean_roc_auc": _mean_over_classes(auc, rankable),
+    }
+
+
+def _checked(truth, systems) -> tuple[np.ndarray, list[System]]:
+    truth = checks.as_decisions(truth, "truth")
+    checks.warn_if_empty(truth)
+    checked = []
+    for fired, scores in systems:
+        _, fired = checks.as_decision_pair(truth, fired)
+        checked.append(System(fired, checks.as_scores(scores, "scores", truth.shape)))
+    return truth, checked
+
+
+def _mean_figures(truth, systems: list[System], groups, level, resamples, seed):
+    """Return the systems' mean figures on all clips, and on every draw."""
+    if not systems:
+        raise InputError("bootstrap: there is no training to take the mean of; give at least one")
+    check_level(level)
+    means = []
+    every = np.ones((1, len(truth)), np.uint16)
+    for weights in (every, draw_counts(len(truth), groups, resamples, seed)):
+        figures = [weighted_figures(truth, *system, weights) for system in systems]
+        means.append({x: np.mean([own[x] for own in figures], axis=0) for x in figures[0]})
+    return means
+
+
 def _same_length(arrays: Sequence) -> list[np.ndarray]:
     arrays = [np.asarray(array) for array in arrays]
     lengths = sorted({len(array) for array in arrays})
@@ -429,3 +342,67 @@ def _drawn(figures_of: Callable, n_clips: int, groups, level, resamples, seed) -
             for times in draw_counts(n_clips, groups, resamples, seed)
         ]
     return {name: np.array([each[name] for each in found], np.float64) for name in found[0]}
+
+
+def _weighted_prf(hits, n_fired, n_true) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    # Counts: where a denominator is 0 the numerator is 0 too.
+    parts = (hits, n_fired), (hits, n_true), (2 * hits, n_fired + n_true)
+    precision, recall, f1 = (above / np.maximum(below, 1) for above, below in parts)
+    return precision, recall, f1
+
+
+def _mean_over_classes(figures: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Return the mean over classes of `(draws, classes)`, of those that count; else 0."""
+    return (figures * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+
+
+class _Ranked(NamedTuple):
+    """One class's positives and all its clips, in stretches down the ranking, for every draw."""
+
+    positives: np.ndarray  # (stretches, draws)
+    clips: np.ndarray
+
+
+def _ranking_figures(truth, scores, weights) -> tuple[np.ndarray, np.ndarray]:
+    """Return average precision and ROC AUC, `(draws, classes)` each."""
+    by_clip = np.ascontiguousarray(weights.T)
+    average_precision, auc = np.zeros((2, len(weights), truth.shape[1]))
+    for c in np.flatnonzero(truth.any(axis=0)):
+        stretches = _stretches(truth[:, c], scores[:, c], by_clip)
+        average_precision[:, c] = _average_precision(stretches)
+        auc[:, c] = _auc(stretches)
+    return average_precision, auc
+
+
+def _stretches(truth, scores, by_clip) -> _Ranked:
+    """Cut one class's ranking where it matters: around each tie that holds a positive.
+
+    Clips between two such ties act alike, whatever their order, so they are one stretch. A class
+    with few positives has few stretches, however many clips there are.
+    """
+    order = np.argsort(-scores.astype(np.float64), kind="stable")
+    truth, ranked = truth[order], scores[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    holds = np.add.reduceat(truth.astype(np.int64), starts) > 0
+    starts = starts[holds | np.append(True, holds[:-1])]
+    ends = np.append(starts, len(order))
+    # A sparse product sums the rows of each stretch in a seventh of the time of `reduceat`.
+    return _Ranked(
+        *(
+            (scipy.sparse.csr_matrix((part, order, ends), (len(starts), len(order))) @ by_clip)
+            for part in (truth.astype(np.float32), np.ones(len(order), np.float32))
+        )
+    )
+
+
+def _average_precision(ranked: _Ranked) -> np.ndarray:
+    hits, clips = (np.cumsum(part, axis=0, dtype=np.float64) for part in ranked)
+    precision = hits / np.maximum(clips, 1)
+    return (precision * ranked.positives).sum(axis=0) / np.maximum(hits[-1], 1)
+
+
+def _auc(ranked: _Ranked) -> np.ndarray:
+    negatives = (ranked.clips - ranked.positives).astype(np.float64)
+    below = negatives.sum(axis=0) - np.cumsum(negatives, axis=0)
+    above = (ranked.positives * (below + negatives / 2)).sum(axis=0)
+    return above / np.maximum(ranked.positives.sum(axis=0) * negatives.sum(axis=0), 1)

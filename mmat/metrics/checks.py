@@ -1,4 +1,4 @@
-"""What every metric asks of its input: shapes that fit, truth that is yes or no, real scores."""
+"""What every metric requires of its input: shapes that fit, binary truth, finite scores."""
 
 import importlib
 import types

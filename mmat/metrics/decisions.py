@@ -18,7 +18,7 @@ from mmat.labels import MULTI_LABEL, Task
 from mmat.metrics.events import Event, frames_around, frames_to_events
 from mmat.metrics.thresholds import fire
 
-NO_SCORE = -np.inf  # of what had nothing to go by; it decides nothing
+NO_SCORE = -np.inf  # of a label without any prediction; it decides nothing
 
 
 def decide(task: Task, scores, thresholds) -> np.ndarray:

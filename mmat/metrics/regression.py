@@ -1,4 +1,4 @@
-"""Values on a scale: how near the values that a model gives to clips are to the true ones.
+"""Values on a scale: how near the values that a model predicts of clips are to the true ones.
 
 Conventions
 -----------
@@ -23,7 +23,7 @@ Both conventions have an accuracy and an F1, and papers since Hazarika et al. (2
 Their F1 is the mean of the two classes' F1, weighted by how many clips of each class the truth has
 (`average="weighted"` of scikit-learn). The code published by Tsai et al., which others took over,
 gives scikit-learn the values in the place of the truth, so its weights are how often each class was
-answered; that moves the figure a little, accuracies not at all.
+predicted; that moves the figure a little, accuracies not at all.
 
 References
 ----------
@@ -99,7 +99,7 @@ def pearson_correlation(truth, values) -> float:
     """
     parts = []
     for numbers in _validated(truth, values):
-        # Told by the ends: rounding keeps the mean of equal numbers from being exactly that number.
+        # By the ends: rounding keeps the mean of equal numbers from being exactly that number.
         if not len(numbers) or numbers.min() == numbers.max():
             return float("nan")
         off = numbers - numbers.mean()

@@ -12,13 +12,13 @@ Metrics
 - `per_class`, `macro`: class by class, and the mean over the classes that occur in the truth.
 - `average_precision`, `mean_average_precision`: ranking quality without any threshold.
 - `best_constant`: what the same decision for every clip can reach at most.
+- `figures`, `figure_names`: the figures of a task, whether its labels are tags, one of several, or
+  values; those of the other tasks are `mmat.metrics.multi_class`'s and `mmat.metrics.regression`'s.
 
 Reference
 ---------
 A. Mesaros, T. Heittola, T. Virtanen, "Metrics for Polyphonic Sound Event Detection", Applied
 Sciences 6(6), 2016.
-
-The figures of a task: what tells of a model whose labels are tags, one of several, or values.
 """
 
 from typing import NamedTuple
@@ -32,6 +32,10 @@ from mmat.metrics.multi_class import accuracy, macro_f1, unweighted_average_reca
 from mmat.metrics.ranking import hits_by_rank
 from mmat.metrics.regression import RegressionFigures, regression_figures
 
+NO_SHARES = ("mae", "pearson")  # all other figures are shares, in [0, 1]
+SHORT = {"mean_average_precision": "map"}  # as the logs of a training name it
+_OF_SIGNS = "negative_or"
+
 
 class PRF(NamedTuple):
     """Precision, recall and their harmonic mean, in [0, 1]."""
@@ -41,7 +45,7 @@ class PRF(NamedTuple):
     f1: float
 
 
-class ConstantAnswer(NamedTuple):
+class ConstantPrediction(NamedTuple):
     """One decision for every clip: `fired` bool `(classes,)`, and what it scores on both sets."""
 
     fired: np.ndarray
@@ -119,7 +123,7 @@ def mean_average_precision(truth, scores) -> float:
     return float(np.mean([average_precision(truth[:, c], scores[:, c]) for c in present]))
 
 
-def best_constant(truth_validation, truth_test) -> ConstantAnswer:
+def best_constant(truth_validation, truth_test) -> ConstantPrediction:
     """Return the fixed set of labels with the best micro F1 on validation, scored on both sets.
 
     truth_validation, truth_test: bool `(clips, classes)`. Every set of k labels fires equally
@@ -144,44 +148,7 @@ def best_constant(truth_validation, truth_test) -> ConstantAnswer:
         precision_recall_f1(truth, np.tile(fired, (len(truth), 1)))
         for truth in (truth_validation, truth_test)
     )
-    return ConstantAnswer(fired, *scored)
-
-
-def _validated(truth, fired) -> tuple[np.ndarray, np.ndarray]:
-    truth, fired = checks.as_decision_pair(truth, fired)
-    checks.warn_if_empty(truth)
-    return truth, fired
-
-
-def _prf(hits, n_fired, n_true) -> PRF:
-    precision = hits / n_fired if n_fired else 0.0
-    recall = hits / n_true if n_true else 0.0
-    f1 = 2 * hits / (n_fired + n_true) if n_fired + n_true else 0.0
-    return PRF(float(precision), float(recall), float(f1))
-
-
-NO_SHARES = ("mae", "pearson")  # all other figures are shares, in [0, 1]
-SHORT = {"mean_average_precision": "map"}  # as the logs of a training name it
-_OF_SIGNS = "negative_or"
-
-
-def figure_names(task: Task) -> tuple[str, ...]:
-    """Return the names of a task's figures; the first one says most of a model.
-
-    Multi-label: micro figures and `mean_average_precision` (`mmat.metrics.tagging`). Multi-class:
-    `mmat.metrics.multi_class`, `uar` being the unweighted average recall. Regression:
-    `mmat.metrics.regression.RegressionFigures`; those of the sign only where 0 is on the scale.
-
-    >>> from mmat.labels import MULTI_CLASS, regression
-    >>> figure_names(MULTI_CLASS), figure_names(regression(1, 5))
-    (('uar', 'accuracy', 'macro_f1'), ('mae', 'pearson', 'accuracy_rounded'))
-    """
-    if task.is_regression:
-        signed = task.low < 0 < task.high
-        return tuple(x for x in RegressionFigures._fields if signed or _OF_SIGNS not in x)
-    if task.is_multi_class:
-        return "uar", "accuracy", "macro_f1"
-    return "f1", "precision", "recall", "mean_average_precision"
+    return ConstantPrediction(fired, *scored)
 
 
 def figures(task: Task, truth, decided, scores) -> dict[str, float]:
@@ -210,6 +177,25 @@ def figures(task: Task, truth, decided, scores) -> dict[str, float]:
     return {name: found[name] for name in figure_names(task)}
 
 
+def figure_names(task: Task) -> tuple[str, ...]:
+    """Return the names of a task's figures, the most telling first.
+
+    Multi-label: micro figures and `mean_average_precision` (`mmat.metrics.tagging`). Multi-class:
+    `mmat.metrics.multi_class`, `uar` being the unweighted average recall. Regression:
+    `mmat.metrics.regression.RegressionFigures`; those of the sign only where 0 is on the scale.
+
+    >>> from mmat.labels import MULTI_CLASS, regression
+    >>> figure_names(MULTI_CLASS), figure_names(regression(1, 5))
+    (('uar', 'accuracy', 'macro_f1'), ('mae', 'pearson', 'accuracy_rounded'))
+    """
+    if task.is_regression:
+        signed = task.low < 0 < task.high
+        return tuple(x for x in RegressionFigures._fields if signed or _OF_SIGNS not in x)
+    if task.is_multi_class:
+        return "uar", "accuracy", "macro_f1"
+    return "f1", "precision", "recall", "mean_average_precision"
+
+
 def _of_values(task: Task, truth, values) -> dict[str, float]:
     truth = np.asarray(truth)
     if truth.ndim != 2 or not truth.shape[1]:
@@ -220,3 +206,16 @@ def _of_values(task: Task, truth, values) -> dict[str, float]:
         for c in range(truth.shape[1])
     ]
     return RegressionFigures(*np.mean(of_each, axis=0).tolist())._asdict()
+
+
+def _validated(truth, fired) -> tuple[np.ndarray, np.ndarray]:
+    truth, fired = checks.as_decision_pair(truth, fired)
+    checks.warn_if_empty(truth)
+    return truth, fired
+
+
+def _prf(hits, n_fired, n_true) -> PRF:
+    precision = hits / n_fired if n_fired else 0.0
+    recall = hits / n_true if n_true else 0.0
+    f1 = 2 * hits / (n_fired + n_true) if n_fired + n_true else 0.0
+    return PRF(float(precision), float(recall), float(f1))

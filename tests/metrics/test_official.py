@@ -115,7 +115,7 @@ def test_an_unknown_label_is_a_false_alarm_and_a_class(tmp_path):
 def test_clips_count_when_the_prediction_names_them(tmp_path):
     truth = rows(["Dog"], ["Cat"], ["Cat"])
     found = score(tmp_path, truth, rows(["Dog"], []))
-    assert found["micro"]["recall"] == 50  # c is missing, b was answered with nothing
+    assert found["micro"]["recall"] == 50  # c is missing, nothing was predicted of b
     assert score(tmp_path, truth, rows(["Dog"], []), strict=True)["micro"][
         "recall"
     ] == pytest.approx(100 / 3)
