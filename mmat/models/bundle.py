@@ -76,15 +76,19 @@ def tuned_bundle(model: "keras.Model", corpus: "Corpus") -> Bundle:
     import keras
 
     from mmat.labels import MULTI_LABEL
+    from mmat.lists.splits import VALIDATION
     from mmat.metrics.decisions import decide
     from mmat.metrics.tagging import figures
     from mmat.metrics.thresholds import tune_thresholds
+    from mmat.models.predict import Predictor
     from mmat.shards.corpus import TRAIN
 
     _check_outputs(model, corpus.labels)
     # The same weights, without the state of an optimizer.
     plain = keras.Model(model.input, model.output, name=model.name)
-    truth, scores = _validation_scores(plain, corpus)
+    predictor = Predictor(plain, corpus.task, batch_size=CLIPS_AT_ONCE)
+    names = [*predictor.inputs, *predictor.flags]
+    truth, scores, _ = predictor.on_validation(corpus.once(VALIDATION, names, CLIPS_AT_ONCE))
     task, n_classes = corpus.task, len(corpus.labels)
     if task == MULTI_LABEL:
         thresholds = tune_thresholds(truth, scores)
@@ -119,27 +123,6 @@ def _check_outputs(model: "keras.Model", labels: LabelSet) -> None:
                 f"save: the model has {n_classes} classes, the corpus {len(labels)} labels; give "
                 "the corpus that it learnt from"
             )
-
-
-def _validation_scores(model: "keras.Model", corpus: "Corpus") -> tuple[np.ndarray, np.ndarray]:
-    """Return truth, bool or values, and scores float32 of the validation clips `(clips, classes)`.
-
-    A clip without what the model needs has the task's `missing_score`.
-    """
-    from mmat.lists.splits import VALIDATION
-    from mmat.models.predict import Predictor
-
-    predictor = Predictor(model, corpus.task, batch_size=CLIPS_AT_ONCE)
-    names = [*predictor.inputs, *predictor.flags]
-    truth, scores, can_judge = [], [], []
-    for clips, weak_labels in corpus.once(VALIDATION, names, CLIPS_AT_ONCE):
-        truth.append(weak_labels)
-        scores.append(predictor(clips)["clip"])
-        can_judge.append(predictor.can_judge(clips))
-    if not np.any(np.concatenate(can_judge)):
-        raise InputError("no validation clip has what the model needs; prepare other clips")
-    truth = np.concatenate(truth)
-    return truth if corpus.task.is_regression else truth > 0, np.concatenate(scores)
 
 
 def save_bundle(folder: str | os.PathLike, bundle: Bundle) -> None:

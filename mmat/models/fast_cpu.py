@@ -202,7 +202,7 @@ def _rows_of_tiles(x, n_rows: int, n_tiles):
 
 
 def _mixed(matrix: np.ndarray, parts):
-    """Return the sums of the parts `(n_parts, …)` that the rows of a matrix say, stacked."""
+    """Return the sums of parts `(n_parts, …)`, weighted by each row of a matrix, stacked."""
     sums = tf.matmul(matrix, tf.reshape(parts, (len(matrix[0]), -1)))
     return tf.reshape(sums, (len(matrix), *_shape_of(parts)[1:]))
 

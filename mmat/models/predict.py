@@ -1,11 +1,12 @@
 """A model's scores for clips: of arrays held in memory, and of steps as they are streamed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from mmat.files import InputError
 from mmat.labels import MULTI_LABEL, Task
 from mmat.models.fast_cpu import fast_cpu
 from mmat.shards.read import required_flags
@@ -67,6 +68,24 @@ class Predictor:
         """Return which clips have what the model needs: bool `(clips,)`."""
         n_clips = len(clips[self.inputs[0]])
         return np.all([np.ones(n_clips, bool), *(clips[flag] for flag in self.flags)], axis=0)
+
+    def on_validation(
+        self, batches: Iterable[tuple[Mapping, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return truth and scores of validation clips `(clips, classes)`, and `can_judge` of them.
+
+        batches: (inputs and flags, weak labels). Truth is bool, or the values of a regression.
+        Raises InputError where no clip has what the model needs.
+        """
+        truth, scores, can_judge = [], [], []
+        for clips, weak_labels in batches:
+            truth.append(weak_labels)
+            scores.append(self(clips)["clip"])
+            can_judge.append(self.can_judge(clips))
+        truth, scores, can_judge = map(np.concatenate, (truth, scores, can_judge))
+        if not can_judge.any():
+            raise InputError("no validation clip has what the model needs; prepare other clips")
+        return truth if self.task.is_regression else truth > 0, scores, can_judge
 
 
 def predict(

@@ -35,7 +35,7 @@ def values(*things):
 
 
 def differ(model, optimizer, number):
-    """Give every variable a value that hangs on a number."""
+    """Give every variable a value that depends on a number."""
     for i, variable in enumerate([*model.variables, *optimizer.variables]):
         variable.assign(np.full(variable.shape, 10 * number + i))
 
@@ -115,11 +115,11 @@ def test_any_damage_is_told_and_the_one_before_is_used(two_steps, data):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << data.draw(st.integers(0, 7))
     newest.write_bytes(damaged)
-    told = []
-    store.log = told.append
+    logged = []
+    store.log = logged.append
     differ(model, optimizer, 9)
     assert store.load(model, optimizer).step == 1
-    assert told == [f"{newest}: damaged (its checksum is another); passed over"]
+    assert logged == [f"{newest}: damaged (its checksum is another); passed over"]
     found = values(model, optimizer)
     differ(model, optimizer, 1)
     assert equal(found, values(model, optimizer))
@@ -182,9 +182,9 @@ def test_a_damaged_best_is_told_and_the_best_before_is_taken(tmp_path):
     model, optimizer, _ = save_some(tmp_path, [1, 2, 3])
     best = tmp_path / FOLDER / "step-00000003.npz"
     damage(best)
-    told = []
-    assert load_best(model, tmp_path, told.append) == {"step": 2, "loss": 1.0, "val_f1": 0.2}
-    assert told == [f"{best}: damaged (its checksum is another); passed over"]
+    logged = []
+    assert load_best(model, tmp_path, logged.append) == {"step": 2, "loss": 1.0, "val_f1": 0.2}
+    assert logged == [f"{best}: damaged (its checksum is another); passed over"]
     found = values(model)
     differ(model, optimizer, 2)
     assert equal(found, values(model))
@@ -217,7 +217,7 @@ def test_a_training_forgotten_begins_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("other", "about", "told"),
+    ("other", "about", "logged"),
     [
         ({"units": 4}, {}, "another model"),
         ({"dropout": 0.25}, {}, "another model"),
@@ -229,7 +229,7 @@ def test_a_training_forgotten_begins_anew(tmp_path):
         ({}, {"batch_size": 8, "seed": 1}, "batch_size was 4, now 8; seed was 0, now 1"),
     ],
 )
-def test_another_training_is_named(tmp_path, other, about, told):
+def test_another_training_is_named(tmp_path, other, about, logged):
     first = {"labels": ["a", "b"], "batch_size": 4, "seed": 0}
     model, optimizer = made()
     store_of(tmp_path, model, optimizer, **first).save(
@@ -240,7 +240,7 @@ def test_another_training_is_named(tmp_path, other, about, told):
     with pytest.raises(InputError) as error:
         store_of(tmp_path, model, optimizer, **first | about).load(model, optimizer)
     assert str(error.value) == (
-        f"{tmp_path}: holds another training ({told}); name another folder, or train anew with "
+        f"{tmp_path}: holds another training ({logged}); name another folder, or train anew with "
         "--again"
     )
     assert equal(values(model, optimizer), before)

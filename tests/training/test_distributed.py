@@ -78,10 +78,10 @@ def test_a_training_that_loses_workers_goes_on_to_the_same_end(tmp_path):
     (broken := tmp_path / "broken").mkdir()
     # The cost is measured on 13 batches from where a training begins; incidents come after them.
     assert run(broken, (1, 15, "SIGKILL")) == [2, -signal.SIGKILL], logs(broken)
-    (told,) = errors(broken, 0)
-    assert "worker 1 (127.0.0.1:" in told
-    assert "does not answer" in told
-    assert told.endswith("start all workers again, they go on from step 10")
+    (error,) = errors(broken, 0)
+    assert "worker 1 (127.0.0.1:" in error
+    assert "does not answer" in error
+    assert error.endswith("start all workers again, they go on from step 10")
 
     assert run(broken, (1, 25, "SIGTERM")) == [143, 143], logs(broken)
     assert "goes on from step 10" in (broken / "0.log").read_text()
@@ -90,9 +90,9 @@ def test_a_training_that_loses_workers_goes_on_to_the_same_end(tmp_path):
         assert "stopped by SIGTERM and saved at step 26" in said
 
     assert run(broken, (0, 39, "SIGKILL")) == [-signal.SIGKILL, 2], logs(broken)
-    (told,) = errors(broken, 1)
-    assert "worker 0 (127.0.0.1:" in told
-    assert told.endswith("they go on from step 30")
+    (error,) = errors(broken, 1)
+    assert "worker 0 (127.0.0.1:" in error
+    assert error.endswith("they go on from step 30")
 
     assert run(broken) == [0, 0], logs(broken)
     for got, expected in zip(results(broken), results(whole), strict=True):
@@ -125,11 +125,11 @@ def test_a_cluster_that_is_none_is_told_in_a_line_with_the_form(monkeypatch, tex
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text is not None:
         monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         make_strategy("workers")
-    assert why in str(told.value)
-    assert "\n" not in str(told.value)
-    assert '"task": {"type": "worker", "index": 0}' in str(told.value)
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+    assert '"task": {"type": "worker", "index": 0}' in str(error.value)
 
 
 @pytest.mark.parametrize("devices", ["mirrored", "two"])

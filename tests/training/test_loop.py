@@ -1,7 +1,10 @@
-"""The training loop: killed and called again it ends the same; it stops at NaN or infinity."""
+"""The loop: killed and called again it ends the same; NaN, infinity and signals end it well."""
 
 import functools
 import json
+import os
+import signal
+import threading
 
 import keras
 import numpy as np
@@ -10,12 +13,10 @@ import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.training.checkpoints import FOLDER, load_best
-from mmat.training.loop import train
+from mmat.training.loop import SIGNALS, Stopped, StopRequest, train
 from mmat.training.recipe import Recipe
 from tests.processes import program, run_process
 from tests.shards.tiny_shards import write_shards
-
-# --- killed and called again
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
@@ -27,17 +28,17 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
     assert [(how, status) for how, status, _ in runs] == [
         ("", 0), ("SIGTERM", 143), ("SIGKILL", -9), ("in a write", -25), ("SIGKILL", -9), ("", 0)
     ]  # fmt: skip
-    whole, *told = [lines for _, _, lines in runs]
+    whole, *logged = [lines for _, _, lines in runs]
     folder = tmp_path / "killed"
-    assert told[0] == [
+    assert logged[0] == [
         "stopped by SIGTERM and saved at step 3 of 20; the same command goes on from there"
     ]
     goes_on = [f"{folder}: goes on from step {step} of 20" for step in (3, 5, 5, 5)]
-    assert told[1:4] == [[goes_on[0], whole[0]], [goes_on[1]], [goes_on[2], whole[1]]]
-    assert told[4][0] == (
+    assert logged[1:4] == [[goes_on[0], whole[0]], [goes_on[1]], [goes_on[2], whole[1]]]
+    assert logged[4][0] == (
         f"{folder / FOLDER}/step-00000010.npz: damaged (its checksum is another); passed over"
     )
-    assert told[4][1:] == [goes_on[3], *whole[1:]]
+    assert logged[4][1:] == [goes_on[3], *whole[1:]]
     # Weights, seeds, the optimizer's variables and all figures: every byte of the last checkpoint.
     files = {
         name: {path.name: path.read_bytes() for path in (tmp_path / name / FOLDER).iterdir()}
@@ -46,8 +47,6 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
     assert files["killed"] == files["whole"]
     assert "step-00000020.npz" in files["whole"]
 
-
-# --- in this process
 
 CLIPS = 4
 
@@ -60,7 +59,7 @@ def tagger(rate_of_dropout=0.3):
 
 
 def batches_from(start, change=None, count=-1):
-    """Batches that hang on their number alone; `change` puts other levels into one."""
+    """Batches that depend on their number alone; `change` puts other levels into one."""
 
     def batch(number):
         seed = tf.stack([number, tf.constant(0, tf.int64)])
@@ -102,6 +101,8 @@ class StopAfterEpoch(keras.callbacks.Callback):
 
 
 LOSSES = (1.0, 0.9, 0.9, float("nan"), 0.95, 0.8, 0.85, 0.8, 0.7)
+
+
 # Two checkpoints that are no better halve the rate, and are then waited for anew.
 RATES = (0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025)
 
@@ -155,17 +156,17 @@ def test_the_best_checkpoint_has_the_weights_that_were_validated(tmp_path):
 
 def test_a_training_that_is_done_is_left_alone_and_may_be_made_longer(tmp_path):
     first = run(tmp_path, 1.0, 0.5)
-    told = []
-    again = run(tmp_path, 1.0, 0.5, log=told.append)
+    logged = []
+    again = run(tmp_path, 1.0, 0.5, log=logged.append)
     assert again == first
-    assert told == [f"{tmp_path}: trained already, best at step 4"]
+    assert logged == [f"{tmp_path}: trained already, best at step 4"]
     validate = given_figures(0.25)
     longer = train(
-        tagger(), batches_from, recipe(checkpoints=3), tmp_path, validate, log=told.append
+        tagger(), batches_from, recipe(checkpoints=3), tmp_path, validate, log=logged.append
     )
     assert longer.checkpoints[:2] == first.checkpoints and longer.best["step"] == 6
-    assert told[1] == f"{tmp_path}: goes on from step 4 of 6"
-    cost, checkpoint = told[2:]
+    assert logged[1] == f"{tmp_path}: goes on from step 4 of 6"
+    cost, checkpoint = logged[2:]
     assert cost.startswith("cost: 8 clips in 2 steps of 4, ")
     assert checkpoint.startswith("checkpoint 3 of 3, step 6: loss 0.")
 
@@ -203,9 +204,6 @@ def test_another_recipe_in_the_folder_is_named(tmp_path):
         run(tmp_path, 1.0, patience=1)
     with pytest.raises(InputError, match=r"holds another training \(another model\); name"):
         run(tmp_path, 1.0, model=tagger(0.5))
-
-
-# --- NaN or infinity
 
 
 def saved(folder):
@@ -258,3 +256,70 @@ def test_a_figure_that_validation_does_not_give_is_named(tmp_path):
         "validation gives no val_f1; it gives loss, learning_rate, val_loss"
     )
     assert list(saved(tmp_path)) == ["step-00000000.npz"]
+
+
+@pytest.fixture
+def caught():
+    """Handlers of this test's own, and which of the signals reached them."""
+    numbers = []
+    before = {
+        number: signal.signal(number, lambda n, frame: numbers.append(n)) for number in SIGNALS
+    }
+    yield numbers
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def handlers():
+    return [signal.getsignal(number) for number in SIGNALS]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_asks_and_the_second_does_what_it_always_did(caught, number):
+    before = handlers()
+    with StopRequest() as request:
+        assert request.signal_number is None
+        os.kill(os.getpid(), number)
+        assert (request.signal_number, caught) == (number, [])
+        assert handlers() == before
+        os.kill(os.getpid(), number)
+        assert caught == [number]
+    assert handlers() == before
+
+
+def test_unasked_it_leaves_the_handlers_as_they_were_even_after_an_error(caught):
+    before = handlers()
+    with pytest.raises(ZeroDivisionError), StopRequest() as request:
+        assert handlers() != before
+        raise ZeroDivisionError
+    assert request.signal_number is None
+    assert handlers() == before
+
+
+def test_an_ignored_signal_stays_ignored(caught):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with StopRequest() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.signal_number is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.signal_number == signal.SIGTERM
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_beside_the_main_thread_nothing_is_changed(caught):
+    before, seen = handlers(), []
+
+    def within():
+        with StopRequest():
+            seen.append(handlers())
+
+    thread = threading.Thread(target=within)
+    thread.start()
+    thread.join()
+    assert seen == [before] and handlers() == before
+
+
+def test_stopped_is_no_error_that_except_exception_would_hide():
+    stopped = Stopped("stopped by SIGTERM", 143)
+    assert isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped, Exception)
+    assert (str(stopped), stopped.exit_status) == ("stopped by SIGTERM", 143)

@@ -182,7 +182,7 @@ def mirrored(folder: pathlib.Path) -> None:
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     results = {}
     for name, strategy in (("one", None), ("two", two)):
-        for told, results_of in (
+        for kind, results_of in (
             ("clipped", lambda s: _steps(s, clipped_adam)),
             ("scaled", lambda s: _steps(s, _scaled)),
             ("overflown", _overflown),
@@ -190,7 +190,7 @@ def mirrored(folder: pathlib.Path) -> None:
             ("normalised", _normalised),
         ):
             for key, values in results_of(strategy).items():
-                results[f"{told} {key} {name}"] = values
+                results[f"{kind} {key} {name}"] = values
     np.savez(folder / "mirrored.npz", **results)
 
 

@@ -275,7 +275,7 @@ def test_yamnet_over_http_is_the_embedded_one(models_cache, serve):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"embedding_size": SIZE + 1}, rf"gives .*\(2, {SIZE}\).*expected .*\(2, {SIZE + 1}\)"),
         ({"hop_seconds": 2 * HOP / 16_000}, rf"gives .*\(3, {SIZE}\).*expected .*\(2, {SIZE}\)"),
@@ -286,9 +286,9 @@ def test_yamnet_over_http_is_the_embedded_one(models_cache, serve):
     ],
     ids=str,
 )
-def test_a_network_that_is_not_as_described_is_named(tiny_encoder, change, told):
+def test_a_network_that_is_not_as_described_is_named(tiny_encoder, change, message):
     layer = HubAudioEncoder.of(dataclasses.replace(tiny_encoder, **change))
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         layer(noise(1, 2000))
     assert tiny_encoder.handle in str(caught.value) and "\n" not in str(caught.value)
 

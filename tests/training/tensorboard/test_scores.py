@@ -16,31 +16,31 @@ STEP_OF_EPOCH = (3, 6)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A training of two epochs: its log, its history, and the scores that it was told of."""
-    folder, told = tmp_path_factory.mktemp("log"), []
+    """A training of two epochs: its log, its history, and the scores that were computed."""
+    folder, computed = tmp_path_factory.mktemp("log"), []
     rng = np.random.default_rng(0)
 
     def validation_scores():
         truth = rng.random((40, len(LABELS))) < (0.5, 0.3, 0.1)
         scores = np.clip(rng.normal(0.35 + 0.2 * truth, 0.2), 0, 1).astype(np.float32)
-        told.append((truth, scores))
-        return told[-1]
+        computed.append((truth, scores))
+        return computed[-1]
 
     shown = tensorboard_callbacks(
         folder, LABELS, validation_scores=validation_scores, drawn_every=1
     )
     history = fit(small_model(), shown).history
-    return read(folder), history, told
+    return read(folder), history, computed
 
 
 def test_scores_are_asked_for_once_an_epoch(run):
-    _, _, told = run
-    assert len(told) == 2
+    _, _, computed = run
+    assert len(computed) == 2
 
 
 def test_the_figures_are_those_of_the_metrics(run):
-    _, history, told = run
-    for epoch, (truth, scores) in enumerate(told):
+    _, history, computed = run
+    for epoch, (truth, scores) in enumerate(computed):
         threshold = best_single_threshold(truth, scores)
         assert history["val_threshold"][epoch] == threshold
         assert history["val_f1"][epoch] == precision_recall_f1(truth, fire(scores, threshold)).f1
@@ -48,11 +48,11 @@ def test_the_figures_are_those_of_the_metrics(run):
 
 
 def test_each_class_has_its_f1_at_the_shared_threshold(run):
-    events, _, told = run
+    events, _, computed = run
     for c, name in enumerate(LABELS.names):
         written = series(events, f"val_f1_at_best_single_threshold/{name}")
         assert tuple(written) == STEP_OF_EPOCH
-        for value, (truth, scores) in zip(written.values(), told, strict=True):
+        for value, (truth, scores) in zip(written.values(), computed, strict=True):
             fired = fire(scores, best_single_threshold(truth, scores))
             assert value == np.float32(per_class(truth, fired)[c].f1)
             expected = sklearn.metrics.f1_score(truth[:, c], fired[:, c])
@@ -61,12 +61,12 @@ def test_each_class_has_its_f1_at_the_shared_threshold(run):
 
 @pytest.mark.parametrize("name", [*LABELS.names, "all classes"])
 def test_curves_are_precision_and_recall_at_their_thresholds(run, name):
-    events, _, told = run
+    events, _, computed = run
     tag = f"precision_recall/{name}/pr_curves"
     assert plugin_of(events, tag) == "pr_curves"
     written = series(events, tag)
     assert tuple(written) == STEP_OF_EPOCH
-    for curve, (truth, scores) in zip(written.values(), told, strict=True):
+    for curve, (truth, scores) in zip(written.values(), computed, strict=True):
         if name != "all classes":
             truth, scores = (x[:, [LABELS.index(name)]] for x in (truth, scores))
         truth, scores = truth.ravel(), scores.ravel()
