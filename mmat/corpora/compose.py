@@ -1,6 +1,6 @@
-"""Plan weakly labelled clips: which recordings sound when, over which noise, beside which picture.
+"""Plan weakly labelled clips: which recordings sound when, over which noise, with which pictures.
 
-A plan is pure data made from a seed alone; `mmat.corpora.render` turns it into media files.
+A plan is pure data, made from a seed alone; `mmat.corpora.render` turns it into media files.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class ClipPlan:
-    """Everything that a composed clip holds; without a track its part is lost, not the labels."""
+    """Everything that a composed clip holds; a clip that lacks a track keeps its labels."""
 
     id: str
     split: str
@@ -81,13 +81,13 @@ class Composition:
     no_audio: float = 0.03
     train_speed: tuple[float, float] = (0.85, 1.18)
     train_tilt_db: float = 9.0
-    # Old recordings end at 4 or 5.5 kHz; without this, bandwidth would give the package away.
+    # Old recordings end at 4 or 5.5 kHz; without this, bandwidth would reveal the package.
     train_low_pass: float = 0.5
     train_cutoff_hz: tuple[float, float] = (2000.0, 8000.0)
 
 
 class _Material:
-    """The sources of one split, and the fair turns that the classes take."""
+    """The sources of one split, and the balanced order of its classes."""
 
     def __init__(self, sources: Sequence, split: str, rng: np.random.Generator):
         mine = [source for source in sources if source.split == split]
@@ -186,7 +186,7 @@ def _plan_sound(label, split, material, rng, composition) -> Sound:
 
 def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
     # Rounded, since the last digit of an exponential differs between processors and libraries, and
-    # other plans would mean other clips.
+    # the plans must not.
     return round(math.exp(rng.uniform(*map(math.log, bounds))), 6)
 
 
@@ -202,7 +202,7 @@ def _plan_picture(labels, material, rng, composition) -> Picture:
     if kind == "sounding":
         subject = material.one_of(material.photographs[material.one_of(list(labels))])
     elif kind == "silent":
-        # Half of the silent things are of a class that another clip hears: a dog that is mute.
+        # Half of the silent things are of a class that sounds in other clips: a silent dog.
         mute = [label for label in material.labels if label not in labels]
         photographs = material.photographs[material.one_of(mute)] if mute else material.distractors
         subject = material.one_of(photographs if rng.random() < 0.5 else material.distractors)

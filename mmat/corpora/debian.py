@@ -1,9 +1,8 @@
 """Download Debian packages without root, and without a change to the machine's own apt.
 
-`apt-get` runs with state and cache folders of its own, over the package sources that the machine
-knows already. They are asked one file at a time, the distribution's own first, until every package
-is found: a source that fails costs nothing, and one that is not needed is not asked. apt checks
-signatures and checksums.
+`apt-get` runs with state and cache folders of its own, over the machine's package sources, one file
+at a time, the distribution's own first, until every package is found. A source that fails does no
+harm, and one that is not needed is not contacted. apt checks signatures and checksums.
 """
 
 import os
@@ -20,10 +19,9 @@ from tqdm import tqdm
 
 from mmat.files import InputError
 
-# The release that has all the packages of our lists. Where the machine's own release has dropped
-# one, its mirror is asked for this release.
+# The release that has all the packages of our lists. Packages that the machine's own release has
+# dropped are searched for here, on the same mirror.
 RELEASE = "bookworm"
-
 CONFIGURATION = """\
 // Hooks would run programs of the machine.
 #clear APT::Update::Pre-Invoke;
@@ -56,7 +54,7 @@ def download_packages(
 ) -> dict[str, pathlib.Path]:
     """Download the packages that `folder` lacks; return name → file of all that are there then.
 
-    With `dry_run` only say what would be downloaded: nothing is written, apt is not asked. Raises
+    With `dry_run` only print what would be downloaded: nothing is written, apt is not run. Raises
     `InputError` without apt-get, or where no source of the machine has a package; what was found
     until then stays, so a second call goes on from there.
 
@@ -91,9 +89,9 @@ def _download(missing: list[str], folder: pathlib.Path, progress: bool) -> None:
         for source in apt.sources():
             if progress:
                 print(f"asking {source.name} for {', '.join(missing)}", file=sys.stderr)
-            answer = apt.fetch(source, missing, folder, progress)
-            if source.parent != apt.older_folder:  # these were but a try
-                complaints += answer
+            errors = apt.fetch(source, missing, folder, progress)
+            if source.parent != apt.older_folder:  # a guess, whose errors say nothing to the user
+                complaints += errors
             missing = [name for name in missing if find_package(name, folder) is None]
             if not missing:
                 return
@@ -119,8 +117,8 @@ class _Apt:
     def sources(self) -> Iterator[pathlib.Path]:
         """Yield the machine's source files, the distribution's first; then for `RELEASE`."""
         keys = ["MAIN", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"]
-        answer = subprocess.run(["apt-config", "shell", *keys], capture_output=True, text=True)
-        place = dict(item.split("=", 1) for item in shlex.split(answer.stdout))
+        done = subprocess.run(["apt-config", "shell", *keys], capture_output=True, text=True)
+        place = dict(item.split("=", 1) for item in shlex.split(done.stdout))
         own, others = [pathlib.Path(place.get("MAIN", "/nowhere"))], []
         for path in sorted(pathlib.Path(place.get("PARTS", "/nowhere")).glob("*")):
             if path.suffix in (".list", ".sources"):
@@ -173,7 +171,7 @@ class _Apt:
                 except subprocess.TimeoutExpired:
                     self._show(bar, before)
             self._show(bar, before)
-            if status != 0:  # whatever lies there now is not to be trusted
+            if status != 0:  # the files there are not to be trusted
                 shutil.rmtree(self.download_folder)
             log.seek(0)
             return log.read()
@@ -185,11 +183,11 @@ class _Apt:
     def _run(self, source: pathlib.Path, *arguments: str) -> str:
         """Return what apt printed; whether it failed shows in what is there afterwards."""
         command = self._command(source, *arguments)
-        answer = subprocess.run(
+        done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             stdin=subprocess.DEVNULL, env=_environment(), errors="replace",
         )  # fmt: skip
-        return answer.stdout
+        return done.stdout
 
     def _command(self, source: pathlib.Path, *arguments: str) -> list[str]:
         places = {

@@ -1,7 +1,7 @@
 """Download one URL to a file: continued where it broke off, checked by sha256, put in place whole.
 
-Until then it is `NAME.part`, beside its place, and `NAME.part.etag` says which version the server
-had. Nothing else is ever written or removed.
+Until it is whole it is `NAME.part`, and `NAME.part.etag` holds the server's version of it. Nothing
+else is ever written or removed.
 """
 
 import contextlib
@@ -20,16 +20,16 @@ from tqdm import tqdm
 
 from mmat.files import InputError
 
-PIECE_BYTES = 1 << 13  # what came of a piece is lost where it breaks off
+PIECE_BYTES = 1 << 13  # the piece that is under way is lost when a download breaks off
 
 
 @dataclasses.dataclass(frozen=True)
 class Patience:
-    """How long a download bears with a server.
+    """How often and how long a download tries.
 
-    It gives up after `tries` failures, counted anew whenever one got further than all before; the
-    pauses between them begin at `backoff_seconds` and double. A try fails after `limit_seconds`
-    without an answer or a piece.
+    It gives up after `tries` failures, counted from 1 again whenever a try got further than all
+    before; the pauses between them begin at `backoff_seconds` and double. A try fails after
+    `limit_seconds` without a response or a piece.
     """
 
     tries: int = 4
@@ -38,6 +38,10 @@ class Patience:
 
 
 PATIENCE = Patience()
+
+
+class _Broken(Exception):
+    """A try that failed where another may succeed; the text is the reason."""
 
 
 def download(
@@ -51,18 +55,18 @@ def download(
 ) -> pathlib.Path:
     """Download `url` to `path`, unless the right file is there; return the path.
 
-    sha256: the expected one, in hexadecimal; None takes what comes. `check` is called with the
-    whole file before it goes into place, and raises InputError to refuse it. `get`: `requests.get`,
-    or that with certificates, a proxy and the like. Raises InputError where the server cannot be
+    sha256: the expected one, in hexadecimal; None accepts any. `check` is called with the whole
+    file before it goes into place, and raises InputError to refuse it. `get`: `requests.get`, or
+    that with certificates, a proxy and the like. Raises InputError where the server cannot be
     reached or lacks the file, where the content is another one, where another content is at `path`
-    already (it stays), and where the folder cannot be written to. What came of a download that
-    broke off stays in `NAME.part`, and the next call goes on from there.
+    already (it stays), and where the folder cannot be written to. The part of a download that broke
+    off stays in `NAME.part`, and the next call continues it.
 
     >>> import tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "list.csv"
     >>> _ = path.write_text("there already")
     >>> digest = hashlib.sha256(b"there already").hexdigest()
-    >>> download("http://localhost/list.csv", path, digest).name  # asks nobody
+    >>> download("http://localhost/list.csv", path, digest).name  # without the network
     'list.csv'
     """
     path = pathlib.Path(path)
@@ -81,7 +85,7 @@ def download(
                         _checked(check, part, file)
                     os.replace(part, path)
             finally:
-                if path.exists() or not _size(file):  # nothing to go on from
+                if path.exists() or not _size(file):  # nothing to continue
                     part.unlink(missing_ok=True)
                     note.unlink(missing_ok=True)
     except OSError as error:
@@ -127,7 +131,7 @@ def _checked(check: Callable[[pathlib.Path], None], part: pathlib.Path, file: Bi
     try:
         check(part)
     except InputError:
-        file.truncate(0)  # it is whole: there is nothing to go on from
+        file.truncate(0)  # it is whole and wrong: there is nothing to continue
         raise
 
 
@@ -141,7 +145,7 @@ def _complete(
     get: Callable[..., requests.Response],
 ) -> None:
     """Fill a part until it has the expected sha256, or until it is whole if none is expected."""
-    if file_sha256(file.name) == sha256:  # killed when all had come
+    if file_sha256(file.name) == sha256:  # the process was killed after the last piece
         return
     failures, furthest, renewed = 0, _size(file), False
     while True:
@@ -181,59 +185,59 @@ def _receive(
     Raises `_Broken` where another try may help.
     """
     start, etag = _size(file), _read_note(note)
-    # Compressed on the way, the offsets would be those of another file.
+    # With compression, the offsets would be those of another file.
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    if start and etag and not etag.startswith("W/"):  # a weak one may not be asked for
+    if start and etag and not etag.startswith("W/"):  # weak ones are not allowed there
         headers["If-Range"] = etag
     try:
-        with get(url, headers=headers, stream=True, timeout=patience.limit_seconds) as answer:
-            _refuse(answer)
-            if answer.status_code == 200:
+        with get(url, headers=headers, stream=True, timeout=patience.limit_seconds) as response:
+            _refuse(response)
+            if response.status_code == 200:
                 start = 0
                 file.truncate(0)
-                note.write_text(answer.headers.get("ETag", ""), encoding="latin-1")
-            elif not _continues(answer, start, etag):
+                note.write_text(response.headers.get("ETag", ""), encoding="latin-1")
+            elif not _continues(response, start, etag):
                 file.truncate(0)
                 raise _Broken("the server's answer does not continue what came before")
-            _append(answer, file, start, progress)
+            _append(response, file, start, progress)
             return start
     except requests.exceptions.RequestException as error:
-        if isinstance(error, ValueError):  # requests' way to say that the address is none
+        if isinstance(error, ValueError):  # requests raises these for malformed addresses
             raise InputError(f"{url}: {error}; give a whole http(s) address") from error
         raise _Broken(_reason(error, patience)) from error
 
 
-def _append(answer: requests.Response, file: BinaryIO, start: int, progress: bool) -> None:
-    length = answer.headers.get("Content-Length", "")
-    plain = answer.headers.get("Content-Encoding", "identity") == "identity"
+def _append(response: requests.Response, file: BinaryIO, start: int, progress: bool) -> None:
+    length = response.headers.get("Content-Length", "")
+    plain = response.headers.get("Content-Encoding", "identity") == "identity"
     total = start + int(length) if plain and length.isdecimal() else None
     shown = {"unit": "B", "unit_scale": True, "desc": pathlib.Path(file.name).stem}
     with tqdm(total=total, initial=start, disable=not progress, **shown) as bar:
-        for piece in answer.iter_content(PIECE_BYTES):
+        for piece in response.iter_content(PIECE_BYTES):
             file.write(piece)
-            file.flush()  # what came is there even if this process is killed
+            file.flush()  # so that it is there even if this process is killed
             bar.update(len(piece))
     if total is not None and _size(file) < total:
         raise _Broken(f"it broke off after {_size(file)} of {total} bytes")
 
 
-def _refuse(answer: requests.Response) -> None:
+def _refuse(response: requests.Response) -> None:
     """Raise for a status that brings no content; a 416 is left to `_continues`."""
-    status = answer.status_code
+    status = response.status_code
     if status in (200, 206, 416):
         return
-    said = f"HTTP {status} {answer.reason}".strip()
+    text = f"HTTP {status} {response.reason}".strip()
     if status in (408, 429) or status >= 500:
-        raise _Broken(said)
-    raise InputError(f"{answer.url}: {said}; look whether the file is still there")
+        raise _Broken(text)
+    raise InputError(f"{response.url}: {text}; look whether the file is still there")
 
 
-def _continues(answer: requests.Response, start: int, etag: str) -> bool:
-    matched = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    same = not etag or answer.headers.get("ETag", etag) == etag
-    return answer.status_code == 206 and bool(matched) and int(matched[1]) == start and same
+def _continues(response: requests.Response, start: int, etag: str) -> bool:
+    matched = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    same = not etag or response.headers.get("ETag", etag) == etag
+    return response.status_code == 206 and bool(matched) and int(matched[1]) == start and same
 
 
 def _read_note(note: pathlib.Path) -> str:
@@ -245,7 +249,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def _reason(error: Exception, patience: Patience) -> str:
-    """Say in a few words what the chain of a network library's exceptions comes from."""
+    """Return the reason at the root of a network library's chain of exceptions, on one line."""
     if isinstance(error, requests.exceptions.Timeout):
         return f"no answer within {patience.limit_seconds:g} s"
     innermost: BaseException = error
@@ -253,7 +257,3 @@ def _reason(error: Exception, patience: Patience) -> str:
         innermost = deeper
     why = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
     return " ".join(why.split())
-
-
-class _Broken(Exception):
-    """A try that failed where another may succeed; the text says why."""

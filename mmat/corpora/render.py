@@ -1,4 +1,4 @@
-"""Render planned clips as real `.mp4` files: H.264 pictures, AAC sound, strong times kept."""
+"""Render planned clips as `.mp4` files, H.264 pictures and AAC sound, and their strong times."""
 
 import functools
 import pathlib

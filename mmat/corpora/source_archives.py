@@ -1,12 +1,9 @@
 """Source archives from pip's index, without building them: found, downloaded, checked, read.
 
-`pip download` of a source archive runs its build, that is untrusted code. Here nothing of it is
-run: unearth finds it in the places that pip is set to, and named members are read out of it.
-
-What pip is set to: its indexes, folders, hosts and certificates, as pip itself says.
-
-A user whose network has its own index, proxy or certificates told pip of them once (`pip config`,
-`pip.conf`, `PIP_INDEX_URL` and the like); nothing has to be told again.
+`pip download` of a source archive runs its build, which is untrusted code. Here nothing of it is
+run: unearth finds it in the places of pip's configuration, and named members are read out of it. A
+user whose network has its own index, proxy or certificates configures pip alone (`pip config`,
+`pip.conf`, `PIP_INDEX_URL` and the like): its settings are used here too.
 """
 
 import contextlib
@@ -35,8 +32,8 @@ from unearth.fetchers import PyPIClient
 from mmat.corpora.downloads import PATIENCE, Patience, download, file_sha256
 from mmat.files import MAX_BYTES, InputError, damage_as_error, iter_tar
 
-# No command of pip's says what its settings come to: `pip config list` gives them file by file, and
-# never the index that is asked where none is set. So its own parser of a command line is asked.
+# No command of pip prints the settings that result from its files and variables, nor its default
+# index (`pip config list` does not). So its own command line parser is called.
 _ASK = """
 import json
 from pip._internal.commands import create_command
@@ -56,56 +53,8 @@ print(json.dumps({
 
 
 @dataclasses.dataclass(frozen=True)
-class PipSettings:
-    """Where pip looks for packages, and how it speaks to their hosts.
-
-    index_urls: simple indexes, the first of them first; none where pip may ask none. find_links:
-    folders, files and pages with links to archives. trusted_hosts: `HOST` or `HOST:PORT` whose
-    certificates are not checked. certificates: path of those that are trusted, empty for the
-    system's. client_certificate: path of the user's own. proxy: its address, empty for that of the
-    environment.
-    """
-
-    index_urls: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    trusted_hosts: tuple[str, ...] = ()
-    certificates: str = ""
-    client_certificate: str = ""
-    proxy: str = ""
-    timeout_seconds: float = 15.0
-
-
-def read_pip_settings() -> PipSettings:
-    """Ask this environment's pip, in a process of its own, what it is set to.
-
-    Raises InputError where there is no pip, or its settings are wrong.
-
-    >>> read_pip_settings().timeout_seconds > 0
-    True
-    """
-    # Safe path: a folder named pip where the command is run is not asked.
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _ASK],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        said = [*done.stdout.splitlines(), *done.stderr.splitlines()] or ["no answer"]
-        raise InputError(
-            f"pip of {sys.executable}: does not tell its settings: {said[-1].strip()}; look at "
-            "`python -m pip config list`, or install pip there"
-        ) from None
-    answer = {name: value for name, value in answer.items() if value}
-    return PipSettings(**{n: tuple(v) if isinstance(v, list) else v for n, v in answer.items()})
-
-
-@dataclasses.dataclass(frozen=True)
 class SourceArchive:
-    """A source archive by project and version, and its members of use, by their sha256.
+    """A source archive by project and version, and the sha256 of each member that is used.
 
     A member is named by its path below the archive's own folder, `PROJECT-VERSION/`.
 
@@ -128,7 +77,7 @@ class SourceArchive:
 
 
 def read_source_archive(path: str | os.PathLike) -> SourceArchive:
-    """Read which archive a list is about: CSV, `project,version,member,sha256`, a row a member.
+    """Read a list of one archive's members: CSV, `project,version,member,sha256`.
 
     The row without a member is the archive itself.
 
@@ -140,6 +89,26 @@ def read_source_archive(path: str | os.PathLike) -> SourceArchive:
         rows = list(csv.DictReader(file))
     members = {row["member"]: row["sha256"] for row in rows}
     return SourceArchive(rows[0]["project"], rows[0]["version"], members.pop(""), members)
+
+
+@dataclasses.dataclass(frozen=True)
+class PipSettings:
+    """Where pip looks for packages, and how it speaks to their hosts.
+
+    index_urls: simple indexes, the first of them first; none where pip may ask none. find_links:
+    folders, files and pages with links to archives. trusted_hosts: `HOST` or `HOST:PORT` whose
+    certificates are not checked. certificates: path of those that are trusted, empty for the
+    system's. client_certificate: path of the user's own. proxy: its address, empty for that of the
+    environment.
+    """
+
+    index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    certificates: str = ""
+    client_certificate: str = ""
+    proxy: str = ""
+    timeout_seconds: float = 15.0
 
 
 def fetch_source_archive(
@@ -171,8 +140,10 @@ def fetch_source_archive(
 def read_members(
     archive: SourceArchive, path: str | os.PathLike, max_bytes: int = MAX_BYTES
 ) -> dict[str, bytes]:
-    """Return the content of each member of use by its name; raises InputError where one is not
-    there or another one, and for an archive that is damaged or holds more than `max_bytes`.
+    """Return the content of each listed member by its name.
+
+    Raises InputError where one is missing or another one, and for an archive that is damaged or
+    holds more than `max_bytes`.
     """
     top = f"{archive.project}-{archive.version}/"
     with damage_as_error(path, "source archive"), gzip.open(path) as stream:
@@ -190,6 +161,34 @@ def read_members(
     return found
 
 
+def read_pip_settings() -> PipSettings:
+    """Return the settings of this environment's pip, read in a process of its own.
+
+    Raises InputError where there is no pip, or its settings are wrong.
+
+    >>> read_pip_settings().timeout_seconds > 0
+    True
+    """
+    # -P: a folder named pip in the current folder is not imported.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _ASK],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        settings = json.loads(done.stdout)
+    except ValueError:
+        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()] or ["no answer"]
+        raise InputError(
+            f"pip of {sys.executable}: does not tell its settings: {lines[-1].strip()}; look at "
+            "`python -m pip config list`, or install pip there"
+        ) from None
+    given = {name: value for name, value in settings.items() if value}
+    return PipSettings(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+
+
 def _locate(
     archive: SourceArchive, settings: PipSettings, client: PyPIClient, patience: Patience
 ) -> Link:
@@ -202,7 +201,7 @@ def _locate(
         where = Link(where).redacted
         try:
             with _warnings_of_unearth(reasons):
-                # Nothing is to be installed, so no matter for which Python it is.
+                # Nothing is installed, so it may be for any Python.
                 finder = PackageFinder(
                     client, no_binary=[archive.project], ignore_compatibility=True, **place
                 )
@@ -237,7 +236,7 @@ def _links(finder: PackageFinder, archive: SourceArchive, patience: Patience) ->
 
 
 def _stated_sha256(link: Link) -> str | None:
-    """Return the sha256 of a local file, or that which an index states, if it does."""
+    """Return the sha256 of a local file, or the one that an index states, if it does."""
     if link.is_file:
         return file_sha256(link.file_path)
     return (link.hash_option or {}).get("sha256", [None])[0]
@@ -245,7 +244,7 @@ def _stated_sha256(link: Link) -> str | None:
 
 @contextlib.contextmanager
 def _warnings_of_unearth(messages: list[str]) -> Iterator[None]:
-    """Append to `messages` what unearth logs: that an index does not answer is no error to it."""
+    """Append to `messages` what unearth logs: it raises nothing for an index that is down."""
     logger, handler = logging.getLogger("unearth"), logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())
     logger.addHandler(handler)
@@ -256,9 +255,9 @@ def _warnings_of_unearth(messages: list[str]) -> Iterator[None]:
 
 
 def _client(settings: PipSettings, sign_in: MultiDomainBasicAuth) -> PyPIClient:
-    """Return what reads the pages of indexes."""
+    """Return the client that reads the pages of indexes."""
     proxy = settings.proxy or None
-    # unearth by itself goes around the proxy for these.
+    # unearth would bypass the proxy for these.
     unchecked = httpx2.HTTPTransport(verify=False, proxy=proxy)
     return PyPIClient(
         trusted_hosts=settings.trusted_hosts,

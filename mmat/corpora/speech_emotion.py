@@ -1,8 +1,8 @@
 """Acted speech in three emotions: 450 recordings of six Polish words, five speakers.
 
-`CACHE/speech-emotion/` then holds `POLISH/` with the recordings (16 kHz, mono) and their readme,
-`clips.csv` and `labels.csv`. They come out of a source archive on the package index, of which
-nothing is built or run. Data: Mięsikowska and Świsulski (2020), doi 10.34808/h46c-hb44.
+`CACHE/speech-emotion/` holds `POLISH/` with the recordings (16 kHz, mono) and their readme,
+`clips.csv` and `labels.csv`. They come from a source archive on the package index, of which nothing
+is built or run. Data: Mięsikowska and Świsulski (2020), doi 10.34808/h46c-hb44.
 """
 
 import csv
@@ -29,12 +29,12 @@ _LISTS = {
     "test": "data/polish/polish_test.csv",
 }
 _RECORDINGS = "data/polish/polish_speech_emotions.zip"
-_MARK = "archive.sha256"  # what the folder was made of
+_MARK = "archive.sha256"  # of which archive the folder was made
 
 
 def speech_emotion_folder(cache: str | os.PathLike | None = None) -> pathlib.Path:
     """Return the folder of the recordings, whether or not they are there yet."""
-    return pathlib.Path(cache_folder() if cache is None else cache) / "speech-emotion"
+    return cache_folder(cache) / "speech-emotion"
 
 
 def speech_emotion_labels() -> LabelSet:
@@ -49,7 +49,7 @@ def speech_emotion_labels() -> LabelSet:
 def read_speech_emotion(cache: str | os.PathLike | None = None) -> list[Clip]:
     """Read the list of recordings; the source group of each is its speaker, `m1` to `m5`.
 
-    Files are named from `speech_emotion_folder`. Raises InputError where they were not fetched.
+    Paths are relative to `speech_emotion_folder`. Raises InputError where it was not fetched.
     """
     folder = speech_emotion_folder(cache)
     if not (folder / "clips.csv").is_file():
@@ -65,15 +65,15 @@ def fetch_speech_emotion(
 ) -> pathlib.Path:
     """Fetch the recordings and write their list; return their folder.
 
-    What is there is kept; a download that broke off goes on where it stopped, and the archive is
-    removed once its recordings are in place. `dry_run` only prints what would be done. sources:
-    another list of the archive and its members. Raises InputError where the archive cannot be had
-    under pip's settings, is not the listed one, or is damaged.
+    What is there is kept; a download that broke off is continued, and the archive is removed once
+    its recordings are in place. `dry_run` only prints what would be done. sources: another list of
+    the archive and its members. Raises InputError where pip's settings lead to no such archive, or
+    to another or a damaged one.
 
     >>> _ = fetch_speech_emotion("no/cache", dry_run=True)
     would fetch nkululeko==1.14.1 (source archive, 38 MB) and unpack into no/cache/speech-emotion
     """
-    # Its libraries take half a second, which readers of the list need not wait for.
+    # Its libraries take half a second to import, and readers of the list do not need them.
     from mmat.corpora.source_archives import fetch_source_archive, read_members, read_source_archive
 
     folder = speech_emotion_folder(cache)

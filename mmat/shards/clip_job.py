@@ -1,39 +1,33 @@
-"""What is done with one clip: its file is found, read, looked at, and becomes a record.
+"""One clip on its way into a shard: its file is found, read, classified, and becomes a record.
 
-The same functions serve the processes of one machine and the workers of a Beam pipeline, so that
+The processes of one machine and the workers of a Beam pipeline call the same functions, so that
 both make the same shards.
-
-Shards are filled with the clips of their jobs: here, one shard after the other.
 """
 
-import contextlib
 import dataclasses
 import hashlib
-import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from mmat.labels import LabelSet
 from mmat.lists.clip import Clip
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.workers import decode
-from mmat.shards.folder import Shard, ShardFolder
 from mmat.shards.record import Record, to_int16
 from mmat.shards.writer import ShardFile
 
 _JPEG_QUALITY = 90
-_KEPT_SIZE_PX = 224  # of pictures that no network looks at
+_KEPT_SIZE_PX = 224  # of pictures that no network classifies
 
 
 class ImageClassifier(Protocol):
-    """What looks at pictures: an `ImageNetwork` of `mmat.models.pretrained.registry`, or the like.
+    """What classifies pictures: an `ImageNetwork` of `mmat.models.pretrained.registry`, or alike.
 
     name: for the index. classify: uint8 RGB `(n, input_size_px, input_size_px, 3)` to
     probabilities `(n, n_image_labels)`.
@@ -46,13 +40,13 @@ class ImageClassifier(Protocol):
 
 
 def image_classifier(network: str | ImageClassifier | None) -> ImageClassifier | None:
-    """Return the image network of a name; raises InputError for a name that is unknown.
+    """Return the image network of a name; anything but a name is returned as it is.
 
-    What is no name is returned as it is.
+    Raises InputError for an unknown name.
     """
     if not isinstance(network, str):
         return network
-    from mmat.models.pretrained.registry import image_network  # models are above this package
+    from mmat.models.pretrained.registry import image_network  # models are above this room
 
     return image_network(network)
 
@@ -72,7 +66,7 @@ class PrepareConfig:
 
     @property
     def n_pictures(self) -> int:
-        """How many pictures are read of a clip: none where nothing is done with them."""
+        """How many pictures are read of a clip: none where they are not used."""
         return self.n_frames if self.image_network is not None or self.keep_frames else 0
 
     @property
@@ -94,7 +88,7 @@ class PrepareConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClipJob:
-    """A clip on its way into a shard: what is to be read, and what its list says of it.
+    """What to read of a clip, and what its list says of it.
 
     path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
     label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
@@ -127,7 +121,7 @@ class ClipJob:
 
 
 def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> Iterator[ClipJob]:
-    """Yield for every clip where its file lies; one that is not found keeps the list's path."""
+    """Yield the job of every clip; one whose file is not found has the list's path."""
     for clip in clips:
         found = media.find(clip)
         path = os.path.join(media.folder, clip.file) if found is None else found.path
@@ -153,7 +147,7 @@ def _stamp(path: str | os.PathLike) -> tuple[int, int] | None:
 
 
 class _Verbatim(str):
-    """A text that stands in a tuple as it is, without quotes."""
+    """A text that a tuple shows without quotes."""
 
     __repr__ = str.__str__
 
@@ -163,10 +157,10 @@ def _call(name: str, **fields) -> _Verbatim:
 
 
 def list_sha256(clips: Iterable[Clip]) -> str:
-    """Return a sha256 over all that a list says of its clips, in their order.
+    """Return a sha256 over everything that a list says of its clips, in their order.
 
-    It stands in the index, and shards are reused by it: the names that are hashed are those of
-    schema version 1, whatever the fields are called. Clips without values have none there.
+    The index holds it, and shards are reused by it: the hashed names are those of schema version 1,
+    whatever the fields are called now. Clips without values have no such field there.
     """
     digest = hashlib.sha256()
     for clip in clips:
@@ -197,7 +191,7 @@ def list_sha256(clips: Iterable[Clip]) -> str:
 
 
 def media_sha256(jobs: Iterable[ClipJob]) -> str:
-    """Return a sha256 over what tells changed media from the same: name, range, size and date."""
+    """Return a sha256 over what changes when the media do: name, range, size and date."""
     digest = hashlib.sha256()
     for job in jobs:
         name = os.path.basename(job.path)
@@ -208,8 +202,8 @@ def media_sha256(jobs: Iterable[ClipJob]) -> str:
 def make_record(job: ClipJob, media: Media, config: PrepareConfig) -> Record:
     """Return the record of a clip that was read.
 
-    The network sees the pictures of this clip alone: in a batch with others they could come out
-    with other last digits, and a clip's record would depend on its neighbours.
+    The network gets the pictures of this clip alone: in a batch with others the last digits could
+    differ, and a clip's record would depend on its neighbours.
     """
     audio = None if media.waveform is None else to_int16(media.waveform)
     if audio is not None and config.clip_seconds is not None:
@@ -225,9 +219,6 @@ def make_record(job: ClipJob, media: Media, config: PrepareConfig) -> Record:
     return Record(job.id, audio, probabilities, job.labels, job.events, kept, job.values)
 
 
-JobsOf = Callable[[Shard], list[ClipJob]]
-
-
 @dataclasses.dataclass(frozen=True)
 class ShardWriter:
     """How clips become records: see `mmat.shards.prepare.prepare` for the fields."""
@@ -237,63 +228,17 @@ class ShardWriter:
     limit_seconds: float
 
     def decoded(self, jobs: Iterable[ClipJob]) -> Iterator[Media | str]:
-        """Yield for every job its media, or why it has none; some jobs are drawn ahead."""
+        """Yield for every job its media, or why it has none; some jobs are taken in advance."""
         readings = (job.reading(self.config) for job in jobs)
         return decode(readings, self.workers, self.limit_seconds)
 
     def write(
-        self, file: ShardFile, answers: Iterable[tuple[ClipJob, Media | str]]
+        self, file: ShardFile, decoded: Iterable[tuple[ClipJob, Media | str]]
     ) -> Iterator[None]:
         """Put decoded clips in a shard, or why there are none; yields after each of them."""
-        for job, media in answers:
+        for job, media in decoded:
             if isinstance(media, str):
                 file.fail(job.id, job.file, media)
             else:
                 file.add(make_record(job, media, self.config))
             yield
-
-
-def make_shards(
-    folder: ShardFolder, jobs_of: JobsOf, writer: ShardWriter, progress: bool
-) -> Iterator[dict]:
-    """Make the shards that the folder lacks, and yield their entries of the index."""
-    waiting = []
-    for shard, file in folder.waiting():
-        if file.n_done < len(shard.clips):
-            waiting.append((shard, file))
-        else:
-            yield file.finish() | {"media_sha256": media_sha256(jobs_of(shard))}
-    n_clips = sum(len(shard.clips) for shard in folder.plan)
-    n_done = n_clips - sum(len(shard.clips) - file.n_done for shard, file in waiting)
-    if progress and n_done:
-        print(f"{folder.path}: {n_done} of {n_clips} clips are there already; going on")
-    disable = None if progress else True  # None: shown on a terminal alone
-    with tqdm.tqdm(
-        desc="prepare", total=n_clips, initial=n_done, unit=" clips", disable=disable
-    ) as bar:
-        yield from _make_in_turn(waiting, jobs_of, writer, bar)
-
-
-def _make_in_turn(
-    waiting: list[tuple[Shard, ShardFile]], jobs_of: JobsOf, writer: ShardWriter, bar: tqdm.tqdm
-) -> Iterator[dict]:
-    media_of: dict[ShardFile, str] = {}
-
-    def steps() -> Iterator[tuple[ShardFile, ClipJob]]:
-        for shard, file in waiting:
-            jobs = jobs_of(shard)
-            media_of[file] = media_sha256(jobs)
-            yield from ((file, job) for job in jobs[file.n_done :])
-
-    # Decoding runs some clips ahead of the writing, into the next shard too.
-    ahead, clips = itertools.tee(steps())
-    written_bytes = 0
-    with contextlib.closing(writer.decoded(job for _, job in ahead)) as decoded:
-        answers = zip(clips, decoded, strict=False)
-        for file, of_shard in itertools.groupby(answers, key=lambda answer: answer[0][0]):
-            with file:
-                for _ in writer.write(file, ((job, media) for (_, job), media in of_shard)):
-                    bar.set_postfix_str(f"{(written_bytes + file.n_bytes) / 1e6:.0f} MB", False)
-                    bar.update()
-                written_bytes += file.n_bytes
-                yield file.finish() | {"media_sha256": media_of.pop(file)}

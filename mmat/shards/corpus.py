@@ -1,4 +1,4 @@
-"""A folder of shards as a training sees it: its labels, task and splits, batches, who validates.
+"""A folder of shards as training data: its labels, task and splits, and batches of its clips.
 
 Where shards hold no split `validation`, a tenth of the training clips is held out: whole videos,
 every class with its share, the same in every run (`mmat.lists.splits`).
@@ -30,7 +30,7 @@ LONGEST_CLIP_SECONDS = 30.0
 
 
 def open_corpus(folder: str | os.PathLike) -> "Corpus":
-    """Open a folder of clips that `mmat prepare` made ready to train on.
+    """Open a folder of shards, made by `mmat prepare`, to train on.
 
     folder: shards with a split `train`. Without a split `validation` a tenth of the training clips
     is held out for it. Raises InputError for a folder that is missing, damaged or without training
@@ -64,9 +64,9 @@ def open_corpus(folder: str | os.PathLike) -> "Corpus":
 class Corpus:
     """Prepared clips, from `open_corpus`.
 
-    folder: of the shards. index: what their `index.json` holds. labels: the label set, which knows
-    the task. held_out: positions in split `train` of the clips that validate, None where the shards
-    have a split for that.
+    folder: of the shards. index: the content of their `index.json`. labels: the label set, which
+    knows the task. held_out: positions in split `train` of the clips for validation, None where
+    the shards have a split for that.
     """
 
     folder: pathlib.Path
@@ -104,7 +104,7 @@ class Corpus:
 
     @functools.cached_property
     def clip_seconds(self) -> float:
-        """How long its clips are; of lengths of their own the longest in training, 30 s at most."""
+        """How long its clips are; if ragged, the longest training clip, 30 s at most."""
         if not self.ragged:
             return self.index["clip_seconds"]
         clips = self.once(TRAIN, ["n_samples"], 1).as_numpy_iterator()
@@ -114,7 +114,7 @@ class Corpus:
 
     @property
     def network(self) -> ImageNetwork | None:
-        """What looked at the pictures, if anything did."""
+        """The image network that classified the pictures, if there was one."""
         name = self.index.get("image_network")
         return image_network(name) if name else None
 
@@ -153,7 +153,7 @@ class Corpus:
     def batches_from(
         self, split: str, inputs: Sequence[str], batch_size: int, seed: int = 0
     ) -> Callable[[int], tf.data.Dataset]:
-        """Return class-balanced batches of `train` or `validation` for `mmat.training.train`."""
+        """Return class-balanced batches of `train` or `validation`, for `mmat.training`."""
         split, among = self._where(split)
         return batches_from(self.folder, split, batch_size, seed, inputs, among=among)
 
@@ -164,7 +164,7 @@ class Corpus:
     def label_rates(self, balanced: bool = False) -> np.ndarray | None:
         """Return how often each class occurs in training, float64 `(classes,)`.
 
-        balanced: in class-balanced batches (`batches_from`), else in `batches`. None of a
+        balanced: in class-balanced batches (`batches_from`), else in `batches`. None for a
         regression, where every clip has a value of each label.
         """
         if self.task.is_regression:
@@ -176,10 +176,8 @@ class Corpus:
         members = stored.members(n_classes, np.isin(np.arange(n_clips), drawn))
         if not balanced:
             return np.array([*map(len, members)]) / len(drawn)
-        rows, columns = (
-            np.concatenate(members),
-            np.repeat(np.arange(n_classes), [*map(len, members)]),
-        )
+        rows = np.concatenate(members)
+        columns = np.repeat(np.arange(n_classes), [*map(len, members)])
         truth = scipy.sparse.csr_array(
             (np.ones(len(rows)), (rows, columns)), shape=(n_clips, n_classes)
         )
@@ -204,11 +202,11 @@ class Corpus:
 
 
 def _held_out(folder: pathlib.Path, labels: LabelSet) -> np.ndarray:
-    """Return the positions of the training clips that validate; videos are known by the ids."""
+    """Return the positions of the training clips to hold out; ids name their videos."""
     clips = []
     for inputs, weak_labels in clips_once(folder, TRAIN, ["ids"]).as_numpy_iterator():
         clip = inputs["ids"].decode()
-        # Of a regression each clip has a value of every label: nothing to share out evenly.
+        # In a regression every clip has a value of each label: there is nothing to stratify.
         has = np.zeros(0) if labels.task.is_regression else weak_labels
         names = tuple(labels.names[c] for c in np.flatnonzero(has))
         segment = Segment.named(clip)

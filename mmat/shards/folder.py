@@ -1,9 +1,8 @@
 """The folder of shards: `{split}-00000-of-00004.tfrecord` …, `index.json`, `failures.csv`.
 
 `docs/shards.md` describes it. Clip number i of a split is in shard i modulo the number of shards,
-so reading one record of every shard in turn gives the order of the list.
-
-The folder that a run fills with shards, and what an earlier run left in it.
+so reading one record of every shard in turn gives the order of the list. `ShardFolder` is the
+folder while it is filled, with what an earlier run left in it.
 """
 
 import contextlib
@@ -25,11 +24,20 @@ INDEX_FILE = "index.json"
 FAILURES_FILE = "failures.csv"
 LABELS_FILE = "labels.csv"
 SUMMED = ("clips", "failures", "with_audio", "with_video")
+JOBS_SUFFIX = ".jobs"  # the clips that a Beam worker puts in a shard
+_SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
+_OTHER = {
+    "schema_version": "of another schema version",
+    "labels": "of other labels",
+    "task": "of labels with another task",
+    "list_sha256": "of another list",
+}
+_TO_REPLACE = "give another folder, or --overwrite (overwrite=True) to replace them"
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A shard that is to be: the name of its file, its split, and its clips in order."""
+    """A planned shard: the name of its file, its split, and its clips in order."""
 
     name: str
     split: str
@@ -46,7 +54,7 @@ def shard_names(split: str, n_shards: int) -> list[str]:
 
 
 def plan_shards(clips: Iterable[Clip], clips_per_shard: int) -> list[Shard]:
-    """Deal the clips of every split to as few shards as hold them.
+    """Distribute the clips of every split over as few shards as hold them.
 
     >>> clips = [Clip(str(i), f"{i}.wav") for i in range(5)]
     >>> [[clip.id for clip in shard.clips] for shard in plan_shards(clips, 2)]
@@ -62,58 +70,8 @@ def plan_shards(clips: Iterable[Clip], clips_per_shard: int) -> list[Shard]:
     return plan
 
 
-def index_splits(plan: Iterable[Shard], entries: dict[str, dict]) -> dict[str, dict]:
-    """Return the index's splits: what is planned, the shards that are whole, and their sums.
-
-    entries: by the shard's name, what `ShardFile.finish` returned.
-    """
-    splits: dict[str, dict] = {}
-    for shard in plan:
-        split = splits.setdefault(
-            shard.split, {"listed": 0, "shards": 0, **dict.fromkeys(SUMMED, 0), "files": []}
-        )
-        split["listed"] += len(shard.clips)
-        split["shards"] += 1
-        if shard.name in entries:
-            entry = entries[shard.name]
-            split["files"].append(entry)
-            for key in SUMMED:
-                split[key] += entry[key]
-    return splits
-
-
-def write_index(folder: str | os.PathLike, index: dict) -> None:
-    """Write the index of a folder of shards; whenever it is read, it is the old or the new one."""
-    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
-    with replacing(pathlib.Path(folder, INDEX_FILE)) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def write_failures(folder: str | os.PathLike, names: Iterable[str]) -> None:
-    """Put the failures that lie beside the shards together in one table, in this order."""
-    folder = pathlib.Path(folder)
-    with (
-        replacing(folder / FAILURES_FILE) as part,
-        open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
-    ):
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(("id", "file", "reason"))
-        for name in names:
-            table.writerows(failure_rows(folder / (name + FAILURES_SUFFIX)))
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Give a path beside `path`, whose file then takes its place and would outlive a power cut."""
-    part = path.with_name(path.name + PART_SUFFIX)
-    yield part
-    sync(part)
-    os.replace(part, path)
-    sync(path.parent)
-
-
 def load_index(folder: str | os.PathLike) -> dict:
-    """Return the index of a folder of shards, finished or not, without a look at its files.
+    """Return the index of a folder of shards, finished or not, without checking its files.
 
     Raises InputError for a missing or damaged index.
     """
@@ -158,7 +116,7 @@ def read_index(folder: str | os.PathLike) -> dict:
 
 
 def shard_entries(index: dict) -> list[dict]:
-    """Return what an index knows of every shard."""
+    """Return an index's entry of every shard."""
     return [entry for split in index["splits"].values() for entry in split["files"]]
 
 
@@ -170,20 +128,9 @@ def shard_files(folder: str | os.PathLike, index: dict, split: str) -> list[str]
     return [os.path.join(folder, file["name"]) for file in index["splits"][split]["files"]]
 
 
-JOBS_SUFFIX = ".jobs"  # what a Beam worker is to put in a shard
-_SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
-_OTHER = {
-    "schema_version": "of another schema version",
-    "labels": "of other labels",
-    "task": "of labels with another task",
-    "list_sha256": "of another list",
-}
-_TO_REPLACE = "give another folder, or --overwrite (overwrite=True) to replace them"
-
-
 def check_ours(folder: pathlib.Path) -> None:
     """Raise InputError for a folder that holds other things than shards."""
-    begun = {LOCK_FILE, INDEX_FILE + PART_SUFFIX}  # all that is there before the first index
+    begun = {LOCK_FILE, INDEX_FILE + PART_SUFFIX}  # all that exists before the first index
     if not folder.exists() or (folder / INDEX_FILE).is_file():
         return
     if not folder.is_dir() or {path.name for path in folder.iterdir()} - begun:
@@ -193,7 +140,7 @@ def check_ours(folder: pathlib.Path) -> None:
 class ShardFolder:
     """The shards of a plan in a folder: those that are whole, and those still to be made.
 
-    about: what decides their content besides the media, as the index has it.
+    about: what decides their content besides the media, by its name in the index.
     """
 
     def __init__(self, path: pathlib.Path, about: dict, plan: list[Shard]):
@@ -203,11 +150,11 @@ class ShardFolder:
         self.entries: dict[str, dict] = {}  # of the shards that are whole, by name
 
     def resume(self, overwrite: bool, media_of: Callable[[Shard], str]) -> bool:
-        """Find out what an earlier run left here, and return whether it is all there is to do.
+        """Find out what an earlier run left here, and return whether it is complete.
 
-        media_of: what tells a shard's media from changed ones. A shard that is missing or cut off
-        is to be made again. Raises InputError for shards of other clips, settings or media; with
-        `overwrite` they are removed instead.
+        media_of: `media_sha256` of a shard. A shard that is missing or cut off is made again.
+        Raises InputError for shards of other clips, settings or media; with `overwrite` they are
+        removed instead.
         """
         if not (self.path / INDEX_FILE).is_file():
             return False
@@ -245,21 +192,21 @@ class ShardFolder:
         return path.stat().st_size if path.is_file() else None
 
     def _difference(self, index: dict) -> str:
-        """Say what an index has other than this plan; empty if nothing."""
+        """Return how an index differs from this plan, in words; empty if it does not."""
         for key, value in self.about.items():
             if index.get(key) != value:
                 return _OTHER.get(key) or f"made with {key} {index.get(key)}, not {value}"
         return ""
 
     def waiting(self) -> Iterator[tuple[Shard, ShardFile]]:
-        """Yield the shards that are not whole, and what is there of them."""
+        """Yield the shards that are not whole, and their files as far as they are written."""
         for shard in self.plan:
             if shard.name not in self.entries:
                 ids = [clip.id for clip in shard.clips]
                 yield shard, ShardFile(self.path, shard.name, ids)
 
     def add(self, entry: dict) -> None:
-        """Enter a shard that is whole; the index is written anew."""
+        """Record a shard that is whole; the index is written again."""
         self.entries[entry["name"]] = entry
         self.save(complete=False)
 
@@ -277,15 +224,65 @@ class ShardFolder:
         return index
 
     def finish(self) -> dict:
-        """Put the failures together, write the finished index, and return it."""
+        """Write the table of failures and the finished index, and return the index."""
         for shard in self.plan:  # of a pipeline that was killed
             (self.path / (shard.name + JOBS_SUFFIX)).unlink(missing_ok=True)
         write_failures(self.path, [shard.name for shard in self.plan])
         return self.save(complete=True)
 
 
+def index_splits(plan: Iterable[Shard], entries: dict[str, dict]) -> dict[str, dict]:
+    """Return the index's splits: what is planned, the shards that are whole, and their sums.
+
+    entries: by the shard's name, as `ShardFile.finish` returns them.
+    """
+    splits: dict[str, dict] = {}
+    for shard in plan:
+        split = splits.setdefault(
+            shard.split, {"listed": 0, "shards": 0, **dict.fromkeys(SUMMED, 0), "files": []}
+        )
+        split["listed"] += len(shard.clips)
+        split["shards"] += 1
+        if shard.name in entries:
+            entry = entries[shard.name]
+            split["files"].append(entry)
+            for key in SUMMED:
+                split[key] += entry[key]
+    return splits
+
+
+def write_index(folder: str | os.PathLike, index: dict) -> None:
+    """Write the index of a folder of shards, atomically."""
+    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
+    with replacing(pathlib.Path(folder, INDEX_FILE)) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_failures(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Write one table of the failures that lie beside the shards, in this order."""
+    folder = pathlib.Path(folder)
+    with (
+        replacing(folder / FAILURES_FILE) as part,
+        open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("id", "file", "reason"))
+        for name in names:
+            table.writerows(failure_rows(folder / (name + FAILURES_SUFFIX)))
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Give a path beside `path`; its file then replaces that at `path`, and is safe on disk."""
+    part = path.with_name(path.name + PART_SUFFIX)
+    yield part
+    sync(part)
+    os.replace(part, path)
+    sync(path.parent)
+
+
 def _remove(folder: pathlib.Path, index: dict) -> None:
-    """Remove what an index tells to be ours, the index last, so that a stop leaves no riddle."""
+    """Remove the files of an index, the index last, so that a run can be stopped meanwhile."""
     for split, entry in index["splits"].items():
         names = {file["name"] for file in entry["files"]}
         for name in names.union(shard_names(split, entry.get("shards", 0))):

@@ -1,20 +1,22 @@
 """A clip list and a folder of media become TFRecord shards: every file is decoded once.
 
-Worker processes decode; the image network and the writing are here. One shard is written after
-the other, and a run that was stopped goes on where it was when it is started again.
-
-What `mmat prepare` would take, in disk and time, from a sample of the clips.
+Worker processes decode; this process runs the image network and writes, one shard after the other.
+A run that was stopped goes on when it is started again. `estimate` predicts, from a sample of the
+clips, the disk space and the time of a run.
 """
 
 import contextlib
 import csv
 import dataclasses
 import errno
+import itertools
 import os
 import pathlib
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+import tqdm
 
 from mmat.files import InputError, exclusive_lock
 from mmat.labels import LabelSet, task_entry
@@ -31,7 +33,6 @@ from mmat.shards.clip_job import (
     image_classifier,
     list_sha256,
     make_record,
-    make_shards,
     media_sha256,
 )
 from mmat.shards.folder import (
@@ -45,6 +46,7 @@ from mmat.shards.folder import (
     replacing,
 )
 from mmat.shards.record import FRAME_BYTES, SCHEMA_VERSION, encode_example
+from mmat.shards.writer import ShardFile
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -67,17 +69,18 @@ def prepare(
 ) -> dict:
     """Decode all clips into TFRecord shards with an index, and return the index.
 
-    image_network: what looks at the pictures, n_frames of each clip: a name or a record of
-    `mmat.models.pretrained.registry`, or what has a name, a size and `classify` as those have;
+    image_network: what classifies the pictures, n_frames of each clip: a name or a record of
+    `mmat.models.pretrained.registry`, or anything with the attributes of an `ImageClassifier`;
     without it the shards hold no image probabilities.
     clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
     workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that
     takes longer to read has failed. keep_frames: store the pictures as JPEG. beam_options: run it
     as an Apache Beam pipeline, `["--runner=…", …]`; see `mmat.shards.beam`.
-    Clips that cannot be read stand in `failures.csv`. A run that was stopped goes on, and finished
-    shards are reused; those of another list, other settings or media are replaced with `overwrite`.
-    Raises InputError for an empty list, an id that is there twice, a missing media folder, an
-    `out_folder` that holds something else, a list none of whose clips can be read, a full disk.
+    Clips that cannot be read are listed in `failures.csv`. A run that was stopped goes on, and
+    finished shards are reused; those of another list, other settings or media are replaced with
+    `overwrite`. Raises InputError for an empty list, an id that occurs twice, a missing media
+    folder, an `out_folder` that holds something else, a list none of whose clips can be read, a
+    full disk.
 
     >>> import tempfile, soundfile, numpy as np
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -108,7 +111,7 @@ def prepare(
         return list(clip_jobs(shard.clips, media, labels))
 
     check_ours(out_folder)
-    with _told_when_full(out_folder), exclusive_lock(out_folder):
+    with _full_disk_as_error(out_folder), exclusive_lock(out_folder):
         folder = ShardFolder(out_folder, about, plan)
         if folder.resume(overwrite, lambda shard: media_sha256(jobs_of(shard))):
             if progress:
@@ -127,6 +130,58 @@ def prepare(
     if not any(split["clips"] for split in index["splits"].values()):
         raise InputError(f"none of the {len(clips)} clips can be read; {_first_reason(out_folder)}")
     return index
+
+
+def make_shards(
+    folder: ShardFolder,
+    jobs_of: Callable[[Shard], list[ClipJob]],
+    writer: ShardWriter,
+    progress: bool,
+) -> Iterator[dict]:
+    """Make the shards that the folder lacks, in this process, and yield their index entries."""
+    waiting = []
+    for shard, file in folder.waiting():
+        if file.n_done < len(shard.clips):
+            waiting.append((shard, file))
+        else:
+            yield file.finish() | {"media_sha256": media_sha256(jobs_of(shard))}
+    n_clips = sum(len(shard.clips) for shard in folder.plan)
+    n_done = n_clips - sum(len(shard.clips) - file.n_done for shard, file in waiting)
+    if progress and n_done:
+        print(f"{folder.path}: {n_done} of {n_clips} clips are there already; going on")
+    disable = None if progress else True  # None: shown on a terminal only
+    with tqdm.tqdm(
+        desc="prepare", total=n_clips, initial=n_done, unit=" clips", disable=disable
+    ) as bar:
+        yield from _make_in_turn(waiting, jobs_of, writer, bar)
+
+
+def _make_in_turn(
+    waiting: list[tuple[Shard, ShardFile]],
+    jobs_of: Callable[[Shard], list[ClipJob]],
+    writer: ShardWriter,
+    bar: tqdm.tqdm,
+) -> Iterator[dict]:
+    media_of: dict[ShardFile, str] = {}
+
+    def steps() -> Iterator[tuple[ShardFile, ClipJob]]:
+        for shard, file in waiting:
+            jobs = jobs_of(shard)
+            media_of[file] = media_sha256(jobs)
+            yield from ((file, job) for job in jobs[file.n_done :])
+
+    # Decoding runs some clips ahead of the writing, into the next shard too.
+    ahead, clips = itertools.tee(steps())
+    written_bytes = 0
+    with contextlib.closing(writer.decoded(job for _, job in ahead)) as decoded:
+        results = ((file, job, media) for (file, job), media in zip(clips, decoded, strict=False))
+        for file, of_shard in itertools.groupby(results, key=lambda result: result[0]):
+            with file:
+                for _ in writer.write(file, ((job, media) for _, job, media in of_shard)):
+                    bar.set_postfix_str(f"{(written_bytes + file.n_bytes) / 1e6:.0f} MB", False)
+                    bar.update()
+                written_bytes += file.n_bytes
+                yield file.finish() | {"media_sha256": media_of.pop(file)}
 
 
 def _beam():
@@ -172,7 +227,7 @@ def _first_reason(folder: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def _told_when_full(folder: pathlib.Path) -> Iterator[None]:
+def _full_disk_as_error(folder: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -186,11 +241,11 @@ def _told_when_full(folder: pathlib.Path) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a list would take; clips that are not found take nothing.
+    """What it would take to prepare a list; clips that are not found take nothing.
 
-    found: clips whose file is there. sampled: those that were tried. unreadable: those of them
-    that failed. decode_seconds: mean seconds of one process for one clip. write_seconds: of the
-    process that writes, the image network included.
+    found: clips whose file is there. sampled: those that were read. unreadable: those of them
+    that failed. decode_seconds: mean seconds of one process for one clip. write_seconds: those of
+    the process that writes, the image network included.
     """
 
     clips: int
@@ -207,7 +262,7 @@ class Estimate:
         return self.found * self.bytes_a_clip * (self.sampled - self.unreadable) / self.sampled
 
     def seconds(self, workers: int, cores: int | None = None) -> float:
-        """Return how long it takes with so many decoding processes, on so many cores.
+        """Return how long it takes with this number of decoding processes and cores.
 
         cores: default those that this process may use.
 
@@ -233,7 +288,7 @@ def estimate(
     n_sample: int = 20,
     seed: int = 0,
 ) -> Estimate:
-    """Read a random sample of the clips that are found, and say what all would take.
+    """Read a random sample of the clips that are found, and predict what all would take.
 
     Nothing is written; the arguments are those of `mmat.shards.prepare.prepare`. Raises InputError
     for a missing media folder and where no file is found.
@@ -248,18 +303,19 @@ def estimate(
     sizes, decode_seconds, write_seconds = [], 0.0, 0.0
     process = DecodingProcess(limit_seconds)
     try:
-        for i, job in enumerate([jobs[0], *jobs]):  # the first is read to start all that starts
+        for i, job in enumerate([jobs[0], *jobs]):  # the first warms up, and is not counted
             began = time.perf_counter()
-            answer = process.decode(job.reading(config))
+            media_or_reason = process.decode(job.reading(config))
             decoded = time.perf_counter()
-            if not isinstance(answer, str):
-                record = make_record(job, answer, config)
+            size = None
+            if not isinstance(media_or_reason, str):
+                record = make_record(job, media_or_reason, config)
                 size = len(encode_example(record)) + FRAME_BYTES
             if i == 0:
                 continue
             decode_seconds += decoded - began
             write_seconds += time.perf_counter() - decoded
-            if not isinstance(answer, str):
+            if size is not None:
                 sizes.append(size)
     finally:
         process.close()

@@ -1,7 +1,4 @@
-"""Shards in: tf.data batches for training, NumPy arrays for evaluation.
-
-A stored record becomes model inputs and weak labels, inside the graph.
-"""
+"""Shards in: tf.data batches of model inputs and weak labels, and NumPy arrays for evaluation."""
 
 import collections
 import contextlib
@@ -19,104 +16,10 @@ from mmat.shards.record import FEATURES, INT16_SCALE, Record, decode_example, to
 
 FIXED_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 MODEL_INPUTS = (*FIXED_INPUTS, "n_samples")
-READABLE = (*MODEL_INPUTS, "ids")  # the clip's id is for people, no model takes it
+READABLE = (*MODEL_INPUTS, "ids")  # the clip's id is for messages, no model takes it
 _SINGLE = ("id", "audio", "image_probabilities", "n_frames", "has_audio")
 PRESENCE = {"waveform": "has_audio", "image_probabilities": "has_video"}
-
-
-def record_shape(index: dict) -> dict[str, int | None]:
-    """Return what `parse_example` needs to know of a folder of shards."""
-    seconds = index["clip_seconds"]
-    return {
-        "n_classes": len(index["labels"]),
-        "n_samples": None if seconds is None else round(seconds * SAMPLE_RATE_HZ),
-        "n_frames": index["n_frames"],
-        "n_image_labels": index["n_image_labels"],
-    }
-
-
-def needed(inputs: Sequence[str]) -> list[str]:
-    """Return the presence flags that a clip must have for a model with these inputs.
-
-    A model that is not told whether a clip has sound, or pictures, is to see none without.
-    Raises InputError for an input that there is not.
-
-    >>> needed(["waveform", "image_probabilities", "has_video"])
-    ['has_audio']
-    """
-    for name in inputs:
-        if name not in READABLE:
-            raise InputError(f"unknown input {name!r}; there are {', '.join(READABLE)}")
-    return [flag for name, flag in PRESENCE.items() if name in inputs and flag not in inputs]
-
-
-def parser(index: dict, names: Sequence[str]) -> Callable:
-    """Return a function of a serialized example: (the named inputs, weak labels)."""
-
-    def parse(serialized):
-        inputs, weak_labels = parse_example(serialized, **record_shape(index))
-        return {name: inputs[name] for name in names}, weak_labels
-
-    return parse
-
-
-def parse_example(
-    serialized: tf.Tensor,
-    n_classes: int,
-    n_samples: int | None,
-    n_frames: int,
-    n_image_labels: int,
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Turn a serialized example into model inputs and weak labels, in the graph.
-
-    n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
-    (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
-    has_video: bool (), n_samples: int32 (), ids: string ()}, weak_labels: float32 (n_classes,)).
-    What the clip lacks is zeros with False and 0 beside it; has_video tells of the probabilities.
-    The weak labels of a regression are their values.
-
-    >>> import numpy as np
-    >>> from mmat.shards.record import Record, encode_example
-    >>> record = Record("a", audio=np.full(16000, -32768, np.int16), labels=(1,))
-    >>> inputs, weak_labels = parse_example(encode_example(record), 3, 16000, 8, 1000)
-    >>> inputs["waveform"].shape.as_list(), weak_labels.numpy().tolist()
-    ([16000, 1], [0.0, 1.0, 0.0])
-    >>> float(inputs["waveform"][0, 0]), int(inputs["n_samples"]), bool(inputs["has_video"])
-    (-1.0, 16000, False)
-    """
-    row = tf.io.parse_single_example(
-        serialized,
-        {name: tf.io.FixedLenFeature((), FEATURES[name]) for name in _SINGLE}
-        | {name: tf.io.RaggedFeature(FEATURES[name]) for name in ("labels", "label_values")},
-    )
-    has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
-    audio = tf.cond(
-        has_audio,
-        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / INT16_SCALE,
-        lambda: tf.zeros((n_samples or 1,)),
-    )
-    shape = (n_frames, n_image_labels)
-    probabilities = tf.cond(
-        has_video,
-        lambda: tf.reshape(tf.io.decode_raw(row["image_probabilities"], tf.float16), shape),
-        lambda: tf.zeros(shape, tf.float16),
-    )
-    inputs = {
-        "waveform": tf.reshape(audio, (n_samples or -1, 1)),
-        "image_probabilities": tf.cast(probabilities, tf.float32),
-        "has_audio": has_audio,
-        "has_video": has_video,
-        "n_samples": tf.strings.length(row["audio"]) // 2,
-        "ids": row["id"],
-    }
-    labels = row["labels"]
-    # Without values of their own, labels have ones.
-    values = tf.concat([row["label_values"], tf.ones_like(labels, tf.float32)], 0)
-    values = values[: tf.size(labels)]
-    return inputs, tf.tensor_scatter_nd_update(tf.zeros(n_classes), labels[:, None], values)
-
-
-_SHARDS_AT_ONCE = 64  # open files, each with a buffer of 256 kB
+_SHARDS_AT_ONCE = 64  # open files, with a buffer of 256 kB each
 _BATCHES_AHEAD = 2  # a fixed number, so that memory is bounded
 
 
@@ -132,14 +35,14 @@ def load_split(
     n_image_labels), has_audio: bool (), has_video: bool (), n_samples: int32 (), ids: string ()},
     weak_labels: float32 (classes,)). What a clip lacks is zeros with False and 0 beside it.
 
-    inputs: those of them that the model has, since Keras wants exactly these; n_samples is that of
-    a ragged model, and ids are for `mmat.training.train`, which names them in errors. A clip
-    without what they name is left out, unless its flag is among them too.
+    inputs: those of them that the model has, since Keras wants exactly these; n_samples is for
+    models of ragged clips, and ids are for `mmat.training.loop.train`, which names them in errors.
+    A clip that lacks one of them is left out, unless the flag for it is among them too.
     shuffle_seed: None gives the clips in the order of the list (of up to 64 shards); a number the
     shards in another order in every epoch, the same in every run. Shuffle the clips by `batches`.
     Raises InputError for a missing or damaged folder and for a split that it does not hold.
     """
-    flags = needed(inputs)
+    flags = required_flags(inputs)
     index = read_index(shards_folder)
     files = tf.data.Dataset.from_tensor_slices(shard_files(shards_folder, index, split))
     if shuffle_seed is not None:
@@ -149,49 +52,10 @@ def load_split(
     if flags:
         dataset = dataset.filter(lambda clip, _: tf.reduce_all([clip[flag] for flag in flags]))
         dataset = dataset.map(lambda clip, labels: ({name: clip[name] for name in inputs}, labels))
-    n_clips = _count(index, split, flags)  # told to Keras, for its progress bar
+    n_clips = _count(index, split, flags)  # for Keras's progress bar
     if n_clips is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(n_clips))
     return with_options(dataset)
-
-
-def _count(index: dict, split: str, flags: list[str]) -> int | None:
-    """Return how many clips have these flags, where the index knows it."""
-    entry = index["splits"][split]
-    known = {(): "clips", ("has_audio",): "with_audio"}
-    return entry[known[tuple(flags)]] if tuple(flags) in known else None
-
-
-def _serialized(files: tf.data.Dataset) -> tf.data.Dataset:
-    """Read shards side by side, one record of each in turn, always in the same order."""
-    return files.interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=_SHARDS_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-
-
-def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the dataset in an order of its own, and with its threads used across clips."""
-    options = tf.data.Options()
-    options.deterministic = True
-    options.threading.max_intra_op_parallelism = 1
-    return dataset.with_options(options)
-
-
-@contextlib.contextmanager
-def damage_told(shards_folder: str | os.PathLike) -> Iterator[None]:
-    """Turn TensorFlow's page on a damaged record, read inside of `with`, into one InputError.
-
-    `with damage_told("shards"): model.fit(…)`. The error does not know the shard.
-    """
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"{shards_folder}: a shard is damaged; mmat prepare --verify tells which"
-        ) from error
 
 
 def batches(
@@ -246,10 +110,141 @@ def read_steps(shards_folder: str | os.PathLike, split: str, clips_a_step: int) 
     """Return the arrays of `read_arrays` some clips at a time; no others are held meanwhile.
 
     Clips are padded to the longest of the whole split. Raises InputError as `read_arrays` does, for
-    damage when it is come to.
+    damage when it is reached.
     """
     files, shape = _files_and_shape(shards_folder, split)
     return _steps(files, shape, clips_a_step)
+
+
+@contextlib.contextmanager
+def corrupt_shard_as_error(shards_folder: str | os.PathLike) -> Iterator[None]:
+    """Turn TensorFlow's long error on a damaged record, read inside of `with`, into an InputError.
+
+    `with corrupt_shard_as_error("shards"): model.fit(…)`. The error does not name the shard.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        raise InputError(
+            f"{shards_folder}: a shard is damaged; mmat prepare --verify tells which"
+        ) from error
+
+
+def required_flags(inputs: Sequence[str]) -> list[str]:
+    """Return the presence flags that a clip must have for a model with these inputs.
+
+    A model that takes sound, or pictures, without the flag for them must not get a clip that lacks
+    them. Raises InputError for an unknown input.
+
+    >>> required_flags(["waveform", "image_probabilities", "has_video"])
+    ['has_audio']
+    """
+    for name in inputs:
+        if name not in READABLE:
+            raise InputError(f"unknown input {name!r}; there are {', '.join(READABLE)}")
+    return [flag for name, flag in PRESENCE.items() if name in inputs and flag not in inputs]
+
+
+def record_shape(index: dict) -> dict[str, int | None]:
+    """Return the sizes that `parse_example` takes, for a folder of shards."""
+    seconds = index["clip_seconds"]
+    return {
+        "n_classes": len(index["labels"]),
+        "n_samples": None if seconds is None else round(seconds * SAMPLE_RATE_HZ),
+        "n_frames": index["n_frames"],
+        "n_image_labels": index["n_image_labels"],
+    }
+
+
+def parser(index: dict, names: Sequence[str]) -> Callable:
+    """Return a function of a serialized example: (the named inputs, weak labels)."""
+
+    def parse(serialized):
+        inputs, weak_labels = parse_example(serialized, **record_shape(index))
+        return {name: inputs[name] for name in names}, weak_labels
+
+    return parse
+
+
+def parse_example(
+    serialized: tf.Tensor,
+    n_classes: int,
+    n_samples: int | None,
+    n_frames: int,
+    n_image_labels: int,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Turn a serialized example into model inputs and weak labels, in the graph.
+
+    n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
+    (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
+    has_video: bool (), n_samples: int32 (), ids: string ()}, weak_labels: float32 (n_classes,)).
+    What the clip lacks is zeros with False and 0 beside it; has_video is about the probabilities.
+    The weak labels of a regression are its values.
+
+    >>> import numpy as np
+    >>> from mmat.shards.record import Record, encode_example
+    >>> record = Record("a", audio=np.full(16000, -32768, np.int16), labels=(1,))
+    >>> inputs, weak_labels = parse_example(encode_example(record), 3, 16000, 8, 1000)
+    >>> inputs["waveform"].shape.as_list(), weak_labels.numpy().tolist()
+    ([16000, 1], [0.0, 1.0, 0.0])
+    >>> float(inputs["waveform"][0, 0]), int(inputs["n_samples"]), bool(inputs["has_video"])
+    (-1.0, 16000, False)
+    """
+    row = tf.io.parse_single_example(
+        serialized,
+        {name: tf.io.FixedLenFeature((), FEATURES[name]) for name in _SINGLE}
+        | {name: tf.io.RaggedFeature(FEATURES[name]) for name in ("labels", "label_values")},
+    )
+    has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
+    audio = tf.cond(
+        has_audio,
+        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / INT16_SCALE,
+        lambda: tf.zeros((n_samples or 1,)),
+    )
+    shape = (n_frames, n_image_labels)
+    probabilities = tf.cond(
+        has_video,
+        lambda: tf.reshape(tf.io.decode_raw(row["image_probabilities"], tf.float16), shape),
+        lambda: tf.zeros(shape, tf.float16),
+    )
+    inputs = {
+        "waveform": tf.reshape(audio, (n_samples or -1, 1)),
+        "image_probabilities": tf.cast(probabilities, tf.float32),
+        "has_audio": has_audio,
+        "has_video": has_video,
+        "n_samples": tf.strings.length(row["audio"]) // 2,
+        "ids": row["id"],
+    }
+    labels = row["labels"]
+    # Labels without values are ones.
+    values = tf.concat([row["label_values"], tf.ones_like(labels, tf.float32)], 0)
+    values = values[: tf.size(labels)]
+    return inputs, tf.tensor_scatter_nd_update(tf.zeros(n_classes), labels[:, None], values)
+
+
+def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the dataset with a fixed order, and with its threads used across clips."""
+    options = tf.data.Options()
+    options.deterministic = True
+    options.threading.max_intra_op_parallelism = 1
+    return dataset.with_options(options)
+
+
+def _count(index: dict, split: str, flags: list[str]) -> int | None:
+    """Return how many clips have these flags, where the index knows it."""
+    entry = index["splits"][split]
+    known = {(): "clips", ("has_audio",): "with_audio"}
+    return entry[known[tuple(flags)]] if tuple(flags) in known else None
+
+
+def _serialized(files: tf.data.Dataset) -> tf.data.Dataset:
+    """Read shards side by side, one record of each in turn, always in the same order."""
+    return files.interleave(
+        tf.data.TFRecordDataset,
+        cycle_length=_SHARDS_AT_ONCE,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
 
 
 def _steps(files: Sequence[str], shape: dict, clips_a_step: int) -> Iterator[dict]:

@@ -8,15 +8,13 @@
 | n_frames, n_image_labels | int64 | shape of the probabilities; 0 where there are none |
 | has_audio, has_video | int64 | 1 if the record holds sound; probabilities or pictures |
 | labels | int64 list | weak labels, as positions in the label set |
-| label_values | float list | of a regression the value of each label; else not there |
+| label_values | float list | in a regression the value of each label; else missing |
 | event_labels | int64 list | strong labels, in the order of the times |
 | event_onset_seconds, event_offset_seconds | float list | strong times within the clip |
 | frames_jpeg | bytes list | the pictures themselves, where they were kept |
 
-TFRecord files as plain files: appended to one record at a time, and read up to where they break.
-
-TensorFlow's own writer cannot append. So it writes each record, with the checksums around it, to
-a file in memory, and the bytes go from there to a file whose errors are the system's own.
+TensorFlow's writer of TFRecord files cannot append. So `framed` lets it write a record, with the
+checksums around it, to a file in memory, and the bytes are appended to the shard from there.
 """
 
 import dataclasses
@@ -29,7 +27,7 @@ import tensorflow as tf
 
 SCHEMA_VERSION = 1
 INT16_SCALE = 32768.0
-# The features and the type of their values, for whoever writes or reads them, in a graph or not.
+# The features and the type of their values, for writing and reading them, in a graph or not.
 FEATURES = {
     "id": tf.string,
     "audio": tf.string,
@@ -45,8 +43,10 @@ FEATURES = {
     "event_offset_seconds": tf.float32,
     "frames_jpeg": tf.string,
 }
-# By type, where a tf.train.Feature holds its values.
+# The field of a tf.train.Feature that holds values of a type.
 _LISTS = {tf.string: "bytes_list", tf.int64: "int64_list", tf.float32: "float_list"}
+HEAD_BYTES, TAIL_BYTES = 12, 4  # length and its checksum before a record, its own after it
+FRAME_BYTES = HEAD_BYTES + TAIL_BYTES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Record:
 
     audio: int16 (samples,), 16 kHz mono, or None without sound. image_probabilities: (n_frames,
     n_image_labels), or None without pictures. labels: positions in the label set. events: (label
-    position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files. values: of a
+    position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files. values: in a
     regression one for each label, else empty.
     """
 
@@ -72,21 +72,6 @@ class Record:
         weak_labels = np.zeros(n_classes, np.float32)
         weak_labels[list(self.labels)] = self.values or 1.0
         return weak_labels
-
-
-def to_int16(waveform: np.ndarray) -> np.ndarray:
-    """Return a float waveform in [-1, 1] as int16; what lies outside is clipped.
-
-    >>> to_int16(np.array([-2.0, -0.5, 0.0, 2.0])).tolist()
-    [-32768, -16384, 0, 32767]
-    """
-    # First to [-1, 1]: the product of what a damaged file holds would overflow.
-    return np.round(np.clip(waveform, -1, 1) * INT16_SCALE).clip(max=32767).astype("<i2")
-
-
-def to_float32(audio: np.ndarray) -> np.ndarray:
-    """Return int16 samples as float32 in [-1, 1)."""
-    return audio.astype(np.float32) / np.float32(INT16_SCALE)
 
 
 def encode_example(record: Record) -> bytes:
@@ -114,12 +99,12 @@ def encode_example(record: Record) -> bytes:
         "event_offset_seconds": offsets,
         "frames_jpeg": record.frames_jpeg,
     }
-    if record.values:  # other shards stay what they were, to the byte
+    if record.values:  # without them, the bytes stay those of older versions
         features["label_values"] = record.values
     example = tf.train.Example()
     for name, values in features.items():
         _values(example, name).extend(values)
-    # Else the order of the features is that of a hash table, another one in every process.
+    # Else the order of the features is that of a hash table, and differs between processes.
     return example.SerializeToString(deterministic=True)
 
 
@@ -142,19 +127,23 @@ def decode_example(serialized: bytes) -> Record:
     )
 
 
-def _values(example: tf.train.Example, name: str):
-    """Return the list of a feature's values, to be read or extended."""
-    values = getattr(example.features.feature[name], _LISTS[FEATURES[name]])
-    values.SetInParent()  # an empty list is one of its type
-    return values.value
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """Return a float waveform in [-1, 1] as int16; samples outside are clipped.
+
+    >>> to_int16(np.array([-2.0, -0.5, 0.0, 2.0])).tolist()
+    [-32768, -16384, 0, 32767]
+    """
+    # First to [-1, 1]: the product of a damaged file's samples would overflow.
+    return np.round(np.clip(waveform, -1, 1) * INT16_SCALE).clip(max=32767).astype("<i2")
 
 
-HEAD_BYTES, TAIL_BYTES = 12, 4  # length and its checksum before a record, its own after it
-FRAME_BYTES = HEAD_BYTES + TAIL_BYTES
+def to_float32(audio: np.ndarray) -> np.ndarray:
+    """Return int16 samples as float32 in [-1, 1)."""
+    return audio.astype(np.float32) / np.float32(INT16_SCALE)
 
 
 def framed(serialized: bytes) -> bytes:
-    """Return one record as it stands in a TFRecord file.
+    """Return the bytes of one record in a TFRecord file.
 
     >>> len(framed(b"four")) - len(b"four") == FRAME_BYTES
     True
@@ -177,3 +166,10 @@ def whole_records(path: str | os.PathLike) -> Iterator[bytes]:
         yield from tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
     except tf.errors.DataLossError:
         return
+
+
+def _values(example: tf.train.Example, name: str):
+    """Return the list of a feature's values, to be read or extended."""
+    values = getattr(example.features.feature[name], _LISTS[FEATURES[name]])
+    values.SetInParent()  # an empty list is one of its type
+    return values.value

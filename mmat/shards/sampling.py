@@ -1,19 +1,17 @@
 """Training batches that depend on the seed and their number alone: a run can begin with any.
 
-They are class-balanced: each class as often as each other, however rare its clips are. The rule is
-that of the authors of arXiv 1712.09680. Each class has a queue of its clips, shuffled anew at every
-pass. Each round takes one clip from every queue, the classes in a fresh order. A clip of several
-classes stands in several queues, one without labels in none.
+They are class-balanced: every class as often as any other, however rare its clips are. The rule is
+that of the authors of arXiv 1712.09680. Each class has a queue of its clips, shuffled again for
+every pass. Each round takes one clip from every queue, the classes in a new order. A clip of
+several classes is in several queues, one without labels in none.
 
-The labels and the place of each clip are read once; a clip itself is read from its place when its
-turn comes. All of it runs in tf.data's own threads, no Python between the disk and the model, and
+The place and the labels of each clip are scanned once; the clip is read from its place when its
+turn comes. All of it runs in tf.data's threads, without Python between the disk and the model, and
 memory holds one number a clip and label besides a few clips.
 
-Where each clip of a split is stored and what labels it has, without reading its sound.
-
-A shard is a chain of records, each with its length in front (the TFRecord format); a record is a
-protocol buffer whose parts have their lengths in front as well. So the bulk can be skipped, and a
-scan reads a few pages a clip. What it reads is checked by the checksums when the clip is.
+The scan skips the sound: a shard is a chain of records with their lengths in front (the TFRecord
+format), and a record is a protocol buffer whose parts have their lengths in front as well. It reads
+a few pages a clip, and leaves the checksums to the reading of the clip.
 """
 
 import array
@@ -29,11 +27,13 @@ import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.shards.folder import read_index, shard_files
-from mmat.shards.read import FIXED_INPUTS, batches, needed, parser, with_options
+from mmat.shards.read import FIXED_INPUTS, batches, parser, required_flags, with_options
 from mmat.shards.record import HEAD_BYTES, TAIL_BYTES
 
-_MESSAGE = 2  # the wire type of everything here that has its length in front
+_MESSAGE = 2  # protocol buffers' wire type of parts with their length in front
 _INT64_LIST = 3  # the field of a tf.train.Feature
+_READS_AT_ONCE = 16
+_NAMED_AT_MOST = 5  # classes, in a warning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class StoredClips:
 
     files: the shards. file_numbers, offsets: `(clips,)`, where each record starts, in bytes.
     labels: positions in the label set of all clips, one clip after the other; label_counts:
-    `(clips,)`. has_audio, has_video: bool `(clips,)`; has_video tells of image probabilities.
+    `(clips,)`. has_audio, has_video: bool `(clips,)`; has_video is about image probabilities.
     """
 
     files: list[str]
@@ -59,6 +59,96 @@ class StoredClips:
         clips = np.repeat(np.arange(n_clips), self.label_counts)
         pairs = np.unique((self.labels * n_clips + clips)[among[clips]])  # by class, then by clip
         return np.split(pairs % n_clips, np.searchsorted(pairs, n_clips * np.arange(1, n_classes)))
+
+
+def batches_from(
+    shards_folder: str | os.PathLike,
+    split: str,
+    batch_size: int,
+    seed: int,
+    inputs: Sequence[str] = FIXED_INPUTS,
+    among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
+) -> Callable[[int], tf.data.Dataset]:
+    """Return a function from a batch's number to the class-balanced batches from there on.
+
+    `mmat.training.loop.train` takes it. The split is scanned once, here; nothing is read of the batches
+    before. Elements and left-out clips are those of `load_split`; the batches are without end, and
+    the same for the same seed. among: given the positions of the usable clips, shard by shard,
+    returns those to draw. A warning lists classes and clips that can never be drawn. Raises
+    InputError for a missing or damaged folder, for a split that it does not hold, and where no clip
+    has what the inputs need, or none has a label.
+    """
+    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
+    drawn = among(np.flatnonzero(_usable(stored, inputs)))
+    where = f"{shards_folder}, split {split!r}"
+    if not len(drawn):
+        raise InputError(f"{where}: no clip has what the model needs ({', '.join(inputs)})")
+    is_drawn = np.isin(np.arange(len(stored.offsets)), drawn)
+    members = stored.members(len(index["labels"]), is_drawn)
+    _warn_of_what_is_never_drawn(where, index, stored, members)
+
+    def balanced_batches(start_batch: int) -> tf.data.Dataset:
+        order = balanced_order(members, seed, start_batch * batch_size)
+        return batches(with_options(_parsed(stored, order, index, inputs)), batch_size)
+
+    return balanced_batches
+
+
+def clips_once(
+    shards_folder: str | os.PathLike,
+    split: str,
+    inputs: Sequence[str] = FIXED_INPUTS,
+    among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
+    shuffle_seed: int | None = None,
+) -> tf.data.Dataset:
+    """Return the clips of a split one by one, once, shard by shard.
+
+    Elements, left-out clips and errors are those of `load_split`; among as in `batches_from`.
+    shuffle_seed: a number gives another order of all clips in every epoch, the same in every run.
+    """
+    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
+    drawn = among(np.flatnonzero(_usable(stored, inputs)))
+    order = tf.data.Dataset.from_tensor_slices(drawn)
+    if shuffle_seed is not None:
+        order = order.shuffle(max(1, len(drawn)), seed=shuffle_seed)
+    clips = _parsed(stored, order, index, inputs)
+    # Keras shows their number in its progress bar.
+    return with_options(clips.apply(tf.data.experimental.assert_cardinality(len(drawn))))
+
+
+def balanced_order(members: Sequence[np.ndarray], seed: int, start: int = 0) -> tf.data.Dataset:
+    """Return clip positions, int64 (), without end, every class as often as every other.
+
+    members: for each class the positions of its clips; classes without clips are skipped. start:
+    how many positions to skip, which takes no time. Raises InputError where no class has clips.
+
+    >>> order = balanced_order([np.array([0, 1]), np.array([2])], seed=0)
+    >>> sorted(int(clip) for clip in order.take(4))
+    [0, 1, 2, 2]
+    """
+    members = [clips for clips in members if len(clips)]
+    if not members:
+        raise InputError("class-balanced batches: no clip has a label")
+    clips = tf.constant(np.concatenate(members), tf.int64)
+    ends = tf.constant(np.cumsum([0, *map(len, members)]), tf.int64)
+    first_round, in_round = divmod(start, len(members))
+    counter = tf.data.Dataset.counter
+
+    def queue(label):
+        own = clips[ends[label] : ends[label + 1]]
+        return _passes(lambda n: shuffled(own, seed, 0, label, n), tf.size(own), first_round)
+
+    rounds = tf.data.Dataset.range(len(members)).interleave(queue, cycle_length=len(members))
+    rounds = tf.data.Dataset.zip(counter(first_round), rounds.batch(len(members)))
+    return rounds.map(lambda n, clips: shuffled(clips, seed, 1, n)).unbatch().skip(in_round)
+
+
+def shuffled(values: tf.Tensor, seed: int, *numbers) -> tf.Tensor:
+    """Return the values in a random order that depends on the seed and the numbers alone."""
+    key = tf.constant([seed, 0], tf.int64)
+    for number in numbers:
+        key = tf.random.fold_in(key, tf.cast(number, tf.int64))
+    return tf.random.experimental.stateless_shuffle(values, key)
 
 
 def scan_split(shards_folder: str | os.PathLike, split: str) -> StoredClips:
@@ -90,6 +180,68 @@ def scan_split(shards_folder: str | os.PathLike, split: str) -> StoredClips:
         np.asarray(label_counts),
         np.asarray(has_audio) > 0,
         np.asarray(has_video) > 0,
+    )
+
+
+def _usable(stored: StoredClips, inputs: Sequence[str]) -> np.ndarray:
+    """Return which clips have what a model with these inputs needs, bool `(clips,)`."""
+    usable = np.ones(len(stored.offsets), bool)
+    for flag in required_flags(inputs):
+        usable &= {"has_audio": stored.has_audio, "has_video": stored.has_video}[flag]
+    return usable
+
+
+def _warn_of_what_is_never_drawn(
+    where: str, index: dict, stored: StoredClips, members: list[np.ndarray]
+) -> None:
+    notes = []
+    empty = [name for name, clips in zip(index["labels"], members, strict=True) if not len(clips)]
+    if empty:
+        shown = ", ".join(empty[:_NAMED_AT_MOST]) + ", …" * (len(empty) > _NAMED_AT_MOST)
+        notes.append(f"{len(empty)} classes have no clip ({shown})")
+    n_drawn = len(np.unique(np.concatenate(members)))
+    if n_left := len(stored.offsets) - n_drawn:
+        notes.append(f"{n_left} clips have no label or lack what the model needs")
+    if notes:
+        warnings.warn(f"{where}: {'; '.join(notes)}: never drawn", stacklevel=3)
+
+
+def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Dataset:
+    """Return one pass of this length after the other, without the first `start` clips."""
+    start, length = tf.constant(start, tf.int64), tf.cast(length, tf.int64)
+    first, in_first = start // length, start % length
+    passes = tf.data.Dataset.counter(first)
+    return passes.map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :]).unbatch()
+
+
+def _parsed(
+    stored: StoredClips, positions: tf.data.Dataset, index: dict, inputs: Sequence[str]
+) -> tf.data.Dataset:
+    records = _read(stored, positions)
+    return records.map(parser(index, inputs), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _read(stored: StoredClips, positions: tf.data.Dataset) -> tf.data.Dataset:
+    """Read records by their places, in the order of the positions; checksums are checked."""
+    files = tf.constant(stored.files)
+    numbers, offsets = tf.constant(stored.file_numbers), tf.constant(stored.offsets)
+
+    def record(position):
+        # The public TFRecordDataset reads only from the start; its raw op from any place.
+        variant = tf.raw_ops.TFRecordDatasetV2(
+            filenames=files[numbers[position]][None],
+            compression_type="",
+            buffer_size=0,  # unbuffered: what comes after the record is not wanted
+            byte_offsets=offsets[position][None],
+        )
+        spec = tf.TensorSpec((), tf.string)
+        return tf.data.experimental.from_variant(variant, spec).take(1)
+
+    return positions.interleave(
+        record,
+        cycle_length=_READS_AT_ONCE,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
     )
 
 
@@ -126,7 +278,7 @@ def _numbers(data: mmap.mmap, start: int, end: int) -> dict[bytes, list[int]]:
 
 
 def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (field, start, end) of the parts of a message all of which have lengths."""
+    """Yield (field, start, end) of the parts of a message, all of which have lengths."""
     while start < end:
         tag, start = _varint(data, start)
         length, start = _varint(data, start)
@@ -146,7 +298,7 @@ def _int64_list(data: mmap.mmap, start: int, end: int) -> list[int]:
 
 
 def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Return an integer stored in sevens of bits, low ones first, and where it ends."""
+    """Return an integer stored in groups of seven bits, low ones first, and where it ends."""
     number = shift = 0
     while True:
         byte = data[at]
@@ -154,160 +306,3 @@ def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 128:
             return number, at
-
-
-_READS_AT_ONCE = 16
-_NAMED_AT_MOST = 5
-
-
-def batches_from(
-    shards_folder: str | os.PathLike,
-    split: str,
-    batch_size: int,
-    seed: int,
-    inputs: Sequence[str] = FIXED_INPUTS,
-    among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
-) -> Callable[[int], tf.data.Dataset]:
-    """Return a function from a batch's number to the class-balanced batches from there on.
-
-    It is what `mmat.training.train` takes. The split is scanned once, here; nothing is read of the
-    batches before. Elements and left-out clips as those of `load_split`; the batches are without
-    end, and the same for the same seed. among: given the positions of the usable clips, shard by
-    shard, returns those that are to be drawn. A warning lists classes and clips that can never be
-    drawn. Raises InputError for a missing or damaged folder, for a split that it does not hold, and
-    where no clip has what the inputs need, or none has a label.
-    """
-    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
-    drawn = among(np.flatnonzero(_usable(stored, inputs)))
-    where = f"{shards_folder}, split {split!r}"
-    if not len(drawn):
-        raise InputError(f"{where}: no clip has what the model needs ({', '.join(inputs)})")
-    is_drawn = np.isin(np.arange(len(stored.offsets)), drawn)
-    members = stored.members(len(index["labels"]), is_drawn)
-    _warn_of_what_is_never_drawn(where, index, stored, members)
-
-    def balanced_batches(start_batch: int) -> tf.data.Dataset:
-        order = balanced_order(members, seed, start_batch * batch_size)
-        return batches(with_options(_parsed(stored, order, index, inputs)), batch_size)
-
-    return balanced_batches
-
-
-def clips_once(
-    shards_folder: str | os.PathLike,
-    split: str,
-    inputs: Sequence[str] = FIXED_INPUTS,
-    among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
-    shuffle_seed: int | None = None,
-) -> tf.data.Dataset:
-    """Return the clips of a split one by one, once, shard by shard.
-
-    Elements, left-out clips and errors as those of `load_split`; among as in `batches_from`.
-    shuffle_seed: a number gives another order of all clips in every epoch, the same in every run.
-    """
-    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
-    drawn = among(np.flatnonzero(_usable(stored, inputs)))
-    order = tf.data.Dataset.from_tensor_slices(drawn)
-    if shuffle_seed is not None:
-        order = order.shuffle(max(1, len(drawn)), seed=shuffle_seed)
-    clips = _parsed(stored, order, index, inputs)
-    # How many they are is told to Keras, for its progress bar.
-    return with_options(clips.apply(tf.data.experimental.assert_cardinality(len(drawn))))
-
-
-def _usable(stored: StoredClips, inputs: Sequence[str]) -> np.ndarray:
-    """Return which clips have what a model with these inputs needs, bool `(clips,)`."""
-    usable = np.ones(len(stored.offsets), bool)
-    for flag in needed(inputs):
-        usable &= {"has_audio": stored.has_audio, "has_video": stored.has_video}[flag]
-    return usable
-
-
-def balanced_order(members: Sequence[np.ndarray], seed: int, start: int = 0) -> tf.data.Dataset:
-    """Return clip positions, int64 (), without end, every class as often as every other.
-
-    members: for each class the positions of its clips; classes without any are passed over.
-    start: how many positions to pass over; that takes no time. Raises InputError when all classes
-    are without clips.
-
-    >>> order = balanced_order([np.array([0, 1]), np.array([2])], seed=0)
-    >>> sorted(int(clip) for clip in order.take(4))
-    [0, 1, 2, 2]
-    """
-    members = [clips for clips in members if len(clips)]
-    if not members:
-        raise InputError("class-balanced batches: no clip has a label")
-    clips = tf.constant(np.concatenate(members), tf.int64)
-    ends = tf.constant(np.cumsum([0, *map(len, members)]), tf.int64)
-    first_round, in_round = divmod(start, len(members))
-    counter = tf.data.Dataset.counter
-
-    def queue(label):
-        own = clips[ends[label] : ends[label + 1]]
-        return _passes(lambda n: shuffled(own, seed, 0, label, n), tf.size(own), first_round)
-
-    rounds = tf.data.Dataset.range(len(members)).interleave(queue, cycle_length=len(members))
-    rounds = tf.data.Dataset.zip(counter(first_round), rounds.batch(len(members)))
-    return rounds.map(lambda n, clips: shuffled(clips, seed, 1, n)).unbatch().skip(in_round)
-
-
-def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Dataset:
-    """Return one pass after the other, each of a length, without the first `start` clips."""
-    start, length = tf.constant(start, tf.int64), tf.cast(length, tf.int64)
-    first, in_first = start // length, start % length
-    passes = tf.data.Dataset.counter(first)
-    return passes.map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :]).unbatch()
-
-
-def shuffled(values: tf.Tensor, seed: int, *numbers) -> tf.Tensor:
-    """Return the values in a random order that depends on the seed and the numbers alone."""
-    key = tf.constant([seed, 0], tf.int64)
-    for number in numbers:
-        key = tf.random.fold_in(key, tf.cast(number, tf.int64))
-    return tf.random.experimental.stateless_shuffle(values, key)
-
-
-def _parsed(
-    stored: StoredClips, positions: tf.data.Dataset, index: dict, inputs: Sequence[str]
-) -> tf.data.Dataset:
-    records = _read(stored, positions)
-    return records.map(parser(index, inputs), num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _read(stored: StoredClips, positions: tf.data.Dataset) -> tf.data.Dataset:
-    """Read records by their places, in the order of the positions; checksums are checked."""
-    files = tf.constant(stored.files)
-    numbers, offsets = tf.constant(stored.file_numbers), tf.constant(stored.offsets)
-
-    def record(position):
-        # The public TFRecordDataset reads from the start alone; its raw op from any place.
-        variant = tf.raw_ops.TFRecordDatasetV2(
-            filenames=files[numbers[position]][None],
-            compression_type="",
-            buffer_size=0,  # unbuffered: what comes after the record is not wanted
-            byte_offsets=offsets[position][None],
-        )
-        spec = tf.TensorSpec((), tf.string)
-        return tf.data.experimental.from_variant(variant, spec).take(1)
-
-    return positions.interleave(
-        record,
-        cycle_length=_READS_AT_ONCE,
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-
-
-def _warn_of_what_is_never_drawn(
-    where: str, index: dict, stored: StoredClips, members: list[np.ndarray]
-) -> None:
-    notes = []
-    empty = [name for name, clips in zip(index["labels"], members, strict=True) if not len(clips)]
-    if empty:
-        shown = ", ".join(empty[:_NAMED_AT_MOST]) + ", …" * (len(empty) > _NAMED_AT_MOST)
-        notes.append(f"{len(empty)} classes have no clip ({shown})")
-    n_drawn = len(np.unique(np.concatenate(members)))
-    if n_left := len(stored.offsets) - n_drawn:
-        notes.append(f"{n_left} clips have no label or lack what the model needs")
-    if notes:
-        warnings.warn(f"{where}: {'; '.join(notes)}: never drawn", stacklevel=3)

@@ -1,4 +1,4 @@
-"""A folder of shards read again, every byte and every record of it."""
+"""Verification of a folder of shards: every byte and every record of it is read."""
 
 import csv
 import dataclasses
@@ -33,8 +33,8 @@ _JPEG_BEGINS = b"\xff\xd8"
 class Verified:
     """What a folder of shards was found to hold.
 
-    listed: clips of the list. clips: those in the whole shards. begun: those in shards that are
-    not whole yet. failures: clips that could not be used. shards: whole ones, of shards_planned.
+    listed: clips of the list. clips: those in whole shards. begun: those in shards that are not
+    whole yet. failures: clips that could not be used. shards: whole ones, of shards_planned.
     """
 
     complete: bool
@@ -52,9 +52,9 @@ class Verified:
 def verify(folder: str | os.PathLike, progress: bool = True) -> Verified:
     """Read a folder of shards, finished or not, and return what it holds.
 
-    Checked are every shard's size, sha256 and counts; every record's checksums and fields, and
-    that its id is there once; the sums in the index, the table of failures, and the labels.
-    Raises InputError that names the file, and the record, where something is wrong.
+    It checks every shard's size, sha256 and counts; every record's checksums and fields, and that
+    its id occurs once; the sums in the index, the table of failures, and the labels. Raises
+    InputError that names the file, and the record, where something is wrong.
     """
     folder = pathlib.Path(folder)
     index = load_index(folder)
@@ -126,7 +126,7 @@ def _records(path: pathlib.Path) -> Iterator[Record]:
 
 
 def _wrong(record: Record, index: dict) -> str:
-    """Say what is wrong with a record's fields; empty if nothing."""
+    """Return what is wrong with a record's fields, in words; empty if nothing is."""
     n_labels, seconds = len(index["labels"]), index["clip_seconds"]
     if not all(0 <= label < n_labels for label in record.labels):
         return f"a label outside of the {n_labels}"

@@ -1,9 +1,9 @@
-"""One shard while it is written: whatever moment it is stopped at, it goes on from there.
+"""One shard while it is written: stopped at any moment, it can be resumed.
 
 `NAME.part` holds the records so far, `NAME.failures` (a line of JSON each) the clips that have
-none. Each is handed to the system before the next clip's turn, so a process that is killed loses
-no clip but the one it was at. A whole shard is renamed to `NAME`; its failures stay beside it
-until those of all shards are put together.
+none. Each is written before the next clip's turn, so a process that is killed loses only the clip
+that it was working on. A whole shard is renamed to `NAME`; its failures stay beside it until those
+of all shards are collected.
 """
 
 import contextlib
@@ -47,11 +47,11 @@ class Counts:
 
 
 class ShardFile:
-    """A shard of given clips, begun where an earlier run left it.
+    """A shard of given clips, resumed where an earlier run left it.
 
-    ids: the shard's clips, in order. `n_done` of them are done: the others are to be given to
-    `add` or `fail`, each in its turn, and then comes `finish`. As a context it closes its files;
-    none is open before the first `add` or `fail`.
+    ids: the shard's clips, in order. `n_done` of them are done: call `add` or `fail` for each of
+    the others in turn, and then `finish`. As a context it closes its files; none is open before
+    the first `add` or `fail`.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -82,12 +82,12 @@ class ShardFile:
 
     @property
     def n_done(self) -> int:
-        """How many of the clips are done, from the first on."""
+        """How many of the first clips are done."""
         return self.counts.clips + self.counts.failures
 
     def _resume(self, ids: Sequence[str]) -> None:
-        """Count what is there, and cut off what is no unbroken beginning of the clips."""
-        if self._path.exists():  # whole, but the run was stopped before its index knew
+        """Count what is there, and cut off everything after the first clip that is missing."""
+        if self._path.exists():  # whole, but the run was stopped before it was in the index
             os.replace(self._path, self._part)
         records, failures = whole_records(self._part), failure_rows(self._journal)
         serialized, failure = next(records, None), next(failures, None)
@@ -118,12 +118,12 @@ class ShardFile:
         self.counts.add(record)
 
     def fail(self, clip_id: str, file: str, reason: str) -> None:
-        """Note that the next clip has no record, and why."""
+        """Record that the next clip has no record, and why."""
         self._append(self._journal, _line((clip_id, file, reason)))
         self.counts.failures += 1
 
     def finish(self) -> dict:
-        """Make the shard appear under its name, and return its entry of the index."""
+        """Give the shard its final name, and return its index entry."""
         if not self._part.exists():
             self._append(self._part, b"")  # every clip failed: a shard without records
         for path in (self._part, self._journal):
@@ -136,7 +136,7 @@ class ShardFile:
         return entry | dataclasses.asdict(self.counts)
 
     def _append(self, path: pathlib.Path, content: bytes) -> None:
-        """Hand bytes to the system at once: a buffer would be lost with the process."""
+        """Write bytes at once: a buffer would be lost with the process."""
         if path not in self._files:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             self._closing.callback(os.close, file)
@@ -161,7 +161,7 @@ def failure_rows(journal: pathlib.Path) -> Iterator[tuple[str, str, str]]:
 
 
 def sync(path: str | os.PathLike) -> None:
-    """Wait until a file, or the names in a folder, would outlive a power cut."""
+    """Wait until a file, or the names in a folder, are safe on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

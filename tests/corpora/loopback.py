@@ -27,7 +27,7 @@ class Served:
     begins_wrong: bool = False  # answer a Range with another one
     statuses: list[int] = dataclasses.field(default_factory=list)
     cuts: list[int] = dataclasses.field(default_factory=list)  # hang up after so many bytes
-    length: bool = True  # whether Content-Length is said
+    length: bool = True  # whether Content-Length is sent
     content_type: str = ""
     authorization: str = ""  # refuse those who come without it
     hold_after: int | None = None  # send so many bytes, then nothing until `released`
@@ -87,8 +87,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers = {"ETag": file.etag, "Content-Type": file.content_type}
         headers = {name: value for name, value in headers.items() if value}
         if start:
-            status, said = 206, 0 if file.begins_wrong else start
-            headers["Content-Range"] = f"bytes {said}-{len(file.content) - 1}/{len(file.content)}"
+            status, stated = 206, 0 if file.begins_wrong else start
+            headers["Content-Range"] = f"bytes {stated}-{len(file.content) - 1}/{len(file.content)}"
         return self._send(status, file.content[start:], headers, file)
 
     def _start(self, file: Served, asked: str | None) -> int:

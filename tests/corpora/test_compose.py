@@ -110,7 +110,7 @@ def test_one_to_three_events_of_one_or_two_classes(plans):
         assert sum(len(plan.sounds) == n_events for plan in plans) > 0.1 * N_PLANS
 
 
-def test_pictures_and_missing_tracks_are_as_frequent_as_said(plans):
+def test_pictures_and_missing_tracks_are_as_frequent_as_planned(plans):
     kinds = [plan.picture.kind for plan in plans]
     for kind, share in {"sounding": 0.6, "silent": 0.2, "scenery": 0.2}.items():
         assert_share(kinds.count(kind), share)

@@ -97,7 +97,7 @@ def test_no_headway_ends_with_what_came(server, path):
     assert path.read_bytes() == CONTENT
 
 
-def test_a_server_without_ranges_begins_anew(server, path):
+def test_a_server_without_ranges_starts_again(server, path):
     server.files["list.csv"] = Served(CONTENT, ranges=False, cuts=[HALF])
     fetch(server, path)
     assert path.read_bytes() == CONTENT

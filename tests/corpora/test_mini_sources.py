@@ -94,7 +94,7 @@ def test_a_bad_row_is_refused_with_its_line(tmp_path, change, reason):
         read_sources(write_list(tmp_path / "list.csv", rows))
 
 
-def test_a_list_that_is_none_is_refused(tmp_path):
+def test_another_file_than_a_list_is_refused(tmp_path):
     rows = [dataclasses.asdict(source) for source in SOURCES]
     with pytest.raises(InputError, match="header lacks sha256, license"):
         columns = [name for name in COLUMNS if name not in ("sha256", "license")]

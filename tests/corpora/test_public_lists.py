@@ -210,9 +210,9 @@ def test_the_true_lists_have_the_listed_sha256(server, tmp_path, capsys):
     complete = len(at_hand) == len(planned)
     argv = ["fetch", "dcase2017", "--mirror", server.url, "--out", str(tmp_path)]
     assert main(argv) == (0 if complete else 2)
-    said = capsys.readouterr()
-    assert said.out.splitlines() == [f"{path}: {rows} rows" for path, rows in found]
-    assert len(said.err.splitlines()) == (0 if complete else 1)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [f"{path}: {rows} rows" for path, rows in found]
+    assert len(printed.err.splitlines()) == (0 if complete else 1)
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -230,10 +230,10 @@ def test_a_mirror_with_other_content_is_one_line(server, tmp_path, capsys):
     server.files["class_labels_indices.csv"] = Served(LABELS)
     argv = ["fetch", "audioset", "--mirror", server.url, "--out", str(tmp_path / "lists")]
     assert main(argv) == 2
-    said = capsys.readouterr()
-    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    printed = capsys.readouterr()
+    assert (printed.out, len(printed.err.splitlines())) == ("", 1)
     for piece in (f"{server.url}/class_labels_indices.csv", Served(LABELS).sha256, "expected cdd1"):
-        assert piece in said.err
+        assert piece in printed.err
     assert list((tmp_path / "lists").iterdir()) == []
 
 
@@ -252,6 +252,6 @@ def test_a_mirror_with_other_content_is_one_line(server, tmp_path, capsys):
 )
 def test_options_that_do_not_fit(words, capsys):
     assert main(["fetch", *words]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1 and words[1].strip("-") in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1 and words[1].strip("-") in printed.err

@@ -183,7 +183,7 @@ def listed(file, emotion="anger"):
         (listed("POLISH/m1.a_nie_1.wav", "joy"), "unknown label 'joy'"),
     ],
 )
-def test_members_that_mean_ill(changed, reason, stock, tmp_path):
+def test_hostile_members(changed, reason, stock, tmp_path):
     sources = stock(made_members() | changed)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(InputError, match=reason) as caught:
@@ -196,9 +196,9 @@ def test_members_that_mean_ill(changed, reason, stock, tmp_path):
 def test_the_command_without_a_place_to_take_it_from(shop, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MMAT_CACHE", str(tmp_path / "cache"))
     assert main(["fetch", "speech-emotion"]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("mmat: error: nkululeko==1.14.1: found no source archive of it: ")
-    assert (said.err.count("\n"), said.out) == (1, "")
+    printed = capsys.readouterr()
+    assert printed.err.startswith("mmat: error: nkululeko==1.14.1: found no source archive of it: ")
+    assert (printed.err.count("\n"), printed.out) == (1, "")
     assert left_behind(tmp_path) == []
 
 

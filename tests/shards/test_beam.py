@@ -17,7 +17,7 @@ LABELS = LabelSet.of(["a", "b"])
 
 
 class MeanColour:
-    """A network that can be foretold: the shares of red, green and blue."""
+    """A network whose output is known: the shares of red, green and blue."""
 
     name, input_size_px = "mean colour", 32
 

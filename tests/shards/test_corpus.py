@@ -69,8 +69,8 @@ def test_a_batch_is_what_fit_and_the_loss_take(corpus):
     assert list(inputs) == ["waveform"] and inputs["waveform"].shape == (4, 1600, 1)
     assert set(targets) == set(corpus.loss) == {"clip"} and targets["clip"].shape == (4, 3)
     assert len(batches) == -(-len(numbers(batches)) // 4)  # Keras shows how far it is
-    told = corpus.batches("train", 4, dict.fromkeys(EVERY_INPUT))
-    assert sum(len(targets["clip"]) for _, targets in told) == corpus.splits["train"]
+    dataset = corpus.batches("train", 4, dict.fromkeys(EVERY_INPUT))
+    assert sum(len(targets["clip"]) for _, targets in dataset) == corpus.splits["train"]
 
 
 def test_clips_with_lengths_of_their_own_tell_them(tmp_path):

@@ -1,4 +1,4 @@
-"""Shards: one that was broken off anywhere goes on to the same bytes; wrong folders are told."""
+"""Shards: one that was broken off anywhere goes on to the same bytes; wrong folders."""
 
 import hashlib
 import json

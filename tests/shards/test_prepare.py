@@ -1,4 +1,4 @@
-"""From real media to shards and back: what goes in comes out, and failures are told."""
+"""From real media to shards and back: what goes in comes out, and failures are reported."""
 
 import csv
 import hashlib
@@ -22,7 +22,7 @@ LABELS = LabelSet.of(["Dog", "Train horn", "Car"])
 
 
 class MeanColour:
-    """A network that can be foretold: three labels, the shares of red, green and blue."""
+    """A network whose output is known: three labels, the shares of red, green and blue."""
 
     name, input_size_px = "mean colour", 32
 

@@ -80,7 +80,7 @@ def test_other_shards_are_refused_or_replaced_whole(media, changes, message):
     assert contents(out) == after
 
 
-def test_changed_media_are_reported_and_their_shards_alone_made_anew(media):
+def test_changed_media_are_reported_and_their_shards_alone_made_again(media):
     out = media.parent / "shards"
     run(media)
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.tfrecord")}
@@ -140,8 +140,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(movies, stop_at, capsys):
         run(movies, clips[:5], **options)
     index = run(movies, clips, **options)
     there = {1: 0, 3: 2, 6: 6}[stop_at]  # in the sixth's turn the file that is none has failed
-    said = f"{there} of 7 clips are there already; going on"
-    assert (said in capsys.readouterr().out) == (there > 0)
+    message = f"{there} of 7 clips are there already; going on"
+    assert (message in capsys.readouterr().out) == (there > 0)
     assert seen == [2] * 7  # six clips, and the one that was interrupted again
     interrupted = contents(out)
     shutil.rmtree(out)
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(movies, stop_at, capsys):
     assert contents(out) == interrupted
 
 
-def test_where_nothing_can_be_read_the_reasons_are_left_and_a_rerun_starts_anew(media):
+def test_where_nothing_can_be_read_the_reasons_are_left_and_a_rerun_starts_again(media):
     clips = [Clip(name, name, ("Dog",)) for name in ("a.wav", "b.wav", "c.wav", "d.wav")]
     for _ in range(2):
         with pytest.raises(InputError, match="none of the 4 clips can be read; first .*a.wav: no"):

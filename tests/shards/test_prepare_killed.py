@@ -83,9 +83,9 @@ def test_a_full_disk_is_reported_and_gone_on_from(media, tmp_path):
     preparing = program("small_disk", media, tmp_path / "disk", tmp_path / "copy")
     done = run_process(["unshare", "-Urm", *preparing])
     assert done.returncode == 0, done.stderr
-    told = done.stdout.splitlines()
-    assert len(told) > 3
-    for line in told:
+    lines = done.stdout.splitlines()
+    assert len(lines) > 3
+    for line in lines:
         assert line.startswith(str(tmp_path / "disk"))
         assert ": No space left on device; the finished shards are valid: make space" in line
     assert contents(tmp_path / "copy") == prepared(media, tmp_path / "whole")

@@ -13,7 +13,7 @@ from mmat.shards.read import (
     FIXED_INPUTS,
     MODEL_INPUTS,
     batches,
-    damage_told,
+    corrupt_shard_as_error,
     load_split,
     read_arrays,
     read_steps,
@@ -73,8 +73,8 @@ def test_clips_of_every_length_are_padded(tmp_path):
     assert arrays["waveform"].shape == (N_CLIPS, N_SAMPLES, 1)
     lengths = [0 if i == 5 else N_SAMPLES - 10 * i for i in range(N_CLIPS)]
     assert arrays["n_samples"].tolist() == lengths and arrays["n_samples"].dtype == np.int32
-    told = batches(load_split(tmp_path, "train", MODEL_INPUTS), 4)
-    assert np.concatenate([inputs["n_samples"] for inputs, _ in told]).tolist() == lengths
+    dataset = batches(load_split(tmp_path, "train", MODEL_INPUTS), 4)
+    assert np.concatenate([inputs["n_samples"] for inputs, _ in dataset]).tolist() == lengths
 
 
 @pytest.mark.parametrize("clip_seconds", [N_SAMPLES / 16000, None])
@@ -108,7 +108,7 @@ def test_steps_hold_no_clips_that_have_passed(tmp_path):
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_a_clip_that_lacks_what_a_model_needs_and_is_not_told_of_is_left_out(shards):
+def test_a_clip_that_lacks_what_a_model_needs_and_has_no_flag_for_is_left_out(shards):
     for inputs, absent in {
         ("waveform",): {5},
         ("image_probabilities",): {6},
@@ -180,8 +180,8 @@ def test_missing_and_damaged_shards_are_named(shards, tmp_path):
         read_arrays(folder, "train")
     with pytest.raises(InputError, match=f"{shard.name}: the shard is damaged"):
         list(read_steps(folder, "train", 2))
-    told = pytest.raises(InputError, match="a shard is damaged; mmat prepare --verify")
-    with told, damage_told(folder):
+    reported = pytest.raises(InputError, match="a shard is damaged; mmat prepare --verify")
+    with reported, corrupt_shard_as_error(folder):
         list(load_split(folder, "train"))
     shard.write_bytes(whole[:-1])
     with pytest.raises(InputError, match=f"{shard.name}: not as long as"):

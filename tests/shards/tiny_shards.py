@@ -44,7 +44,7 @@ def _record(i, clip_seconds):
 
 
 def clip_numbers(dataset):
-    """The clips' numbers, told from the pictures or, where there are none, from the sound."""
+    """The clips' numbers, read from the pictures or, where there are none, from the sound."""
     numbers = []
     for inputs, _ in dataset:
         seen = np.where(inputs["has_video"], inputs["image_probabilities"][..., 0, 0] * 32, -1)
