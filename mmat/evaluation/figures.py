@@ -105,9 +105,7 @@ def classes(truth, fired, scores, thresholds, labels: Sequence[str]) -> dict[str
         precision = tagging.average_precision(true, scores[:, c]) if true.any() else None
         found[label] = {
             **prf._asdict(),
-            "average_precision": tagging.average_precision(true, scores[:, c])
-            if true.any()
-            else None,
+            "average_precision": precision,
             "roc_auc": auc,
             "d_prime": None if auc is None else finite(d_prime(auc)),
             "threshold": float(thresholds[c]),

@@ -1,4 +1,4 @@
-"""The model card inside an export: what the model is, what it was measured at, what it may do."""
+"""The model card inside an export: what the model is, its figures, its licences, its use."""
 
 from mmat.labels import MULTI_LABEL
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -11,7 +11,7 @@ from mmat.models.pretrained.registry import image_network, yamnet
 CARD = """\
 # An audio tagger made with mmat
 
-{answers}
+{outputs}
 Clips of training were {clip_seconds:g} s long.
 
 {use}
@@ -34,21 +34,22 @@ Clips of training were {clip_seconds:g} s long.
 
 Searching and sorting recordings, and studying weakly labelled learning. Scores are estimates of a
 model that knows only the labels above, and errs more on recordings unlike those of its training:
-let nothing that concerns people's safety, rights or privacy hang on them alone.
+let nothing that concerns people's safety, rights or privacy depend on them alone.
 """
 
-MULTI_LABEL_ANSWERS = """\
-Says which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
+MULTI_LABEL_OUTPUTS = """\
+Predicts which of {n_classes} sound events a clip holds, and when, from {senses}. Every score is a
 probability in [0, 1] of one event; several events may sound at once. An event fires where its
 score reaches its threshold."""
 
-MULTI_CLASS_ANSWERS = """\
-Says which one of {n_classes} classes a clip belongs to, and how that changes, from {senses}. The
-scores of all classes sum to 1. The class with the highest score fires, and no other."""
+MULTI_CLASS_OUTPUTS = """\
+Predicts which one of {n_classes} classes a clip belongs to, and how that changes, from {senses}.
+The scores of all classes sum to 1. The class with the highest score fires, and no other."""
 
-VALUES_ANSWERS = """\
-Gives a value of each label, between {low:g} and {high:g}, for a clip and over time, from {senses}.
-The value itself is the answer: `clip` and `frame` hold values, and `fired` is always true."""
+VALUES_OUTPUTS = """\
+Predicts a value of each label, between {low:g} and {high:g}, for a clip and over time, from
+{senses}. The value itself is the output: `clip` and `frame` hold values, and `fired` is always
+true."""
 
 SAVED_MODEL_USE = """\
 Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
@@ -56,7 +57,7 @@ SavedModel is code: load those of people you trust.
 
 ## Signatures
 
-| signature | takes | answers |
+| signature | inputs | outputs |
 | --- | --- | --- |
 {signatures}"""
 
@@ -65,7 +66,7 @@ This card lies inside the TensorFlow Lite file, which is a zip archive too: `unz
 gives `labels.csv`, with thresholds or task. It uses built-in operations alone.
 
 The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
-[-1, 1], and answers `clip`, `fired` and `frame` (10 a second)."""
+[-1, 1], and returns `clip`, `fired` and `frame` (10 a second)."""
 
 
 def model_card(bundle: Bundle, served=None) -> str:
@@ -90,7 +91,7 @@ def model_card(bundle: Bundle, served=None) -> str:
     figures = [f"- {name}: {_figure(x)}" for name, x in known.items()]
     parts = _parts(bundle, sees)
     return CARD.format(
-        answers=_answers(bundle, " and ".join(["its sound"] * hears + ["its pictures"] * sees)),
+        outputs=_outputs(bundle, " and ".join(["its sound"] * hears + ["its pictures"] * sees)),
         clip_seconds=bundle.clip_seconds,
         use=use,
         labels=_labels(bundle),
@@ -100,11 +101,11 @@ def model_card(bundle: Bundle, served=None) -> str:
     )
 
 
-def _answers(bundle: Bundle, senses: str) -> str:
+def _outputs(bundle: Bundle, senses: str) -> str:
     task = bundle.labels.task
-    words = MULTI_CLASS_ANSWERS if task.is_multi_class else MULTI_LABEL_ANSWERS
-    words = VALUES_ANSWERS if task.is_regression else words
-    return words.format(n_classes=len(bundle.labels), senses=senses, low=task.low, high=task.high)
+    text = MULTI_CLASS_OUTPUTS if task.is_multi_class else MULTI_LABEL_OUTPUTS
+    text = VALUES_OUTPUTS if task.is_regression else text
+    return text.format(n_classes=len(bundle.labels), senses=senses, low=task.low, high=task.high)
 
 
 def _labels(bundle: Bundle) -> str:

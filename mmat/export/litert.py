@@ -7,18 +7,10 @@ that the model was trained with, 16 kHz mono in [-1, 1]. Outputs: `clip` float32
 The file is a zip archive too, as TensorFlow's own metadata has it: `labels.csv` in it has the
 labels and their thresholds, or their task if it has none; `README.md` is the model card.
 
-The log-mel of one clip by operations that TensorFlow Lite has built in.
-
-Kapre's transform, in float64, has none there. This one reads its parameters from Kapre's layers in
-a model and gives the same decibels.
-
-A TensorFlow Lite file of mmat, asked and measured.
-
-A SavedModel becomes a TensorFlow Lite file, in a process of its own.
+TensorFlow's converter ends the process where it meets what it cannot convert. So it runs in a
+process of its own, which this module is too:
 
     python -m mmat.export.litert SAVED_MODEL FILE [int8]
-
-TensorFlow's converter ends the process where it meets what it cannot convert.
 """
 
 import csv
@@ -48,13 +40,100 @@ from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import LABELS_FILE, Bundle
 from mmat.models.pretrained.hub import HubAudioEncoder
 
+SUFFIX, INT8 = ".tflite", "int8"
+SOUND_INPUTS = {"waveform", "n_samples"}
+
+
+def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -> pathlib.Path:
+    """Write a bundle's audio branch as a TensorFlow Lite file; return its path.
+
+    Only operations that TensorFlow Lite has built in are used. quantize: `int8` for weights of
+    8 bits, a quarter of the size; empty for float32. A model in mixed precision is computed in
+    float32 there. Raises InputError for a model of pictures alone or with a frozen audio network,
+    for a path that does not end in `.tflite`, and where the converter fails.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), [0.5, 0.5], clip_seconds=1.0)
+    >>> path = export_tflite(bundle, tempfile.mkdtemp() + "/tagger.tflite")
+    >>> zipfile.ZipFile(path).read("labels.csv").decode().split()
+    ['index,mid,display_name,synonyms,threshold', '0,,Dog,,0.5', '1,,Cat,,0.5']
+    """
+    path = pathlib.Path(path)
+    if path.suffix != SUFFIX or path.is_dir():
+        raise InputError(f"{path}: no name of a TensorFlow Lite file; end it in {SUFFIX}")
+    module = _audio_module(bundle)
+    with atomic_path(path) as part, tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.signature)
+        _convert_apart(path, folder, part, quantize)
+        with zipfile.ZipFile(part, "a") as archive:
+            archive.writestr(LABELS_FILE, _labels_csv(bundle))
+            archive.writestr("README.md", model_card(bundle))
+    return path
+
+
+class TFLiteTagger:
+    """Runs a TensorFlow Lite file of `export_tflite`.
+
+    Call it with a waveform float32 `(1, samples, 1)`; it returns NumPy arrays by name. threads:
+    how many processors it may use.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int = 1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the interpreter will move to another package
+            self.interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
+        self.interpreter.allocate_tensors()
+        self._run = self.interpreter.get_signature_runner()
+        self.n_samples = int(self.interpreter.get_input_details()[0]["shape"][1])
+
+    def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
+        return self._run(waveform=waveform)
+
+
+@dataclasses.dataclass(frozen=True)
+class TFLiteFigures:
+    """A file's size, its time for one clip, and the largest difference from Keras."""
+
+    megabytes: float
+    clip_seconds: float
+    milliseconds: float
+    largest_deviation: float
+
+
+def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> TFLiteFigures:
+    """Measure a file on one thread, warm: the median of some rounds on a clip of rising noise.
+
+    largest_deviation: of a score of the clip or a frame, from the bundle's own model.
+    """
+    tagger = TFLiteTagger(path)
+    noise = np.random.default_rng(0).uniform(-1, 1, tagger.n_samples)
+    rising = np.linspace(0, 0.5, tagger.n_samples) * noise
+    waveform = np.float32(rising)[np.newaxis, :, np.newaxis]
+    found, seconds = tagger(waveform), []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        tagger(waveform)
+        seconds.append(time.perf_counter() - begun)
+    branch, given = audio_side(bundle.model), {"waveform": tf.constant(waveform)}
+    expected = branch(given | whole_length(branch, given), training=False)
+    deviations = [np.abs(found[name] - expected[name]).max() for name in ("clip", "frame")]
+    return TFLiteFigures(
+        megabytes=pathlib.Path(path).stat().st_size / 1e6,
+        clip_seconds=tagger.n_samples / SAMPLE_RATE_HZ,
+        milliseconds=statistics.median(seconds) * 1000,
+        largest_deviation=float(max(deviations)),
+    )
+
 
 def tflite_log_mel(model: keras.Model, n_samples: int):
     """Return a function from a waveform `(1, n_samples, 1)` to a model's decibels.
 
-    They are float32 `(1, frames, mel_bands, 1)`, those that enter the model's band normalization:
-    equal to `mmat.models.features.log_mel`, but for what lies more than 55 dB under a pure
-    tone, where float32 has no more digits. `model` is an audio branch with a log-mel.
+    Kapre's transform, in float64, is no built-in operation of TensorFlow Lite; this one takes its
+    parameters from the Kapre layers of `model`, an audio branch with a log-mel. The decibels are
+    float32 `(1, frames, mel_bands, 1)`, those that enter the model's band normalization: equal to
+    `mmat.models.features.log_mel`, except for what lies more than 55 dB under a pure tone, where
+    float32 has no more digits.
 
     >>> from mmat.models.audio import audio_branch
     >>> decibels = tflite_log_mel(audio_branch(2), n_samples=16000)
@@ -90,74 +169,6 @@ def tflite_log_mel(model: keras.Model, n_samples: int):
     return log_mel
 
 
-def _own_frequencies(band: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Return the first and behind the last frequency that a band reads, and their weights."""
-    at = np.flatnonzero(band)
-    first, last = (at[0], at[-1] + 1) if len(at) else (0, 1)
-    return first, last, band[first:last]
-
-
-def _only(model: keras.Model, kind: type):
-    (layer,) = [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
-    return layer
-
-
-SUFFIX, INT8 = ".tflite", "int8"
-SOUND_INPUTS = {"waveform", "n_samples"}
-
-
-def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -> pathlib.Path:
-    """Write a bundle's audio branch as a TensorFlow Lite file; return its path.
-
-    Only operations that TensorFlow Lite has built in are used. quantize: `int8` for weights of
-    8 bits, a quarter of the size; empty for float32. A model in mixed precision is computed in
-    float32 there. Raises InputError for a model of pictures alone or with a frozen audio network,
-    for a path that does not end in `.tflite`, and where the converter fails.
-
-    >>> from mmat.labels import LabelSet
-    >>> from mmat.models.audio import audio_branch
-    >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), [0.5, 0.5], clip_seconds=1.0)
-    >>> path = export_tflite(bundle, tempfile.mkdtemp() + "/tagger.tflite")
-    >>> zipfile.ZipFile(path).read("labels.csv").decode().split()
-    ['index,mid,display_name,synonyms,threshold', '0,,Dog,,0.5', '1,,Cat,,0.5']
-    """
-    path = pathlib.Path(path)
-    if path.suffix != SUFFIX or path.is_dir():
-        raise InputError(f"{path}: no name of a TensorFlow Lite file; end it in {SUFFIX}")
-    answer = _audio_answer(bundle)
-    with atomic_path(path) as part, tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(answer, folder, signatures=answer.signature)
-        _convert(path, folder, part, quantize)
-        with zipfile.ZipFile(part, "a") as archive:
-            archive.writestr(LABELS_FILE, _labels_csv(bundle))
-            archive.writestr("README.md", model_card(bundle))
-    return path
-
-
-def _audio_answer(bundle: Bundle) -> tf.Module:
-    """Return a module whose `signature` answers for one clip, with the front end replaced."""
-    branch = audio_side(bundle.model)
-    normalization = branch.get_layer("band_normalization")
-    outputs = {name: branch.output[name] for name in ("clip", "frame")}
-    lengths = [x for name, x in branch.input.items() if name == "n_samples"]
-    rest = _in_float32(keras.Model([normalization.input, *lengths], outputs))
-    n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
-    log_mel = tflite_log_mel(branch, n_samples)
-
-    def answer(waveform):
-        lengths = whole_length(branch, {"waveform": waveform}).values()
-        outputs = rest([log_mel(waveform), *lengths], training=False)
-        fired = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
-        return outputs | {"fired": fired}
-
-    module = tf.Module()
-    # The variables alone: given the Keras model, the converter does not find their values.
-    module.tracked = [variable.value for variable in rest.variables]
-    spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
-    module.signature = traced(rest, answer, {"waveform": spec}, convolutions=False)
-    return module
-
-
 def audio_side(model: keras.Model) -> keras.Model:
     """Return the part of a model that hears, with a log-mel; raises InputError without one."""
     hearing = [
@@ -172,6 +183,30 @@ def audio_side(model: keras.Model) -> keras.Model:
     else:
         return hearing[0]
     raise InputError(f"export: this model cannot become a TensorFlow Lite file: {why}")
+
+
+def _audio_module(bundle: Bundle) -> tf.Module:
+    """Return a module whose `signature` predicts one clip, with the front end replaced."""
+    branch = audio_side(bundle.model)
+    normalization = branch.get_layer("band_normalization")
+    outputs = {name: branch.output[name] for name in ("clip", "frame")}
+    lengths = [x for name, x in branch.input.items() if name == "n_samples"]
+    rest = _in_float32(keras.Model([normalization.input, *lengths], outputs))
+    n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
+    log_mel = tflite_log_mel(branch, n_samples)
+
+    def predict(waveform):
+        lengths = whole_length(branch, {"waveform": waveform}).values()
+        outputs = rest([log_mel(waveform), *lengths], training=False)
+        fired = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
+        return outputs | {"fired": fired}
+
+    module = tf.Module()
+    # The variables alone: given the Keras model, the converter does not find their values.
+    module.tracked = [variable.value for variable in rest.variables]
+    spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
+    module.signature = traced(rest, predict, {"waveform": spec}, convolutions=False)
+    return module
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
@@ -191,14 +226,16 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return rebuilt
 
 
-def _convert(path: pathlib.Path, folder: str, part: pathlib.Path, quantize: str) -> None:
-    command = [sys.executable, "-m", "mmat.export.litert", folder, str(part), quantize]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise InputError(
-            f"{path}: TensorFlow Lite cannot hold this model: {reason[:200]}; export a SavedModel"
-        )
+def _own_frequencies(band: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Return the first and behind the last frequency that a band reads, and their weights."""
+    at = np.flatnonzero(band)
+    first, last = (at[0], at[-1] + 1) if len(at) else (0, 1)
+    return first, last, band[first:last]
+
+
+def _only(model: keras.Model, kind: type):
+    (layer,) = [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+    return layer
 
 
 def _labels_csv(bundle: Bundle) -> str:
@@ -217,64 +254,18 @@ def _labels_csv(bundle: Bundle) -> str:
     return text.getvalue()
 
 
-class TFLiteTagger:
-    """Answers as a TensorFlow Lite file of `export_tflite` does.
-
-    Call it with a waveform float32 `(1, samples, 1)`; it returns NumPy arrays by name. threads:
-    how many processors it may use.
-    """
-
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the interpreter will move to another package
-            self.interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
-        self.interpreter.allocate_tensors()
-        self._answer = self.interpreter.get_signature_runner()
-        self.n_samples = int(self.interpreter.get_input_details()[0]["shape"][1])
-
-    def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
-        return self._answer(waveform=waveform)
+def _convert_apart(path: pathlib.Path, folder: str, part: pathlib.Path, quantize: str) -> None:
+    command = [sys.executable, "-m", "mmat.export.litert", folder, str(part), quantize]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise InputError(
+            f"{path}: TensorFlow Lite cannot hold this model: {reason[:200]}; export a SavedModel"
+        )
 
 
-@dataclasses.dataclass(frozen=True)
-class TFLiteFigures:
-    """What a file is like: its size, its time for one clip, and how far it is from Keras."""
-
-    megabytes: float
-    clip_seconds: float
-    milliseconds: float
-    largest_deviation: float
-
-
-def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> TFLiteFigures:
-    """Measure a file on one thread, warm: the median of some rounds on a clip of rising noise.
-
-    largest_deviation: of a score of the clip or a frame, from what the bundle's own model says.
-    """
-    tagger = TFLiteTagger(path)
-    noise = np.random.default_rng(0).uniform(-1, 1, tagger.n_samples)
-    rising = np.linspace(0, 0.5, tagger.n_samples) * noise
-    waveform = np.float32(rising)[np.newaxis, :, np.newaxis]
-    found, seconds = tagger(waveform), []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        tagger(waveform)
-        seconds.append(time.perf_counter() - begun)
-    branch, given = audio_side(bundle.model), {"waveform": tf.constant(waveform)}
-    expected = branch(given | whole_length(branch, given), training=False)
-    deviations = [np.abs(found[name] - expected[name]).max() for name in ("clip", "frame")]
-    return TFLiteFigures(
-        megabytes=pathlib.Path(path).stat().st_size / 1e6,
-        clip_seconds=tagger.n_samples / SAMPLE_RATE_HZ,
-        milliseconds=statistics.median(seconds) * 1000,
-        largest_deviation=float(max(deviations)),
-    )
-
-
-def main(folder: str, file: str, quantize: str = "") -> None:
-    """Convert; `quantize` is `int8` for weights of 8 bits, or empty."""
-    import tensorflow as tf
-
+def convert(folder: str, file: str, quantize: str = "") -> None:
+    """Convert a SavedModel in this process; quantize as in `export_tflite`."""
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     if quantize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -282,4 +273,4 @@ def main(folder: str, file: str, quantize: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    convert(*sys.argv[1:])

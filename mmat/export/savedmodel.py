@@ -1,5 +1,8 @@
 """A trained bundle as named functions that need nothing but TensorFlow: in memory, or exported.
 
+`serve` makes the signatures, `export_saved_model` writes them as a SavedModel, in which the labels
+lie as an asset and a model card as `README.md`.
+
 Signature `serving_default`. Inputs, by name, those that the model has:
 
 - `waveform` float32 `(batch, samples, 1)`, 16 kHz mono in [-1, 1], any length;
@@ -11,32 +14,25 @@ Signature `serving_default`. Inputs, by name, those that the model has:
 Outputs, by name, each 0 where the sense behind it is absent:
 
 - `clip` float32 and `fired` bool `(batch, classes)`, `frame` float32 `(batch, time, classes)` at
-  10 Hz: what `mmat.models.outputs` says of the task, and `mmat.metrics.decisions` decides;
-- of fused models what each branch said, `audio` and `video` `(batch, classes)`, `audio_frame` and
-  `video_frame` `(batch, time, classes)`;
-- of models that see, what the image network said, `image_probabilities` float32 `(batch, n_frames,
-  n_image_labels)`; of zero-training ones `sound_probabilities` `(batch, patches, n_sound_labels)`.
+  10 Hz: scores or values as `mmat.models.outputs` has them, decided by `mmat.metrics.decisions`;
+- of fused models the branches' own scores, `audio` and `video` `(batch, classes)`, `audio_frame`
+  and `video_frame` `(batch, time, classes)`;
+- of models that see, the image network's `image_probabilities` float32 `(batch, n_frames,
+  n_image_labels)`; of zero-shot ones `sound_probabilities` `(batch, patches, n_sound_labels)`.
 
 Signatures `audio_only`, input `waveform` alone, and `tag_wav`, input `wav`, a string scalar, the
 bytes of a WAV file (16-bit PCM, 16 kHz, any channels): the same outputs, of models that hear.
 
 Signature `labels`, without inputs: `labels` string and `thresholds` float32 `(classes,)`; `task`
-string, such as `multi-class` (exports of before it are `multi-label`); `clip_seconds` float32,
+string, such as `multi-class` (older exports lack it and are `multi-label`); `clip_seconds` float32,
 `sample_rate_hz`, `n_frames` and `image_size_px` int32: how long a clip and how many pictures of
 which size it was trained with, the last two 0 for a model without pictures.
 
 Signature `label_maps`, without inputs, of models that map the names which a pretrained network
 gives to their classes: `image_labels` string `(n_image_labels,)`, `image_similarities` float32
 `(n_image_labels, classes)`, `image_weights` of that shape, how much a name that is certain counts
-for a class; of zero-training models also `sound_labels`, `sound_similarities`, `sound_weights`, and
+for a class; of zero-shot models also `sound_labels`, `sound_similarities`, `sound_weights`, and
 of the patches `sound_hop_seconds` and `sound_window_seconds` float32.
-
-A trained bundle becomes a SavedModel that answers with nothing but TensorFlow and NumPy.
-
-Its signatures are those of `mmat.export.savedmodel`; the labels lie in it as an asset, and a model
-card as `README.md`.
-
-`mmat.metrics.decisions.decide` inside a graph, of operations that TensorFlow Lite has too.
 """
 
 import dataclasses
@@ -60,9 +56,93 @@ from mmat.models.pretrained.hub import HubAudioEncoder, HubImageClassifier
 from mmat.models.pretrained.registry import ImageNetwork, image_network, yamnet
 from mmat.models.video import LabelMap
 
+INPUTS = {
+    "waveform": tf.TensorSpec((None, None, 1), tf.float32, "waveform"),
+    "frames": tf.TensorSpec((None, None, None, None, 3), tf.uint8, "frames"),
+    "has_audio": tf.TensorSpec((None,), tf.bool, "has_audio"),
+    "has_video": tf.TensorSpec((None,), tf.bool, "has_video"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """What `serve` gives: `signatures`, name → function of keywords, and the module they need.
+
+    Keep it as long as one of its functions is called, as one keeps a loaded SavedModel.
+    """
+
+    signatures: dict[str, Callable]
+    module: tf.Module
+
+
+def serve(bundle: Bundle) -> Served:
+    """Return the signatures of a bundle, which compute what its exported SavedModel does.
+
+    Every clip of a batch lasts as long as its waveform, also for a model of ragged batches. Raises
+    InputError for an image network that cannot be loaded.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> served = serve(Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), thresholds=[0.0, 1.0]))
+    >>> sorted(served.signatures)
+    ['audio_only', 'labels', 'serving_default', 'tag_wav']
+    >>> outputs = served.signatures["audio_only"](waveform=tf.zeros((1, 16000, 1)))
+    >>> {name: tuple(output.shape) for name, output in sorted(outputs.items())}
+    {'clip': (1, 2), 'fired': (1, 2), 'frame': (1, 10, 2)}
+    """
+    model = bundle.model
+    module, layers = tf.Module(), model._flatten_layers()
+    # The variables alone, so that no Keras object is asked for when the model is loaded.
+    module.tracked = [variable.value for variable in model.variables]
+    # The networks of frozen encoders, whose variables Keras does not count.
+    module.encoders = [layer for layer in layers if isinstance(layer, HubAudioEncoder)]
+    maps = {layer.name: layer for layer in layers if isinstance(layer, LabelMap)}
+    sees = "image_probabilities" in model.input
+    network = image_network(bundle.image_network) if sees else None
+    predict = _prediction(bundle)
+    signatures = {"serving_default": predict}
+    if sees:
+        module.images = _images(network)
+        signatures["serving_default"] = _with_images(predict, module.images)
+    if "waveform" in model.input:
+        audio_only = _without_images(predict, network) if sees else predict
+        signatures |= {"audio_only": audio_only, "tag_wav": _with_wav(audio_only)}
+    signatures["labels"] = _constants(_facts(bundle, network))
+    if maps:
+        signatures["label_maps"] = _constants(_map_facts(maps, network, module.encoders))
+    return Served(signatures, module)
+
+
+def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:
+    """Write a bundle as a SavedModel with labels, thresholds and a model card; return its folder.
+
+    An audio-only model has the input `waveform` alone, a video-only model `frames` alone. The
+    folder appears whole or not at all; an earlier export there is replaced. Raises InputError for
+    a folder that holds something else, and for an image network that cannot be loaded.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), thresholds=[0.5, 0.5])
+    >>> folder = export_saved_model(bundle, tempfile.mkdtemp() + "/export")
+    >>> sorted(path.name for path in folder.iterdir() if path.suffix)
+    ['README.md', 'fingerprint.pb', 'saved_model.pb']
+    """
+    folder = pathlib.Path(folder)
+    _check_target(folder)
+    served = serve(bundle)
+    with atomic_path(folder) as part, tempfile.TemporaryDirectory() as workplace:
+        labels_csv = pathlib.Path(workplace) / LABELS_FILE
+        bundle.labels.to_csv(labels_csv)
+        served.module.labels_file = tf.saved_model.Asset(str(labels_csv))
+        tf.saved_model.save(served.module, str(part), signatures=served.signatures)
+        (part / "README.md").write_text(model_card(bundle, served), encoding="utf-8")
+    return folder
+
 
 def decided(task: Task, clip, thresholds: np.ndarray):
-    """Return what a task decides of clips' answers, float32 `(batch, classes)`: bool.
+    """Return what is decided of clips' scores, float32 `(batch, classes)`: bool of that shape.
+
+    It is `mmat.metrics.decisions.decide` in a graph, of operations that TensorFlow Lite has too.
 
     >>> from mmat.labels import MULTI_CLASS
     >>> decided(MULTI_CLASS, tf.constant([[0.25, 0.75]]), [0.5, 0.5]).numpy().tolist()
@@ -76,70 +156,11 @@ def decided(task: Task, clip, thresholds: np.ndarray):
     return (tf.range(clip.shape[-1]) == best) & (clip > 0)
 
 
-INPUTS = {
-    "waveform": tf.TensorSpec((None, None, 1), tf.float32, "waveform"),
-    "frames": tf.TensorSpec((None, None, None, None, 3), tf.uint8, "frames"),
-    "has_audio": tf.TensorSpec((None,), tf.bool, "has_audio"),
-    "has_video": tf.TensorSpec((None,), tf.bool, "has_video"),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Served:
-    """What `serve` gives: `signatures`, name → function by keywords, and the module they need.
-
-    The functions take keywords alone, as those of a loaded SavedModel do.
-
-    Hold it as long as one of its functions is called, as one holds a loaded SavedModel.
-    """
-
-    signatures: dict[str, Callable]
-    module: tf.Module
-
-
-def serve(bundle: Bundle) -> Served:
-    """Make the signatures of a bundle, which answer as its exported SavedModel does.
-
-    Every clip of a batch lasts as long as its waveform, also for a model of ragged batches. Raises
-    InputError for an image network that cannot be loaded.
-
-    >>> from mmat.labels import LabelSet
-    >>> from mmat.models.audio import audio_branch
-    >>> served = serve(Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), thresholds=[0.0, 1.0]))
-    >>> sorted(served.signatures)
-    ['audio_only', 'labels', 'serving_default', 'tag_wav']
-    >>> answers = served.signatures["audio_only"](waveform=tf.zeros((1, 16000, 1)))
-    >>> {name: tuple(answer.shape) for name, answer in sorted(answers.items())}
-    {'clip': (1, 2), 'fired': (1, 2), 'frame': (1, 10, 2)}
-    """
-    model = bundle.model
-    module, layers = tf.Module(), model._flatten_layers()
-    # The variables alone, so that no Keras object is asked for when the model is loaded.
-    module.tracked = [variable.value for variable in model.variables]
-    # The networks of frozen encoders, whose variables Keras does not count.
-    module.encoders = [layer for layer in layers if isinstance(layer, HubAudioEncoder)]
-    maps = {layer.name: layer for layer in layers if isinstance(layer, LabelMap)}
-    sees = "image_probabilities" in model.input
-    network = image_network(bundle.image_network) if sees else None
-    answer = _answers(bundle)
-    signatures = {"serving_default": answer}
-    if sees:
-        module.images = _images(network)
-        signatures["serving_default"] = _with_images(answer, module.images)
-    if "waveform" in model.input:
-        hear = _hearing(answer, network) if sees else answer
-        signatures |= {"audio_only": hear, "tag_wav": _wav_reading(hear)}
-    signatures["labels"] = _telling(_facts(bundle, network))
-    if maps:
-        signatures["label_maps"] = _telling(_map_facts(maps, network, module.encoders))
-    return Served(signatures, module)
-
-
-def _answers(bundle: Bundle):
-    """The model, with what is decided and what it was given: a graph that the signatures share."""
+def _prediction(bundle: Bundle):
+    """Return the graph that the signatures share: the model, decisions, image probabilities."""
     model = bundle.model
 
-    def answer(**inputs):
+    def predict(**inputs):
         given = inputs | whole_length(model, inputs)
         outputs = model(given, training=False)
         outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
@@ -153,7 +174,7 @@ def _answers(bundle: Bundle):
         for name, x in model.input.items()
         if name != "n_samples"
     }
-    return traced(model, answer, specs)
+    return traced(model, predict, specs)
 
 
 def traced(
@@ -181,45 +202,45 @@ def _images(network: ImageNetwork) -> HubImageClassifier:
     return images
 
 
-def _with_images(answer, images: HubImageClassifier):
+def _with_images(predict, images: HubImageClassifier):
     def serving_default(**inputs):
         probabilities = images(inputs.pop("frames"))  # (batch, n_frames, n_image_labels)
         if "has_video" in inputs:
             seen = inputs["has_video"][:, tf.newaxis, tf.newaxis]
             probabilities = tf.where(seen, probabilities, 0.0)
-        return answer(image_probabilities=probabilities, **inputs)
+        return predict(image_probabilities=probabilities, **inputs)
 
-    names = set(answer.structured_input_signature[1]) | {"frames"}
+    names = set(predict.structured_input_signature[1]) | {"frames"}
     specs = {name: spec for name, spec in INPUTS.items() if name in names}
     return tf.function(serving_default).get_concrete_function(**specs)
 
 
-def _hearing(answer, network: ImageNetwork):
+def _without_images(predict, network: ImageNetwork):
     n_labels = network.n_outputs - network.background_offset
 
     def audio_only(**inputs):
         batch = tf.shape(inputs["waveform"])[0]
         nothing = tf.zeros(tf.stack([batch, 1, n_labels]))
         yes, no = tf.fill([batch], True), tf.fill([batch], False)
-        return answer(image_probabilities=nothing, has_audio=yes, has_video=no, **inputs)
+        return predict(image_probabilities=nothing, has_audio=yes, has_video=no, **inputs)
 
     return tf.function(audio_only).get_concrete_function(waveform=INPUTS["waveform"])
 
 
-def _wav_reading(hear):
+def _with_wav(audio_only):
     def tag_wav(**inputs):
-        return hear(waveform=decode_wav(inputs["wav"]))
+        return audio_only(waveform=decode_wav(inputs["wav"]))
 
     return tf.function(tag_wav).get_concrete_function(wav=tf.TensorSpec((), tf.string, "wav"))
 
 
-def _telling(facts: dict[str, tuple]):
-    """A function without inputs that says facts, name → (value, type)."""
+def _constants(facts: dict[str, tuple]):
+    """Return a graph without inputs whose outputs are facts, name → (value, type)."""
 
-    def tell():
+    def constants():
         return {name: tf.constant(*fact) for name, fact in facts.items()}
 
-    return tf.function(tell, input_signature=[]).get_concrete_function()
+    return tf.function(constants, input_signature=[]).get_concrete_function()
 
 
 def _facts(bundle: Bundle, network: ImageNetwork | None) -> dict[str, tuple]:
@@ -260,32 +281,6 @@ def _weights(label_map: LabelMap) -> np.ndarray:
     """Return the evidence `(names, classes)` for each class where one name alone is certain."""
     similarities = label_map.map.numpy()
     return np.asarray(label_map.evidence(np.eye(len(similarities), dtype=np.float32), similarities))
-
-
-def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:
-    """Write a bundle as a SavedModel with labels, thresholds and a model card; return its folder.
-
-    An audio-only model has the input `waveform` alone, a video-only model `frames` alone. The
-    folder appears whole or not at all; an earlier export there is replaced. Raises InputError for
-    a folder that holds something else, and for an image network that cannot be loaded.
-
-    >>> from mmat.labels import LabelSet
-    >>> from mmat.models.audio import audio_branch
-    >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), thresholds=[0.5, 0.5])
-    >>> folder = export_saved_model(bundle, tempfile.mkdtemp() + "/export")
-    >>> sorted(path.name for path in folder.iterdir() if path.suffix)
-    ['README.md', 'fingerprint.pb', 'saved_model.pb']
-    """
-    folder = pathlib.Path(folder)
-    _check_target(folder)
-    served = serve(bundle)
-    with atomic_path(folder) as part, tempfile.TemporaryDirectory() as workplace:
-        labels_csv = pathlib.Path(workplace) / LABELS_FILE
-        bundle.labels.to_csv(labels_csv)
-        served.module.labels_file = tf.saved_model.Asset(str(labels_csv))
-        tf.saved_model.save(served.module, str(part), signatures=served.signatures)
-        (part / "README.md").write_text(model_card(bundle, served), encoding="utf-8")
-    return folder
 
 
 def _check_target(folder: pathlib.Path) -> None:

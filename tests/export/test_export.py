@@ -1,4 +1,4 @@
-"""What an export answers, in a process of its own that has TensorFlow and NumPy alone."""
+"""The outputs of exports, in a process of its own that has TensorFlow and NumPy alone."""
 
 import dataclasses
 import io
@@ -46,12 +46,12 @@ def inputs() -> dict:
 
 @pytest.fixture(scope="module")
 def models(bundles) -> dict[str, Bundle]:
-    """The tiny models, one that computes in low precision, one without training, and two of other
-    tasks, whose answers are known: one with the features of speech, one of ragged batches.
+    """The tiny models, one that computes in low precision, one untrained, and two of other tasks,
+    whose outputs are known: one with the features of speech, one of ragged batches.
     """
     low = Bundle(audio_branch(2, dtype="mixed_bfloat16"), LabelSet.of("ab"), np.float32([0.4, 0.6]))
     models = {name: load_bundle(folder) for name, folder in bundles.items()}
-    models |= {"low": low, "zero_training": zero_shot_bundle(LabelSet.of(["Dog", "Siren"]))}
+    models |= {"low": low, "zero_shot": zero_shot_bundle(LabelSet.of(["Dog", "Siren"]))}
     classes = audio_branch(3, mel=SPEECH_MEL, blocks=SPEECH_BLOCKS, task=CLASSES.task)
     values = audio_branch(1, ragged=True, task=VALUES.task)
     set_last_layer(classes, [0.0, 1.0, 0.0])
@@ -76,32 +76,32 @@ def first_lane_export(bundles, exports, tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def answers(models, exports, first_lane_export, inputs, tmp_path_factory) -> dict[str, dict]:
-    """What each export answers in another process; one for all, since TensorFlow starts slowly."""
-    folder = tmp_path_factory.mktemp("answers")
+def outputs(models, exports, first_lane_export, inputs, tmp_path_factory) -> dict[str, dict]:
+    """The outputs of each export in another process, one for all: TensorFlow starts slowly."""
+    folder = tmp_path_factory.mktemp("outputs")
     exports = exports | {"made in the first lane": first_lane_export}
-    for name in ("low", "zero_training", "classes", "values"):
+    for name in ("low", "zero_shot", "classes", "values"):
         exports[name] = export_saved_model(models[name], folder / name)
     arguments = []
     for name, model in models.items():
         taken = set(model.model.input) - {"image_probabilities", "n_samples"} | {"wav"}
         taken |= {"frames"} if "image_probabilities" in model.model.input else set()
-        np.savez(folder / f"{name}-asked.npz", **{key: inputs[key] for key in taken})
-        arguments += [exports[name], folder / f"{name}-asked.npz", folder / f"{name}.npz"]
-    done = run_process(program("asking_exports", *arguments))
+        np.savez(folder / f"{name}-inputs.npz", **{key: inputs[key] for key in taken})
+        arguments += [exports[name], folder / f"{name}-inputs.npz", folder / f"{name}.npz"]
+    done = run_process(program("calling_exports", *arguments))
     assert done.returncode == 0, done.stderr
     return {name: dict(np.load(folder / f"{name}.npz")) for name in models}
 
 
-def keras_says(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
-    """What the model itself answers, and what it was told of the pictures."""
+def keras_outputs(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
+    """Return the outputs of the model itself, and the image probabilities that it was given."""
     images = HubImageClassifier.of(image_network("efficientnet_lite0"))
     seen = inputs["has_video"] | ("has_video" not in bundle.model.input)
     given = np.asarray(images(inputs["frames"])) * seen[:, None, None]
     whole = np.full(3, inputs["waveform"].shape[1])
     known = inputs | {"image_probabilities": given, "n_samples": whole}
-    said = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
-    return said | {key: known[key] for key in bundle.model.input if key == "image_probabilities"}
+    outputs = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
+    return outputs | {key: known[key] for key in bundle.model.input if key == "image_probabilities"}
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def keras_says(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
         ("audio", 1e-5),
         ("video", 1e-5),
         ("low", 2e-2),
-        ("zero_training", 1e-5),
+        ("zero_shot", 1e-5),
         ("classes", 1e-6),
         ("values", 1e-6),
         ("made in the first lane", 1e-5),
     ],
 )
-def test_answers_elsewhere_as_keras_does(name, tolerance, models, inputs, answers):
-    bundle, found = models[name], answers[name]
-    expected = keras_says(bundle, inputs)
+def test_an_export_predicts_elsewhere_as_keras_does(name, tolerance, models, inputs, outputs):
+    bundle, found = models[name], outputs[name]
+    expected = keras_outputs(bundle, inputs)
     own = {key for key in found if not key.startswith(("fact_", "wav_"))}
     assert own == {*expected, "fired"}
     for key, scores in expected.items():
@@ -129,8 +129,8 @@ def test_answers_elsewhere_as_keras_does(name, tolerance, models, inputs, answer
     np.testing.assert_array_equal(found["fired"], decided)
 
 
-def test_the_class_and_the_value_are_those_of_the_last_layer(answers):
-    classes, values = answers["classes"], answers["values"]
+def test_the_class_and_the_value_are_those_of_the_last_layer(outputs):
+    classes, values = outputs["classes"], outputs["values"]
     shares = np.exp([0.0, 1.0, 0.0]) / (2 + np.e)
     value = 6 / (1 + np.exp(-1)) - 3
     for name in ("clip", "frame"):
@@ -142,15 +142,15 @@ def test_the_class_and_the_value_are_those_of_the_last_layer(answers):
     np.testing.assert_array_equal(values["fired"], [[True]] * 3)
 
 
-def test_a_wav_is_answered_or_refused_in_words(answers):
+def test_a_wav_is_tagged_or_refused_in_words(outputs):
     heard_alone = 1
-    for name, found in answers.items():
-        said = {key.removeprefix("wav_") for key in found if key.startswith("wav_")}
+    for name, found in outputs.items():
+        of_wav = {key.removeprefix("wav_") for key in found if key.startswith("wav_")}
         if name == "video":
-            assert not said
+            assert not of_wav
             continue
         own = {key for key in found if not key.startswith(("fact_", "wav_"))}
-        assert said == own | {"refusal"}
+        assert of_wav == own | {"refusal"}
         assert "[tag_wav: cut off: 55 of 39360 data bytes, where" in str(found["wav_refusal"])
         for key in ("clip", "frame"):
             atol = 2e-2 if name == "low" else 1e-5
@@ -158,8 +158,8 @@ def test_a_wav_is_answered_or_refused_in_words(answers):
             np.testing.assert_allclose(found[f"wav_{key}"][0], alone, atol=atol, err_msg=name)
 
 
-def test_says_what_it_knows(models, answers):
-    for name, found in answers.items():
+def test_the_facts_are_those_of_the_bundle(models, outputs):
+    for name, found in outputs.items():
         assert found["fact_labels"].tolist() == list(models[name].labels.names)
         np.testing.assert_array_equal(found["fact_thresholds"], models[name].thresholds)
         assert Task.from_text(str(found["fact_task"])) == models[name].labels.task
@@ -169,11 +169,11 @@ def test_says_what_it_knows(models, answers):
         assert (found["fact_n_frames"], found["fact_image_size_px"]) == pictures
 
 
-def test_absence_is_told_and_not_faked(exports, inputs):
-    answer = tf.saved_model.load(str(exports["fused"])).signatures["serving_default"]
+def test_absence_is_a_flag_and_not_faked(exports, inputs):
+    predict = tf.saved_model.load(str(exports["fused"])).signatures["serving_default"]
     given = {name: tf.constant(x) for name, x in inputs.items() if name != "wav"}
     black = given | {"frames": tf.zeros((3, 1, 5, 7, 3), tf.uint8)}
-    full, without = answer(**given), answer(**black)
+    full, without = predict(**given), predict(**black)
     heard_alone = 1
     for name in ("clip", "frame", "audio", "video"):
         np.testing.assert_array_equal(full[name][heard_alone], without[name][heard_alone])
@@ -196,7 +196,7 @@ def test_labels_and_card_lie_inside(exports, bundles):
     assert "image network" not in (exports["audio"] / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_card_says_what_the_answers_are(models):
+def test_a_card_says_what_the_outputs_are(models):
     served = {name: model_card(models[name], serve(models[name])) for name in ("classes", "values")}
     assert "which one of 3 classes" in served["classes"] and "- still\n" in served["classes"]
     assert "between -3 and 3" in served["values"] and "- mood\n" in served["values"]

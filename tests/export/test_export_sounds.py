@@ -66,15 +66,15 @@ def taught(sounds) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def zero_training(models_cache) -> Bundle:
+def zero_shot(models_cache) -> Bundle:
     return zero_shot_bundle(LABELS)
 
 
 @pytest.fixture(scope="module")
-def saved(taught, zero_training, tmp_path_factory) -> dict[str, dict]:
+def saved(taught, zero_shot, tmp_path_factory) -> dict[str, dict]:
     """The signatures of both exported, by name."""
     folder = tmp_path_factory.mktemp("saved")
-    bundles = {"taught": taught, "zero_training": zero_training}
+    bundles = {"taught": taught, "zero_shot": zero_shot}
     return {
         name: tf.saved_model.load(str(export_saved_model(bundle, folder / name)))
         for name, bundle in bundles.items()
@@ -88,7 +88,7 @@ def tflite(taught, tmp_path_factory, request) -> tuple[str, TFLiteTagger]:
 
 
 def heard(bundle: Bundle, waveform: np.ndarray) -> dict[str, np.ndarray]:
-    """What Keras says of a sound alone."""
+    """Return the outputs of Keras for a sound alone."""
     inputs = {"waveform": waveform, "has_audio": [True], "has_video": [False]}
     if "image_probabilities" in bundle.model.input:
         n_labels = bundle.model.input["image_probabilities"].shape[-1]
@@ -97,32 +97,32 @@ def heard(bundle: Bundle, waveform: np.ndarray) -> dict[str, np.ndarray]:
     return {key: x.numpy() for key, x in bundle.model(given, training=False).items()}
 
 
-def fired(answers) -> tuple[str, ...]:
-    return tuple(np.array(LABELS.names)[np.asarray(answers["fired"])[0]])
+def fired(outputs) -> tuple[str, ...]:
+    return tuple(np.array(LABELS.names)[np.asarray(outputs["fired"])[0]])
 
 
 @pytest.mark.parametrize("sound", FIRES)
-@pytest.mark.parametrize("name", ["taught", "zero_training"])
-def test_a_saved_model_answers_as_keras_does(name, sound, sounds, saved, request):
+@pytest.mark.parametrize("name", ["taught", "zero_shot"])
+def test_a_saved_model_predicts_as_keras_does(name, sound, sounds, saved, request):
     expected = heard(request.getfixturevalue(name), sounds[sound])
     model, file = saved[name], io.BytesIO()
     samples = np.int16(sounds[sound][0, :, 0] * 32768)
     soundfile.write(file, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    answers = {
+    outputs = {
         "audio_only": model.signatures["audio_only"](waveform=tf.constant(sounds[sound])),
         "tag_wav": model.signatures["tag_wav"](wav=tf.constant(file.getvalue())),
     }
-    for said in answers.values():
-        assert fired(said) == FIRES[sound]
+    for found in outputs.values():
+        assert fired(found) == FIRES[sound]
         for key, scores in expected.items():
-            np.testing.assert_allclose(said[key], scores, atol=1e-5, err_msg=key)
+            np.testing.assert_allclose(found[key], scores, atol=1e-5, err_msg=key)
 
 
 @pytest.mark.parametrize("sound", FIRES)
-def test_a_tflite_file_answers_as_keras_does(sound, sounds, taught, tflite):
+def test_a_tflite_file_predicts_as_keras_does(sound, sounds, taught, tflite):
     quantized, tagger = tflite
-    expected, said = heard(taught, sounds[sound]), tagger(sounds[sound])
-    assert fired(said) == FIRES[sound]
+    expected, found = heard(taught, sounds[sound]), tagger(sounds[sound])
+    assert fired(found) == FIRES[sound]
     for key in ("clip", "frame"):
         atol = 2e-2 if quantized else 1e-4
-        np.testing.assert_allclose(said[key], expected[key], atol=atol, err_msg=key)
+        np.testing.assert_allclose(found[key], expected[key], atol=atol, err_msg=key)

@@ -13,7 +13,13 @@ import pytest
 import tensorflow as tf
 
 from mmat.cli import main
-from mmat.export.litert import TFLiteTagger, _convert, export_tflite, measure_tflite, tflite_log_mel
+from mmat.export.litert import (
+    TFLiteTagger,
+    _convert_apart,
+    export_tflite,
+    measure_tflite,
+    tflite_log_mel,
+)
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.metrics.decisions import decide
@@ -68,16 +74,16 @@ def made(tmp_path_factory) -> tuple[Bundle, pathlib.Path, str]:
     return bundle, file, printed.getvalue()
 
 
-def test_it_answers_and_uses_nothing_but_built_in_operations(made):
+def test_it_predicts_and_uses_nothing_but_built_in_operations(made):
     bundle, file, _ = made
     tagger = TFLiteTagger(file)
     assert not [x for x in tagger.interpreter._get_ops_details() if x["op_name"].startswith("Flex")]
     waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
-    said, expected = tagger(waveform), bundle.model.predict({"waveform": waveform}, verbose=0)
-    assert said["fired"].tolist() == [[True, False]]
+    found, expected = tagger(waveform), bundle.model.predict({"waveform": waveform}, verbose=0)
+    assert found["fired"].tolist() == [[True, False]]
     for name in ("clip", "frame"):
-        assert said[name].shape == expected[name].shape
-        np.testing.assert_allclose(said[name], expected[name], atol=2e-2)  # of bfloat16
+        assert found[name].shape == expected[name].shape
+        np.testing.assert_allclose(found[name], expected[name], atol=2e-2)  # of bfloat16
 
 
 def test_the_command_prints_path_size_time_and_parity(made):
@@ -110,15 +116,15 @@ def test_labels_thresholds_and_card_lie_inside(made):
     ],
     ids=["classes of speech, ragged", "values"],
 )
-def test_other_tasks_are_answered_as_keras_does(labels, how, tmp_path):
+def test_other_tasks_are_predicted_as_keras_does(labels, how, tmp_path):
     model = audio_branch(len(labels), task=labels.task, **how)
     bundle = Bundle(model, labels, np.ones(len(labels), np.float32), clip_seconds=1.0)
     file = export_tflite(bundle, tmp_path / "a.tflite")
     assert measure_tflite(file, bundle, rounds=1).largest_deviation < 1e-5
     waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
-    said = TFLiteTagger(file)(waveform)
-    decided = decide(labels.task, said["clip"], bundle.thresholds)
-    np.testing.assert_array_equal(said["fired"], decided)
+    found = TFLiteTagger(file)(waveform)
+    decided = decide(labels.task, found["clip"], bundle.thresholds)
+    np.testing.assert_array_equal(found["fired"], decided)
     with zipfile.ZipFile(file) as archive:
         archive.extract("labels.csv", tmp_path)
         card = archive.read("README.md").decode()
@@ -152,5 +158,5 @@ def test_a_converter_that_fails_is_one_line(tmp_path):
     module.f = tf.function(tf.signal.ifft2d, input_signature=[tf.TensorSpec((4, 4), tf.complex64)])
     tf.saved_model.save(module, str(tmp_path / "saved"), signatures=module.f)
     with pytest.raises(InputError, match="cannot hold this model") as error:
-        _convert(tmp_path / "x.tflite", str(tmp_path / "saved"), tmp_path / "part", "")
+        _convert_apart(tmp_path / "x.tflite", str(tmp_path / "saved"), tmp_path / "part", "")
     assert "\n" not in str(error.value) and not (tmp_path / "part").exists()

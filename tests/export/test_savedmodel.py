@@ -42,7 +42,7 @@ def samples(n=100, channels=1, seed=0) -> np.ndarray:
 GOOD = wav(samples())
 
 
-def said_of(contents: bytes) -> str:
+def refusal(contents: bytes) -> str:
     """The sentence with which a WAV is refused."""
     with pytest.raises(tf.errors.InvalidArgumentError) as refused:
         decode(contents)
@@ -93,8 +93,8 @@ def test_a_wav_out_of_a_pipe_lasts_to_its_end():
     ],
 )
 def test_other_bytes_are_refused_in_words(contents, sentence):
-    said = said_of(contents)
-    assert sentence in said and said.endswith(
+    text = refusal(contents)
+    assert sentence in text and text.endswith(
         "a WAV of 16-bit PCM (encoding 1) at 16000 Hz is needed"
     )
 
@@ -106,7 +106,7 @@ def test_damaged_bytes_are_decoded_or_refused_in_words(cut, at, byte):
     try:
         waveform = decode(damaged).numpy()
     except tf.errors.InvalidArgumentError:
-        assert said_of(damaged)
+        assert refusal(damaged)
     else:
         assert waveform.size and np.isfinite(waveform).all()
 
@@ -126,14 +126,14 @@ def test_sound_alone_is_what_an_absent_picture_leaves(fused):
         has_audio=tf.constant([True]),
         has_video=tf.constant([False]),
     )
-    for said in (
+    for found in (
         served.signatures["audio_only"](waveform=waveform),
         served.signatures["tag_wav"](wav=tf.constant(wav(written))),
     ):
-        assert set(said) == set(expected)
-        for name, answer in expected.items():
-            np.testing.assert_allclose(said[name], answer, atol=1e-6, err_msg=name)
-        assert not said["image_probabilities"].numpy().any()
+        assert set(found) == set(expected)
+        for name, output in expected.items():
+            np.testing.assert_allclose(found[name], output, atol=1e-6, err_msg=name)
+        assert not found["image_probabilities"].numpy().any()
 
 
 def test_each_bundle_has_the_signatures_of_its_senses(bundles, fused):
@@ -146,26 +146,26 @@ def test_each_bundle_has_the_signatures_of_its_senses(bundles, fused):
         assert set(signatures) == {"serving_default", "labels"} | more
 
 
-def test_label_maps_name_what_the_image_network_says(fused):
-    told = serve(fused).signatures["label_maps"]()
-    names = [name.decode() for name in told["image_labels"].numpy()]
+def test_label_maps_name_the_image_networks_labels(fused):
+    facts = serve(fused).signatures["label_maps"]()
+    names = [name.decode() for name in facts["image_labels"].numpy()]
     assert names == [synonyms[0] for synonyms in imagenet_labels()]
     label_map = next(x for x in fused.model._flatten_layers() if x.name == "label_map")
-    np.testing.assert_array_equal(told["image_similarities"], label_map.map)
+    np.testing.assert_array_equal(facts["image_similarities"], label_map.map)
 
 
-def test_a_zero_training_bundle_tells_both_its_maps(models_cache):
+def test_a_zero_shot_bundle_has_both_its_maps(models_cache):
     served = serve(zero_shot_bundle(LabelSet.of(["Dog", "Siren"])))
-    told = served.signatures["label_maps"]()
-    names = [name.decode() for name in told["sound_labels"].numpy()]
-    similarities = told["sound_similarities"].numpy()
-    assert similarities.shape == (521, 2) and told["image_similarities"].shape == (1000, 2)
+    facts = served.signatures["label_maps"]()
+    names = [name.decode() for name in facts["sound_labels"].numpy()]
+    similarities = facts["sound_similarities"].numpy()
+    assert similarities.shape == (521, 2) and facts["image_similarities"].shape == (1000, 2)
     assert [names[i] for i in similarities.argmax(axis=0)] == ["Dog", "Siren"]
-    assert float(told["sound_hop_seconds"]) == pytest.approx(0.48)
-    assert float(told["sound_window_seconds"]) == pytest.approx(0.975)
-    said = served.signatures["audio_only"](waveform=tf.zeros((1, RATE_HZ, 1)))
-    assert names[int(said["sound_probabilities"].numpy()[0].max(axis=0).argmax())] == "Silence"
-    assert not said["fired"].numpy().any()
+    assert float(facts["sound_hop_seconds"]) == pytest.approx(0.48)
+    assert float(facts["sound_window_seconds"]) == pytest.approx(0.975)
+    outputs = served.signatures["audio_only"](waveform=tf.zeros((1, RATE_HZ, 1)))
+    assert names[int(outputs["sound_probabilities"].numpy()[0].max(axis=0).argmax())] == "Silence"
+    assert not outputs["fired"].numpy().any()
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +174,7 @@ def ragged_branch():
 
 
 def test_a_model_of_ragged_batches_hears_whole_waveforms(ragged_branch):
-    """A clip of a batch with padding is answered as it is alone without."""
+    """A clip of a batch with padding has the scores that it has alone without."""
     labels = LabelSet(("a", "b", "c"), task=MULTI_CLASS)
     served = serve(Bundle(ragged_branch, labels, np.ones(3, np.float32)))
     lengths, rng = [32000, 20800], np.random.default_rng(0)
@@ -183,13 +183,13 @@ def test_a_model_of_ragged_batches_hears_whole_waveforms(ragged_branch):
         row[:n, 0] = rng.normal(0, 0.1, n)
     expected = ragged_branch({"waveform": waveform, "n_samples": np.int32(lengths)})
     for i, n in enumerate(lengths):
-        said = served.signatures["serving_default"](waveform=tf.constant(waveform[i : i + 1, :n]))
+        found = served.signatures["serving_default"](waveform=tf.constant(waveform[i : i + 1, :n]))
         for name in ("clip", "frame"):
-            alone = expected[name][i : i + 1, : said[name].shape[1]]
-            np.testing.assert_allclose(said[name], alone, atol=1e-6, err_msg=name)
+            alone = expected[name][i : i + 1, : found[name].shape[1]]
+            np.testing.assert_allclose(found[name], alone, atol=1e-6, err_msg=name)
 
 
-def test_a_fused_model_of_ragged_batches_answers_with_either_sense(ragged_branch):
+def test_a_fused_model_of_ragged_batches_works_with_either_sense(ragged_branch):
     seeing = video_branch(
         3, similarities=np.random.default_rng(0).random((1000, 3)), task=MULTI_CLASS
     )
@@ -200,17 +200,17 @@ def test_a_fused_model_of_ragged_batches_answers_with_either_sense(ragged_branch
     waveform = rng.normal(0, 0.1, (3, 16000, 1)).astype(np.float32)
     has = {"has_audio": np.array([True, True, False]), "has_video": np.array([True, False, True])}
     frames = rng.integers(0, 256, (3, 2, 60, 60, 3), np.uint8)
-    said = served.signatures["serving_default"](
+    found = served.signatures["serving_default"](
         waveform=tf.constant(waveform),
         frames=tf.constant(frames),
         **{name: tf.constant(x) for name, x in has.items()},
     )
     n_samples = np.int32([16000, 16000, 0])  # as in training, where the sound is absent
-    seen = {"image_probabilities": said["image_probabilities"].numpy()}
+    seen = {"image_probabilities": found["image_probabilities"].numpy()}
     expected = model({"waveform": waveform, "n_samples": n_samples} | has | seen)
-    for name, answer in expected.items():
-        np.testing.assert_allclose(said[name], answer, atol=1e-6, err_msg=name)
-    np.testing.assert_array_equal(said["fired"].numpy().sum(axis=1), [1, 1, 1])
+    for name, output in expected.items():
+        np.testing.assert_allclose(found[name], output, atol=1e-6, err_msg=name)
+    np.testing.assert_array_equal(found["fired"].numpy().sum(axis=1), [1, 1, 1])
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,6 +1,6 @@
-"""What exports answer, in a process that can import nothing of mmat, Kapre and TF-Hub.
+"""The outputs of exports, in a process that can import nothing of mmat, Kapre and TF-Hub.
 
-Arguments: for each export its folder, the inputs (.npz) and where the answers go (.npz).
+Arguments: for each export its folder, the inputs (.npz) and where the outputs go (.npz).
 """
 
 import sys
@@ -11,9 +11,9 @@ for name in ("mmat", "kapre", "tensorflow_hub", "tensorflow_io"):
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3, strict=True):
+for folder, inputs_npz, outputs_npz in zip(*[iter(sys.argv[1:])] * 3, strict=True):
     model = tf.saved_model.load(folder)
-    inputs = {name: tf.constant(x) for name, x in np.load(asked).items()}
+    inputs = {name: tf.constant(x) for name, x in np.load(inputs_npz).items()}
     wav = inputs.pop("wav").numpy().tobytes()
     facts = {"fact_" + name: x.numpy() for name, x in model.signatures["labels"]().items()}
     facts |= {name: np.array(facts[name]).astype(str) for name in ("fact_labels", "fact_task")}
@@ -26,4 +26,4 @@ for folder, asked, answered in zip(*[iter(sys.argv[1:])] * 3, strict=True):
             tag_wav(wav=tf.constant(wav[:99]))
         except Exception as error:
             wav_scores["wav_refusal"] = str(error)
-    np.savez(answered, **facts, **scores, **wav_scores)
+    np.savez(outputs_npz, **facts, **scores, **wav_scores)
