@@ -30,6 +30,15 @@ class InputError(ValueError):
     """Bad input from outside: one line with what, which file or line, why, and what to do."""
 
 
+def one_line(error: Exception, length: int | None = None) -> str:
+    """Return an error's message in one line of at most so many characters, else its type's name.
+
+    >>> one_line(ValueError("no\\nnumber"), length=6), one_line(ValueError())
+    ('no num', 'ValueError')
+    """
+    return " ".join(str(error).split())[:length] or type(error).__name__
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Give a temporary path beside `path`, and move what was written there into place on success.

@@ -6,7 +6,7 @@ Of an exported model TensorFlow alone is imported, none of the code that models 
 import os
 import pathlib
 
-from mmat.files import InputError
+from mmat.files import InputError, one_line
 from mmat.labels import LabelSet, Task
 
 SIGNATURES = {"serving_default", "labels"}  # that every export has
@@ -50,7 +50,7 @@ def load_export(folder: pathlib.Path):
         model = tf.saved_model.load(str(folder))
     # File system, checkpoint and protocol buffer each bring exceptions of their own.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise InputError(f"{folder}: a damaged export: {reason}; export it again") from error
     if not set(getattr(model, "signatures", ())) >= SIGNATURES:
         raise InputError(f"{folder}: a SavedModel, but not one that `mmat export` wrote")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from mmat.files import InputError, atomic_path
+from mmat.files import InputError, atomic_path, one_line
 from mmat.models.bundle import FORMER_NAMES
 from mmat.training.recipe import History
 
@@ -73,7 +73,7 @@ class Checkpoints:
         except OSError as error:
             raise InputError(
                 f"{self.folder}: step {progress.step} cannot be saved: "
-                f"{error.strerror or _line(error)}; the checkpoints before it are whole: make "
+                f"{error.strerror or one_line(error)}; the checkpoints before it are whole: make "
                 "room there, or name another folder, and run the same command again"
             ) from error
         self._remove_old(progress)
@@ -233,12 +233,8 @@ def _assign(path: pathlib.Path, variables, arrays: dict[str, np.ndarray], prefix
 
 
 def _log_damage(log: Callable, path: pathlib.Path, error: Exception) -> None:
-    log(f"{path}: damaged ({_line(error)}); passed over")
+    log(f"{path}: damaged ({one_line(error)}); passed over")
 
 
 def _short(value) -> bool:
     return value is None or isinstance(value, int | float | str) and len(str(value)) <= 40
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from mmat.files import InputError
+from mmat.files import InputError, one_line
 from mmat.training.step import share_bounds
 
 DEVICES = ("one", "mirrored", "workers")
@@ -58,7 +58,9 @@ def make_strategy(devices: str) -> tf.distribute.Strategy | None:
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
-        raise InputError(f"devices: the workers do not come together: {_line(error)}") from error
+        raise InputError(
+            f"devices: the workers do not come together: {one_line(error, 300)}"
+        ) from error
 
 
 def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
@@ -179,7 +181,7 @@ def _what_is_wrong(text: str) -> str | None:
     try:
         config = json.loads(text)
     except ValueError as error:
-        return f"is no JSON ({_line(error)})"
+        return f"is no JSON ({one_line(error, 300)})"
     try:
         jobs, task = config["cluster"], config["task"]
         addresses, kind, index = jobs["worker"], task["type"], task["index"]
@@ -195,7 +197,3 @@ def _what_is_wrong(text: str) -> str | None:
     if type(index) is not int or not 0 <= index < len(addresses):
         return f"has index {index!r} for {len(addresses)} workers, counted from 0"
     return None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

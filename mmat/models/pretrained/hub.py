@@ -11,7 +11,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from mmat.files import InputError, cache_folder
+from mmat.files import InputError, cache_folder, one_line
 from mmat.models.pretrained.embedded import resolve_handle
 
 _LOADING = threading.Lock()
@@ -33,7 +33,7 @@ def load_hub_model(handle: str):
         loaded = hub.load(resolved)
     # Network, archive, file system and protocol buffer each bring exceptions of their own.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error, 200)
         raise InputError(
             f"model {handle}: cannot be loaded: {reason}; check the address or name a local folder"
         ) from error
@@ -216,7 +216,7 @@ class HubAudioEncoder(keras.layers.Layer):
         try:
             got = {name: tuple(x.shape) for name, x in self._run(silence).items()}
         except (ValueError, TypeError, LookupError, AttributeError, tf.errors.OpError) as error:
-            got = " ".join(str(error).split())[:200]
+            got = one_line(error, 200)
         if got != wanted:
             raise InputError(
                 f"model {self.handle}: no encoder as described: on {len(silence)} samples it gives "

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mmat.files import InputError
+from mmat.files import InputError, one_line
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -73,7 +73,7 @@ def read_torch_legacy(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: cannot read the weights: {error.strerror}") from error
     # Bytes that are no pickle can raise nearly any exception from the unpickler.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise InputError(
             f"{path}: not weights in torch's legacy form: {reason}; fetch the file again"
         ) from error
