@@ -5,7 +5,7 @@ what is seen to sound events by sentence embeddings. Commands and results:
 
     python experiments/label_map.py     a minute; prints docs/label_map.md's table and writes
                                         docs/label_map.png; the sum sharpened by a power of 16 has
-                                        46.3 % validation mAP
+                                        about 46 % validation mAP
     python experiments/label_map.py sentiment
                                         half a minute; prints docs/cmu_mosi.md's two tables: whether
                                         what a picture shows says anything of a speaker's sentiment
