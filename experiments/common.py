@@ -495,16 +495,8 @@ class ValidationSet:
         self.truth, self.scores, self.can_judge = None, None, None
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
-        truth, scores, can_judge = [], [], []
-        for inputs, weak_labels in self.clips:
-            truth.append(weak_labels)
-            scores.append(self.predictor(inputs)["clip"])
-            can_judge.append(self.predictor.can_judge(inputs))
-        truth, scores, can_judge = map(np.concatenate, (truth, scores, can_judge))
-        task, truth = self.task, truth if self.task.is_regression else truth > 0
+        task, (truth, scores, can_judge) = self.task, self.predictor.on_validation(self.clips)
         self.truth, self.scores, self.can_judge = truth, scores, can_judge
-        if not can_judge.any():
-            raise InputError("no validation clip has what the model needs; prepare other clips")
         threshold = best_single_threshold(truth, scores) if task == MULTI_LABEL else 0.0
         found = task_figures(task, truth, decide(task, scores, threshold), scores)
         loss = clip_loss({"clip": scores[can_judge]}, truth[can_judge], task)
@@ -636,17 +628,6 @@ def between(ends: Sequence[float], sign: str = "") -> str:
     return " to ".join(f"{100 * end:{sign}.1f}" for end in ends)
 
 
-def means_table(title: str, systems: Mapping[str, Mapping], columns: Sequence[str]) -> str:
-    """A row a system of means with their spread, in Markdown."""
-    rows = [[name, *(mean_cell(own[x]) for x in columns)] for name, own in systems.items()]
-    return markdown_table(rows, [title, *columns])
-
-
-def markdown_table(rows: Sequence[Sequence], head: Sequence[str]) -> str:
-    """A table of texts as the pages in docs/ have it."""
-    return tabulate.tabulate(rows, head, "github", disable_numparse=True)
-
-
 def figures_table(systems: Mapping[str, Mapping], columns: Sequence[str]) -> str:
     """A row a system of figures, with intervals over clips where there are.
 
@@ -706,15 +687,3 @@ def gain_line(
         f"{name}: {estimate} {unit}, 95 % interval {low} to {high}, {side} 0 in "
         f"{100 * share:.1f} % of draws{f' by {by}' if by else ''}"
     )
-
-
-def gain_rows(gains: Mapping[str, Mapping[str, Difference]]) -> tuple[list[list[str]], list[str]]:
-    """Rows and head of a table: what fusions gain over audio, in points with 95 % intervals."""
-    rows = [
-        [name]
-        + [f"{100 * x.estimate:+.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in own.values()]
-        + [f"{100 * x.share_above_zero:.1f}" for x in own.values()]
-        for name, own in gains.items()
-    ]
-    above = [f"draws by {by} above 0, %" for by in ("clip", "group")]
-    return rows, ["fusion over audio", "gain, by clip", "gain, by source group", *above]

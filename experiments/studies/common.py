@@ -17,7 +17,7 @@ import os
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mmat.startup import ENVIRONMENT
 
@@ -25,8 +25,9 @@ os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 import numpy as np
+import tabulate
 
-from experiments.common import POOLINGS, mean_and_spread, mean_gains
+from experiments.common import POOLINGS, mean_and_spread, mean_cell, mean_gains
 from experiments.mini import train_audio
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import atomic_path, cache_folder
@@ -352,3 +353,29 @@ def summary(figures: Iterable[dict[str, float]]) -> dict[str, dict]:
     """
     figures = list(figures)
     return {name: mean_and_spread(one[name] for one in figures) for name in figures[0]}
+
+
+# Tables as the pages in docs/ have them.
+
+
+def means_table(title: str, systems: Mapping[str, Mapping], columns: Sequence[str]) -> str:
+    """A row a system of means with their spread, in Markdown."""
+    rows = [[name, *(mean_cell(own[x]) for x in columns)] for name, own in systems.items()]
+    return markdown_table(rows, [title, *columns])
+
+
+def markdown_table(rows: Sequence[Sequence], head: Sequence[str]) -> str:
+    """A table of texts as the pages in docs/ have it."""
+    return tabulate.tabulate(rows, head, "github", disable_numparse=True)
+
+
+def gain_rows(gains: Mapping[str, Mapping[str, Difference]]) -> tuple[list[list[str]], list[str]]:
+    """Rows and head of a table: what fusions gain over audio, in points with 95 % intervals."""
+    rows = [
+        [name]
+        + [f"{100 * x.estimate:+.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in own.values()]
+        + [f"{100 * x.share_above_zero:.1f}" for x in own.values()]
+        for name, own in gains.items()
+    ]
+    above = [f"draws by {by} above 0, %" for by in ("clip", "group")]
+    return rows, ["fusion over audio", "gain, by clip", "gain, by source group", *above]

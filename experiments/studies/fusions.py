@@ -18,9 +18,10 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 import numpy as np
 
-from experiments.common import gain_rows, markdown_table, means_table, script
+from experiments.common import script
 from experiments.mini import train_fusion, train_video
 from experiments.studies import common
+from experiments.studies.common import gain_rows, markdown_table, means_table
 from mmat.corpora.mini import mini_labels
 from mmat.files import atomic_path
 from mmat.models.fusion import fused_model, middle_fusion

@@ -8,8 +8,9 @@ python -m experiments.studies.head_grid     about 10 minutes on 2 cores, then se
 import itertools
 import json
 
-from experiments.common import markdown_table, mean_cell, script
+from experiments.common import mean_cell, script
 from experiments.studies import common
+from experiments.studies.common import markdown_table
 from mmat.metrics.tagging import mean_average_precision
 from mmat.models.pretrained.registry import yamnet
 

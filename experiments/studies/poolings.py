@@ -12,8 +12,9 @@ Commands and results:
 The trainings are kept; runs/studies/poolings.json and a figure, with the encoder's name in theirs.
 """
 
-from experiments.common import POOLINGS, means_table, script
+from experiments.common import POOLINGS, script
 from experiments.studies import common
+from experiments.studies.common import means_table
 from mmat.plots.studies import plot_groups
 
 TAGGING, LOCALISATION = ("F1", "mAP"), ("segment ER", "segment F1", "segment mAP", "PSDS")

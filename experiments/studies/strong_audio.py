@@ -18,9 +18,10 @@ os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 
-from experiments.common import gain_rows, markdown_table, means_table, script
+from experiments.common import script
 from experiments.mini import fit_late, train_video
 from experiments.studies import common
+from experiments.studies.common import gain_rows, markdown_table, means_table
 from mmat.corpora.mini import mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
