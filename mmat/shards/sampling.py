@@ -71,10 +71,10 @@ def batches_from(
 ) -> Callable[[int], tf.data.Dataset]:
     """Return a function from a batch's number to the class-balanced batches from there on.
 
-    `mmat.training.loop.train` takes it. The split is scanned once, here; nothing is read of the batches
-    before. Elements and left-out clips are those of `load_split`; the batches are without end, and
-    the same for the same seed. among: given the positions of the usable clips, shard by shard,
-    returns those to draw. A warning lists classes and clips that can never be drawn. Raises
+    `mmat.training.loop.train` takes it. The split is scanned once, here; nothing is read of the
+    batches before. Elements and left-out clips are those of `load_split`; the batches are without
+    end, and the same for the same seed. among: given the positions of the usable clips, shard by
+    shard, returns those to draw. A warning lists classes and clips that can never be drawn. Raises
     InputError for a missing or damaged folder, for a split that it does not hold, and where no clip
     has what the inputs need, or none has a label.
     """
