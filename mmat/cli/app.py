@@ -2,19 +2,17 @@
 
 import argparse
 import contextlib
-import math
 import signal
 import threading
 
-from mmat.cli.common import at_least, log
+from mmat.cli.common import above_zero, add_command, at_least, log
 
 HIGHEST_PORT = 65_535
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "serve a page to tag clips on, on this machine"
-    command = commands.add_parser("app", help=what, description=what.capitalize() + ".")
+    command = add_command(commands, "app", "serve a page to tag clips on, on this machine", run)
     command.add_argument(
         "--model",
         metavar="DIR",
@@ -26,15 +24,16 @@ def add(commands) -> None:
     command.add_argument(
         "--host",
         default="127.0.0.1",
-        help="whom to answer: this machine alone (default), 0.0.0.0: all",
+        help="who can reach it: this machine alone (default), 0.0.0.0: all",
     )
     command.add_argument("--port", type=_port, default=7860, help="default 7860; 0: a free one")
     limits = "of a clip; default %(default)g"
     command.add_argument(
-        "--max-megabytes", type=_above_zero, default=200.0, metavar="N", help=limits
+        "--max-megabytes", type=above_zero(), default=200.0, metavar="N", help=limits
     )
-    command.add_argument("--max-seconds", type=_above_zero, default=120.0, metavar="N", help=limits)
-    command.set_defaults(run=run)
+    command.add_argument(
+        "--max-seconds", type=above_zero(), default=120.0, metavar="N", help=limits
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,13 +58,3 @@ def _port(text: str) -> int:
     if port > HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"{text} is no port; the highest is {HIGHEST_PORT}")
     return port
-
-
-def _above_zero(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number

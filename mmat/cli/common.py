@@ -1,6 +1,7 @@
-"""What the commands share: exit statuses, messages, argument types."""
+"""What the commands share: how they are added and end, messages, lists, argument types."""
 
 import argparse
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,13 +13,27 @@ BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 SHOWN_ROWS = 20  # of those dropped
 
 
+def add_command(
+    commands, name: str, what: str, run: Callable[[argparse.Namespace], int], more: str = ""
+) -> argparse.ArgumentParser:
+    """Add a command to the parser's and return its own parser.
+
+    what: a phrase that describes it; more: further sentences of its help; run: runs it and returns
+    the exit status.
+    """
+    description = f"{what[0].upper()}{what[1:]}.{more and ' ' + more}"
+    command = commands.add_parser(name, help=what, description=description)
+    command.set_defaults(run=run)
+    return command
+
+
 def log(kind: str, message: object) -> None:
     """Print a message on standard error, in one line."""
     print(f"mmat: {kind}: {' '.join(str(message).splitlines())}", file=sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line as every other bad input is said: in one line."""
+    """Reports what is wrong with a command line like every other bad input: in one line."""
 
     def error(self, message: str):
         raise InputError(f"{message}; see `{self.prog} --help`")
@@ -27,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 def exit_status(command: Callable[[], int | None]) -> int:
     """Run a command and return its exit status; bad input and a full disk are one line and 2.
 
-    Warnings are one line each. A KeyboardInterrupt may carry the status that it asks for.
+    Warnings are one line each. A KeyboardInterrupt may carry a status of its own.
 
     >>> exit_status(lambda: None)
     0
@@ -58,6 +73,16 @@ def log_dropped(rows: Sequence) -> None:
         log("dropped", row)
 
 
+def read_lists(arguments: argparse.Namespace, files: Sequence[str]):
+    """Read clip lists by the options --labels, --events, --split and --strict as one list."""
+    from mmat.lists import read
+
+    labels = read.named_label_set(arguments.labels) if arguments.labels else None
+    found = read.read_lists(files, labels, arguments.events, arguments.split, arguments.strict)
+    log_dropped(found.dropped)
+    return found
+
+
 def at_least(minimum: int) -> Callable[[str], int]:
     """Return an argument type: whole numbers from `minimum` up."""
 
@@ -67,3 +92,18 @@ def at_least(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return whole_number
+
+
+def above_zero(what: str = "number") -> Callable[[str], float]:
+    """Return an argument type: numbers above 0; what: their name in a message."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what} above 0")
+        return value
+
+    return number

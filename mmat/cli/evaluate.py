@@ -3,14 +3,14 @@
 import argparse
 import os
 
+from mmat.cli.common import add_command
 from mmat.files import InputError
 from mmat.startup import on_terminal
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "measure a trained model on prepared clips"
-    command = commands.add_parser("evaluate", help=what, description=what.capitalize() + ".")
+    command = add_command(commands, "evaluate", "measure a trained model on prepared clips", run)
     command.add_argument("--model", metavar="DIR", required=True, help="a model's folder")
     command.add_argument("--data", metavar="DIR", required=True, help="a folder of shards")
     command.add_argument("--split", default="test", help="which of its splits (default test)")
@@ -18,20 +18,17 @@ def add(commands) -> None:
     command.add_argument(
         "--groups", metavar="CSV", help="id,source_group: intervals over these groups too"
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.out and os.path.exists(arguments.out) and not os.path.isdir(arguments.out):
         raise InputError(f"{arguments.out}: is a file; name a folder for the report")
-    from mmat.evaluation.files import read_groups
-
-    groups = read_groups(arguments.groups) if arguments.groups else None
     from mmat.evaluation.evaluate import evaluate
-    from mmat.evaluation.files import write_evaluation
+    from mmat.evaluation.files import read_groups, write_evaluation
     from mmat.evaluation.page import as_table
 
+    groups = read_groups(arguments.groups) if arguments.groups else None
     evaluation = evaluate(
         arguments.model, arguments.data, arguments.split, progress=on_terminal(), groups=groups
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmat.cli.common import add_command
 from mmat.files import InputError
 
 SAVED_MODEL, TFLITE = "savedmodel", "tflite"
@@ -9,8 +10,9 @@ SAVED_MODEL, TFLITE = "savedmodel", "tflite"
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "turn a trained model into a SavedModel or a TensorFlow Lite file"
-    command = commands.add_parser("export", help=what, description=what.capitalize() + ".")
+    command = add_command(
+        commands, "export", "turn a trained model into a SavedModel or a TensorFlow Lite file", run
+    )
     command.add_argument("model", metavar="MODEL", help="a trained model's folder")
     command.add_argument(
         "--out", metavar="PATH", required=True, help="the SavedModel's folder, or NAME.tflite"
@@ -22,7 +24,6 @@ def add(commands) -> None:
         help="savedmodel (default): sound and pictures, any length; tflite: one clip's sound",
     )
     command.add_argument("--quantize", choices=["int8"], help="a tflite file's weights in 8 bits")
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

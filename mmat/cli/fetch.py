@@ -2,6 +2,7 @@
 
 import argparse
 
+from mmat.cli.common import add_command
 from mmat.files import InputError
 from mmat.startup import on_terminal
 
@@ -26,12 +27,13 @@ OPTIONS = {
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "download what mmat works with, once, into its cache"
-    command = commands.add_parser("fetch", help=what, description=what.capitalize() + ".")
+    command = add_command(
+        commands, "fetch", "download what mmat works with, once, into its cache", run
+    )
     command.add_argument(
         "what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items())
     )
-    command.add_argument("--dry-run", action="store_true", help="say what would be done")
+    command.add_argument("--dry-run", action="store_true", help="print what would be done")
     command.add_argument("--debs", metavar="FOLDER", help="where the Debian packages lie (mini)")
     command.add_argument(
         "--out", metavar="DIR", help="folder for the lists (default: CACHE/lists/NAME)"
@@ -55,7 +57,6 @@ def add(commands) -> None:
         action="store_true",
         help="also the unbalanced training list, two million rows, about 100 MB (audioset)",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,14 +5,13 @@ import dataclasses
 import json
 import os
 
-from mmat.cli.common import SHOWN_ROWS, log, log_dropped
+from mmat.cli.common import SHOWN_ROWS, add_command, log, read_lists
 from mmat.files import InputError
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "say what clip lists hold: clips, hours, labels"
-    command = commands.add_parser("lists", help=what, description=what.capitalize() + ".")
+    command = add_command(commands, "lists", "say what clip lists hold: clips, hours, labels", run)
     command.add_argument(
         "files",
         metavar="FILE",
@@ -31,21 +30,17 @@ def add(commands) -> None:
     command.add_argument("--strict", action="store_true", help="stop at the first wrong row")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.add_argument("--plot", metavar="FILE", help="draw clips a class (.png, .pdf, .svg)")
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.plot:
         _check_plot(arguments.plot)
-    from mmat.lists.read import named_label_set, read_lists
     from mmat.lists.summary import summarise
     from mmat.media.find import MediaFolder
 
     media = MediaFolder(arguments.media) if arguments.media else None
-    labels = named_label_set(arguments.labels) if arguments.labels else None
-    read = read_lists(arguments.files, labels, arguments.events, arguments.split, arguments.strict)
-    log_dropped(read.dropped)
+    read = read_lists(arguments, arguments.files)
     if read.dropped[SHOWN_ROWS:]:
         log("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
     summary = summarise(read, media)
@@ -112,16 +107,13 @@ def _as_text(summary, n_dropped: int) -> str:
         for row in rows:
             row += [f"{media.found_by_label[row[0]]:,}", f"{media.missing_by_label[row[0]]:,}"]
     per_clip = [(n, f"{clips:,}") for n, clips in summary.labels_per_clip.items()]
-    right = {"disable_numparse": True, "colalign": ("left", *["right"] * (len(head) - 1))}
+    names_left = ("left", *["right"] * (len(head) - 1))
     return "\n\n".join(
         [
             tabulate.tabulate(facts, tablefmt="plain", disable_numparse=True),
-            tabulate.tabulate(rows, head, **right),
+            tabulate.tabulate(rows, head, disable_numparse=True, colalign=names_left),
             tabulate.tabulate(
-                per_clip,
-                ["labels a clip", "clips"],
-                disable_numparse=True,
-                colalign=("right", "right"),
+                per_clip, ["labels a clip", "clips"], disable_numparse=True, colalign=["right"] * 2
             ),
         ]
     )

@@ -4,18 +4,20 @@ import argparse
 import os
 import pathlib
 
-from mmat.cli.common import SOME_FAILED, at_least, log, log_dropped
+from mmat.cli.common import SOME_FAILED, above_zero, add_command, at_least, log, read_lists
 from mmat.files import InputError
+
+_SECONDS = above_zero("number of seconds")
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "decode lists of clips into shards for training"
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "prepare",
-        help=what,
-        description=f"{what.capitalize()}. A run that was stopped goes on where it was; shards "
-        "that are there already are reused.",
+        "decode lists of clips into shards for training",
+        run,
+        "A run that was stopped goes on where it was; shards that are there already are reused.",
     )
     command.add_argument("lists", metavar="LIST", nargs="*", help="of any form in docs/data.md")
     command.add_argument("--media", metavar="DIR", help="where the media lie")
@@ -57,7 +59,7 @@ def add(commands) -> None:
     command.add_argument(
         "--limit-seconds",
         metavar="S",
-        type=_seconds,
+        type=_SECONDS,
         default=60.0,
         help="a clip that takes longer to decode has failed (default 60)",
     )
@@ -79,7 +81,6 @@ def add(commands) -> None:
         metavar="NAME",
         help="run as an Apache Beam pipeline; further options are Beam's, as --NAME=VALUE",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,33 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"{name} is missing; see `mmat prepare --help`")
     if not arguments.out and not arguments.dry_run:
         raise InputError("--out is missing; see `mmat prepare --help`")
-    clips, labels = _read_lists(arguments)
-    return (_estimate if arguments.dry_run else _prepare)(arguments, clips, labels)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
+    read = read_lists(arguments, arguments.lists)
+    if read.dropped:
+        log("dropped", f"{len(read.dropped)} rows in all")
+    return (_estimate if arguments.dry_run else _prepare)(arguments, read.clips, read.labels)
 
 
 def _clip_seconds(text: str) -> float | None:
-    return None if text == "whole" else _seconds(text)
-
-
-def _read_lists(arguments: argparse.Namespace):
-    from mmat.lists.read import named_label_set, read_lists
-
-    labels = named_label_set(arguments.labels) if arguments.labels else None
-    read = read_lists(arguments.lists, labels, arguments.events, arguments.split, arguments.strict)
-    log_dropped(read.dropped)
-    if read.dropped:
-        log("dropped", f"{len(read.dropped)} rows in all")
-    return read.clips, read.labels
+    return None if text == "whole" else _SECONDS(text)
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> dict:

@@ -3,17 +3,14 @@
 import argparse
 import json
 
+from mmat.cli.common import add_command
 from mmat.files import InputError
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
     what = "score a prediction file as DCASE 2017 task 4 does"
-    command = commands.add_parser(
-        "score",
-        help=what,
-        description=what.capitalize() + ". Prints JSON, in per cent.",
-    )
+    command = add_command(commands, "score", what, run, "Prints JSON, in per cent.")
     command.add_argument(
         "--task", choices=["tagging", "events"], required=True, help="subtask A or subtask B"
     )
@@ -24,7 +21,6 @@ def add(commands) -> None:
         "--strict", action="store_true", help="count clips that the prediction leaves out (tagging)"
     )
     command.add_argument("--labels", metavar="CSV", help="refuse labels outside index,mid,…")
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

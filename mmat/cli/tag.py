@@ -1,30 +1,29 @@
-"""`mmat tag`: what sounds in files, and when.
-
-The files of `mmat tag`, one after the other: their progress, and what goes wrong with them.
-"""
+"""`mmat tag`: what sounds in files or in a stream, and when."""
 
 import argparse
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from mmat.cli.common import BAD_INPUT, SOME_FAILED, log
+from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, log
 from mmat.files import InputError, atomic_path
 from mmat.startup import on_terminal
-from mmat.tagging.result import Tagging
+from mmat.tagging import result
 
 FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
 FORMATS = ("table", "json", "csv", "tsv", "audacity")
+STANDARD_INPUT = "-"
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
-    what = "say what sounds in files, and when"
-    command = commands.add_parser("tag", help=what, description=what.capitalize() + ".")
+    command = add_command(commands, "tag", "say what sounds in files, and when", run)
     command.add_argument(
         "files",
         metavar="FILE",
@@ -43,16 +42,15 @@ def add(commands) -> None:
     command.add_argument(
         "--image-model", metavar="NAME", help="with --labels: efficientnet_lite0 (default), …"
     )
-    _add_answers(command)
+    _add_outputs(command)
     _add_rules(command)
-    command.set_defaults(run=run)
 
 
-def _add_answers(command: argparse.ArgumentParser) -> None:
+def _add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=FORMATS, default="table", help="(default table)")
     command.add_argument("--out", metavar="FILE", help="write there instead of on the terminal")
     command.add_argument(
-        "--explain", action="store_true", help="also what each sense said, and by which names"
+        "--explain", action="store_true", help="also the names that pretrained networks gave"
     )
     command.add_argument("--plot", metavar="PNG", help="draw the (one) file's frame scores")
     command.add_argument(
@@ -97,7 +95,6 @@ def run(arguments: argparse.Namespace) -> int:
     from mmat.tagging.tagger import IMAGE_MODEL, SOUND_MODEL, EventRules, load
 
     rules = EventRules(arguments.median_filter_seconds, arguments.hysteresis)
-
     is_live = arguments.live is not None
     tagger = load(
         arguments.model,
@@ -112,16 +109,16 @@ def run(arguments: argparse.Namespace) -> int:
     if is_live:
         return _listen(arguments, tagger)
 
-    tagging = TagFiles(tagger, rules, arguments, files)
-    text = _form(arguments, len(files) > 1 or files != arguments.files).write(tagging)
+    taggings = TagFiles(tagger, rules, arguments, files)
+    text = _form(arguments, len(files) > 1 or files != arguments.files).write(taggings)
     if arguments.out:
         text = list(text)
-        if tagging.failed < len(files):  # or what is there stays
+        if taggings.failed < len(files):  # or what is there stays
             _write(arguments.out, text)
     else:
         for piece in text:
             print(piece, end="", flush=True)
-    if not tagging.failed:
+    if not taggings.failed:
         return 0
     return BAD_INPUT if len(files) == 1 else SOME_FAILED
 
@@ -134,7 +131,6 @@ def _write(path: str, text: list[str]) -> None:
 
 def _checked(arguments: argparse.Namespace) -> list[str]:
     """Return the files to tag; raises InputError for options that contradict each other."""
-
     if (arguments.model is None) == (arguments.labels is None):
         raise InputError("name either --model EXPORT, or --labels without a model")
     if arguments.labels is None and (arguments.sound_model or arguments.image_model):
@@ -144,7 +140,7 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
     files = expanded(arguments.files)
     if arguments.frame_scores and len(set(files)) < len(files):
         raise InputError("--frame-scores: a file is named twice; name each once")
-    if len(files) == 1 and files != ["-"]:
+    if len(files) == 1 and files != [STANDARD_INPUT]:
         from mmat.media.read import readable_path
 
         readable_path(files[0])  # before the model is loaded, which takes longer
@@ -160,7 +156,7 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
 
 
 def _check_live(arguments: argparse.Namespace) -> None:
-    if arguments.files != ["-"]:
+    if arguments.files != [STANDARD_INPUT]:
         raise InputError("--live: tags standard input as it comes; name - as the only file")
     if arguments.format not in ("table", "json"):
         raise InputError(f"--live: prints lines or JSON lines, not {arguments.format}")
@@ -173,8 +169,6 @@ def _check_live(arguments: argparse.Namespace) -> None:
 
 
 def _check_target(option: str, path: str, is_folder: bool) -> None:
-    import os
-
     if is_folder and os.path.exists(path):
         raise InputError(f"{option} {path}: is there already; name a new folder")
     if not is_folder and os.path.isdir(path):
@@ -182,8 +176,6 @@ def _check_target(option: str, path: str, is_folder: bool) -> None:
 
 
 def _form(arguments: argparse.Namespace, several: bool):
-    from mmat.tagging import result
-
     forms = {
         "table": lambda: result.table_form(arguments.explain),
         "json": lambda: result.json_form(several, arguments.explain),
@@ -195,8 +187,6 @@ def _form(arguments: argparse.Namespace, several: bool):
 
 
 def _listen(arguments: argparse.Namespace, tagger) -> int:
-    import json
-
     from mmat.tagging.live import listen
 
     hop_seconds = 1.0 if arguments.hop_seconds is None else arguments.hop_seconds
@@ -212,12 +202,8 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
         if moment.compute_seconds > hop_seconds and not behind:
             behind = True
             seconds = f"{moment.compute_seconds:.2f} s"
-            log("warning", f"an answer took {seconds}, longer than the hop; raise --hop-seconds")
+            log("warning", f"a prediction took {seconds}, longer than the hop; raise --hop-seconds")
     return 0
-
-
-STANDARD_INPUT = "-"
-_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
 
 
 def expanded(names: Sequence[str]) -> list[str]:
@@ -255,7 +241,7 @@ class TagFiles:
         self._tagger, self._arguments, self._files = tagger, arguments, files
         self._rules = rules
 
-    def __iter__(self) -> Iterator[Tagging]:
+    def __iter__(self) -> Iterator[result.Tagging]:
         import tqdm
 
         kept = []
@@ -274,16 +260,14 @@ class TagFiles:
             if tagging.problem:
                 log("warning", f"{file}: {tagging.problem}; tagged up to there")
             if self._arguments.plot:
-                from mmat.tagging.result import plot
-
-                plot(tagging, self._arguments.plot)
+                result.plot(tagging, self._arguments.plot)
             if self._arguments.frame_scores:
                 kept.append((file, tagging.frame_scores))
             yield dataclasses.replace(tagging, file=file)
         if kept:
             self._write_frame_scores(kept)
 
-    def _tag(self, file: str, bar) -> Tagging:
+    def _tag(self, file: str, bar) -> result.Tagging:
         def progress(done: float, whole: float) -> None:
             bar.total = max(whole, done)
             bar.update(done - bar.n)
