@@ -1,10 +1,10 @@
-"""How long after a sound begins `mmat tag --live` tells of it.
+"""How long after a sound begins `mmat tag --live` reports it.
 
     python benchmarks/live.py    a minute
 
 A stream in real time, 20 ms at a time, through a pipe: faint noise, and a dog that barks at times
 that drift over the hop. Printed are the delay from a bark's first sample to the first line that
-tells of a dog, and that from a hop's last sample to its line.
+reports a dog, and that from a hop's last sample to its line.
 """
 
 import argparse
@@ -47,12 +47,12 @@ def main() -> None:
         lines = [(time.perf_counter() - began, json.loads(line)) for line in process.stdout]
         writer.join()
     shift = 2 * arguments.hop_seconds
-    told = [(at, line["seconds"] - shift, line) for at, line in lines]
-    report("hop's end to its line", [at - seconds for at, seconds, _ in told[:-1]])
-    report("computing", [line["compute_seconds"] for *_, line in told])
+    moments = [(at, line["seconds"] - shift, line) for at, line in lines]
+    report("hop's end to its line", [at - seconds for at, seconds, _ in moments[:-1]])
+    report("computing", [line["compute_seconds"] for *_, line in moments])
     delays = []
     for onset in onsets:
-        heard = [at for at, seconds, line in told if seconds > onset and names(line, LABEL)]
+        heard = [at for at, seconds, line in moments if seconds > onset and names(line, LABEL)]
         if heard:
             delays.append(heard[0] - onset)
     report(f"bark to line, {len(delays)} of {len(onsets)} barks", delays)

@@ -9,10 +9,10 @@ from benchmarks.contest import ContenderError, Contest, Reading
 WARM_SECONDS = 60.0
 
 
-def measure(contest: Contest, say: Callable[[str], None] = print) -> dict[str, list[Reading]]:
+def measure(contest: Contest, log: Callable[[str], None] = print) -> dict[str, list[Reading]]:
     """Run the contenders of a contest in turn, every second round in the opposite order.
 
-    A contender that fails is left out, and `say` is told why. Every other has a reading at least.
+    A contender that fails is logged and left out; every other has a reading at least.
 
     >>> contest = Contest("job", {"a": lambda: Reading(1.0)}, (), rounds=2, warm=False)
     >>> measure(contest)
@@ -29,7 +29,7 @@ def measure(contest: Contest, say: Callable[[str], None] = print) -> dict[str, l
             try:
                 reading = contest.runs[name]()
             except ContenderError as error:
-                say(f"{contest.job}, {name}: left out: {error}")
+                log(f"{contest.job}, {name}: left out: {error}")
                 left.remove(name)
                 readings[name].clear()
                 continue

@@ -89,12 +89,12 @@ def wholes(export: pathlib.Path, files: list[pathlib.Path]) -> dict:
 
     def through_export(path):
         # The loaded model is named here, since its signatures alone do not hold its variables.
-        said = loaded.signatures["audio_only"](waveform=as_batch(read_audio(path)))
-        return said["frame"].numpy()
+        outputs = loaded.signatures["audio_only"](waveform=as_batch(read_audio(path)))
+        return outputs["frame"].numpy()
 
     def through_tag_wav(path):
-        said = loaded.signatures["tag_wav"](wav=tf.constant(path.read_bytes()))
-        return said["frame"].numpy()
+        outputs = loaded.signatures["tag_wav"](wav=tf.constant(path.read_bytes()))
+        return outputs["frame"].numpy()
 
     parts = {f"export on {path.name}": bind(through_export, path) for path in files}
     parts[f"tag_wav on {files[0].name}"] = bind(through_tag_wav, files[0])

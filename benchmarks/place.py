@@ -61,7 +61,7 @@ class Place:
                 self.pace[name] = min(reading.seconds for reading in own) / work
 
     def worker(self, name: str, variables: Mapping[str, str] = {}) -> Worker:
-        """Return the worker process of that name, started when it is first asked for.
+        """Return the worker process of that name, started at its first use.
 
         variables: of its environment, besides the usual ones.
         """

@@ -85,10 +85,10 @@ class Worker:
             line = ""
         if not line:
             raise ContenderError(f"its process ended: {last_line(self._errors)}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise ContenderError(answer["error"])
-        return answer
+        reply = json.loads(line)
+        if "error" in reply:
+            raise ContenderError(reply["error"])
+        return reply
 
 
 def command(words: Sequence) -> Run:
@@ -136,9 +136,9 @@ def mmat(*words) -> list[str]:
 
 
 def last_line(file) -> str:
-    """Return the last line of what a process said on its standard error."""
+    """Return the last line that a process printed on its standard error."""
     file.seek(0)
-    return (file.read().strip().splitlines() or ["it said nothing"])[-1][:300]
+    return (file.read().strip().splitlines() or ["it printed nothing"])[-1][:300]
 
 
 def resident_bytes(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""The file of results: what each finished job came to is kept, and joined in one."""
+"""The file of results: what each finished job came to, all in one."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""A process that holds contenders and runs them when it is told to: `benchmarks.processes`.
+"""A process that holds contenders and runs them on orders: `benchmarks.processes`.
 
 Each framework runs in a process of its own, since two of them in one fight for the threads. Orders
-come as lines of JSON on standard input, answers go to standard output.
+come as lines of JSON on standard input, replies go to standard output.
 """
 
 import importlib
@@ -17,18 +17,18 @@ REWARM_SECONDS = 0.25
 
 
 def main() -> None:
-    # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w")
+    # What libraries print must not come between the replies.
+    replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     held, lasted = {}, {}
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            answer = obey(order, held, lasted)
+            reply = obey(order, held, lasted)
         except Exception as error:  # a contender may fail in any way; the others go on
             reason = (str(error).strip().splitlines() or [""])[0]
-            answer = {"error": f"{type(error).__name__}: {reason}".removesuffix(": ")[:300]}
-        print(json.dumps(answer), file=answers, flush=True)
+            reply = {"error": f"{type(error).__name__}: {reason}".removesuffix(": ")[:300]}
+        print(json.dumps(reply), file=replies, flush=True)
 
 
 def obey(order: dict, held: dict, lasted: dict) -> dict:

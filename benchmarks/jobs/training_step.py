@@ -1,6 +1,6 @@
 """A training step from 10 s waveforms: forwards, backwards and Adam, against PyTorch's.
 
-The batch of 4 tells first what is too slow for the larger ones, and for the larger net.
+The batch of 4 shows first what is too slow for the larger ones, and for the larger net.
 """
 
 from collections.abc import Iterable

@@ -25,7 +25,7 @@ _REQUEST_BYTES = 1 << 18  # of anything else: labels, and where an upload lies
 UPLOAD = "/gradio_api/upload"
 SENT = (UPLOAD, "/gradio_api/queue/join", "/gradio_api/call/tag", "/gradio_api/cancel")
 HEADERS = {
-    # The browser itself asks no other host for anything, whatever a page's parts would like.
+    # The browser loads nothing from other hosts, whatever a page's parts would like.
     "content-security-policy": (
         "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'self'; object-src 'none'"

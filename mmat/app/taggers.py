@@ -63,7 +63,7 @@ def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLik
 
 
 class Taggers:
-    """The models of a page, and untrained taggers, made when they are first asked for.
+    """The models of a page, and untrained taggers, made at their first use.
 
     folders: of models. names: of the choices, labels that are typed first; chosen: the one at the
     start, the first model if there is any. pictures_hz: so many pictures a second are enough for

@@ -44,7 +44,7 @@ class Limits:
 
 
 class LRUCache:
-    """Keeps the `n` values that were put in or asked for last.
+    """Keeps the `n` values that were put in or looked up last.
 
     >>> cache = LRUCache(2)
     >>> for key in "abc":
@@ -58,7 +58,7 @@ class LRUCache:
         self._values: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
     def put(self, key: Hashable, value: Any) -> None:
-        """Keep a value, and let go of the one that nobody asked for longest."""
+        """Keep a value, and let go of the least recently used."""
         self._values[key] = value
         self._values.move_to_end(key)
         while len(self._values) > self._n:

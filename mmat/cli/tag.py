@@ -149,8 +149,8 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
         if path:
             _check_target(f"--{option.replace('_', '-')}", path, option == "frame_scores")
     one_only = [("--plot", arguments.plot), ("--format audacity", arguments.format == "audacity")]
-    for option, asked in one_only:
-        if asked and len(files) > 1:
+    for option, is_given in one_only:
+        if is_given and len(files) > 1:
             raise InputError(f"{option}: is about one file, not {len(files)}")
     return files
 

@@ -241,8 +241,8 @@ def predict_steps(
         if frames and len(frames[0]) * n_clips * len(bundle.labels) > most_frame_scores:
             warnings.warn("frame scores: too many to keep, so there is no PSDS", stacklevel=3)
             frames = None
-    joined = {name: np.concatenate(branches[name]) for name in SENSES if name in branches}
-    return Outputs(np.concatenate(clip), joined, frames, events)
+    by_branch = {name: np.concatenate(branches[name]) for name in SENSES if name in branches}
+    return Outputs(np.concatenate(clip), by_branch, frames, events)
 
 
 class ClipLog:

@@ -53,7 +53,7 @@ def write_evaluation(
     """Write an evaluation into a folder, each part of it whole or not at all.
 
     `report.json`: the figures. `report.html`: them, their curves and the best and worst clips, in
-    one file that asks for nothing else; title: its heading. `predictions.tsv`, `truth.tsv`: see
+    one file that loads nothing else; title: its heading. `predictions.tsv`, `truth.tsv`: see
     `mmat.evaluation.files`. `official/`: `tagging_truth.csv` and `tagging_prediction.csv`, and with
     strong labels `events_truth.csv` and `events_prediction.csv`, which `mmat score` reads.
     `frame_scores/`: a TSV a clip, which sed_scores_eval reads.

@@ -58,7 +58,7 @@ def load_export(folder: pathlib.Path):
 
 
 def facts_of(signatures, name: str = "labels") -> dict:
-    """Return what a signature without inputs says of a model, as NumPy arrays by name."""
+    """Return the outputs of a signature without inputs, facts of the model, as NumPy arrays."""
     return {key: fact.numpy() for key, fact in signatures[name]().items()}
 
 

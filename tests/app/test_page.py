@@ -138,7 +138,7 @@ def test_what_is_not_there_is_not_claimed(tagging):
     assert "No label fired." in page.of("img")[0]["alt"]
 
 
-def test_labels_that_nothing_is_near_to_and_damage_are_said(tagging):
+def test_labels_that_nothing_is_near_to_and_damage_are_shown(tagging):
     page = Page(render(dataclasses.replace(tagging, problem="it ends early"), ["Tax", "Rent"]))
     assert "Nothing is known that is near to: Tax; Rent." in page.text
     assert "A part of it could not be read: it ends early." in page.text

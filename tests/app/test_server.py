@@ -164,13 +164,13 @@ def test_files_of_the_machine_and_of_others_are_not_read(address, tmp_path, else
     assert "fired" not in response and secret.exists()
 
 
-def test_the_browser_is_told_to_ask_nobody_else(address):
+def test_the_browser_may_load_from_nobody_else(address):
     response = requests.get(address)
     assert {name: response.headers[name] for name in HEADERS} == HEADERS
     assert "fonts.googleapis" not in response.text + requests.get(f"{address}theme.css").text
 
 
-def test_the_page_is_for_this_machine_and_a_taken_port_is_said(address, exports):
+def test_the_page_is_for_this_machine_and_a_taken_port_is_one_line(address, exports):
     assert address.startswith("http://127.0.0.1:")
     port = int(address.rstrip("/").rpartition(":")[2])
     taken = serving([exports["audio"]], port=port)

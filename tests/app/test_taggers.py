@@ -1,4 +1,4 @@
-"""Labels as they are typed, and which tagger answers to them."""
+"""Labels as they are typed, and the tagger that they choose."""
 
 import pytest
 from hypothesis import given

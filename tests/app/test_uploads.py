@@ -82,7 +82,7 @@ def test_files_elsewhere_are_neither_read_nor_deleted(uploads, folder, film, tmp
     assert film.exists()
 
 
-def test_limits_are_said_in_words(folder, film):
+def test_limits_are_explained(folder, film):
     for limits, words in (
         (Limits(megabytes=0.01), "film.mp4: larger than 0.01 MB.*--max-megabytes"),
         (Limits(seconds=10.0), "film.mp4: longer than 10 s.*--max-seconds"),

@@ -98,7 +98,7 @@ def no_tracks() -> bytes:
 class Row(NamedTuple):
     what: str
     command: str
-    said: str
+    expected: str
     made: dict[str, str | bytes] | Callable[[dict], object] = {}
 
 
@@ -148,7 +148,7 @@ ROWS = [
     Row("two files as one label track",
         "tag {clips}/both.mp4 {clips}/sound.wav --model {fused} --format audacity",
         "--format audacity: is about one file, not 2"),
-    Row("answers into a folder", TAG + " --out .", "is a folder; name the file"),
+    Row("output into a folder", TAG + " --out .", "is a folder; name the file"),
     Row("frame scores over others", TAG + " --frame-scores .",
         "is there already; name a new folder"),
     Row("a hop that leaves gaps", TAG + " --hop-seconds 11",
@@ -293,8 +293,8 @@ ROWS = [
         changed("shards", "index.json", replaced(b'"Dog"', b'"Wolf"'))),
     Row("evaluated: no pictures", EVALUATE, "shards: its pictures went through no network"),
     Row("evaluated: into a file", EVALUATE, "out: is a file", {"out": "precious"}),
-    *(Row(f"groups: {what}", EVALUATE_AUDIO + " --groups groups.csv", said, made)
-      for what, said, made in [
+    *(Row(f"groups: {what}", EVALUATE_AUDIO + " --groups groups.csv", expected, made)
+      for what, expected, made in [
         ("no row", "no row for the clip 'a'", {"groups.csv": "id,source_group\n0,park\n"}),
         ("no column", "must name the columns id, source_group",
          {"groups.csv": "id,group\na,park\n"}),
@@ -316,9 +316,9 @@ ROWS = [
 
     # scores
     *(Row(f"scored, {task}: {what}",
-          f"score --task {task} --truth truth.csv --prediction bad.csv", said, made)
+          f"score --task {task} --truth truth.csv --prediction bad.csv", expected, made)
       for task in ("tagging", "events")
-      for what, said, made in [
+      for what, expected, made in [
         ("a picture", "bad.csv: not a UTF-8 text file",
          {"truth.csv": TRUTH, "bad.csv": b"\x89PNG\xff\xfe\0"}),
         ("two columns", "bad.csv:3: 2 columns",
@@ -394,19 +394,19 @@ def contents(folder: pathlib.Path) -> dict[str, bytes | None]:
     }
 
 
-def check(status: int, out: str, err: str, said: str) -> None:
+def check(status: int, out: str, err: str, expected: str) -> None:
     assert (status, out) == (STATUS, "")
     assert err.endswith("\n") and err.count("\n") == 1, err
     assert err.startswith("mmat: error: ")
-    for piece in said.split("|"):
+    for piece in expected.split("|"):
         assert piece in err
 
 
 def rows(*what: str):
     """Give a test the words of some rows, and what the line must hold; of all by default."""
     chosen = [BY_WHAT[each] for each in what or BY_WHAT]
-    given = [pytest.param(row, row.said, id=row.what) for row in chosen]
-    return pytest.mark.parametrize(("argv", "said"), given, indirect=["argv"])
+    given = [pytest.param(row, row.expected, id=row.what) for row in chosen]
+    return pytest.mark.parametrize(("argv", "expected"), given, indirect=["argv"])
 
 
 def test_a_row_has_a_name_of_its_own():
@@ -414,13 +414,13 @@ def test_a_row_has_a_name_of_its_own():
 
 
 @rows()
-def test_one_line_and_nothing_left_behind(argv, said, tmp_path, monkeypatch, capsys):
+def test_one_line_and_nothing_left_behind(argv, expected, tmp_path, monkeypatch, capsys):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     before = contents(tmp_path)
     status = main(argv)
     captured = capsys.readouterr()
-    check(status, captured.out, captured.err, said)
+    check(status, captured.out, captured.err, expected)
     assert contents(tmp_path) == before
 
 
@@ -434,12 +434,12 @@ NO_CLIPS = Row(
 def test_where_no_clip_can_be_read_their_reasons_are_left(argv, capsys):
     status = main(argv)
     captured = capsys.readouterr()
-    check(status, captured.out, captured.err, NO_CLIPS.said)
+    check(status, captured.out, captured.err, NO_CLIPS.expected)
     assert len(pathlib.Path("out", "failures.csv").read_text().splitlines()) == 3
 
 
-# As a user runs it: what TensorFlow says at its start would be further lines.
+# As a user runs it: what TensorFlow prints at its start would be further lines.
 @rows("text", "evaluated: no pictures")
-def test_a_process_says_one_line_too(argv, said):
+def test_a_process_prints_one_line_too(argv, expected):
     done = run_process(mmat_command(*argv), user_environment())
-    check(done.returncode, done.stdout, done.stderr, said)
+    check(done.returncode, done.stdout, done.stderr, expected)

@@ -69,7 +69,7 @@ def test_fetch_mini_plans_without_writing(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_prepare_writes_shards_and_tells_of_failures(shards):
+def test_prepare_writes_shards_and_lists_failures(shards):
     index = json.loads((shards / "index.json").read_text())
     assert {name: split["clips"] for name, split in index["splits"].items()} == {
         "test": 3,

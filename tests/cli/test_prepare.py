@@ -53,9 +53,9 @@ def test_several_lists_are_one(bench, capsys):
     os.mkdir("media/extra")
     os.link("media/4.wav", "media/extra/4.wav")
     assert prepare(lists=("list.csv", "more.csv")) == 0
-    said = capsys.readouterr()
-    assert said.out == "train: 5 clips\ntest: 1 clips\n"
-    assert said.err.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.out == "train: 5 clips\ntest: 1 clips\n"
+    assert printed.err.splitlines() == [
         "mmat: dropped: more.csv:2: duplicate clip '4', an earlier list has it",
         "mmat: dropped: 1 rows in all",
     ]
@@ -64,9 +64,9 @@ def test_several_lists_are_one(bench, capsys):
 def test_wrong_rows_are_dropped_and_counted_or_an_error(bench, capsys):
     write("list.csv", "file,labels", "0.wav,Dog", *["1.wav,Wolf"] * 30)
     assert prepare() == 0
-    said = capsys.readouterr()
-    assert said.out == "train: 1 clips\n"
-    lines = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == "train: 1 clips\n"
+    lines = printed.err.splitlines()
     assert len(lines) == 21 and lines[-1] == "mmat: dropped: 30 rows in all"
     assert lines[0].startswith("mmat: dropped: list.csv:3: unknown label 'Wolf'")
     assert prepare("--strict", out="strict") == 2
@@ -85,8 +85,8 @@ def test_more_failures_than_allowed_are_status_3(bench, capsys):
     write("media/2.wav", "no sound")
     for allowed, status in ((1, 3), (2, 0)):
         assert prepare("--max-failures", allowed) == status
-        said = capsys.readouterr().out.splitlines()
-        assert said[-1] == "2 clips cannot be used, see shards/failures.csv"
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[-1] == "2 clips cannot be used, see shards/failures.csv"
     with open("shards/failures.csv", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert rows["1"] == {"id": "1", "file": "1.wav", "reason": "media/1.wav: no such file"}

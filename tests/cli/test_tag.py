@@ -105,7 +105,7 @@ def test_out_takes_what_would_be_printed_whole_or_not_at_all(clips, exports, tmp
     assert track.split("\t")[0] == "0.000000"
 
 
-def test_where_nothing_was_tagged_an_earlier_answer_stays(exports, tmp_path, capsys):
+def test_where_nothing_was_tagged_an_earlier_file_stays(exports, tmp_path, capsys):
     out, notes = tmp_path / "x.json", tmp_path / "notes.mp4"
     out.write_text("precious")
     notes.write_text("no media" * 99)
@@ -145,8 +145,8 @@ def test_a_file_of_standard_input(is_media, clips, exports, monkeypatch, capsys)
         assert status == 2 and captured.err.startswith("mmat: error: -: not a media file")
 
 
-def test_a_live_stream_is_answered_while_it_runs(exports):
-    """The answer to the first second comes before the second one is sent."""
+def test_a_live_stream_is_tagged_while_it_runs(exports):
+    """The line of the first second comes before the second one is sent."""
     words = ["tag", "-", "--live", "16000", "--format", "json", "--model", exports["audio"]]
     rng = np.random.default_rng(0)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -1,4 +1,4 @@
-"""`mmat export` and `mmat tag` on models of exclusive classes and of values, end to end."""
+"""`mmat export` and `mmat tag` on multi-class models and models of values, end to end."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def tagged(capsys, *words) -> str:
     return captured.out
 
 
-def test_the_class_and_its_course(exports, wav, tmp_path, capsys):
+def test_the_class_over_time(exports, wav, tmp_path, capsys):
     model = ["--model", exports / "classes"]
     png = tmp_path / "a.png"
     whole = json.loads(tagged(capsys, wav, *model, "--format", "json", "--plot", png))
@@ -52,7 +52,7 @@ def test_the_class_and_its_course(exports, wav, tmp_path, capsys):
     assert times == [("high", 0.0, 3.0), ("low", 3.0, 4.0)]
 
 
-def test_the_value_and_its_course(exports, wav, tmp_path, capsys):
+def test_the_value_over_time(exports, wav, tmp_path, capsys):
     model = ["--model", exports / "values"]
     png = tmp_path / "a.png"
     lines = tagged(capsys, wav, *model, "--plot", png).splitlines()
@@ -65,7 +65,7 @@ def test_the_value_and_its_course(exports, wav, tmp_path, capsys):
     assert (scores / "talk.tsv").read_text().splitlines()[0] == "onset\toffset\tmood"
 
 
-def test_a_live_stream_says_its_value(exports, monkeypatch, capsys):
+def test_a_live_stream_has_its_value(exports, monkeypatch, capsys):
     samples = (32768 * sound((0.5, 1.0), (-0.25, 1.0))).astype("<i2").tobytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(samples)))
     out = tagged(capsys, "-", "--live", 16000, "--model", exports / "values")

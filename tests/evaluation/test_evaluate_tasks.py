@@ -73,7 +73,7 @@ def evaluated(folder, senses, out, capsys) -> tuple[dict, str]:
 
 @pytest.mark.parametrize("senses", ["audio", "fused"])
 def test_of_classes_one_is_decided_and_the_recalls_are_averaged(senses, made, tmp_path, capsys):
-    report, said = evaluated(made[MOODS], senses, tmp_path, capsys)
+    report, printed = evaluated(made[MOODS], senses, tmp_path, capsys)
     tags = read_tags_tsv(tmp_path / "predictions.tsv")
     truth = read_truth_tsv(tmp_path / "truth.tsv", MOODS.names, tags.ids).truth
     without_sound = tags.ids.index("2")
@@ -94,7 +94,7 @@ def test_of_classes_one_is_decided_and_the_recalls_are_averaged(senses, made, tm
     assert report["best_constant"]["accuracy"] == 0.5
     assert report["best_constant"]["uar"] == pytest.approx(1 / 3)
     assert set(report["intervals"]) == {"clips", "source_groups"}
-    assert "uar, %" in said and "Angry" in said
+    assert "uar, %" in printed and "Angry" in printed
     page = (tmp_path / "report.html").read_text()
     assert "unweighted average recall" in page and "threshold" not in page
     assert "micro" not in page
@@ -102,7 +102,7 @@ def test_of_classes_one_is_decided_and_the_recalls_are_averaged(senses, made, tm
 
 @pytest.mark.parametrize("senses", ["audio", "fused"])
 def test_of_values_there_are_errors_a_table_and_a_picture(senses, made, tmp_path, capsys):
-    report, said = evaluated(made[VALENCE], senses, tmp_path, capsys)
+    report, printed = evaluated(made[VALENCE], senses, tmp_path, capsys)
     with open(tmp_path / "predictions.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     truth, values = (np.array([row[x] for row in rows], np.float32) for x in ("truth", "value"))
@@ -123,7 +123,7 @@ def test_of_values_there_are_errors_a_table_and_a_picture(senses, made, tmp_path
     assert (tmp_path / "values.png").read_bytes()[1:4] == b"PNG"
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"report.json", "predictions.tsv", "values.png"}
-    assert f"{report['mae']:.3f}" in said and "over source groups" in said
+    assert f"{report['mae']:.3f}" in printed and "over source groups" in printed
 
 
 def test_a_branch_that_had_nothing_to_go_by_says_the_middle_of_the_scale(made):
@@ -138,7 +138,7 @@ def test_a_branch_that_had_nothing_to_go_by_says_the_middle_of_the_scale(made):
     assert as_table(found).count("\n") == 4
 
 
-def test_a_clip_that_cannot_be_judged_has_no_course(made):
+def test_a_clip_that_cannot_be_judged_has_no_events(made):
     folder = made[MOODS]
     found = evaluate(load_bundle(folder / "audio"), folder / "shards", progress=False, resamples=5)
     heard = read_arrays(folder / "shards", "test")["has_audio"]

@@ -42,8 +42,8 @@ def made_evaluation(
     events = [frames_to_events(frame, thresholds) for frame in frames]
     truth_events = [[(int(c), 0.5, 1.5) for c in np.flatnonzero(row)] for row in truth]
     truth_events = truth_events if strong else [[] for _ in truth]
-    said = {name: rng.random(truth.shape).astype(np.float32) for name in ("audio", "video")}
-    outputs = Outputs(scores, said if branches else {}, frames, events)
+    by_branch = {name: rng.random(truth.shape).astype(np.float32) for name in ("audio", "video")}
+    outputs = Outputs(scores, by_branch if branches else {}, frames, events)
     seconds = np.full(n_clips, 2.0)
     report = {
         "split": "test",

@@ -34,7 +34,7 @@ def chromium(with_microphone: bool = True) -> Iterator[Browser]:
 class Visit:
     """A visit to the page in a window of its own.
 
-    hosts: all that the browser asked for anything, data and blobs aside.
+    hosts: all that the browser loaded from, data and blobs aside.
     """
 
     def __init__(self, browser: Browser, address: str, **options):

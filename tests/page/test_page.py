@@ -85,7 +85,7 @@ def test_other_labels_of_the_same_clip_by_the_keyboard_alone(visit, fire_engine)
     assert uploads() == []
 
 
-def test_a_broken_file_is_said_in_words(visit, fire_engine, tmp_path):
+def test_a_broken_file_is_explained(visit, fire_engine, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(fire_engine.read_bytes()[:5000])
     visit.upload(broken)

@@ -1,4 +1,4 @@
-"""Models whose answers are known: they read the level of the sound, ten times a second.
+"""Models whose outputs are known: they read the level of the sound, ten times a second.
 
 Of the level `x`, in [-1, 1], the classes high, low and still have the logits 8x, -8x and 1; the
 quantity mood has the value 3x on the scale from -3 to 3.
@@ -33,7 +33,7 @@ def level_bundle(labels: LabelSet):
     clip = keras.layers.GlobalAveragePooling1D()(scores)
     outputs = {"clip": to_output(clip, labels.task), "frame": to_output(scores, labels.task)}
     model = keras.Model({"waveform": waveform}, outputs)
-    thresholds = np.ones(len(labels), np.float32)  # of no account
+    thresholds = np.ones(len(labels), np.float32)  # ignored
     return Bundle(model, labels, thresholds, clip_seconds=CLIP_SECONDS)
 
 
@@ -45,13 +45,13 @@ def sound(*levels_seconds: tuple[float, float]) -> np.ndarray:
 
 
 def shares(level: float) -> np.ndarray:
-    """Return what the model says of a level: the shares of the classes."""
+    """Return the model's outputs for a level: the shares of the classes."""
     odds = np.exp([8 * level, -8 * level, 1.0])
     return odds / odds.sum()
 
 
 def set_last_layer(model, biases: list[float]) -> None:
-    """Let an audio branch say the same of every frame: what the biases make of it."""
+    """Let an audio branch predict the same for every frame: what the biases make of it."""
     layer = model.get_layer("frame")
     kernel, _ = layer.get_weights()
     layer.set_weights([np.zeros_like(kernel), np.float32(biases)])

@@ -111,7 +111,7 @@ def test_an_audacity_label_track_is_three_columns_without_a_head():
     assert rows == [f"0.500000\t1.200000\t{LABELS[1]}", f"2.000000\t2.500000\t{LABELS[1]}"]
 
 
-def test_tables_name_events_reasons_and_what_was_not_said():
+def test_tables_name_events_reasons_and_missing_scores():
     plain, full = (text_of(result.table_form(explain), FILES[:1]) for explain in (False, True))
     assert "fire engine" not in plain.lower().replace("fire engine, fire truck", "")
     for words in ("a b.mp4: 3.0 s, sound and pictures", "both", "1.2", "0.875"):
@@ -119,7 +119,7 @@ def test_tables_name_events_reasons_and_what_was_not_said():
     assert "picture   fire engine  0.900" in full
 
 
-def test_a_plot_shows_the_pictures_that_spoke(tmp_path):
+def test_a_plot_shows_the_pictures(tmp_path):
     from PIL import Image
 
     red = np.zeros((12, 16, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Sound that comes in bit by bit: what is said of it, and when."""
+"""Sound that comes in bit by bit: which tags it has, and when."""
 
 import io
 
@@ -23,7 +23,7 @@ def noise(seconds: float, rate_hz: int = 16000) -> np.ndarray:
     return np.round(rng.normal(0, 3000, round(seconds * rate_hz))).astype("<i2")
 
 
-def test_every_moment_is_what_the_last_window_says_at_its_end(tagger):
+def test_every_moment_is_the_end_of_its_last_window(tagger):
     samples = noise(12.5)
     moments = list(listen(tagger, io.BytesIO(samples.tobytes()), 16000, hop_seconds=1.0))
     assert [moment.seconds for moment in moments] == [*range(1, 13), 12.5]
@@ -46,8 +46,8 @@ def test_every_moment_is_what_the_last_window_says_at_its_end(tagger):
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
-def test_an_answer_waits_for_no_more_than_its_hop(rate_hz, tagger):
-    """The stream is a pipe that gives what was asked for and counts what was taken."""
+def test_a_moment_waits_for_no_more_than_its_hop(rate_hz, tagger):
+    """The stream is a pipe that counts what was taken."""
 
     class Microphone(io.BytesIO):
         taken = 0
@@ -85,20 +85,22 @@ def test_a_model_of_pictures_alone_cannot_listen(exports):
         list(listen(Tagger(exports["video"]), io.BytesIO(b""), 16000, 1.0))
 
 
-def test_a_stream_is_told_its_best_class_or_its_value(level_taggers):
+def test_a_stream_has_its_best_class_or_its_value(level_taggers):
     samples = np.round(32768 * sound((0.5, 2.0), (-0.25, 1.0), (0.0, 1.0))).astype("<i2")
-    said = {
+    found = {
         name: [m.tags for m in listen(tagger, io.BytesIO(samples.tobytes()), 16000, 1.0)]
         for name, tagger in level_taggers.items()
     }
-    assert [[label for label, _ in tags] for tags in said["classes"]] == [
+    assert [[label for label, _ in tags] for tags in found["classes"]] == [
         ["high"],
         ["high"],
         ["low"],
         ["still"],
     ]
-    scores = [tags[0][1] for tags in said["classes"]]
+    scores = [tags[0][1] for tags in found["classes"]]
     expected = [shares(level).max() for level in (0.5, 0.5, -0.25, 0.0)]
     assert scores == pytest.approx(expected, abs=1e-3)
-    assert [[label for label, _ in tags] for tags in said["values"]] == [["mood"]] * 4
-    assert [tags[0][1] for tags in said["values"]] == pytest.approx([1.5, 1.5, -0.75, 0], abs=1e-3)
+    assert [[label for label, _ in tags] for tags in found["values"]] == [["mood"]] * 4
+    assert [tags[0][1] for tags in found["values"]] == pytest.approx(
+        [1.5, 1.5, -0.75, 0], abs=1e-3
+    )

@@ -38,6 +38,6 @@ def test_wherever_it_lies(origin, tagger, clip):
     first = round(origin * SAMPLE_RATE_HZ)
     whole[first : first + len(clip)] = clip
     ((label, *times),) = events_of(tagger, whole, origin)
-    # The sound network answers every 0.48 s, on a grid of each window's own.
+    # The sound network predicts every 0.48 s, on a grid of each window's own.
     assert label == "Dog"
     assert times == pytest.approx([onset, offset], abs=0.48)

@@ -1,4 +1,4 @@
-"""The tagger on real files and on arrays, against the export that it asks."""
+"""The tagger on real files and on arrays, against the export that it calls."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,11 @@ def taggers(exports) -> dict[str, Tagger]:
     return {name: Tagger(folder) for name, folder in exports.items()}
 
 
-def test_a_short_file_gets_what_the_export_says(taggers, exports, clips):
+def test_a_short_file_has_the_exports_scores(taggers, exports, clips):
     tagging = taggers["fused"].tag(clips / "both.mp4")
     media = read_media(clips / "both.mp4", n_frames=2, square_px=224)
-    answer = tf.saved_model.load(str(exports["fused"])).signatures["serving_default"]
-    expected = answer(
+    predict = tf.saved_model.load(str(exports["fused"])).signatures["serving_default"]
+    expected = predict(
         waveform=tf.constant(media.waveform[np.newaxis, :, np.newaxis]),
         frames=tf.constant(media.frames[np.newaxis]),
         has_audio=tf.constant([True]),
@@ -104,11 +104,11 @@ def test_media_in_memory_are_tagged_as_their_file_is(taggers, clips):
     assert from_media.has_video and from_media.events == from_file.events
 
 
-def test_a_bundle_in_memory_answers_as_its_export(taggers, bundles, clips):
+def test_a_bundle_in_memory_is_its_export(taggers, bundles, clips):
     one, other = Tagger.of(load_bundle(bundles["fused"])), taggers["fused"]
     assert one.inputs == other.inputs and one.labels == other.labels
-    answers = [tagger.tag(clips / "both.mp4") for tagger in (one, other)]
-    np.testing.assert_allclose(answers[0].frame_scores, answers[1].frame_scores, atol=1e-6)
+    taggings = [tagger.tag(clips / "both.mp4") for tagger in (one, other)]
+    np.testing.assert_allclose(taggings[0].frame_scores, taggings[1].frame_scores, atol=1e-6)
 
 
 def test_progress_mel_and_pictures(taggers, clips):

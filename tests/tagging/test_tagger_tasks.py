@@ -1,4 +1,4 @@
-"""The tagger with models of exclusive classes and of values, whose outputs are known."""
+"""The tagger with multi-class models and models of values, whose outputs are known."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_the_class_changes_at_its_second_and_the_mean_decides(level_taggers):
     assert tagging.tags[1].label == "low"
 
 
-def test_the_course_of_a_value_is_rounded(level_taggers):
+def test_a_value_over_time_is_rounded(level_taggers):
     levels = [0, 0.2, 0.3, 0.6, 0.9, -0.4]
     tagging = level_taggers["values"].tag(sound(*[(level, 1.0) for level in levels]))
     assert times(tagging) == [
@@ -116,7 +116,7 @@ def test_a_sense_that_is_absent_decides_nothing_there(task):
     alone = whole.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40 + [False] * 40
     assert alone[VIDEO][:, 0].tolist() == [False] * 40 + [True] * 40
-    # Where windows overlap, the one that has the sense says what it says.
+    # Where windows overlap, the one that has the sense decides.
     overlapping = merged(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9), (2.0, 2.0, 0.9, None))
     alone = overlapping.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40
