@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mmat.models.label_map import Sharpened, Thresholded, similarity_weighted, top_label
 from mmat.models.pooling import max_pooling, mean_pooling
 from mmat.models.video import Calibration, HoldFrames, LabelMap, video_branch
+from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer
 
 SIMILARITIES = np.random.default_rng(1).uniform(-0.2, 1, (6, 3)).astype("float32")
@@ -103,7 +104,7 @@ def test_learns_offset_and_slope_from_weak_labels_and_leaves_the_map_alone():
     model = video_branch(2, similarities=np.eye(4, 2), evidence=Sharpened(1.0))
     probabilities = some_probabilities(256, 4, n_labels=4)
     truth = (probabilities[..., :2].mean(axis=1) > 0.3).astype("float32")
-    model.compile(keras.optimizers.Adam(0.1), {"clip": "binary_crossentropy"})
+    compile_for_clips(model, keras.optimizers.Adam(0.1))
     inputs, targets = {"image_probabilities": probabilities}, {"clip": truth}
     before = model.evaluate(inputs, targets, verbose=0)
     model.fit(inputs, targets, epochs=15, verbose=0)

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mmat.labels import LabelSet
 from mmat.training.tensorboard.clips import FixedClips
+from tests.compiling import compile_for_clips
 
 LABELS = LabelSet.of(["Dog", "Fire engine, fire truck (siren)", "Train horn"])
 N_CLIPS, N_SAMPLES, BATCH, STEPS = 12, 16_000, 4, 3
@@ -35,7 +36,7 @@ def small_model(dropout=0.0):
     frame = keras.layers.Dense(len(LABELS), "sigmoid", name="frame")(x)
     clip = keras.layers.GlobalMaxPooling1D(name="clip")(frame)
     model = keras.Model({"waveform": waveform}, {"clip": clip, "frame": frame})
-    model.compile(keras.optimizers.Adam(0.01), {"clip": "binary_crossentropy"})
+    compile_for_clips(model, keras.optimizers.Adam(0.01))
     return model
 
 
