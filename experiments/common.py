@@ -53,8 +53,8 @@ from mmat.models.pooling import (
     mean_pooling,
 )
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import IMAGE_NETWORKS, AudioEncoder, audio_encoder
-from mmat.models.pretrained.text import (
+from mmat.pretrained.registry import IMAGE_NETWORKS, AudioEncoder, audio_encoder
+from mmat.pretrained.text import (
     UNIVERSAL_SENTENCE_ENCODER,
     TextEncoder,
     embedded_text_encoder,

@@ -50,10 +50,10 @@ from mmat.models.label_map import (
     top_label,
 )
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import image_network, imagenet_labels
-from mmat.models.pretrained.text import embedded_text_encoder
 from mmat.models.video import video_branch
 from mmat.plots.label_map import plot_label_map
+from mmat.pretrained.registry import image_network, imagenet_labels
+from mmat.pretrained.text import embedded_text_encoder
 from mmat.shards.read import read_arrays
 
 WAYS = {

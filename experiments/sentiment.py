@@ -62,9 +62,9 @@ from mmat.models.augment import RandomFilter, SpecAugment
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.features import SPEECH_MEL
 from mmat.models.pooling import mean_pooling
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import AudioEncoder, yamnet
 from mmat.plots.studies import plot_groups
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import AudioEncoder, yamnet
 from mmat.shards.prepare import prepare
 from mmat.shards.read import read_arrays
 from mmat.training.submodels import back_end, compiled_back_end, front_end

@@ -64,8 +64,8 @@ from mmat.models.label_map import (
 from mmat.models.names import THRESHOLD, zero_shot_bundle
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
-from mmat.models.pretrained.registry import imagenet_labels, yamnet
-from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.pretrained.registry import imagenet_labels, yamnet
+from mmat.pretrained.text import embedded_text_encoder
 from mmat.shards.read import read_arrays
 
 SPLITS = ("validation", "test")

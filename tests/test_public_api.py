@@ -15,7 +15,7 @@ from mmat.app.taggers import Taggers
 from mmat.cli import main
 from mmat.corpora.mini import fetch_and_compose, mini_labels
 from mmat.models.bundle import load_bundle
-from mmat.models.pretrained.registry import image_network
+from mmat.pretrained.registry import image_network
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 CLIPS_A_SPLIT = {"train": 12, "validation": 6, "test": 6}

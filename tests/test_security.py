@@ -14,7 +14,7 @@ SOURCES = sorted(
 )
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 # The restricted reader of the one embedded weights file; it loads four names and no other.
-RESTRICTED_READER = ROOT / "mmat/models/pretrained/torch_legacy.py"
+RESTRICTED_READER = ROOT / "mmat/pretrained/torch_legacy.py"
 # Each says what comes out of an archive before it does (`mmat.files`).
 ARCHIVES = ROOT / "mmat/files.py"
 UNPACKERS = {ARCHIVES, ROOT / "mmat/corpora/weights.py", ROOT / "mmat/corpora/speech_emotion.py"}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from benchmarks.waveforms import waveforms
-from mmat.models.pretrained import embedded
+from mmat.pretrained import embedded
 
 
 def tagging(batch_size: int) -> Callable:

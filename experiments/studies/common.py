@@ -41,8 +41,8 @@ from mmat.models.audio import PatchesToFrames, audio_branch
 from mmat.models.augment import MixupMels, SpecAugment
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import Predictor, fill_missing
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import AudioEncoder, yamnet
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import AudioEncoder, yamnet
 from mmat.shards.read import read_arrays
 from mmat.training.precision import fastest_dtype
 from mmat.training.submodels import back_end, compiled_back_end

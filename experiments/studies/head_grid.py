@@ -12,7 +12,7 @@ from experiments.common import mean_cell, script
 from experiments.studies import common
 from experiments.studies.common import markdown_table
 from mmat.metrics.tagging import mean_average_precision
-from mmat.models.pretrained.registry import yamnet
+from mmat.pretrained.registry import yamnet
 
 RATES, DROPOUTS = (3e-4, 1e-3, 3e-3), (0.3, 0.5)
 

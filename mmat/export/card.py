@@ -4,9 +4,9 @@ from mmat.labels import MULTI_LABEL
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.bundle import Bundle
-from mmat.models.pretrained.embedded import EMBEDDED
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import image_network, yamnet
+from mmat.pretrained.embedded import EMBEDDED
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import image_network, yamnet
 
 CARD = """\
 # An audio tagger made with mmat

@@ -38,7 +38,7 @@ from mmat.files import InputError, atomic_path
 from mmat.labels import MULTI_LABEL
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import LABELS_FILE, Bundle
-from mmat.models.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.hub import HubAudioEncoder
 
 SUFFIX, INT8 = ".tflite", "int8"
 SOUND_INPUTS = {"waveform", "n_samples"}

@@ -52,9 +52,9 @@ from mmat.labels import Task
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import LABELS_FILE, SAVED_MODEL_FILE, Bundle
 from mmat.models.fast_cpu import fast_cpu
-from mmat.models.pretrained.hub import HubAudioEncoder, HubImageClassifier
-from mmat.models.pretrained.registry import ImageNetwork, image_network, yamnet
 from mmat.models.video import LabelMap
+from mmat.pretrained.hub import HubAudioEncoder, HubImageClassifier
+from mmat.pretrained.registry import ImageNetwork, image_network, yamnet
 
 INPUTS = {
     "waveform": tf.TensorSpec((None, None, 1), tf.float32, "waveform"),

@@ -33,8 +33,8 @@ from mmat.models.features import (
 from mmat.models.masking import ValidSteps, mask_padding
 from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, attention, linear_softmax
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import AudioEncoder
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import AudioEncoder
 
 FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 
@@ -87,7 +87,7 @@ def audio_branch(
     same weights without padding, `frame` is 0 beyond its end, and all is 0 for a clip of length 0.
 
     encoder: the frozen embeddings of an audio network, such as `yamnet` of
-    `mmat.models.pretrained.registry`, in the place of log-mel and convolutions; brought to
+    `mmat.pretrained.registry`, in the place of log-mel and convolutions; brought to
     10 Hz by interpolation, and normalised as the mel is. `mel` and `blocks` are then ignored.
 
     blocks: of the convolutions, (filters, pool over time and frequency), which lead from the mel's

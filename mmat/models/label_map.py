@@ -24,7 +24,7 @@ from keras import ops
 
 from mmat.files import atomic_path, cache_folder, data_list
 from mmat.labels import LabelSet
-from mmat.models.pretrained.text import TextEncoder
+from mmat.pretrained.text import TextEncoder
 
 # (probabilities (…, n_image_labels), similarities (n_image_labels, classes)) -> (…, classes)
 EvidenceFunction = Callable[..., keras.KerasTensor]

@@ -26,11 +26,11 @@ from mmat.models.label_map import (
     sound_label_names,
 )
 from mmat.models.pooling import mean_pooling
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import AudioEncoder, yamnet
-from mmat.models.pretrained.registry import image_network as known_image_network
-from mmat.models.pretrained.text import TextEncoder, embedded_text_encoder
 from mmat.models.video import HoldFrames, LabelMap
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import AudioEncoder, yamnet
+from mmat.pretrained.registry import image_network as known_image_network
+from mmat.pretrained.text import TextEncoder, embedded_text_encoder
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand

@@ -11,8 +11,8 @@ from mmat.labels import FRAME_HZ, LabelSet, Task, classes_and_task
 from mmat.models.label_map import Sharpened, label_similarities
 from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, mean_pooling
-from mmat.models.pretrained.registry import ImageNetwork, image_network
-from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.pretrained.registry import ImageNetwork, image_network
+from mmat.pretrained.text import embedded_text_encoder
 
 SMALLEST_EVIDENCE = 1e-3
 

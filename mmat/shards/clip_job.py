@@ -27,7 +27,7 @@ _KEPT_SIZE_PX = 224  # of pictures that no network classifies
 
 
 class ImageClassifier(Protocol):
-    """What classifies pictures: an `ImageNetwork` of `mmat.models.pretrained.registry`, or alike.
+    """What classifies pictures: an `ImageNetwork` of `mmat.pretrained.registry`, or alike.
 
     name: for the index. classify: uint8 RGB `(n, input_size_px, input_size_px, 3)` to
     probabilities `(n, n_image_labels)`.
@@ -46,7 +46,7 @@ def image_classifier(network: str | ImageClassifier | None) -> ImageClassifier |
     """
     if not isinstance(network, str):
         return network
-    from mmat.models.pretrained.registry import image_network  # models are above this room
+    from mmat.pretrained.registry import image_network  # models are above this room
 
     return image_network(network)
 

@@ -20,7 +20,7 @@ from mmat.labels import LabelSet, Task
 from mmat.lists.clip import Clip, Segment
 from mmat.lists.splits import VALIDATION, validation_slice
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.models.pretrained.registry import ImageNetwork, image_network
+from mmat.pretrained.registry import ImageNetwork, image_network
 from mmat.shards.folder import LABELS_FILE, read_index, shard_files
 from mmat.shards.read import batches
 from mmat.shards.sampling import batches_from, clips_once, scan_split

@@ -70,7 +70,7 @@ def prepare(
     """Decode all clips into TFRecord shards with an index, and return the index.
 
     image_network: what classifies the pictures, n_frames of each clip: a name or a record of
-    `mmat.models.pretrained.registry`, or anything with the attributes of an `ImageClassifier`;
+    `mmat.pretrained.registry`, or anything with the attributes of an `ImageClassifier`;
     without it the shards hold no image probabilities.
     clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
     workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that

@@ -34,7 +34,7 @@ def load(
     named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
     a long file to the next. sound_model, image_model: with labels, the pretrained networks:
     `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
-    `mmat.models.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
+    `mmat.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
     model, for labels that cannot be read, and where pretrained weights were not fetched.
 
     >>> tagger = load(labels="Dog;Train horn")
@@ -50,7 +50,7 @@ def load(
     if path is not None:
         return Tagger(path, hop_seconds)
     from mmat.models.names import zero_shot_bundle
-    from mmat.models.pretrained.registry import audio_encoder
+    from mmat.pretrained.registry import audio_encoder
 
     bundle = zero_shot_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
     return Tagger.of(bundle, hop_seconds)

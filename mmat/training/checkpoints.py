@@ -22,6 +22,15 @@ from mmat.models.bundle import FORMER_NAMES
 from mmat.training.recipe import History
 
 FOLDER = "checkpoints"
+# Where classes stood when checkpoints began, which their settings hash; by module or by class.
+FORMER_MODULES = {
+    "PatchesToFrames": "mmat.models.encoder",
+    "mmat.models.fusion": "mmat.models.joining",
+    "mmat.models.label_map": "mmat.models.semantics",
+    "mmat.models.masking": "mmat.models.ragged",
+    "mmat.models.outputs": "mmat.models.answers",
+    "mmat.pretrained.hub": "mmat.pretrained.audio_hub",
+}
 _STATE = "state"
 _DAMAGE = (OSError, ValueError)
 _DIGEST_BYTES = 32
@@ -184,10 +193,23 @@ def _plain(thing) -> list:
 def _without_names(config):
     if isinstance(config, dict):
         left_out = ("name", "build_config", "inbound_nodes", "input_layers", "output_layers")
-        return {key: _without_names(x) for key, x in config.items() if key not in left_out}
+        found = {key: _without_names(x) for key, x in config.items() if key not in left_out}
+        return found | _former(config) if "registered_name" in config else found
     if isinstance(config, list | tuple):
         return [_without_names(each) for each in config]
     return config
+
+
+def _former(serialized: dict) -> dict:
+    """Return how Keras named a class of ours, and where it stood, when checkpoints began."""
+    name, module = serialized["class_name"], serialized["module"]
+    registered = serialized["registered_name"] or ""
+    if not registered.startswith("mmat>"):
+        return {}
+    former = FORMER_NAMES.get(name, name)
+    named = {"registered_name": f"mmat>{former}"} if registered == f"mmat>{name}" else {}
+    module = FORMER_MODULES.get(name, FORMER_MODULES.get(module, module))
+    return {"class_name": former, "module": module} | named
 
 
 def _saved(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -20,14 +20,14 @@ from mmat.metrics.thresholds import fire, tune_thresholds
 from mmat.models import label_map
 from mmat.models.audio import adapt_normalization
 from mmat.models.bundle import load_bundle
-from mmat.models.pretrained import registry
-from mmat.models.pretrained.efficientnet_lite import save_in_hub_form
-from mmat.models.pretrained.text import UNIVERSAL_SENTENCE_ENCODER
+from mmat.pretrained import registry
+from mmat.pretrained.efficientnet_lite import save_in_hub_form
+from mmat.pretrained.text import UNIVERSAL_SENTENCE_ENCODER
 from mmat.shards.corpus import open_corpus
 from mmat.shards.read import load_split, read_arrays
 from mmat.training.step import clip_loss, training_step
 from tests.experiments.conftest import STRONG, TINY, WEAK
-from tests.models.pretrained.conftest import hub_cache, serve, text_folder  # noqa: F401
+from tests.pretrained.conftest import hub_cache, serve, text_folder  # noqa: F401
 
 SYSTEMS = ("audio", "video", "fused")
 

@@ -13,7 +13,7 @@ from experiments import sentiment
 from experiments.common import run
 from mmat.cli.common import BAD_INPUT
 from mmat.metrics.decisions import decide
-from mmat.models.pretrained.registry import yamnet
+from mmat.pretrained.registry import yamnet
 from mmat.tagging.tagger import load
 from tests.lists.made_mosi import VIDEOS, make_videos, write_csd
 

@@ -18,8 +18,8 @@ from mmat.models.audio import SPEECH_BLOCKS, audio_branch
 from mmat.models.bundle import Bundle, load_bundle
 from mmat.models.features import SPEECH_MEL
 from mmat.models.names import zero_shot_bundle
-from mmat.models.pretrained.hub import HubImageClassifier
-from mmat.models.pretrained.registry import image_network
+from mmat.pretrained.hub import HubImageClassifier
+from mmat.pretrained.registry import image_network
 from tests.processes import program, run_process
 from tests.tagging.levels import CLASSES, VALUES, set_last_layer
 

@@ -20,8 +20,8 @@ from mmat.models.bundle import Bundle, load_bundle
 from mmat.models.features import SPEECH_MEL
 from mmat.models.fusion import fused_model
 from mmat.models.names import zero_shot_bundle
-from mmat.models.pretrained.registry import imagenet_labels
 from mmat.models.video import video_branch
+from mmat.pretrained.registry import imagenet_labels
 
 pytest_plugins = ["tests.export.tiny"]
 

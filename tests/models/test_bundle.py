@@ -16,8 +16,8 @@ from mmat.models.bundle import (
     load_bundle,
     save_bundle,
 )
-from mmat.models.pretrained.hub import HubImageClassifier
 from mmat.models.video import video_branch
+from mmat.pretrained.hub import HubImageClassifier
 
 LABELS = LabelSet(("Dog", "Air horn, truck horn"), ("/m/0bt9lr", ""), (("hound", "cur"), ()))
 PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(5), (2, 4)).astype("float32")

@@ -14,9 +14,9 @@ from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import fused_model
 from mmat.models.pooling import attention
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import yamnet
 from mmat.models.video import video_branch
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import yamnet
 from mmat.training.submodels import back_end, front_end
 from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer

@@ -21,8 +21,8 @@ from mmat.models.label_map import (
     sound_label_names,
     top_label,
 )
-from mmat.models.pretrained.registry import imagenet_labels, yamnet
-from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.pretrained.registry import imagenet_labels, yamnet
+from mmat.pretrained.text import embedded_text_encoder
 
 WAYS = [top_label, similarity_weighted, Sharpened(3.0), Thresholded(0.4)]
 SOUNDS = LabelSet(

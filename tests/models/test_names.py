@@ -14,7 +14,7 @@ from mmat.metrics.thresholds import NEVER_FIRES, fire
 from mmat.models.bundle import load_bundle, save_bundle
 from mmat.models.fusion import Competing, EitherRight
 from mmat.models.names import unmapped_labels, zero_shot_bundle
-from mmat.models.pretrained.registry import imagenet_labels
+from mmat.pretrained.registry import imagenet_labels
 from tests.models.layer_checks import check_layer
 
 # Known by both senses, by the ear alone, by the eye alone, and by neither.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.models.pretrained.registry import AudioEncoder
+from mmat.pretrained.registry import AudioEncoder
 
 SIZE, N_LABELS, HOP, WINDOW = 5, 3, 800, 1200
 

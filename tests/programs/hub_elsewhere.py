@@ -12,7 +12,7 @@ exported = artefact.serve(frames).numpy()
 assert "mmat" not in sys.modules
 import keras  # noqa: E402
 
-import mmat.models.pretrained.hub  # noqa: E402, F401 - registers its layer
+import mmat.pretrained.hub  # noqa: E402, F401 - registers its layer
 
 model = keras.saving.load_model(folder + "/model.keras", safe_mode=True)
 assert not model.trainable_variables

@@ -101,6 +101,4 @@ def test_a_stream_has_its_best_class_or_its_value(level_taggers):
     expected = [shares(level).max() for level in (0.5, 0.5, -0.25, 0.0)]
     assert scores == pytest.approx(expected, abs=1e-3)
     assert [[label for label, _ in tags] for tags in found["values"]] == [["mood"]] * 4
-    assert [tags[0][1] for tags in found["values"]] == pytest.approx(
-        [1.5, 1.5, -0.75, 0], abs=1e-3
-    )
+    assert [tags[0][1] for tags in found["values"]] == pytest.approx([1.5, 1.5, -0.75, 0], abs=1e-3)

@@ -10,7 +10,7 @@ import numpy as np
 from mmat.files import InputError, atomic_path
 from mmat.labels import LabelSet
 from mmat.models.label_map import sound_label_names
-from mmat.models.pretrained.text import TextEncoder
+from mmat.pretrained.text import TextEncoder
 from mmat.training.tensorboard.sections import Section
 
 IMAGE_LABEL, SOUND_EVENT = "image label", "sound event"

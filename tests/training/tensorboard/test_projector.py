@@ -8,8 +8,8 @@ from tensorboard.plugins.projector import ProjectorConfig
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.models.label_map import label_similarities
-from mmat.models.pretrained.registry import imagenet_labels
-from mmat.models.pretrained.text import embedded_text_encoder
+from mmat.pretrained.registry import imagenet_labels
+from mmat.pretrained.text import embedded_text_encoder
 from mmat.training.tensorboard.projector import LabelSpace, label_space, write_projector
 
 SOUNDS = LabelSet.of(

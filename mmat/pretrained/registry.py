@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.models.pretrained.embedded import EMBEDDED, YAMNET_CLASSES, yamnet_labels
+from mmat.pretrained.embedded import EMBEDDED, YAMNET_CLASSES, yamnet_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class ImageNetwork:
 
         The network is loaded at the first call, and kept. Raises InputError where it cannot be.
         """
-        from mmat.models.pretrained.hub import loaded_classifier
+        from mmat.pretrained.hub import loaded_classifier
 
         return loaded_classifier(self)(pictures).numpy()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmat.files import InputError
-from mmat.models.pretrained.text import embedded_text_encoder, hub_text_encoder
+from mmat.pretrained.text import embedded_text_encoder, hub_text_encoder
 
 
 @pytest.fixture(scope="module")

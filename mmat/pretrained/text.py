@@ -47,7 +47,7 @@ class HubTextEncoder:
     """
 
     def __init__(self, handle: str = UNIVERSAL_SENTENCE_ENCODER):
-        from mmat.models.pretrained.hub import load_hub_model
+        from mmat.pretrained.hub import load_hub_model
 
         self.name = handle
         self._encoder = load_hub_model(handle)

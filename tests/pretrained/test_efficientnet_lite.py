@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
-from mmat.models.pretrained.efficientnet_lite import efficientnet_lite0, load_weights
-from mmat.models.pretrained.embedded import embedded_folder
-from mmat.models.pretrained.torch_legacy import read_torch_legacy
+from mmat.pretrained.efficientnet_lite import efficientnet_lite0, load_weights
+from mmat.pretrained.embedded import embedded_folder
+from mmat.pretrained.torch_legacy import read_torch_legacy
 
 
 @pytest.fixture(scope="module")

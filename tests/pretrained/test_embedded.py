@@ -9,15 +9,15 @@ from mmat.corpora.mini import read_sources
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError, data_list
 from mmat.media.read import read_audio
-from mmat.models.pretrained.embedded import (
+from mmat.pretrained.embedded import (
     YAMNET_CLASS_MAP,
     YAMNET_WHEEL,
     resolve_handle,
     yamnet_labels,
     yamnet_wheel_folder,
 )
-from mmat.models.pretrained.hub import HubAudioEncoder
-from mmat.models.pretrained.registry import audio_encoder, yamnet, yamnet_hub
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import audio_encoder, yamnet, yamnet_hub
 
 SECOND = 16_000
 

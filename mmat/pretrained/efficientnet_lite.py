@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
-from mmat.models.pretrained.torch_legacy import read_torch_legacy
+from mmat.pretrained.torch_legacy import read_torch_legacy
 
 INPUT_SIZE_PX = 224
 # repeats, kernel, stride of the first repeat, expansion, output channels

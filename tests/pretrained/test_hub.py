@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mmat.files import InputError
-from mmat.models.pretrained.embedded import resolve_handle
-from mmat.models.pretrained.hub import HubAudioEncoder, HubImageClassifier, load_hub_model
-from mmat.models.pretrained.registry import audio_encoder, efficientnet_lite0, inception_v3, yamnet
+from mmat.pretrained.embedded import resolve_handle
+from mmat.pretrained.hub import HubAudioEncoder, HubImageClassifier, load_hub_model
+from mmat.pretrained.registry import audio_encoder, efficientnet_lite0, inception_v3, yamnet
 from tests.models.tiny_encoder import HOP, N_LABELS, SIZE, WINDOW, project
 from tests.processes import program, run_process
 

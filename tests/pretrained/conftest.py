@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.models.pretrained.efficientnet_lite import save_in_hub_form
+from mmat.pretrained.efficientnet_lite import save_in_hub_form
 
 
 @pytest.fixture(scope="session", autouse=True)

