@@ -47,9 +47,9 @@ Predicts which one of {n_classes} classes a clip belongs to, and how that change
 The scores of all classes sum to 1. The class with the highest score fires, and no other."""
 
 VALUES_OUTPUTS = """\
-Predicts a value of each label, between {low:g} and {high:g}, for a clip and over time, from
-{senses}. The value itself is the output: `clip` and `frame` hold values, and `fired` is always
-true."""
+Predicts a value of each label, between {low:g} and {high:g}, for a clip and over time,
+from {senses}. The value itself is the output: `clip` and `frame` hold values, and `fired` is
+always true."""
 
 SAVED_MODEL_USE = """\
 Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A

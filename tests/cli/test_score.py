@@ -1,4 +1,4 @@
-"""`mmat score` and the report of `mmat evaluate`, from the command line."""
+"""`mmat score`, from the command line."""
 
 import json
 
