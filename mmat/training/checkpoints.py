@@ -22,14 +22,15 @@ from mmat.models.bundle import FORMER_NAMES
 from mmat.training.recipe import History
 
 FOLDER = "checkpoints"
-# Where classes stood when checkpoints began, which their settings hash; by module or by class.
+# Where classes stood when checkpoints began, since settings hash it; by module or by class. The
+# names on the right are history: they do not follow when a module moves again.
 FORMER_MODULES = {
     "PatchesToFrames": "mmat.models.encoder",
     "mmat.models.fusion": "mmat.models.joining",
     "mmat.models.label_map": "mmat.models.semantics",
     "mmat.models.masking": "mmat.models.ragged",
     "mmat.models.outputs": "mmat.models.answers",
-    "mmat.pretrained.hub": "mmat.pretrained.audio_hub",
+    "mmat.pretrained.hub": "mmat.models.pretrained.audio_hub",
 }
 _STATE = "state"
 _DAMAGE = (OSError, ValueError)

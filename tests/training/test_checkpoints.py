@@ -11,6 +11,8 @@ from hypothesis import given, settings
 
 from mmat.files import InputError
 from mmat.models.audio import audio_branch
+from mmat.models.fusion import fused_model
+from mmat.models.video import video_branch
 from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, forget, load_best, settings_of
 from mmat.training.recipe import History
 
@@ -252,10 +254,25 @@ def test_names_that_keras_counts_up_tell_no_trainings_apart():
     assert settings_of(*first) == settings_of(*second)
 
 
-def test_a_training_of_before_its_layers_had_other_names_is_the_same_training():
-    """The digest is that of commit b00d41f, where a ragged branch had other class names."""
-    settings = settings_of(audio_branch(3, ragged=True), keras.optimizers.Adam())
-    assert settings["model"].startswith("4f3718cfe7db4dcafee8")
+@pytest.mark.parametrize(
+    ("build", "digest"),
+    [
+        (lambda: audio_branch(3, ragged=True), "4f3718cfe7db4dcafee8"),
+        (lambda: video_branch(3, similarities=np.eye(5, 3)), "0849d6f17f19b161"),
+        (
+            lambda: fused_model(
+                audio_branch(3, ragged=True),
+                video_branch(3, similarities=np.eye(5, 3)),
+                label_rates=np.ones(3) / 3,
+            ),
+            "00b0877c47d7c614",
+        ),
+    ],
+    ids=["audio", "video", "fused"],
+)
+def test_a_training_of_before_its_layers_had_other_names_is_the_same_training(build, digest):
+    """The digest is that of commit b00d41f, where classes had other names and other modules."""
+    assert settings_of(build(), keras.optimizers.Adam())["model"].startswith(digest)
 
 
 # --- disks
