@@ -28,7 +28,8 @@ import tensorflow as tf
 
 import mmat
 from mmat.cli.common import Parser, at_least, exit_status, log_dropped
-from mmat.evaluation.evaluate import Evaluation, evaluate, figures
+from mmat.evaluation import figures
+from mmat.evaluation.evaluate import Evaluation, evaluate
 from mmat.evaluation.files import write_evaluation
 from mmat.evaluation.page import shown
 from mmat.files import InputError, atomic_path
