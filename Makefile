@@ -78,12 +78,9 @@ fetch: venv  ## the embedded weights, the mini corpus and the recordings of spee
 	$(BIN)/mmat fetch mini
 	$(BIN)/mmat fetch speech-emotion
 
-# Options of the demo: `make demo DEMO="--seeds 3"`.
-DEMO ?=
-
 .PHONY: demo
 demo: fetch  ## prepare, train, evaluate, export and tag on the mini corpus
-	$(BIN)/python experiments/mini.py $(DEMO)
+	$(BIN)/python experiments/mini.py
 
 .PHONY: lint
 lint: venv  ## ruff: rules and format

@@ -3,7 +3,7 @@
 Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680; the audio recipe is its authors', except
 for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Command, duration and result:
 
-    python experiments/mini.py              one seed, about 15 minutes on 2 cores, runs/mini/
+    python experiments/mini.py              one seed, about 10 minutes on 2 cores, runs/mini/
     python experiments/mini.py --seeds 3    README's table, about 40 minutes, runs/mini-3/
 
 Expected scores, three seeds: docs/results.md. Real recordings and photographs, composed clips: a
