@@ -1,14 +1,19 @@
-"""A validation slice of a training list: the same everywhere, whole videos, every class in it.
+"""Parts of a list that share no source: connected clips, and a validation slice of a list.
 
-Packages for multi-label stratification split videos and shuffle by a random state, so it is done
-here: classes from the rarest on (Sechidis, Tsoumakas and Vlahavas, "On the stratification of
-multi-label data", ECML PKDD 2011), videos in the order of a hash of their name.
+The slice is the same everywhere, of whole videos, with every class in it. Packages for multi-label
+stratification split videos and shuffle by a random state, so it is done here: classes from the
+rarest on (Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", ECML PKDD
+2011), videos in the order of a hash of their name.
 """
 
 import collections
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
 
 from mmat.files import InputError
 from mmat.lists.clip import Clip
@@ -46,6 +51,28 @@ def validation_slice(clips: Sequence[Clip], fraction: float = 0.1, seed: int = 0
         dataclasses.replace(clip, split=VALIDATION) if _video(clip) in chosen else clip
         for clip in clips
     ]
+
+
+def connected_groups(groups: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return a number for each clip, the same for two clips that are linked by source groups.
+
+    groups: the names of each clip's source groups, any number of them. Clips that share a group
+    are linked, and so are clips that are both linked to a third. A clip without a group, or with
+    an empty name only, is linked to none. Returns int64 `(clips,)`, numbered from 0 in the order
+    of the first clips.
+
+    >>> connected_groups([["dog 1"], ["cat 1"], ["dog 1", "dog 2"], [], ["dog 2"]]).tolist()
+    [0, 1, 0, 2, 0]
+    """
+    links = [(row, name) for row, names in enumerate(groups) for name in names if name]
+    rows = np.array([row for row, _ in links], np.int64)
+    names, columns = np.unique([name for _, name in links], return_inverse=True)
+    n_nodes = len(groups) + len(names)  # a node for every clip, then one for every group
+    graph = scipy.sparse.coo_array(
+        (np.ones(len(links), bool), (rows, len(groups) + columns)), shape=(n_nodes, n_nodes)
+    )
+    components = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+    return components[: len(groups)].astype(np.int64)
 
 
 def _video(clip: Clip) -> str:

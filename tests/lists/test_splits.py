@@ -1,8 +1,9 @@
-"""The validation slice: whole videos, every class, the same choice everywhere."""
+"""Connected clips; the validation slice: whole videos, every class, the same everywhere."""
 
 import collections
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from mmat.files import InputError
 from mmat.lists.clip import Clip
 from mmat.lists.read import read_list
-from mmat.lists.splits import VALIDATION, validation_slice
+from mmat.lists.splits import VALIDATION, connected_groups, validation_slice
 from tests.processes import program, run_process
 
 pytest_plugins = ["tests.reference"]
@@ -25,6 +26,37 @@ lists = st.lists(
     ]
 )
 fractions = st.floats(0.01, 0.99)
+
+
+def linked_by_hand(groups):
+    """Which clips are linked, by walking from link to link until nothing new is found."""
+    named = [{name for name in names if name} for names in groups]
+    numbers = [None] * len(groups)
+    for first in range(len(groups)):
+        if numbers[first] is not None:
+            continue
+        found, reached = {first}, set(named[first])
+        while True:
+            more = {i for i, names in enumerate(named) if names & reached} - found
+            if not more:
+                break
+            found |= more
+            reached |= set().union(*(named[i] for i in more))
+        for clip in found:
+            numbers[clip] = first
+    order = {first: number for number, first in enumerate(dict.fromkeys(numbers))}
+    return [order[first] for first in numbers]
+
+
+@given(st.lists(st.lists(st.sampled_from(["", *"abcdefghij"]), max_size=3), max_size=15))
+def test_linked_clips_have_one_number(groups):
+    found = connected_groups(groups)
+    assert found.dtype == np.int64 and found.tolist() == linked_by_hand(groups)
+
+
+def test_a_long_chain_is_one_group_and_quickly():
+    chain = [[str(i), str(i + 1)] for i in range(50_000)]
+    assert not connected_groups(chain).any()
 
 
 def sliced(clips, fraction, seed=0):
