@@ -235,16 +235,27 @@ def draw_counts(
         raise InputError("bootstrap: there are no clips to draw from; give at least one")
     if resamples < 1:
         raise InputError(f"bootstrap: {resamples} resamples; at least one is needed")
-    members = np.arange(n_clips)
-    if groups is not None:
-        if len(groups) != n_clips:
-            raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
-        named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
-        members = np.unique(named, return_inverse=True)[1]
+    members = group_numbers(groups, n_clips)
     n_groups = int(members.max()) + 1
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
     return draws.astype(np.uint16)[:, members]
+
+
+def group_numbers(groups: Sequence[str] | None, n_clips: int) -> np.ndarray:
+    """Return a number for each clip, that of its group, int64 `(clips,)`; without groups its own.
+
+    Raises InputError for another number of groups than clips.
+
+    >>> group_numbers(["b", "a", "b", ""], 4).tolist(), group_numbers(None, 2).tolist()
+    ([2, 1, 2, 0], [0, 1])
+    """
+    if groups is None:
+        return np.arange(n_clips)
+    if len(groups) != n_clips:
+        raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
+    named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
+    return np.unique(named, return_inverse=True)[1]
 
 
 def interval_of(estimate: float, drawn: np.ndarray, level: float) -> Interval:
