@@ -9,6 +9,7 @@ from mmat.startup import on_terminal
 WHAT = {
     "models": "the pretrained weights",
     "mini": "the mini corpus",
+    "drums": "426 drum hits of ten instruments",
     "speech-emotion": "450 recordings of acted speech in three emotions",
     "dcase2017": "the lists of DCASE 2017 task 4",
     "audioset": "the lists of AudioSet",
@@ -16,7 +17,7 @@ WHAT = {
 LISTS = ("dcase2017", "audioset")
 # Which of them an option is about; it would be silently without effect for the others.
 OPTIONS = {
-    "debs": ("mini",),
+    "debs": ("mini", "drums"),
     "out": LISTS,
     "mirror": LISTS,
     "sha256": LISTS,
@@ -34,7 +35,9 @@ def add(commands) -> None:
         "what", choices=WHAT, help="; ".join(f"{name}: {text}" for name, text in WHAT.items())
     )
     command.add_argument("--dry-run", action="store_true", help="print what would be done")
-    command.add_argument("--debs", metavar="FOLDER", help="where the Debian packages lie (mini)")
+    command.add_argument(
+        "--debs", metavar="FOLDER", help="where the Debian packages lie (mini, drums)"
+    )
     command.add_argument(
         "--out", metavar="DIR", help="folder for the lists (default: CACHE/lists/NAME)"
     )
@@ -73,6 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
         from mmat.corpora.mini import fetch_and_compose
 
         fetch_and_compose(dry_run=arguments.dry_run, deb_folder=arguments.debs)
+    elif arguments.what == "drums":
+        from mmat.corpora.drums import fetch_drums
+
+        folder = fetch_drums(dry_run=arguments.dry_run, deb_folder=arguments.debs)
+        if not arguments.dry_run:
+            print(f"drums: {folder}")
     elif arguments.what == "speech-emotion":
         from mmat.corpora.speech_emotion import NOTICE, fetch_speech_emotion
 

@@ -125,7 +125,7 @@ def plan_clips(
 ) -> list[ClipPlan]:
     """Plan `n_clips` clips of one split from that split's sources alone.
 
-    sources: records with `kind`, `id`, `label` and `split` (`mmat.corpora.mini.SourceFile`).
+    sources: records with `kind`, `id`, `label` and `split` (`mmat.corpora.sources.SourceFile`).
     Every class comes first in equally many clips (±1); speed and filters change in the training
     split alone. The same seed gives the same plans everywhere.
     """

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from mmat.corpora.compose import Composition, plan_clips
-from mmat.corpora.mini import SourceFile, read_sources
+from mmat.corpora.sources import SourceFile, read_sources
 from mmat.files import data_list
 
 SPLITS = ("train", "validation", "test")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from mmat.corpora.mini import (
@@ -6,10 +8,13 @@ from mmat.corpora.mini import (
     mini_folder,
     mini_groups,
     mini_labels,
+    mini_source_groups,
     read_mini,
 )
 from mmat.corpora.render import render_clip
-from mmat.files import InputError
+from mmat.corpora.sources import read_sources
+from mmat.files import InputError, data_list
+from mmat.lists.own import write_clip_list
 from mmat.media.read import read_media
 
 FEW = {"train": 2, "validation": 1, "test": 1}
@@ -83,3 +88,38 @@ def test_every_clip_has_the_group_of_a_recording_of_its_own_split():
     labels = {clip.id: clip.labels for clip in read_mini()}
     dogs = [labels[clip] for clip, group in groups.items() if group.startswith("dog/")]
     assert dogs and all("Dog" in own for own in dogs)
+
+
+def test_all_groups_of_a_clip_are_those_of_what_it_holds():
+    sources = read_sources(data_list("mini", "sources.csv"))
+    kinds = {source.source_group: source.kind for source in sources}
+    labels = {source.source_group: source.label for source in sources}
+    splits = {source.source_group: source.split for source in sources}
+    groups, first = mini_source_groups(), mini_groups()
+    assert list(groups) == list(first)
+    clips = {clip.id: clip for clip in read_mini()}
+    for name, own in groups.items():
+        assert own[0] == first[name]
+        heard = [group for group in own if kinds[group] == "recording"]
+        assert {labels[group] for group in heard} == set(clips[name].labels)
+        assert {kinds[group] for group in own} <= {"recording", "photograph"}
+        assert {splits[group] for group in own} == {clips[name].split}
+    assert any(len(own) >= 4 for own in groups.values())
+
+
+def test_the_list_of_clips_holds_their_groups(cache):
+    folder = fetch_and_compose(cache, progress=False, clips_a_split=FEW)
+    written = (folder / "clips.csv").read_bytes()
+    first = mini_groups()
+    for clip in read_mini(cache):
+        assert clip.source_group.split(";")[0] == first[clip.id]
+    made = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    # As caches are that were made before.
+    without = [dataclasses.replace(clip, source_group="", events=()) for clip in read_mini(cache)]
+    write_clip_list(folder / "clips.csv", without)
+    fetch_and_compose(cache, dry_run=True, clips_a_split=FEW)
+    assert not any(clip.source_group for clip in read_mini(cache))
+    fetch_and_compose(cache, progress=False, clips_a_split=FEW)
+    assert (folder / "clips.csv").read_bytes() == written
+    del made[folder / "clips.csv"]
+    assert all(path.stat().st_mtime_ns == when for path, when in made.items())

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from mmat.corpora.mini import read_sources
+from mmat.corpora.sources import read_sources
 from mmat.files import data_list
 from mmat.labels import LabelSet
 

@@ -8,7 +8,6 @@ import soundfile
 from PIL import Image
 
 from mmat.corpora.compose import CLIP_SECONDS, ClipPlan, Picture, Sound, plan_clips
-from mmat.corpora.mini import read_sources
 from mmat.corpora.render import (
     FRAMES_HZ,
     HEIGHT_PX,
@@ -20,6 +19,7 @@ from mmat.corpora.render import (
     render_frames,
     render_sound,
 )
+from mmat.corpora.sources import read_sources
 from mmat.files import InputError, data_list
 from mmat.media.read import read_media
 

@@ -6,11 +6,12 @@ import shutil
 import pytest
 
 from mmat.corpora.debian import download_packages
-from mmat.corpora.mini import (
+from mmat.corpora.mini import fetch_mini
+from mmat.corpora.sources import (
     COLUMNS,
     SourceFile,
     extract_sources,
-    fetch_mini,
+    fetch_sources,
     hash_members,
     read_sources,
 )
@@ -157,6 +158,21 @@ def test_a_missing_or_damaged_package_is_named(tmp_path, debs):
     (debs / "trains_1.0-2_all.deb").write_bytes(whole[:-40])
     with pytest.raises(InputError, match=r"trains_1.0-2_all\.deb: cannot be read"):
         extract_sources(SOURCES, debs, tmp_path / "out", progress=False)
+
+
+def test_fetched_from_packages_that_are_there(tmp_path, debs, capsys):
+    out = tmp_path / "out"
+    fetch_sources(SOURCES, out, debs, dry_run=True)
+    assert capsys.readouterr().out.splitlines() == [
+        f"package trains: 1 files (there already: {debs / 'trains_1.0-2_all.deb'})",
+        f"package animals: 3 files (there already: {debs / 'animals_1.0-2_all.deb'})",
+        f"4 files to extract into {out}",
+        f"about 0 MB to download into {debs}",
+    ]
+    assert not out.exists()
+    fetch_sources(SOURCES, out, debs, progress=False)
+    assert (out / "recording" / "dog-1.wav").read_bytes() == DOG
+    fetch_sources(SOURCES, out, tmp_path / "nowhere", progress=False)  # all is there
 
 
 def test_hashes_of_members_remake_the_list(debs):
