@@ -18,6 +18,9 @@ def add(commands) -> None:
     command.add_argument(
         "--groups", metavar="CSV", help="id,source_group: intervals over these groups too"
     )
+    command.add_argument(
+        "--against", metavar="DIR", help="another model's folder: its figures, and the differences"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,7 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     groups = read_groups(arguments.groups) if arguments.groups else None
     evaluation = evaluate(
-        arguments.model, arguments.data, arguments.split, progress=on_terminal(), groups=groups
+        arguments.model,
+        arguments.data,
+        arguments.split,
+        progress=on_terminal(),
+        groups=groups,
+        against=arguments.against,
     )
     if arguments.out:
         name = os.path.basename(os.path.abspath(arguments.model))

@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -19,8 +19,10 @@ from mmat.evaluation import figures
 from mmat.export.load import facts_of, is_export, labels_of, load_export
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet, Task
+from mmat.lists.splits import connected_groups
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.metrics.bootstrap import RESAMPLES
+from mmat.metrics.calibration import cross_entropies
 from mmat.metrics.decisions import decide, to_events
 from mmat.metrics.events import Event
 from mmat.models.bundle import Bundle, load_bundle, tuned_bundle
@@ -32,7 +34,7 @@ from mmat.shards.read import load_split, read_arrays, read_steps
 CLIPS_A_STEP = 32
 HOP_SECONDS = 1 / FRAME_HZ
 CLIPS_EACH = 3  # best and worst, which are shown
-SMALLEST_PROBABILITY = 1e-6  # in a cross-entropy
+GROUPS_BETWEEN = ";"  # between the source groups of one clip
 # Beyond this many frame scores (400 MB) their tables would be larger than the clips themselves.
 MOST_FRAME_SCORES = 100_000_000
 
@@ -102,8 +104,9 @@ def evaluate(
     progress: bool = True,
     groups: dict[str, str] | None = None,
     resamples: int = RESAMPLES,
+    against: str | os.PathLike | Bundle | keras.Model | None = None,
 ) -> Evaluation:
-    """Predict a split of prepared clips by a model, and measure its decisions.
+    """Predict a split of prepared clips by a model, and measure its decisions and its scores.
 
         found = mmat.evaluate("dogs", "shards", "test")
         found.report["f1"], found.report["per_class"]["Dog"]
@@ -112,55 +115,94 @@ def evaluate(
     `bundle_of` takes besides. shards: their folder, or a corpus.
     A clip without what the model needs scores 0, in a regression the middle of the scale. The best
     constant prediction is chosen on the split `validation` if there is one. groups: the source
-    group of each clip by its id, for intervals over groups too. Raises InputError for shards with
-    other labels or another task, without the probabilities that the model looks at, or damaged, and
-    for a clip without a group. The clips are read as the model comes to them: what stays of each
-    are its scores, 4 bytes a class, and frame scores, 40 bytes a class and second.
+    group of each clip by its id, for intervals over groups too; of several groups of a clip, with a
+    `;` between them, all clips that they link count as one group. against: another model, whose
+    figures on the same clips are reported too, and the paired differences.
+
+    Raises InputError for shards with other labels or another task, without the probabilities that a
+    model looks at, or damaged, and for a clip that `groups` lacks. The clips are read as the model
+    comes to them: what stays of each are its scores, 4 bytes a class, and frame scores, 40 bytes a
+    class and second.
     """
     bundle = bundle_of(model, shards)
+    other = None if against is None else bundle_of(against, shards)
     shards_folder = shards.folder if isinstance(shards, Corpus) else shards
     index = read_index(shards_folder)
-    _check_fit(bundle, shards_folder, index)
+    for each in (bundle, other) if other else (bundle,):
+        _check_fit(each, shards_folder, index)
     clips = ClipLog(groups)
     steps = map(clips.record, read_steps(shards_folder, split, CLIPS_A_STEP))
     n_clips = index["splits"][split]["clips"]
     outputs = predict_steps(bundle, steps, n_clips, progress, MOST_FRAME_SCORES)
-    task, names = bundle.labels.task, bundle.labels.names
-    truth, seconds, group_names = _truth(task, clips.weak_labels), clips.seconds, clips.groups
-    fired = decide(task, outputs.clip, bundle.thresholds)
-    measured = truth, fired, outputs.clip
+    task = bundle.labels.task
+    truth, fired = _truth(task, clips.weak_labels), decide(task, outputs.clip, bundle.thresholds)
+    group_names = None if clips.groups is None else linked_groups(clips.groups)
     report = {
         "split": split,
         "task": str(task),
         "clips": len(truth),
+        "source_groups": None if group_names is None else len(set(group_names)),
         "resamples": resamples,
-        **figures.whole(task, *measured, group_names, resamples),
+        **_report(bundle, truth, fired, outputs, group_names, resamples),
         "best_constant": _best_constant(shards_folder, index, task, truth),
-        "branches": {
-            name: figures.branch(truth, scores, outputs.clip, group_names, resamples, task)
-            for name, scores in outputs.branches.items()
-        },
         "detection": None,
+        "against": None,
     }
-    if not task.is_regression:
-        report["per_class"] = figures.classes(*measured, bundle.thresholds, names)
-        if any(clips.events):
-            times = clips.events, outputs.events, outputs.frames, seconds
-            report["detection"] = figures.detection(*times, HOP_SECONDS, len(names))
+    if any(clips.events) and not task.is_regression:
+        times = clips.events, outputs.events, outputs.frames, clips.seconds
+        report["detection"] = figures.detection(*times, HOP_SECONDS, len(bundle.labels))
+    if other:
+        scores = _clip_scores(other, shards_folder, split, n_clips, progress)
+        pair = (decide(task, scores, other.thresholds), scores), (fired, outputs.clip)
+        report["against"] = {
+            "name": _name(against),
+            **figures.comparison(task, truth, *pair, group_names, resamples),
+        }
     return Evaluation(
         ids=clips.ids,
-        labels=names,
+        labels=bundle.labels.names,
         truth=truth,
         fired=fired,
         scores=outputs.clip,
         thresholds=bundle.thresholds,
         outputs=outputs,
         truth_events=clips.events,
-        clip_seconds=seconds,
+        clip_seconds=clips.seconds,
         shown=[] if task.is_regression else _shown(bundle, shards_folder, split, truth, outputs),
         report=report,
         task=task,
     )
+
+
+def linked_groups(groups: Sequence[str]) -> list[str]:
+    """Return a name for each clip, the same for clips that source groups link.
+
+    groups: of each clip the names of its source groups, with `;` between them.
+
+    >>> linked_groups(["dog 1", "dog 1; cat 1", "", "cat 1"])
+    ['0', '0', '1', '0']
+    """
+    names = [[name.strip() for name in text.split(GROUPS_BETWEEN)] for text in groups]
+    return [str(number) for number in connected_groups(names)]
+
+
+def _report(bundle: Bundle, truth, fired, outputs: Outputs, groups, resamples: int) -> dict:
+    """Return the figures of clip scores, of the branches and of single classes."""
+    task, scores = bundle.labels.task, outputs.clip
+    found = {
+        **figures.whole(task, truth, fired, scores, groups, resamples),
+        "branches": {
+            name: figures.branch(truth, alone, scores, groups, resamples, task)
+            for name, alone in outputs.branches.items()
+        },
+    }
+    if task.is_regression:
+        return found
+    thresholds, names = bundle.thresholds, bundle.labels.names
+    return found | {
+        "calibration": figures.calibration(task, truth, scores, groups, resamples),
+        "per_class": figures.classes(truth, fired, scores, thresholds, names),
+    }
 
 
 def bundle_of(
@@ -245,6 +287,15 @@ def predict_steps(
     return Outputs(np.concatenate(clip), by_branch, frames, events)
 
 
+def _clip_scores(bundle: Bundle, shards_folder, split: str, n_clips: int, progress) -> np.ndarray:
+    """Return the clip scores of a model alone, float32 `(clips, classes)`."""
+    predictor = Predictor(bundle.model, bundle.labels.task)
+    n_steps = math.ceil(n_clips / CLIPS_A_STEP)
+    steps = read_steps(shards_folder, split, CLIPS_A_STEP)
+    shown = tqdm.tqdm(steps, "against", n_steps, unit=" steps", disable=not progress)
+    return np.concatenate([predictor(step)["clip"] for step in shown])
+
+
 class ClipLog:
     """Keeps what the figures need of the clips themselves, on their way to the model."""
 
@@ -300,8 +351,14 @@ def clip_losses(truth, scores) -> np.ndarray:
     >>> clip_losses(np.array([[True, False]]), np.array([[0.5, 0.5]])).round(3).tolist()
     [0.693]
     """
-    scores = np.clip(np.asarray(scores, np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return -np.log(np.where(truth, scores, 1 - scores)).mean(axis=1)
+    return cross_entropies(truth, scores).mean(axis=1)
+
+
+def _name(model: str | os.PathLike | Bundle | keras.Model) -> str:
+    """Return what a model is called: its folder, else what Keras calls it."""
+    if isinstance(model, str | os.PathLike):
+        return os.path.basename(os.path.abspath(model))
+    return (model.model if isinstance(model, Bundle) else model).name
 
 
 def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) -> None:

@@ -14,6 +14,12 @@ from mmat.metrics.bootstrap import (
     headline_intervals,
     paired_difference,
 )
+from mmat.metrics.calibration import (
+    calibration_differences,
+    calibration_intervals,
+    reliability_curve,
+    winning_class,
+)
 from mmat.metrics.decisions import decide
 from mmat.metrics.events import segment_f1
 from mmat.metrics.multi_class import confusion_matrix
@@ -21,6 +27,7 @@ from mmat.metrics.psds import REACT_FAST, TELL_APART, psds, segment_curves
 from mmat.metrics.ranking import d_prime, mean_roc_auc, roc_auc
 
 RANKING_FIGURES = ("mean_average_precision", "mean_roc_auc")
+DRAWN_BINS = 10  # of equal width: those of equal mass would crowd at 0, where most scores are
 
 
 def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
@@ -55,6 +62,50 @@ def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resa
             for figure, each in found.items()
         }
     return {name: finite(each.estimate) for name, each in found.items()} | {"intervals": intervals}
+
+
+def calibration(task: Task, truth, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+    """Return what a model's scores mean: the figures of `mmat.metrics.calibration` and its curve.
+
+    Each figure has its 95 % interval over clips, and over source groups. `reliability`: mean score,
+    rate, the ends of the rate's interval (over source groups where they are known) and number of
+    cases, of stretches of the scores. Not for a regression, whose values are no probabilities.
+    """
+    cases = _cases(task, truth, scores)
+    found = {
+        over: calibration_intervals(*cases, of, resamples=resamples)
+        for over, of in _over(groups).items()
+    }
+    curve = reliability_curve(*cases, DRAWN_BINS, equal_width=True, groups=groups)
+    return {
+        **{name: interval.estimate for name, interval in found["clips"].items()},
+        "intervals": {
+            over: {name: {"low": each.low, "high": each.high} for name, each in of.items()}
+            for over, of in found.items()
+        },
+        "reliability": {name: part.tolist() for name, part in curve._asdict().items()},
+    }
+
+
+def comparison(
+    task: Task, truth, other: tuple, own: tuple, groups: Sequence[str] | None, resamples: int
+) -> dict:
+    """Return another model's figures on the same clips, and by how much the model is above them.
+
+    other, own: `(fired, scores)` of each. Returns the other's figures as `whole` and `calibration`
+    give them, and `model_above_it`: the paired differences, over clips and over source groups.
+    """
+    found = whole(task, truth, *other, groups, resamples)
+    if not task.is_regression:
+        found["calibration"] = calibration(task, truth, other[1], groups, resamples)
+    gains = {}
+    for over, of in _over(groups).items():
+        gains[over] = difference(task, truth, other, own, groups=of, resamples=resamples)
+        if not task.is_regression:
+            pair = (_cases(task, truth, scores) for _, scores in (other, own))
+            found_gains = calibration_differences(*pair, of, resamples=resamples)
+            gains[over] |= {name: gain._asdict() for name, gain in found_gains.items()}
+    return found | {"model_above_it": gains}
 
 
 def constant(task: Task, validation, truth) -> dict:
@@ -216,6 +267,12 @@ def confusion(truth, fired) -> np.ndarray:
     [[0, 1], [0, 0]]
     """
     return (truth & ~fired).astype(np.int64).T @ (~truth & fired).astype(np.int64)
+
+
+def _cases(task: Task, truth, scores) -> tuple:
+    """Return truth and scores of which calibration is measured: of classes, the winning one's."""
+    scores = np.clip(scores, 0, 1)  # a mean of probabilities may be 1 and a rounding more
+    return winning_class(truth, scores) if task.is_multi_class else (truth, scores)
 
 
 def _rankable(truth) -> np.ndarray:

@@ -14,6 +14,7 @@ import tabulate
 from mmat.evaluation.evaluate import Evaluation, ShownClip
 from mmat.evaluation.figures import branch_names, confusion
 from mmat.labels import MULTI_LABEL, Task
+from mmat.metrics.calibration import ECE, FIGURES
 from mmat.metrics.ranking import precision_recall_curve
 from mmat.metrics.tagging import NO_SHARES, figure_names
 from mmat.models.features import log_mel
@@ -22,6 +23,7 @@ from mmat.plots.evaluation import (
     plot_confusion,
     plot_outcomes,
     plot_precision_recall,
+    plot_reliability,
 )
 from mmat.plots.tagging import plot_tagging
 
@@ -44,6 +46,13 @@ HEADLINES_OF_ONE = {  # where classes exclude each other
     "mean_average_precision": "mean average precision",
     "mean_roc_auc": "mean ROC AUC",
 }
+OF_SCORES = {
+    ECE: "expected calibration error",
+    "brier_score": "Brier score",
+    "log_loss": "log loss, nats",
+}
+COMPARED = ("f1", "mean_average_precision", "mean_roc_auc")  # of tags, with another model
+DECIMALS = (*NO_SHARES, "brier_score", "log_loss")  # no per cent
 OF_CLASSES = ("f1", "precision", "recall")
 OVER = {"clips": "clips", "source_groups": "source groups"}
 
@@ -56,6 +65,7 @@ def render(evaluation: Evaluation, title: str = "Evaluation") -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["percent"] = percent
+    environment.globals["shown"] = _typeset
     text = importlib.resources.files("mmat.evaluation").joinpath("page.html").read_text("utf-8")
     e = evaluation
     drawn = _drawn_classes(e.truth)
@@ -69,6 +79,8 @@ def render(evaluation: Evaluation, title: str = "Evaluation") -> str:
         first=figure_names(e.task)[0],
         of_branches=[name for name in branch_names(e.task) if name in names],
         over={key: name for key, name in OVER.items() if key in e.report["intervals"]},
+        of_scores=OF_SCORES,
+        compared=_compared(e),
         n_labels=len(e.labels),
         n_drawn=len(drawn),
         pictures={name: _data_uri(png) for name, png in _pictures(e, drawn).items()},
@@ -79,15 +91,20 @@ def render(evaluation: Evaluation, title: str = "Evaluation") -> str:
 def as_table(evaluation: Evaluation) -> str:
     """Return the figures as text: the whole, the best constant prediction, and each class.
 
-    All is in per cent but a mean absolute error and a correlation, which are as they are.
+    Then what the scores mean, and the differences from another model where one was given. All is in
+    per cent but errors of values and scores, and a correlation, which are as they are.
     """
-    if evaluation.task == MULTI_LABEL:
-        return _of_tags(evaluation)
-    whole = _of_task(evaluation)
-    if evaluation.task.is_regression:
-        return whole
-    report = evaluation.report
-    return f"{_classes(report, [])}\n\n{whole}"
+    report, task = evaluation.report, evaluation.task
+    if task == MULTI_LABEL:
+        parts = [_of_tags(evaluation)]
+    else:
+        classes = [] if task.is_regression else [_classes(report, [])]
+        parts = [*classes, _of_task(evaluation)]
+    if not task.is_regression:
+        parts.append(_of_scores(report))
+    if report["against"]:
+        parts.append(_against(evaluation))
+    return "\n\n".join(parts)
 
 
 def percent(fraction: float | None, signed: bool = False) -> str:
@@ -101,15 +118,21 @@ def percent(fraction: float | None, signed: bool = False) -> str:
     return f"{100 * fraction:{'+' if signed else ''}.1f}".replace("-", "−")
 
 
-def shown(name: str, figure: float | None) -> str:
+def shown(name: str, figure: float | None, signed: bool = False) -> str:
     """Return a figure as it is printed: a share in per cent, another with three decimals.
 
-    >>> shown("uar", 0.4567), shown("mae", 0.4567), shown("pearson", None)
-    ('45.7', '0.457', '–')
+    >>> shown("uar", 0.4567), shown("mae", 0.4567, signed=True), shown("pearson", None)
+    ('45.7', '+0.457', '–')
     """
     if figure is None:
         return "–"
-    return f"{figure:.3f}" if name in NO_SHARES else f"{100 * figure:.1f}"
+    sign = "+" if signed else ""
+    return f"{figure:{sign}.3f}" if name in DECIMALS else f"{100 * figure:{sign}.1f}"
+
+
+def _typeset(name: str, figure: float | None, signed: bool = False) -> str:
+    """Return a figure as `shown` does, with a minus sign for the page."""
+    return shown(name, figure, signed).replace("-", "−")
 
 
 def _drawn_classes(truth: np.ndarray) -> list[int]:
@@ -141,6 +164,13 @@ def _pictures(e: Evaluation, drawn: list[int]) -> dict[str, bytes]:
         e.labels[c]: [per_class[e.labels[c]][key] for key in ("hits", "missed", "false_alarms")]
         for c in drawn
     }
+    against = e.report["against"]
+    of_scores = {"the other model": against["calibration"]} if against else {}
+    of_scores["this model" if against else ""] = e.report["calibration"]
+    reliability = {
+        name: [of["reliability"][part] for part in ("mean_score", "rate", "low", "high")]
+        for name, of in of_scores.items()
+    }
     counts, axes = confusion(e.truth, e.fired), ()
     if e.task.is_multi_class:
         counts, axes = np.asarray(e.report["confusion"]), ("true", "decided")
@@ -150,6 +180,7 @@ def _pictures(e: Evaluation, drawn: list[int]) -> dict[str, bytes]:
         "outcomes": _png(plot_outcomes, outcomes),
         "confusion": _png(plot_confusion, counts, [e.labels[c] for c in drawn], *axes),
         "curves": _png(plot_precision_recall, curves),
+        "reliability": _png(plot_reliability, reliability),
     }
 
 
@@ -252,3 +283,59 @@ def _of_task(evaluation: Evaluation) -> str:
     return tabulate.tabulate(
         rows, [*head, *(["best constant"] if constant else [])], disable_numparse=True
     )
+
+
+def _of_scores(report: dict) -> str:
+    """Return a table of what the scores mean, with intervals."""
+    found = report["calibration"]
+    rows = [
+        [
+            name + (", %" if key == ECE else ""),
+            shown(key, found[key]),
+            *(_ends(key, of[key]) for of in found["intervals"].values()),
+        ]
+        for key, name in OF_SCORES.items()
+    ]
+    over = [f"95 % interval over {OVER[key]}" for key in found["intervals"]]
+    return tabulate.tabulate(rows, ["scores", "", *over], disable_numparse=True)
+
+
+def _against(e: Evaluation) -> str:
+    """Return a table of the figures of both models, and their paired differences."""
+    rows = [
+        [
+            name + ("" if key in DECIMALS else ", %"),
+            *(shown(key, each) for each in (own, other)),
+            *(
+                f"{shown(key, gain['estimate'], True)} ({_ends(key, gain, True)})"
+                for gain in gains.values()
+            ),
+        ]
+        for key, name, own, other, gains in _compared(e)
+    ]
+    over = [f"difference over {OVER[x]}" for x in e.report["against"]["model_above_it"]]
+    head = ["", "this model", e.report["against"]["name"], *over]
+    return tabulate.tabulate(rows, head, disable_numparse=True)
+
+
+def _ends(name: str, ends: dict, signed: bool = False) -> str:
+    return " to ".join(shown(name, ends[end], signed) for end in ("low", "high"))
+
+
+def _compared(e: Evaluation) -> list[tuple]:
+    """Return key, name, own and other's figure and the differences of what is compared."""
+    other = e.report["against"]
+    if not other:
+        return []
+    keys = COMPARED if e.task == MULTI_LABEL else figure_names(e.task)
+    names = (HEADLINES_OF_ONE if e.task.is_multi_class else HEADLINES) | OF_SCORES
+    keys = (*keys, *(() if e.task.is_regression else FIGURES))
+    return [
+        (
+            key,
+            names.get(key, key.replace("_", " ")),
+            *((of["calibration"] if key in FIGURES else of)[key] for of in (e.report, other)),
+            {over: gain[key] for over, gain in other["model_above_it"].items()},
+        )
+        for key in keys
+    ]

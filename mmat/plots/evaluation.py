@@ -1,7 +1,7 @@
 """Pictures of an evaluation, class by class.
 
-Figures of systems as bars; labels found, missed and falsely fired; precision over recall; the
-predicted values of a regression against the true ones.
+Figures of systems as bars; labels found, missed and falsely fired; precision over recall; rates
+over scores; the predicted values of a regression against the true ones.
 """
 
 import os
@@ -159,6 +159,36 @@ def plot_precision_recall(
     if len(systems) > 1:
         place = {"loc": "lower right", "ncols": len(systems), "frameon": False, "fontsize": 9}
         figure.legend(systems.values(), systems.keys(), **place)
+    save(figure, path_png)
+
+
+def plot_reliability(
+    path_png: str | os.PathLike | BinaryIO, curves: Mapping[str, Sequence[Sequence[float]]]
+) -> None:
+    """Draw how often scores come true over what they say: where they mean it, on the diagonal.
+
+    curves: `{system: (mean_score, rate, low, high)}`, of each bin of scores in [0, 1], low and high
+    the ends of the rate's interval; at most three systems, the last in blue. Raises InputError
+    without a bin.
+
+    >>> import io
+    >>> plot_reliability(io.BytesIO(), {"fused": ([0.2, 0.7], [0.1, 0.8], [0, 0.6], [0.3, 0.9])})
+    """
+    if not any(len(curve[0]) for curve in curves.values()):
+        raise InputError("reliability: there is no bin to draw")
+    figure, (axes,) = _grid(1, 1, side=3.6, gaps=(0.75, 0), edges=(0.6, 0.4))
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    colours = SYSTEM_COLOURS[-len(curves) :]
+    for colour, (system, curve) in zip(colours, curves.items(), strict=True):
+        score, rate, low, high = map(np.asarray, curve)
+        bars = {"yerr": (rate - low, high - rate), "elinewidth": 1.5, "capsize": 2}
+        style = {"color": colour, "linewidth": 1.5, "marker": "o", "ms": 4.5, "mec": "none"}
+        axes.errorbar(score, rate, label=system, **bars, **style)
+    axes.set(xlim=(0, 1), ylim=(-0.02, 1.02))
+    axes.set_xlabel("mean score", size=9, color=INK)
+    axes.set_ylabel("rate of those that are true", size=9, color=INK)
+    if len(curves) > 1:
+        _legend(axes, len(curves))
     save(figure, path_png)
 
 

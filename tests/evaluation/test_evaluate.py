@@ -8,6 +8,7 @@ import pytest
 from mmat.cli import main
 from mmat.evaluation.evaluate import evaluate
 from mmat.evaluation.files import read_tags_tsv
+from mmat.metrics.calibration import brier_score, expected_calibration_error
 from mmat.shards.folder import read_index
 
 pytest_plugins = ["tests.export.tiny"]
@@ -48,6 +49,45 @@ def test_every_kind_of_model_leaves_a_whole_report(name, bundles, made, tmp_path
     assert main(["score", "--task", "tagging", "--truth", paths[0], "--prediction", paths[1]]) == 0
     found = json.loads(capsys.readouterr().out)["micro"]
     assert found["f1"] == pytest.approx(100 * report["f1"])
+
+
+def test_another_model_is_compared_on_the_same_clips(bundles, made, tmp_path, capsys):
+    argv = ["evaluate", "--model", bundles["fused"], "--data", made / "shards"]
+    argv += ["--groups", made / "list.csv", "--against", bundles["audio"]]
+    assert main([str(word) for word in [*argv, "--out", tmp_path / "report"]]) == 0
+    printed = capsys.readouterr().out
+    assert "this model" in printed and "difference over source groups" in printed
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    own, other = (
+        evaluate(bundles[name], made / "shards", progress=False, resamples=5)
+        for name in ("fused", "audio")
+    )
+    found, gains = report["against"], report["against"]["model_above_it"]
+    assert found["name"] == "audio" and report["source_groups"] == 2
+    for name in ("f1", "mean_average_precision"):
+        assert found[name] == pytest.approx(other.report[name])
+        for gain in (gains["clips"][name], gains["source_groups"][name]):
+            assert gain["estimate"] == pytest.approx(own.report[name] - other.report[name])
+    figures = {"brier_score": brier_score, "expected_calibration_error": expected_calibration_error}
+    for name, figure in figures.items():
+        expected = [figure(each.truth, each.scores) for each in (own, other)]
+        assert report["calibration"][name] == pytest.approx(expected[0])
+        assert found["calibration"][name] == pytest.approx(expected[1])
+        assert gains["clips"][name]["estimate"] == pytest.approx(expected[0] - expected[1])
+
+
+def test_clips_that_several_groups_link_are_one_group(bundles, made):
+    options = {"progress": False, "resamples": 5}
+    groups = {"0": "park;street", "1": "yard", "2": "street; yard"}
+    found = evaluate(bundles["audio"], made / "shards", groups=groups, **options).report
+    assert found["source_groups"] == 1
+    for of in (found["intervals"], found["calibration"]["intervals"]):
+        # There is one way to draw all of one group.
+        for each in of["source_groups"].values():
+            assert each["low"] == pytest.approx(each["high"])
+    alone = {"0": "park", "1": "", "2": "street"}
+    report = evaluate(bundles["audio"], made / "shards", groups=alone, **options).report
+    assert report["source_groups"] == 3
 
 
 def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):

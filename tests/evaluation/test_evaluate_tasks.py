@@ -64,9 +64,9 @@ def made(clips, models_cache, tmp_path_factory):
     return folders
 
 
-def evaluated(folder, senses, out, capsys) -> tuple[dict, str]:
+def evaluated(folder, senses, out, capsys, *more) -> tuple[dict, str]:
     """Return the report of `mmat evaluate`, and what it printed."""
-    words = ["--model", folder / senses, "--data", folder / "shards", "--out", out]
+    words = ["--model", folder / senses, "--data", folder / "shards", "--out", out, *more]
     assert run("evaluate", *words, "--groups", folder / "list.csv") == 0
     return json.loads((out / "report.json").read_text()), capsys.readouterr().out
 
@@ -124,6 +124,39 @@ def test_of_values_there_are_errors_a_table_and_a_picture(senses, made, tmp_path
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"report.json", "predictions.tsv", "values.png"}
     assert f"{report['mae']:.3f}" in printed and "over source groups" in printed
+
+
+def test_of_classes_the_score_of_the_winning_one_is_measured(made, tmp_path, capsys):
+    more = "--against", made[MOODS] / "audio"
+    report, printed = evaluated(made[MOODS], "fused", tmp_path, capsys, *more)
+    tags = read_tags_tsv(tmp_path / "predictions.tsv")
+    truth = read_truth_tsv(tmp_path / "truth.tsv", MOODS.names, tags.ids).truth
+    right, score = (truth & tags.fired).any(axis=1), tags.scores.max(axis=1)
+    found = report["calibration"]
+    assert found["brier_score"] == pytest.approx(((score - right) ** 2).mean())
+    assert sum(found["reliability"]["n_cases"]) == 4
+    gain = report["against"]["model_above_it"]["clips"]
+    assert gain["uar"]["estimate"] == pytest.approx(report["uar"] - report["against"]["uar"])
+    assert gain["brier_score"]["estimate"] == pytest.approx(
+        found["brier_score"] - report["against"]["calibration"]["brier_score"]
+    )
+    assert "expected calibration error, %" in printed and "this model" in printed
+
+
+def test_of_values_there_is_no_calibration_and_errors_are_compared(made, tmp_path, capsys):
+    more = "--against", made[VALENCE] / "audio"
+    report, printed = evaluated(made[VALENCE], "fused", tmp_path, capsys, *more)
+    gain = report["against"]["model_above_it"]["clips"]["mae"]
+    assert gain["estimate"] == pytest.approx(report["mae"] - report["against"]["mae"])
+    assert "calibration" not in report and "calibration" not in report["against"]
+    assert "calibration" not in printed and "this model" in printed
+
+
+def test_a_model_of_other_labels_is_no_comparison(made, tmp_path, capsys):
+    words = ["--model", made[MOODS] / "audio", "--data", made[MOODS] / "shards"]
+    assert run("evaluate", *words, "--against", made[VALENCE] / "audio") == 2
+    error = capsys.readouterr().err
+    assert "its labels are not those of the model" in error and error.count("mmat: error") == 1
 
 
 def test_a_branch_that_had_nothing_to_go_by_says_the_middle_of_the_scale(made):

@@ -9,8 +9,9 @@ import sed_scores_eval
 
 from mmat.evaluation.evaluate import Evaluation, Outputs, ShownClip, choose_clips, figures
 from mmat.evaluation.files import write_evaluation
-from mmat.evaluation.page import render
+from mmat.evaluation.page import as_table, render
 from mmat.files import InputError
+from mmat.labels import MULTI_LABEL
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.official import score_events, score_tagging
 
@@ -30,6 +31,7 @@ def made_evaluation(
     ids=None,
     groups=None,
     truth_rate=0.4,
+    against="",
 ) -> Evaluation:
     """Give an evaluation as a model's would be: made outputs, real figures."""
     rng = np.random.default_rng(0)
@@ -48,8 +50,10 @@ def made_evaluation(
     report = {
         "split": "test",
         "clips": n_clips,
+        "source_groups": None if groups is None else len(set(groups)),
         "resamples": 20,
         **figures.headline(truth, fired, scores, groups, 20),
+        "calibration": figures.calibration(MULTI_LABEL, truth, scores, groups, 20),
         "best_constant": {"precision": 0.1, "recall": 0.2, "f1": 0.15},
         "per_class": figures.classes(truth, fired, scores, thresholds, labels),
         "branches": {
@@ -57,7 +61,13 @@ def made_evaluation(
             for name, each in outputs.branches.items()
         },
         "detection": None,
+        "against": None,
     }
+    if against:
+        other = np.clip(0.3 * truth + 0.7 * rng.random(truth.shape), 0, 1)
+        pair = (other >= thresholds, other), (fired, scores)
+        found = figures.comparison(MULTI_LABEL, truth, *pair, groups, 20)
+        report["against"] = {"name": against, **found}
     if any(truth_events):
         report["detection"] = figures.detection(truth_events, events, frames, seconds, 0.1, n)
     ids = list(ids or (f"clip {i}" for i in range(n_clips)))
@@ -107,10 +117,16 @@ class Page(html.parser.HTMLParser):
 
 def test_the_page_holds_every_section_and_asks_for_nothing():
     groups = [f"video {i // 2}" for i in range(12)]
-    text = render(made_evaluation(groups=groups), title="fused on test")
+    text = render(made_evaluation(groups=groups, against="zero"), title="fused on test")
     page = Page(text)
     for words in (
         "fused on test",
+        "from 6 source groups",
+        "What scores mean",
+        "expected calibration error, %",
+        "in which a source group counts once",
+        "Against zero",
+        "difference, over source groups",
         "interval over clips",
         "interval over source groups",
         "fused above it",
@@ -122,22 +138,23 @@ def test_the_page_holds_every_section_and_asks_for_nothing():
     ):
         assert words in page.text
     sources = [value for name, value in page.attributes if name == "src"]
-    assert len(sources) == 4 + 2
+    assert len(sources) == 5 + 2
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in sources)
     assert not {"script", "link", "iframe", "a", "object"} & set(page.tags)
     assert "http:" not in text and "https:" not in text and "url(" not in text
 
 
 def test_names_of_strangers_are_text_and_nothing_else():
-    plain = Page(render(made_evaluation()))
+    plain = Page(render(made_evaluation(against="zero")))
     ids = [f"{HOSTILE[i % 4]} {i}" for i in range(12)]
     labels = HOSTILE[:3]
-    page = Page(render(made_evaluation(labels=labels, ids=ids), title=HOSTILE[1]))
+    hostile = made_evaluation(labels=labels, ids=ids, against=HOSTILE[0])
+    page = Page(render(hostile, title=HOSTILE[1]))
     assert page.tags == plain.tags
     assert [name for name, _ in page.attributes] == [name for name, _ in plain.attributes]
     for label in labels:
         assert label in page.text
-    assert HOSTILE[1] in page.text
+    assert HOSTILE[1] in page.text and f"Against {HOSTILE[0]}" in page.text
 
 
 @pytest.mark.filterwarnings("ignore:no clip of the truth", "ignore:no class has")
@@ -151,8 +168,9 @@ def test_names_of_strangers_are_text_and_nothing_else():
         {"truth_rate": 1.0},
         {"labels": [f"class {c}" for c in range(40)], "strong": False, "truth_rate": 0.1},
         {"labels": ["a" * 300, "b " * 150]},
+        {"against": "zero", "n_clips": 1},
     ],
-    ids=["plain", "one class", "one clip", "nothing true", "all true", "many", "long"],
+    ids=["plain", "one class", "one clip", "nothing true", "all true", "many", "long", "against"],
 )
 def test_unusual_evaluations_have_a_page_too(options, tmp_path):
     evaluation = made_evaluation(**options)
@@ -221,3 +239,42 @@ def test_branches_are_compared_by_what_needs_no_threshold():
     )
     assert 0 < gain["low"] < gain["estimate"] < gain["high"]
     assert gain["share_above_zero"] == 1
+
+
+def test_the_printed_table_says_what_scores_mean_and_what_another_model_lacks():
+    evaluation = made_evaluation(n_clips=60, groups=[f"video {i // 2}" for i in range(60)])
+    assert "Against" not in render(evaluation) and "this model" not in as_table(evaluation)
+    found = evaluation.report["calibration"]
+    lines = [line for line in as_table(evaluation).splitlines() if "calibration error" in line]
+    numbers = (
+        found["expected_calibration_error"],
+        *(
+            found["intervals"][over]["expected_calibration_error"][end]
+            for over in ("clips", "source_groups")
+            for end in ("low", "high")
+        ),
+    )
+    one, low, high, group_low, group_high = (f"{100 * number:.1f}" for number in numbers)
+    assert lines[0].split()[-7:] == [one, low, "to", high, group_low, "to", group_high]
+
+    compared = made_evaluation(n_clips=60, against="zero")
+    gain = compared.report["against"]["model_above_it"]["clips"]["f1"]
+    own, other = compared.report["f1"], compared.report["against"]["f1"]
+    assert gain["estimate"] == pytest.approx(own - other) and gain["estimate"] > 0
+    numbers = [f"{100 * own:.1f}", f"{100 * other:.1f}", f"{100 * (own - other):+.1f}"]
+    (line,) = (x for x in as_table(compared).splitlines() if x.startswith("micro F1, %"))
+    assert line.split()[3:6] == [
+        f"{100 * own:.1f}",
+        f"{100 * other:.1f}",
+        f"{100 * (own - other):+.1f}",
+    ]
+
+
+def test_the_curve_of_the_scores_is_that_of_the_report():
+    evaluation = made_evaluation(n_clips=60)
+    curve = evaluation.report["calibration"]["reliability"]
+    bins = np.minimum((10 * evaluation.scores.astype(float)).astype(int), 9)
+    held = np.unique(bins)
+    expected = [evaluation.truth[bins == b].mean() for b in held]
+    assert curve["rate"] == pytest.approx(expected)
+    assert curve["n_cases"] == [int((bins == b).sum()) for b in held]

@@ -50,6 +50,17 @@ def test_curves_have_a_panel_a_class_and_a_colour_a_system():
     pixels(evaluation.plot_precision_recall, {"Dog": {"audio": empty}})
 
 
+def test_reliability_has_a_colour_a_system_and_bars_as_long_as_the_intervals():
+    scores = [0.25, 0.75]
+    sure = scores, scores, [0.2, 0.7], [0.3, 0.8]
+    unsure = scores, scores, [0.05, 0.55], [0.45, 0.95]
+    short, long = (pixels(evaluation.plot_reliability, {"": curve}) for curve in (sure, unsure))
+    assert count(long, style.BLUE) > count(short, style.BLUE) > 0
+    both = pixels(evaluation.plot_reliability, {"the other": unsure, "this": sure})
+    assert count(both, style.BLUE) > count(short, style.BLUE)  # the key
+    assert count(both, style.GREY) > 4 * count(short, style.GREY)
+
+
 def test_values_are_points_and_right_ones_lie_on_the_line():
     truth = np.linspace(-3, 3, 12)[:, None]
     on, off = (pixels(evaluation.plot_values, truth, x, ["mood"], -3, 3) for x in (truth, -truth))
@@ -63,6 +74,8 @@ def test_nothing_to_draw_is_refused():
         (evaluation.plot_class_bars, [{}]),
         (evaluation.plot_outcomes, [{}]),
         (evaluation.plot_precision_recall, [{}]),
+        (evaluation.plot_reliability, [{}]),
+        (evaluation.plot_reliability, [{"": ([], [], [], [])}]),
         (evaluation.plot_confusion, [np.zeros((0, 0)), []]),
         (evaluation.plot_confusion, [np.zeros((2, 3)), ["a", "b"]]),
         (evaluation.plot_values, [np.zeros((2, 0)), np.zeros((2, 0)), [], -3, 3]),
