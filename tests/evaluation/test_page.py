@@ -124,7 +124,7 @@ def test_the_page_holds_every_section_and_asks_for_nothing():
         "from 6 source groups",
         "What scores mean",
         "expected calibration error, %",
-        "in which a source group counts once",
+        "intervals of the rate, over source groups",
         "Against zero",
         "difference, over source groups",
         "interval over clips",

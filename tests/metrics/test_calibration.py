@@ -126,16 +126,28 @@ def test_bins_of_equal_mass_hold_the_same_number_of_distinct_scores(n_bins, n_ea
     assert curve.n_cases.tolist() == [n_each] * n_bins
 
 
-def test_a_rate_s_interval_is_wilson_s_and_counts_a_group_once():
+def test_a_rate_s_interval_is_wilson_s_and_counts_clips_that_agree_once():
     truth, scores = np.arange(80)[:, None] % 4 == 0, np.full((80, 1), 0.25)
     sources = [f"source {i % 20}" for i in range(80)]
     for groups, n in ((None, 80), (sources, 20)):
         curve = reliability_curve(truth, scores, 1, groups=groups)
         expected = binomtest(n // 4, n).proportion_ci(method="wilson")
         assert (curve.low[0], curve.high[0]) == pytest.approx((expected.low, expected.high))
-    # A source with most of the clips leaves hardly more than itself.
-    uneven = reliability_curve(truth, scores, 1, groups=["much"] * 76 + list("abcd"))
-    assert uneven.high[0] - uneven.low[0] > 0.7
+    # Where the clips of a source differ as others do, sources cost next to nothing.
+    mixed = reliability_curve(truth, scores, 1, groups=[f"source {i % 19}" for i in range(80)])
+    assert (mixed.low[0], mixed.high[0]) == pytest.approx((0.168, 0.355), abs=0.02)
+
+
+def test_a_rate_s_interval_holds_the_true_rate_about_as_often_as_it_says():
+    """Fifteen sources of eight clips, each with rates of its own around a half."""
+    held = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        rates = np.repeat(rng.uniform(0.1, 0.9, 15), 8)[:, None]
+        truth, sources = rng.random((120, 1)) < rates, np.repeat(np.arange(15), 8).astype(str)
+        curve = reliability_curve(truth, np.full((120, 1), 0.5), 1, groups=sources)
+        held += curve.low[0] <= 0.5 <= curve.high[0]
+    assert 0.91 <= held / 300 <= 0.98
 
 
 def test_the_draws_are_those_of_a_loop():
