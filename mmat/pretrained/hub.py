@@ -4,7 +4,9 @@
 """
 
 import functools
+import hashlib
 import os
+import pathlib
 import threading
 import warnings
 
@@ -12,7 +14,8 @@ import keras
 import tensorflow as tf
 
 from mmat.files import InputError, cache_folder, one_line
-from mmat.pretrained.embedded import resolve_handle
+from mmat.pretrained.embedded import EMBEDDED, embedded_weights, resolve_handle
+from mmat.pretrained.registry import count_patches
 
 _LOADING = threading.Lock()
 
@@ -23,23 +26,56 @@ def load_hub_model(handle: str):
     Downloads are kept in mmat's cache, or in `$TFHUB_CACHE_DIR`. Raises InputError with the handle
     and the reason when it cannot be loaded, and for a model of TF-Hub's older, uncallable form.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it imports pkg_resources, which speaks to its makers
-        import tensorflow_hub as hub
-
-    resolved = resolve_handle(handle)
-    os.environ.setdefault("TFHUB_CACHE_DIR", str(cache_folder() / "tfhub"))
+    hub, resolved = _tensorflow_hub(), resolve_handle(handle)
     try:
         loaded = hub.load(resolved)
     # Network, archive, file system and protocol buffer each bring exceptions of their own.
     except Exception as error:
-        reason = one_line(error, 200)
-        raise InputError(
-            f"model {handle}: cannot be loaded: {reason}; check the address or name a local folder"
-        ) from error
+        raise _not_loaded(handle, error) from error
     if not callable(loaded):
         raise InputError(f"model {handle}: not callable; use a model in TF-Hub's TF2 form")
     return loaded
+
+
+def network_sha256(handle: str) -> str:
+    """Return a sha256 over the names and the contents of a network's files, in sorted order.
+
+    An embedded network's files are the fetched weights that it is made of, since two exports of
+    them differ. Downloads as `load_hub_model` does; raises InputError where that fails.
+    """
+    if handle.startswith(EMBEDDED):
+        files = embedded_weights(handle)
+        folder = os.path.commonpath([path.parent for path in files])
+    else:
+        try:
+            folder = _tensorflow_hub().resolve(handle)
+        except Exception as error:  # as above
+            raise _not_loaded(handle, error) from error
+        files = [path for path in pathlib.Path(folder).rglob("*") if path.is_file()]
+        if not files:
+            raise InputError(f"model {handle}: cannot be loaded: no files in {folder}")
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _tensorflow_hub():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports pkg_resources, which speaks to its makers
+        import tensorflow_hub as hub
+
+    os.environ.setdefault("TFHUB_CACHE_DIR", str(cache_folder() / "tfhub"))
+    return hub
+
+
+def _not_loaded(handle: str, error: Exception) -> InputError:
+    reason = one_line(error, 200)
+    return InputError(
+        f"model {handle}: cannot be loaded: {reason}; check the address or name a local folder"
+    )
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -50,6 +86,10 @@ class HubImageClassifier(keras.layers.Layer):
     3) or (batch, height, width, 3). Output: float32 probabilities (batch[, n_frames], n_labels),
     the background outputs dropped and the rest scaled to sum to one. The whole frame is squeezed
     to the network's square, so that what sounds at its edge is seen too.
+
+    with_embedding: the output is a dict instead, `probabilities` as above and `embedding` float32
+    (batch[, n_frames], embedding_size). The embedding is that of the network's own
+    `with_embedding`, or the output of another network, embedding_handle, for the same images.
 
     The saved layer holds its handle and not the network, which is loaded again from there: open
     only model files whose sender may also choose what code runs. An exported SavedModel holds the
@@ -69,6 +109,9 @@ class HubImageClassifier(keras.layers.Layer):
         input_range: tuple[float, float] = (0.0, 1.0),
         background_offset: int = 0,
         outputs_are_logits: bool = True,
+        with_embedding: bool = False,
+        embedding_size: int = 0,
+        embedding_handle: str | None = None,
         **kwargs,
     ):
         # Frozen and in float32 under any precision policy: the weights are what they are.
@@ -79,7 +122,10 @@ class HubImageClassifier(keras.layers.Layer):
         self.input_range = tuple(input_range)
         self.background_offset = background_offset
         self.outputs_are_logits = outputs_are_logits
-        self._network = None
+        self.with_embedding = with_embedding
+        self.embedding_size = embedding_size
+        self.embedding_handle = embedding_handle
+        self._network = self._embedding_network = None
 
     @classmethod
     def of(cls, network, **kwargs) -> "HubImageClassifier":
@@ -91,11 +137,38 @@ class HubImageClassifier(keras.layers.Layer):
             input_range=network.input_range,
             background_offset=network.background_offset,
             outputs_are_logits=network.outputs_are_logits,
+            embedding_size=network.embedding_size,
+            embedding_handle=network.embedding_handle,
             **kwargs,
         )
 
     def build(self, input_shape):
         self._network = load_hub_model(self.handle)
+        if not self.with_embedding:
+            return
+        if self.embedding_handle is not None:
+            self._embedding_network = load_hub_model(self.embedding_handle)
+        elif not self.embedding_size or not hasattr(self._network, "with_embedding"):
+            raise InputError(
+                f"model {self.handle}: gives no embedding; name the network that gives it "
+                "(embedding_handle)"
+            )
+
+    def _run(self, images):
+        """Return the network's outputs for images, and embeddings (images, embedding_size)."""
+        if not self.with_embedding:
+            return self._network(images), None
+        if self._embedding_network is not None:
+            outputs, embedding = self._network(images), self._embedding_network(images)
+        else:
+            both = self._network.with_embedding(images)
+            outputs, embedding = both["outputs"], both["embedding"]
+        if embedding.shape.rank != 2 or embedding.shape[-1] != self.embedding_size:
+            raise InputError(
+                f"model {self.embedding_handle or self.handle}: its embeddings are of shape "
+                f"{tuple(embedding.shape)}, expected (images, {self.embedding_size}); name another"
+            )
+        return outputs, embedding
 
     def call(self, frames):
         height, width = frames.shape[-3:-1]
@@ -107,17 +180,25 @@ class HubImageClassifier(keras.layers.Layer):
         # (batch * n_frames, size, size, 3)
         images = tf.image.resize(tf.cast(images, tf.float32), size, antialias=True)
         low, high = self.input_range
-        outputs = self._network(low + images * ((high - low) / 255))
+        outputs, embedding = self._run(low + images * ((high - low) / 255))
         if self.outputs_are_logits:
             outputs = tf.nn.softmax(outputs)
         labels = outputs[:, self.background_offset :]  # (batch * n_frames, n_labels)
         labels = tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=-1, keepdims=True))
         n_labels = self.n_outputs - self.background_offset
-        labels = tf.reshape(labels, tf.concat([lead, [n_labels]], axis=0))
-        return tf.ensure_shape(labels, (*frames.shape[:-3], n_labels))
+        labels = _with_lead(labels, lead, (*frames.shape[:-3], n_labels))
+        if embedding is None:
+            return labels
+        embedding = _with_lead(embedding, lead, (*frames.shape[:-3], self.embedding_size))
+        # Nothing of it learns, so no gradient need be kept for the way back.
+        return {"probabilities": labels, "embedding": tf.stop_gradient(embedding)}
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-3], self.n_outputs - self.background_offset)
+        lead = tuple(input_shape[:-3])
+        probabilities = (*lead, self.n_outputs - self.background_offset)
+        if not self.with_embedding:
+            return probabilities
+        return {"probabilities": probabilities, "embedding": (*lead, self.embedding_size)}
 
     def get_config(self):
         return {
@@ -128,18 +209,39 @@ class HubImageClassifier(keras.layers.Layer):
             "input_range": self.input_range,
             "background_offset": self.background_offset,
             "outputs_are_logits": self.outputs_are_logits,
+            "with_embedding": self.with_embedding,
+            "embedding_size": self.embedding_size,
+            "embedding_handle": self.embedding_handle,
         }
 
 
-def loaded_classifier(network) -> HubImageClassifier:
+def _with_lead(values, lead, shape: tuple):
+    """Return values (images, size) with the leading axes of the frames; shape: as far as known."""
+    return tf.ensure_shape(tf.reshape(values, tf.concat([lead, shape[-1:]], axis=0)), shape)
+
+
+def loaded_classifier(network, with_embedding: bool = False) -> HubImageClassifier:
     """Return the layer of a network, the same at every call and in every thread of a process."""
     with _LOADING:
-        return _last_loaded(network)
+        return _last_classifier(network, with_embedding)
 
 
 @functools.lru_cache(maxsize=1)
-def _last_loaded(network) -> HubImageClassifier:
-    layer = HubImageClassifier.of(network)
+def _last_classifier(network, with_embedding: bool) -> HubImageClassifier:
+    layer = HubImageClassifier.of(network, with_embedding=with_embedding)
+    layer.build(None)
+    return layer
+
+
+def loaded_encoder(encoder) -> "HubAudioEncoder":
+    """Return the layer of an encoder, the same at every call and in every thread of a process."""
+    with _LOADING:
+        return _last_encoder(encoder)
+
+
+@functools.lru_cache(maxsize=1)
+def _last_encoder(encoder) -> "HubAudioEncoder":
+    layer = HubAudioEncoder.of(encoder)
     layer.build(None)
     return layer
 
@@ -202,7 +304,7 @@ class HubAudioEncoder(keras.layers.Layer):
 
     def n_patches(self, n_samples: int) -> int:
         """Return the number of patches of a waveform of that length."""
-        return 1 + -(-max(n_samples - self.window_samples, 0) // self.hop_samples)
+        return count_patches(n_samples, self.window_samples, self.hop_samples)
 
     def build(self, input_shape):
         with tf.init_scope():

@@ -85,6 +85,30 @@ def inception_folder(inception, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def feature_folder(inception, tmp_path_factory):
+    """The features of `inception` below its classes, as TF-Hub has them: a network of its own."""
+    folder = tmp_path_factory.mktemp("features")
+    save_in_hub_form(keras.Model(inception.input, inception.layers[-2].output), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vggish_folder(tmp_path_factory):
+    """A SavedModel in VGGish's form: from a waveform to (patches, 128), mean levels of patches."""
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32)])
+    def encode(waveform):
+        patches = tf.abs(tf.signal.frame(waveform, 15600, 15360))
+        return tf.reduce_mean(patches, axis=1, keepdims=True) * tf.ones((1, 128))
+
+    module.__call__ = encode
+    folder = tmp_path_factory.mktemp("vggish")
+    tf.saved_model.save(module, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def text_folder(tmp_path_factory):
     """A SavedModel from strings to (n, 512): the sum of a fixed random vector for each letter."""
     vectors = tf.constant(np.random.default_rng(5).normal(size=(256, 512)), tf.float32)

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -10,7 +11,12 @@ from PIL import Image
 
 from mmat.files import InputError
 from mmat.pretrained.embedded import resolve_handle
-from mmat.pretrained.hub import HubAudioEncoder, HubImageClassifier, load_hub_model
+from mmat.pretrained.hub import (
+    HubAudioEncoder,
+    HubImageClassifier,
+    load_hub_model,
+    network_sha256,
+)
 from mmat.pretrained.registry import audio_encoder, efficientnet_lite0, inception_v3, yamnet
 from tests.models.tiny_encoder import HOP, N_LABELS, SIZE, WINDOW, project
 from tests.processes import program, run_process
@@ -163,6 +169,44 @@ def test_the_config_is_the_whole_layer():
     again = HubImageClassifier.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert again.handle == inception_v3.handle and again.background_offset == 1
+
+
+def test_with_embedding_it_gives_two_outputs_of_any_frames(models_cache, frames):
+    layer = HubImageClassifier.of(efficientnet_lite0, with_embedding=True)
+    again = HubImageClassifier.from_config(layer.get_config())
+    outputs = again(frames)
+    assert outputs["embedding"].shape == (2, 3, 1280)
+    np.testing.assert_array_equal(
+        outputs["probabilities"], HubImageClassifier.of(efficientnet_lite0)(frames)
+    )
+    shapes = {name: x.shape for name, x in again(keras.Input((None, 9, 9, 3))).items()}
+    assert shapes == {"probabilities": (None, None, 1000), "embedding": (None, None, 1280)}
+
+
+def test_a_config_of_an_older_version_is_read(models_cache, frames):
+    config = HubImageClassifier.of(efficientnet_lite0).get_config()
+    for name in ("with_embedding", "embedding_size", "embedding_handle"):
+        del config[name]
+    layer = HubImageClassifier.from_config(config)
+    np.testing.assert_array_equal(layer(frames), HubImageClassifier.of(efficientnet_lite0)(frames))
+
+
+def test_the_sha256_is_that_of_the_files_wherever_they_lie(encoder_folder, serve, tmp_path):
+    expected = network_sha256(str(encoder_folder))
+    assert network_sha256(serve(encoder_folder, "/hashed")) == expected
+    shutil.copytree(encoder_folder, tmp_path / "copy")
+    assert network_sha256(str(tmp_path / "copy")) == expected
+    (tmp_path / "copy" / "assets").mkdir(exist_ok=True)
+    (tmp_path / "copy" / "assets" / "names.txt").write_text("a")
+    assert network_sha256(str(tmp_path / "copy")) != expected
+    with pytest.raises(InputError, match="/no/such: cannot be loaded"):
+        network_sha256("/no/such")
+
+
+def test_the_sha256_of_an_embedded_network_does_not_depend_on_its_export(models_cache):
+    before = network_sha256(yamnet.handle)
+    assert before == "6501e34fb1377a001af52637c9977a799b31e00ff679fd2d088d2b5fca4902e0"
+    assert network_sha256(efficientnet_lite0.handle) != before
 
 
 @pytest.mark.parametrize("handle", ["/no/such/folder", "http://127.0.0.1:9/model", "nonsense"])

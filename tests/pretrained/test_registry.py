@@ -1,15 +1,26 @@
+import dataclasses
 import pathlib
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.pretrained.embedded import resolve_handle
+from mmat.pretrained.hub import loaded_encoder
 from mmat.pretrained.registry import (
+    AUDIO_ENCODERS,
     IMAGE_NETWORKS,
+    PATCHES_AT_ONCE,
+    audio_encoder,
     efficientnet_lite0,
     image_network,
     inception_v3,
+    vggish,
+    yamnet,
 )
+
+pytest_plugins = ["tests.models.tiny_encoder"]
 
 
 def test_networks_are_found_by_name():
@@ -36,7 +47,8 @@ def test_addresses_and_folders_stand_for_themselves():
 
 def test_the_embedded_network_is_exported_once(models_cache):
     folder = pathlib.Path(resolve_handle(efficientnet_lite0.handle))
-    assert folder == models_cache / "models" / "efficientnet_lite0" / "saved_model"
+    # An export of an older version, without the embedding, lies in the folder `saved_model`.
+    assert folder == models_cache / "models" / "efficientnet_lite0" / "saved_model_with_embedding"
     written = (folder / "saved_model.pb").stat().st_mtime_ns
     resolve_handle(efficientnet_lite0.handle)
     assert (folder / "saved_model.pb").stat().st_mtime_ns == written
@@ -49,3 +61,81 @@ def test_an_embedded_network_without_weights_says_what_to_do(tmp_path, monkeypat
     assert not list(tmp_path.rglob("*.pb"))
     with pytest.raises(InputError, match="embedded:vgg"):
         resolve_handle("embedded:vgg")
+
+
+def test_a_look_gives_what_classify_gives_and_the_features_below_it(models_cache, frames):
+    probabilities, embeddings = efficientnet_lite0.look(frames[0])
+    np.testing.assert_array_equal(probabilities, efficientnet_lite0.classify(frames[0]))
+    assert embeddings.shape == (3, 1280) and embeddings.dtype == np.float32
+    network = tf.saved_model.load(resolve_handle(efficientnet_lite0.handle))
+    kernel, bias = network.frozen_variables[-2:]
+    logits = embeddings @ kernel.numpy() + bias.numpy()
+    np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, rtol=1e-3, atol=1e-6)
+
+
+def test_embeddings_of_a_network_of_their_own(inception_folder, feature_folder, frames):
+    network = dataclasses.replace(
+        inception_v3, handle=str(inception_folder), embedding_handle=str(feature_folder)
+    )
+    probabilities, embeddings = network.look(frames[0])
+    np.testing.assert_array_equal(probabilities, network.classify(frames[0]))
+    loaded = tf.saved_model.load(str(feature_folder))
+    expected = loaded(frames[0].astype(np.float32) / 255)
+    assert embeddings.shape == (3, 2048)
+    np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embedding_handle": None}, "gives no embedding; name the network that gives it"),
+        ({"embedding_size": 64}, r"embeddings are of shape \(3, 2048\), expected \(images, 64\)"),
+    ],
+    ids=str,
+)
+def test_a_network_without_the_embedding_as_described_is_named(
+    inception_folder, feature_folder, frames, change, message
+):
+    network = dataclasses.replace(
+        inception_v3, handle=str(inception_folder), embedding_handle=str(feature_folder)
+    )
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(network, **change).look(frames[0])
+
+
+def test_encoders_are_known_by_their_handles_too():
+    for encoder in AUDIO_ENCODERS.values():
+        assert audio_encoder(encoder.handle) is audio_encoder(encoder.name) is encoder
+    assert audio_encoder("https://tfhub.dev/google/vggish/1") is vggish
+    assert (vggish.n_labels, vggish.labels(), vggish.n_patches(160_000)) == (0, (), 11)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 799, 801])
+def test_a_long_waveform_in_pieces_is_as_in_one(tiny_encoder, more):
+    """Whatever is left for the last piece: nothing, less than a patch, or more."""
+    n_samples = PATCHES_AT_ONCE * tiny_encoder.hop_samples + tiny_encoder.window_samples + more
+    waveform = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
+    scores, embeddings = tiny_encoder.encode(waveform)
+    whole = loaded_encoder(tiny_encoder)(waveform[None, :, None])
+    np.testing.assert_allclose(embeddings, whole["embedding"][0], atol=1e-6)
+    np.testing.assert_allclose(scores, whole["scores"][0], atol=1e-6)
+    assert len(scores) == tiny_encoder.n_patches(n_samples)
+
+
+def test_yamnet_in_pieces_is_as_in_one(models_cache):
+    n_samples = yamnet.hop_samples * (PATCHES_AT_ONCE + 2) + 5
+    waveform = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
+    scores, embeddings = yamnet.encode(waveform)
+    whole = loaded_encoder(yamnet)(waveform[None, :, None])
+    np.testing.assert_allclose(scores, whole["scores"][0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(embeddings, whole["embedding"][0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_in_vggishs_form_gives_embeddings_alone(vggish_folder):
+    encoder = dataclasses.replace(vggish, handle=str(vggish_folder))
+    waveform = np.random.default_rng(1).normal(0, 0.1, 50_000).astype(np.float32)
+    scores, embeddings = encoder.encode(waveform)
+    assert scores.shape == (4, 0) and embeddings.shape == (4, 128)
+    levels = [np.abs(waveform[i * 15360 : i * 15360 + 15600]).mean() for i in range(4)]
+    levels[-1] *= len(waveform[3 * 15360 :]) / 15600
+    np.testing.assert_allclose(embeddings[:, 0], levels, rtol=1e-4)
