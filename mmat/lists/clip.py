@@ -32,7 +32,8 @@ class Clip:
     start_seconds, end_seconds: the range inside the file; None is the file's own end.
     labels: names, each once. values: in a regression the value of each label, else empty. events:
     strong times where they are known. video_id: the web video that a public list cuts the clip
-    from (the range is then in that video), else empty.
+    from (the range is then in that video), else empty. source_group: what must not be torn between
+    splits; several by `;`.
 
     >>> Clip("rex", "rex.mp4", ("Dog",), end_seconds=2.0).split
     'train'
@@ -48,6 +49,18 @@ class Clip:
     events: tuple[Event, ...] = ()
     video_id: str = ""
     values: tuple[float, ...] = ()
+
+    @property
+    def source_groups(self) -> tuple[str, ...]:
+        """The names in `source_group`, each once; without any the video's id, else the file.
+
+        >>> Clip("a", "a.wav", source_group="dog 1; dog 2").source_groups
+        ('dog 1', 'dog 2')
+        >>> Clip("a", "a.wav").source_groups
+        ('a.wav',)
+        """
+        names = (name.strip() for name in self.source_group.split(";"))
+        return tuple(dict.fromkeys(filter(None, names))) or (self.video_id or self.file,)
 
 
 def table_of(clips: Sequence[Clip]) -> "pd.DataFrame":

@@ -2,9 +2,11 @@
 
 import collections
 import contextlib
+import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,13 +14,37 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.shards.folder import read_index, shard_files
-from mmat.shards.record import FEATURES, INT16_SCALE, Record, decode_example, to_float32
+from mmat.shards.frozen import FROZEN_INPUTS, check_inputs, frozen_shapes
+from mmat.shards.record import (
+    FEATURES,
+    INT16_SCALE,
+    MATRICES,
+    Record,
+    decode_example,
+    to_float32,
+)
 
 FIXED_INPUTS = ("waveform", "image_probabilities", "has_audio", "has_video")
 MODEL_INPUTS = (*FIXED_INPUTS, "n_samples")
-READABLE = (*MODEL_INPUTS, "ids")  # the clip's id is for messages, no model takes it
-_SINGLE = ("id", "audio", "image_probabilities", "n_frames", "has_audio")
-PRESENCE = {"waveform": "has_audio", "image_probabilities": "has_video"}
+# The clip's id is for messages, no model takes it.
+READABLE = (*MODEL_INPUTS, *FROZEN_INPUTS, "ids")
+PRESENCE = {
+    "waveform": "has_audio",
+    "sound_scores": "has_audio",
+    "sound_embeddings": "has_audio",
+    "image_probabilities": "has_video",
+    "image_embeddings": "has_video",
+}
+# The features that an input is made of; those of frozen outputs may be missing.
+_MADE_OF = {
+    "waveform": ("audio", "has_audio"),
+    "image_probabilities": ("image_probabilities", "n_frames"),
+    "has_audio": ("has_audio",),
+    "has_video": ("n_frames",),
+    "n_samples": ("audio",),
+    "ids": ("id",),
+} | {name: (name,) for name in FROZEN_INPUTS}
+_WHEN_MISSING = {name: b"" for name in MATRICES} | {"n_patches": 0}
 _SHARDS_AT_ONCE = 64  # open files, with a buffer of 256 kB each
 _BATCHES_AHEAD = 2  # a fixed number, so that memory is bounded
 
@@ -32,18 +58,22 @@ def load_split(
     """Return the clips of a split, one by one, as model inputs and weak labels.
 
     Elements: ({waveform: float32 (samples, 1), image_probabilities: float32 (n_frames,
-    n_image_labels), has_audio: bool (), has_video: bool (), n_samples: int32 (), ids: string ()},
-    weak_labels: float32 (classes,)). What a clip lacks is zeros with False and 0 beside it.
+    n_image_labels), has_audio: bool (), has_video: bool (), n_samples: int32 (), ids: string (),
+    sound_scores: float32 (n_patches, n_sound_labels), sound_embeddings: float32 (n_patches, size),
+    n_patches: int32 (), image_embeddings: float32 (n_frames, size)}, weak_labels: float32
+    (classes,)). What a clip lacks is zeros with False and 0 beside it.
 
     inputs: those of them that the model has, since Keras wants exactly these; n_samples is for
     models of ragged clips, and ids are for `mmat.training.loop.train`, which names them in errors.
     A clip that lacks one of them is left out, unless the flag for it is among them too.
     shuffle_seed: None gives the clips in the order of the list (of up to 64 shards); a number the
     shards in another order in every epoch, the same in every run. Shuffle the clips by `batches`.
-    Raises InputError for a missing or damaged folder and for a split that it does not hold.
+    Raises InputError for a missing or damaged folder, for a split that it does not hold, and for
+    outputs of frozen networks that the shards do not hold.
     """
     flags = required_flags(inputs)
     index = read_index(shards_folder)
+    check_inputs(shards_folder, index, inputs)
     files = tf.data.Dataset.from_tensor_slices(shard_files(shards_folder, index, split))
     if shuffle_seed is not None:
         files = files.shuffle(len(files), seed=shuffle_seed)
@@ -82,37 +112,55 @@ def batches(
 
 
 def read_arrays(
-    shards_folder: str | os.PathLike, split: str, rows: Sequence[int] | None = None
+    shards_folder: str | os.PathLike,
+    split: str,
+    rows: Sequence[int] | None = None,
+    inputs: Iterable[str] = MODEL_INPUTS,
 ) -> dict:
     """Return a whole split as NumPy arrays, for evaluation; the order is that of `load_split`.
 
-    ids: list of str. waveform: float32 (clips, samples, 1), shorter clips padded with zeros.
-    n_samples: int32 (clips,), how long each is. image_probabilities: float32 (clips, n_frames,
-    n_image_labels). has_audio, has_video: bool (clips,). weak_labels: float32 (clips, classes).
-    events: for each clip a list of (class position, onset seconds, offset seconds). A clip of 10 s
-    takes 0.64 MB. rows: these clips alone, in their order.
-    Raises InputError for a missing or damaged folder and for a split that it does not hold.
+    inputs: those of `load_split` that are wanted. waveform: float32 (clips, samples, 1), shorter
+    clips padded with zeros; a clip of 10 s takes 0.64 MB. image_probabilities: float32 (clips,
+    n_frames, n_image_labels). sound_scores, sound_embeddings: float32 (clips, n_patches, size),
+    image_embeddings: float32 (clips, n_frames, size), n_patches: int32 (clips,).
+    Always there are ids: list of str; has_audio, has_video: bool (clips,); n_samples: int32
+    (clips,), how long each is; weak_labels: float32 (clips, classes); events: for each clip a list
+    of (class position, onset seconds, offset seconds); source_groups: for each clip a tuple of
+    names, empty where the shards hold none.
+    rows: these clips alone, in their order.
+    Raises InputError for a missing or damaged folder, for a split that it does not hold, and for
+    outputs of frozen networks that the shards do not hold.
     """
-    files, shape = _files_and_shape(shards_folder, split)
-    if rows is None:
-        records = list(map(decode_example, _serialized_of(files)))
-    else:
+    files, shape, n_clips = _open(shards_folder, split, inputs)
+    serialized = _serialized_of(files)
+    if rows is not None:
         found, wanted = {}, set(rows)
         until = max(wanted, default=-1) + 1
-        for row, example in enumerate(itertools.islice(_serialized_of(files), until)):
+        for row, example in enumerate(itertools.islice(serialized, until)):
             if row in wanted:
-                found[row] = decode_example(example)
-        records = [found[row] for row in rows]
-    return _stacked(records, shape)
+                found[row] = example
+        serialized, n_clips = (found[row] for row in rows), len(rows)
+    arrays = _empty(n_clips, shape)
+    n_found = 0
+    for n_found, example in enumerate(itertools.islice(serialized, n_clips), start=1):
+        _put(arrays, n_found - 1, decode_example(example), shape["n_classes"])
+    if n_found != n_clips:
+        raise InputError(f"{files[0]}: the split is damaged; run mmat prepare again")
+    return arrays
 
 
-def read_steps(shards_folder: str | os.PathLike, split: str, clips_a_step: int) -> Iterator[dict]:
+def read_steps(
+    shards_folder: str | os.PathLike,
+    split: str,
+    clips_a_step: int,
+    inputs: Iterable[str] = MODEL_INPUTS,
+) -> Iterator[dict]:
     """Return the arrays of `read_arrays` some clips at a time; no others are held meanwhile.
 
     Clips are padded to the longest of the whole split. Raises InputError as `read_arrays` does, for
     damage when it is reached.
     """
-    files, shape = _files_and_shape(shards_folder, split)
+    files, shape, _ = _open(shards_folder, split, inputs)
     return _steps(files, shape, clips_a_step)
 
 
@@ -142,10 +190,11 @@ def required_flags(inputs: Sequence[str]) -> list[str]:
     for name in inputs:
         if name not in READABLE:
             raise InputError(f"unknown input {name!r}; there are {', '.join(READABLE)}")
-    return [flag for name, flag in PRESENCE.items() if name in inputs and flag not in inputs]
+    flags = [flag for name, flag in PRESENCE.items() if name in inputs and flag not in inputs]
+    return list(dict.fromkeys(flags))
 
 
-def record_shape(index: dict) -> dict[str, int | None]:
+def record_shape(index: dict) -> dict:
     """Return the sizes that `parse_example` takes, for a folder of shards."""
     seconds = index["clip_seconds"]
     return {
@@ -153,17 +202,13 @@ def record_shape(index: dict) -> dict[str, int | None]:
         "n_samples": None if seconds is None else round(seconds * SAMPLE_RATE_HZ),
         "n_frames": index["n_frames"],
         "n_image_labels": index["n_image_labels"],
+        "frozen": frozen_shapes(index),
     }
 
 
 def parser(index: dict, names: Sequence[str]) -> Callable:
     """Return a function of a serialized example: (the named inputs, weak labels)."""
-
-    def parse(serialized):
-        inputs, weak_labels = parse_example(serialized, **record_shape(index))
-        return {name: inputs[name] for name in names}, weak_labels
-
-    return parse
+    return functools.partial(parse_example, **record_shape(index), names=tuple(names))
 
 
 def parse_example(
@@ -172,14 +217,18 @@ def parse_example(
     n_samples: int | None,
     n_frames: int,
     n_image_labels: int,
+    frozen: Mapping[str, tuple[int | None, int]] = types.MappingProxyType({}),
+    names: Sequence[str] = (*MODEL_INPUTS, "ids"),
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """Turn a serialized example into model inputs and weak labels, in the graph.
 
-    n_samples: the length of the clips if it is one for all, else None. Returns ({waveform: float32
-    (samples, 1), image_probabilities: float32 (n_frames, n_image_labels), has_audio: bool (),
-    has_video: bool (), n_samples: int32 (), ids: string ()}, weak_labels: float32 (n_classes,)).
-    What the clip lacks is zeros with False and 0 beside it; has_video is about the probabilities.
-    The weak labels of a regression are its values.
+    n_samples: the length of the clips if it is one for all, else None. frozen: the shapes of the
+    outputs of frozen networks. names: the inputs to return; nothing else is parsed. Returns
+    ({waveform: float32 (samples, 1), image_probabilities: float32 (n_frames, n_image_labels),
+    has_audio: bool (), has_video: bool (), n_samples: int32 (), ids: string (), sound_scores,
+    sound_embeddings, image_embeddings: float32 of the shape in `frozen`, n_patches: int32 ()},
+    weak_labels: float32 (n_classes,)). What the clip lacks is zeros with False and 0 beside it;
+    has_video is about the probabilities. The weak labels of a regression are its values.
 
     >>> import numpy as np
     >>> from mmat.shards.record import Record, encode_example
@@ -190,36 +239,55 @@ def parse_example(
     >>> float(inputs["waveform"][0, 0]), int(inputs["n_samples"]), bool(inputs["has_video"])
     (-1.0, 16000, False)
     """
+    features = dict.fromkeys(feature for name in names for feature in _MADE_OF[name])
     row = tf.io.parse_single_example(
         serialized,
-        {name: tf.io.FixedLenFeature((), FEATURES[name]) for name in _SINGLE}
+        {
+            name: tf.io.FixedLenFeature((), FEATURES[name], _WHEN_MISSING.get(name))
+            for name in features
+        }
         | {name: tf.io.RaggedFeature(FEATURES[name]) for name in ("labels", "label_values")},
     )
-    has_audio, has_video = row["has_audio"] > 0, row["n_frames"] > 0
-    audio = tf.cond(
-        has_audio,
-        lambda: tf.cast(tf.io.decode_raw(row["audio"], tf.int16), tf.float32) / INT16_SCALE,
-        lambda: tf.zeros((n_samples or 1,)),
-    )
-    shape = (n_frames, n_image_labels)
-    probabilities = tf.cond(
-        has_video,
-        lambda: tf.reshape(tf.io.decode_raw(row["image_probabilities"], tf.float16), shape),
-        lambda: tf.zeros(shape, tf.float16),
-    )
-    inputs = {
-        "waveform": tf.reshape(audio, (n_samples or -1, 1)),
-        "image_probabilities": tf.cast(probabilities, tf.float32),
-        "has_audio": has_audio,
-        "has_video": has_video,
-        "n_samples": tf.strings.length(row["audio"]) // 2,
-        "ids": row["id"],
+    make = {
+        "waveform": lambda: _waveform(row["audio"], row["has_audio"] > 0, n_samples),
+        "image_probabilities": lambda: _matrix(
+            row["image_probabilities"], row["n_frames"] > 0, n_frames, n_image_labels
+        ),
+        "has_audio": lambda: row["has_audio"] > 0,
+        "has_video": lambda: row["n_frames"] > 0,
+        "n_samples": lambda: tf.strings.length(row["audio"]) // 2,
+        "ids": lambda: row["id"],
+        "n_patches": lambda: tf.cast(row["n_patches"], tf.int32),
     }
+    for name in MATRICES:
+        make[name] = lambda name=name: _matrix(
+            row[name], tf.strings.length(row[name]) > 0, *frozen[name]
+        )
     labels = row["labels"]
     # Labels without values are ones.
     values = tf.concat([row["label_values"], tf.ones_like(labels, tf.float32)], 0)
     values = values[: tf.size(labels)]
-    return inputs, tf.tensor_scatter_nd_update(tf.zeros(n_classes), labels[:, None], values)
+    weak_labels = tf.tensor_scatter_nd_update(tf.zeros(n_classes), labels[:, None], values)
+    return {name: make[name]() for name in names}, weak_labels
+
+
+def _waveform(audio: tf.Tensor, is_there: tf.Tensor, n_samples: int | None) -> tf.Tensor:
+    samples = tf.cond(
+        is_there,
+        lambda: tf.cast(tf.io.decode_raw(audio, tf.int16), tf.float32) / INT16_SCALE,
+        lambda: tf.zeros((n_samples or 1,)),
+    )
+    return tf.reshape(samples, (n_samples or -1, 1))
+
+
+def _matrix(raw: tf.Tensor, is_there: tf.Tensor, n_rows: int | None, size: int) -> tf.Tensor:
+    """Return float32 `(n_rows, size)`; zeros, one row of them at least, where it is not there."""
+    values = tf.cond(
+        is_there,
+        lambda: tf.cast(tf.io.decode_raw(raw, tf.float16), tf.float32),
+        lambda: tf.zeros(((n_rows or 1) * size,)),
+    )
+    return tf.reshape(values, (-1 if n_rows is None else n_rows, size))
 
 
 def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -250,17 +318,37 @@ def _serialized(files: tf.data.Dataset) -> tf.data.Dataset:
 def _steps(files: Sequence[str], shape: dict, clips_a_step: int) -> Iterator[dict]:
     records = map(decode_example, _serialized_of(files))
     while step := list(itertools.islice(records, clips_a_step)):
-        yield _stacked(step, shape)
+        arrays = _empty(len(step), shape)
+        for i, record in enumerate(step):
+            _put(arrays, i, record, shape["n_classes"])
+        yield arrays
 
 
-def _files_and_shape(shards_folder: str | os.PathLike, split: str) -> tuple[list[str], dict]:
-    """Return a split's shards and the shape of its clips, padded to the longest."""
+def _open(
+    shards_folder: str | os.PathLike, split: str, inputs: Iterable[str]
+) -> tuple[list[str], dict, int]:
+    """Return a split's shards, the shape of its clips, padded to the longest, and their number.
+
+    The shape's `frozen` holds the wanted outputs alone, and its `inputs` the other wanted inputs.
+    """
+    inputs = list(inputs)
+    required_flags(inputs)  # which knows the names
     index = read_index(shards_folder)
+    check_inputs(shards_folder, index, inputs)
     files, shape = shard_files(shards_folder, index, split), record_shape(index)
-    if shape["n_samples"] is None:
-        lengths = (_length(decode_example(example)) for example in _serialized_of(files))
-        shape["n_samples"] = max(1, *lengths)
-    return files, shape
+    shape["inputs"] = inputs
+    shape["frozen"] = {name: size for name, size in shape["frozen"].items() if name in inputs}
+    if shape["n_samples"] is None and {"waveform", "sound_scores", "sound_embeddings"} & {*inputs}:
+        longest, most_patches = 1, 1
+        for record in map(decode_example, _serialized_of(files)):
+            longest = max(longest, _length(record))
+            most_patches = max(most_patches, record.n_patches)
+        shape["n_samples"] = longest
+        shape["frozen"] = {
+            name: (most_patches if n_rows is None else n_rows, size)
+            for name, (n_rows, size) in shape["frozen"].items()
+        }
+    return files, shape, index["splits"][split]["clips"]
 
 
 def _length(record: Record) -> int:
@@ -286,23 +374,41 @@ def _damaged(files: Sequence[str]) -> str:
     return files[0]
 
 
-def _stacked(records: Sequence[Record], shape: dict) -> dict:
-    """Return the arrays of `read_arrays`."""
-    pictures = (len(records), shape["n_frames"], shape["n_image_labels"])
-    arrays = {
-        "ids": [record.id for record in records],
-        "waveform": np.zeros((len(records), shape["n_samples"], 1), np.float32),
-        "image_probabilities": np.zeros(pictures, np.float32),
-        "has_audio": np.array([record.audio is not None for record in records]),
-        "has_video": np.array([record.image_probabilities is not None for record in records]),
-        "n_samples": np.array([_length(record) for record in records], np.int32),
-        "weak_labels": np.zeros((len(records), shape["n_classes"]), np.float32),
-        "events": [list(record.events) for record in records],
+def _empty(n_clips: int, shape: dict) -> dict:
+    """Return the arrays of `read_arrays` before anything is put in them."""
+    sizes = {
+        "waveform": (shape["n_samples"], 1),
+        "image_probabilities": (shape["n_frames"], shape["n_image_labels"]),
     }
-    for i, record in enumerate(records):
-        arrays["weak_labels"][i] = record.weak_labels(shape["n_classes"])
-        if record.audio is not None:
-            arrays["waveform"][i, : len(record.audio), 0] = to_float32(record.audio)
-        if record.image_probabilities is not None:
-            arrays["image_probabilities"][i] = record.image_probabilities
-    return arrays
+    sizes = {name: size for name, size in sizes.items() if name in shape["inputs"]}
+    sizes |= shape["frozen"] | {"weak_labels": (shape["n_classes"],)}
+    arrays = {name: np.zeros((n_clips, *size), np.float32) for name, size in sizes.items()}
+    if "n_patches" in shape["inputs"]:
+        arrays["n_patches"] = np.zeros(n_clips, np.int32)
+    return arrays | {
+        "ids": [""] * n_clips,
+        "has_audio": np.zeros(n_clips, bool),
+        "has_video": np.zeros(n_clips, bool),
+        "n_samples": np.zeros(n_clips, np.int32),
+        "events": [[] for _ in range(n_clips)],
+        "source_groups": [()] * n_clips,
+    }
+
+
+def _put(arrays: dict, i: int, record: Record, n_classes: int) -> None:
+    """Put a clip in the arrays of `read_arrays`."""
+    arrays["ids"][i] = record.id
+    arrays["has_audio"][i] = record.audio is not None
+    arrays["has_video"][i] = record.image_probabilities is not None
+    arrays["n_samples"][i] = _length(record)
+    arrays["weak_labels"][i] = record.weak_labels(n_classes)
+    arrays["events"][i] = list(record.events)
+    arrays["source_groups"][i] = record.source_groups
+    if "n_patches" in arrays:
+        arrays["n_patches"][i] = record.n_patches
+    if "waveform" in arrays and record.audio is not None:
+        arrays["waveform"][i, : len(record.audio), 0] = to_float32(record.audio)
+    for name in ("image_probabilities", *MATRICES):
+        matrix = getattr(record, name)
+        if name in arrays and matrix is not None:
+            arrays[name][i, : len(matrix)] = matrix

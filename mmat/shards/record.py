@@ -13,6 +13,15 @@
 | event_onset_seconds, event_offset_seconds | float list | strong times within the clip |
 | frames_jpeg | bytes list | the pictures themselves, where they were kept |
 
+These are there only where an audio encoder was asked for, and a clip has what they are about:
+
+| feature | kind | what |
+| --- | --- | --- |
+| n_patches | int64 | how many patches the encoder heard |
+| sound_scores, sound_embeddings | bytes | float16 little endian, n_patches × n_labels or size |
+| image_embeddings | bytes | float16 little endian, n_frames × size |
+| source_groups | bytes list | the clip's source groups, UTF-8 |
+
 TensorFlow's writer of TFRecord files cannot append. So `framed` lets it write a record, with the
 checksums around it, to a file in memory, and the bytes are appended to the shard from there.
 """
@@ -42,7 +51,13 @@ FEATURES = {
     "event_onset_seconds": tf.float32,
     "event_offset_seconds": tf.float32,
     "frames_jpeg": tf.string,
+    "n_patches": tf.int64,
+    "sound_scores": tf.string,
+    "sound_embeddings": tf.string,
+    "image_embeddings": tf.string,
+    "source_groups": tf.string,
 }
+MATRICES = ("sound_scores", "sound_embeddings", "image_embeddings")  # of frozen networks
 # The field of a tf.train.Feature that holds values of a type.
 _LISTS = {tf.string: "bytes_list", tf.int64: "int64_list", tf.float32: "float_list"}
 HEAD_BYTES, TAIL_BYTES = 12, 4  # length and its checksum before a record, its own after it
@@ -56,7 +71,9 @@ class Record:
     audio: int16 (samples,), 16 kHz mono, or None without sound. image_probabilities: (n_frames,
     n_image_labels), or None without pictures. labels: positions in the label set. events: (label
     position, onset seconds, offset seconds). frames_jpeg: the pictures as JPEG files. values: in a
-    regression one for each label, else empty.
+    regression one for each label, else empty. sound_scores, sound_embeddings: (n_patches, size), or
+    None without sound, scores or an encoder. image_embeddings: (n_frames, size), or None.
+    source_groups: names, empty where they were not kept.
     """
 
     id: str
@@ -66,6 +83,15 @@ class Record:
     events: tuple[tuple[int, float, float], ...] = ()
     frames_jpeg: tuple[bytes, ...] = ()
     values: tuple[float, ...] = ()
+    sound_scores: np.ndarray | None = None
+    sound_embeddings: np.ndarray | None = None
+    image_embeddings: np.ndarray | None = None
+    source_groups: tuple[str, ...] = ()
+
+    @property
+    def n_patches(self) -> int:
+        """How many patches an audio encoder heard; 0 without sound or encoder."""
+        return 0 if self.sound_embeddings is None else len(self.sound_embeddings)
 
     def weak_labels(self, n_classes: int) -> np.ndarray:
         """Return float32 `(classes,)`: 1 for a label, or its value, and 0 elsewhere."""
@@ -99,8 +125,7 @@ def encode_example(record: Record) -> bytes:
         "event_offset_seconds": offsets,
         "frames_jpeg": record.frames_jpeg,
     }
-    if record.values:  # without them, the bytes stay those of older versions
-        features["label_values"] = record.values
+    features |= _present(record)
     example = tf.train.Example()
     for name, values in features.items():
         _values(example, name).extend(values)
@@ -124,7 +149,30 @@ def decode_example(serialized: bytes) -> Record:
         events=tuple(zip(*events, strict=True)),
         frames_jpeg=tuple(found["frames_jpeg"]),
         values=tuple(found["label_values"]),
+        sound_scores=_matrix(found, "sound_scores", "n_patches"),
+        sound_embeddings=_matrix(found, "sound_embeddings", "n_patches"),
+        image_embeddings=_matrix(found, "image_embeddings", "n_frames"),
+        source_groups=tuple(name.decode() for name in found["source_groups"]),
     )
+
+
+def _present(record: Record) -> dict:
+    """Return the optional features that a record has: without them its bytes are as of old."""
+    features = {
+        "label_values": record.values,
+        "n_patches": [record.n_patches] if record.n_patches else [],
+        "source_groups": [name.encode() for name in record.source_groups],
+    }
+    for name in MATRICES:
+        matrix = getattr(record, name)
+        features[name] = [] if matrix is None else [matrix.astype("<f2").tobytes()]
+    return {name: values for name, values in features.items() if len(values)}
+
+
+def _matrix(found: dict, name: str, n_rows: str) -> np.ndarray | None:
+    if not found[name]:
+        return None
+    return np.frombuffer(found[name][0], "<f2").reshape(found[n_rows][0], -1)
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.shards.folder import read_index, shard_files
+from mmat.shards.frozen import check_inputs
 from mmat.shards.read import FIXED_INPUTS, batches, parser, required_flags, with_options
 from mmat.shards.record import HEAD_BYTES, TAIL_BYTES
 
@@ -78,7 +79,7 @@ def batches_from(
     InputError for a missing or damaged folder, for a split that it does not hold, and where no clip
     has what the inputs need, or none has a label.
     """
-    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
+    index, stored = _opened(shards_folder, split, inputs)
     drawn = among(np.flatnonzero(_usable(stored, inputs)))
     where = f"{shards_folder}, split {split!r}"
     if not len(drawn):
@@ -106,7 +107,7 @@ def clips_once(
     Elements, left-out clips and errors are those of `load_split`; among as in `batches_from`.
     shuffle_seed: a number gives another order of all clips in every epoch, the same in every run.
     """
-    index, stored = read_index(shards_folder), scan_split(shards_folder, split)
+    index, stored = _opened(shards_folder, split, inputs)
     drawn = among(np.flatnonzero(_usable(stored, inputs)))
     order = tf.data.Dataset.from_tensor_slices(drawn)
     if shuffle_seed is not None:
@@ -181,6 +182,14 @@ def scan_split(shards_folder: str | os.PathLike, split: str) -> StoredClips:
         np.asarray(has_audio) > 0,
         np.asarray(has_video) > 0,
     )
+
+
+def _opened(
+    shards_folder: str | os.PathLike, split: str, inputs: Sequence[str]
+) -> tuple[dict, StoredClips]:
+    index = read_index(shards_folder)
+    check_inputs(shards_folder, index, inputs)
+    return index, scan_split(shards_folder, split)
 
 
 def _usable(stored: StoredClips, inputs: Sequence[str]) -> np.ndarray:
