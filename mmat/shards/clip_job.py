@@ -19,7 +19,9 @@ from mmat.lists.clip import Clip
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.workers import decode
-from mmat.shards.record import Record, to_int16
+from mmat.pretrained.registry import AudioEncoder, image_network
+from mmat.shards.frozen import ENCODER, IMAGE_SHA256, IMAGE_SIZE, encoder_entry
+from mmat.shards.record import Record, to_float32, to_int16
 from mmat.shards.writer import ShardFile
 
 _JPEG_QUALITY = 90
@@ -30,7 +32,8 @@ class ImageClassifier(Protocol):
     """What classifies pictures: an `ImageNetwork` of `mmat.pretrained.registry`, or alike.
 
     name: for the index. classify: uint8 RGB `(n, input_size_px, input_size_px, 3)` to
-    probabilities `(n, n_image_labels)`.
+    probabilities `(n, n_image_labels)`. One with an `embedding_size` above 0 also has `look`, to
+    these and embeddings `(n, embedding_size)`, and a `handle`.
     """
 
     name: str
@@ -44,11 +47,7 @@ def image_classifier(network: str | ImageClassifier | None) -> ImageClassifier |
 
     Raises InputError for an unknown name.
     """
-    if not isinstance(network, str):
-        return network
-    from mmat.pretrained.registry import image_network  # models are above this room
-
-    return image_network(network)
+    return image_network(network) if isinstance(network, str) else network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +62,15 @@ class PrepareConfig:
     image_network: ImageClassifier | None = None
     keep_frames: bool = False
     clips_per_shard: int = 512
+    audio_encoder: AudioEncoder | None = None
+    keep_image_embeddings: bool = True
+
+    @property
+    def image_embedding_size(self) -> int:
+        """The size of the image embeddings that are kept, beside an encoder's outputs; or 0."""
+        if self.audio_encoder is None or not self.keep_image_embeddings:
+            return 0
+        return getattr(self.image_network, "embedding_size", 0)
 
     @property
     def n_pictures(self) -> int:
@@ -85,6 +93,25 @@ class PrepareConfig:
             "clips_per_shard": self.clips_per_shard,
         }
 
+    def frozen_entries(self) -> dict:
+        """Return the index's entries of frozen networks; none without an audio encoder.
+
+        Raises InputError where a network cannot be loaded.
+        """
+        if self.audio_encoder is None:
+            return {}
+        from mmat.pretrained.hub import network_sha256
+
+        network, size = self.image_network, self.image_embedding_size
+        image_sha256 = None
+        if size:
+            image_sha256 = network_sha256(network.embedding_handle or network.handle)
+        return {
+            ENCODER: encoder_entry(self.audio_encoder),
+            IMAGE_SIZE: size,
+            IMAGE_SHA256: image_sha256,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class ClipJob:
@@ -92,7 +119,7 @@ class ClipJob:
 
     path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
     label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
-    bytes and its date of change in nanoseconds, None where there is no file.
+    bytes and its date of change in nanoseconds, None where there is no file. source_groups: names.
     """
 
     id: str
@@ -104,6 +131,7 @@ class ClipJob:
     events: tuple[tuple[int, float, float], ...]
     stamp: tuple[int, int] | None
     values: tuple[float, ...] = ()
+    source_groups: tuple[str, ...] = ()
 
     def reading(self, config: PrepareConfig) -> dict:
         """Return the arguments of `mmat.media.read.read_media`: no more than a shard holds."""
@@ -135,6 +163,7 @@ def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> It
             tuple((labels.index(e.label), e.onset_seconds, e.offset_seconds) for e in clip.events),
             found and _stamp(path),
             clip.values,
+            clip.source_groups,
         )
 
 
@@ -202,21 +231,45 @@ def media_sha256(jobs: Iterable[ClipJob]) -> str:
 def make_record(job: ClipJob, media: Media, config: PrepareConfig) -> Record:
     """Return the record of a clip that was read.
 
-    The network gets the pictures of this clip alone: in a batch with others the last digits could
-    differ, and a clip's record would depend on its neighbours.
+    The networks get the pictures and the sound of this clip alone: in a batch with others the last
+    digits could differ, and a clip's record would depend on its neighbours.
     """
     audio = None if media.waveform is None else to_int16(media.waveform)
     if audio is not None and config.clip_seconds is not None:
         n_samples = round(config.clip_seconds * SAMPLE_RATE_HZ)
         audio = np.pad(audio[:n_samples], (0, max(0, n_samples - len(audio))))
-    probabilities, kept = None, ()
+    probabilities, embeddings, kept = None, None, ()
     if media.frames is not None and config.image_network is not None:
-        probabilities = config.image_network.classify(media.frames).astype(np.float16)
+        if config.image_embedding_size:
+            probabilities, embeddings = map(_half, config.image_network.look(media.frames))
+        else:
+            probabilities = _half(config.image_network.classify(media.frames))
     if media.frames is not None and config.keep_frames:
         kept = tuple(
             tf.io.encode_jpeg(picture, quality=_JPEG_QUALITY).numpy() for picture in media.frames
         )
-    return Record(job.id, audio, probabilities, job.labels, job.events, kept, job.values)
+    record = Record(job.id, audio, probabilities, job.labels, job.events, kept, job.values)
+    if config.audio_encoder is None:
+        return record
+    record = dataclasses.replace(record, image_embeddings=embeddings)
+    return with_encoder(record, config.audio_encoder, job.source_groups)
+
+
+def with_encoder(record: Record, encoder: AudioEncoder, source_groups: tuple[str, ...]) -> Record:
+    """Return the record with the encoder's outputs for its sound, as it is stored."""
+    scores, embeddings = None, None
+    if record.audio is not None:
+        scores, embeddings = map(_half, encoder.encode(to_float32(record.audio)))
+    return dataclasses.replace(
+        record,
+        sound_scores=scores if encoder.n_labels else None,
+        sound_embeddings=embeddings,
+        source_groups=tuple(source_groups),
+    )
+
+
+def _half(outputs: np.ndarray) -> np.ndarray:
+    return outputs.astype(np.float16)
 
 
 @dataclasses.dataclass(frozen=True)
