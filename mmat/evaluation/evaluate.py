@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -19,9 +19,8 @@ from mmat.evaluation import figures
 from mmat.export.load import facts_of, is_export, labels_of, load_export
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet, Task
-from mmat.lists.splits import connected_groups
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.metrics.bootstrap import RESAMPLES
+from mmat.metrics.bootstrap import RESAMPLES, group_numbers
 from mmat.metrics.calibration import cross_entropies
 from mmat.metrics.decisions import decide, to_events
 from mmat.metrics.events import Event
@@ -115,8 +114,8 @@ def evaluate(
     `bundle_of` takes besides. shards: their folder, or a corpus.
     A clip without what the model needs scores 0, in a regression the middle of the scale. The best
     constant prediction is chosen on the split `validation` if there is one. groups: the source
-    group of each clip by its id, for intervals over groups too; of several groups of a clip, with a
-    `;` between them, all clips that they link count as one group. against: another model, whose
+    group of each clip by its id, or several with a `;` between them, for intervals over groups too
+    (`mmat.metrics.bootstrap`). against: another model, whose
     figures on the same clips are reported too, and the paired differences.
 
     Raises InputError for shards with other labels or another task, without the probabilities that a
@@ -136,14 +135,14 @@ def evaluate(
     outputs = predict_steps(bundle, steps, n_clips, progress, MOST_FRAME_SCORES)
     task = bundle.labels.task
     truth, fired = _truth(task, clips.weak_labels), decide(task, outputs.clip, bundle.thresholds)
-    group_names = None if clips.groups is None else linked_groups(clips.groups)
+    n_groups = None if groups is None else int(group_numbers(clips.groups, len(truth)).max()) + 1
     report = {
         "split": split,
         "task": str(task),
         "clips": len(truth),
-        "source_groups": None if group_names is None else len(set(group_names)),
+        "source_groups": n_groups,
         "resamples": resamples,
-        **_report(bundle, truth, fired, outputs, group_names, resamples),
+        **_report(bundle, truth, fired, outputs, clips.groups, resamples),
         "best_constant": _best_constant(shards_folder, index, task, truth),
         "detection": None,
         "against": None,
@@ -156,7 +155,7 @@ def evaluate(
         pair = (decide(task, scores, other.thresholds), scores), (fired, outputs.clip)
         report["against"] = {
             "name": _name(against),
-            **figures.comparison(task, truth, *pair, group_names, resamples),
+            **figures.comparison(task, truth, *pair, clips.groups, resamples),
         }
     return Evaluation(
         ids=clips.ids,
@@ -172,18 +171,6 @@ def evaluate(
         report=report,
         task=task,
     )
-
-
-def linked_groups(groups: Sequence[str]) -> list[str]:
-    """Return a name for each clip, the same for clips that source groups link.
-
-    groups: of each clip the names of its source groups, with `;` between them.
-
-    >>> linked_groups(["dog 1", "dog 1; cat 1", "", "cat 1"])
-    ['0', '0', '1', '0']
-    """
-    names = [[name.strip() for name in text.split(GROUPS_BETWEEN)] for text in groups]
-    return [str(number) for number in connected_groups(names)]
 
 
 def _report(bundle: Bundle, truth, fired, outputs: Outputs, groups, resamples: int) -> dict:
@@ -313,7 +300,8 @@ class ClipLog:
         for clip in step["ids"] if self._group_of is not None else ():
             if clip not in self._group_of:
                 raise InputError(f"source groups: the list has no row for the clip {clip!r}")
-            self.groups.append(self._group_of[clip])
+            names = self._group_of[clip].split(GROUPS_BETWEEN)
+            self.groups.append(tuple(name.strip() for name in names))
         return step
 
     @property

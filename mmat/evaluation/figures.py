@@ -9,6 +9,7 @@ import numpy as np
 from mmat.labels import MULTI_LABEL, Task
 from mmat.metrics import tagging
 from mmat.metrics.bootstrap import (
+    Groups,
     figure_differences,
     figure_intervals,
     headline_intervals,
@@ -30,7 +31,7 @@ RANKING_FIGURES = ("mean_average_precision", "mean_roc_auc")
 DRAWN_BINS = 10  # of equal width: those of equal mass would crowd at 0, where most scores are
 
 
-def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+def whole(task: Task, truth, fired, scores, groups: Groups | None, resamples: int) -> dict:
     """Return the figures of a model as a whole, whatever its task.
 
     Multi-label: `headline`. Multi-class: that too, for the decisions are tags as well, and
@@ -49,7 +50,7 @@ def whole(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamp
     return tags | own | {"intervals": joined, "confusion": counts}
 
 
-def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+def of_task(task: Task, truth, fired, scores, groups: Groups | None, resamples: int) -> dict:
     """Return the figures of the task with their 95 % intervals; None where one is not defined."""
     intervals, found = {}, {}
     for name, of in _over(groups).items():
@@ -64,7 +65,7 @@ def of_task(task: Task, truth, fired, scores, groups: Sequence[str] | None, resa
     return {name: finite(each.estimate) for name, each in found.items()} | {"intervals": intervals}
 
 
-def calibration(task: Task, truth, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+def calibration(task: Task, truth, scores, groups: Groups | None, resamples: int) -> dict:
     """Return what a model's scores mean: the figures of `mmat.metrics.calibration` and its curve.
 
     Each figure has its 95 % interval over clips, and over source groups. `reliability`: mean score,
@@ -88,7 +89,7 @@ def calibration(task: Task, truth, scores, groups: Sequence[str] | None, resampl
 
 
 def comparison(
-    task: Task, truth, other: tuple, own: tuple, groups: Sequence[str] | None, resamples: int
+    task: Task, truth, other: tuple, own: tuple, groups: Groups | None, resamples: int
 ) -> dict:
     """Return another model's figures on the same clips, and by how much the model is above them.
 
@@ -125,7 +126,7 @@ def constant(task: Task, validation, truth) -> dict:
     return {name: finite(figure) for name, figure in found.items()}
 
 
-def headline(truth, fired, scores, groups: Sequence[str] | None, resamples: int) -> dict:
+def headline(truth, fired, scores, groups: Groups | None, resamples: int) -> dict:
     """Return every headline figure with its 95 % interval over clips, and over source groups.
 
     truth, fired: bool, scores: float, all `(clips, classes)`; groups: a name a clip, or None.
@@ -172,7 +173,7 @@ def branch(
     truth,
     scores,
     fused_scores,
-    groups: Sequence[str] | None,
+    groups: Groups | None,
     resamples: int,
     task: Task = MULTI_LABEL,
 ) -> dict:
@@ -279,7 +280,7 @@ def _rankable(truth) -> np.ndarray:
     return truth.any(axis=0) & ~truth.all(axis=0)
 
 
-def _over(groups: Sequence[str] | None) -> dict[str, Sequence[str] | None]:
+def _over(groups: Groups | None) -> dict[str, Groups | None]:
     """What intervals are over, by name: clips, and source groups where they are known."""
     return {"clips": None} | ({"source_groups": groups} if groups is not None else {})
 

