@@ -37,6 +37,13 @@ def add(commands) -> None:
         default="efficientnet_lite0",
         help="what looks at pictures, or none (default efficientnet_lite0)",
     )
+    command.add_argument(
+        "--audio-encoder",
+        metavar="NAME",
+        default="none",
+        help="what hears the sound, a name, http address or folder; its outputs are kept too, and "
+        "can be added to finished shards (default none)",
+    )
     command.add_argument("--frames", type=at_least(1), default=8, help="a clip (default 8)")
     command.add_argument("--keep-frames", action="store_true", help="store pictures as JPEG")
     command.add_argument(
@@ -110,6 +117,7 @@ def _what_is_kept(arguments: argparse.Namespace) -> dict:
         "clip_seconds": arguments.clip_seconds,
         "keep_frames": arguments.keep_frames,
         "limit_seconds": arguments.limit_seconds,
+        "audio_encoder": None if arguments.audio_encoder == "none" else arguments.audio_encoder,
     }
 
 

@@ -25,6 +25,8 @@ FAILURES_FILE = "failures.csv"
 LABELS_FILE = "labels.csv"
 SUMMED = ("clips", "failures", "with_audio", "with_video")
 JOBS_SUFFIX = ".jobs"  # the clips that a Beam worker puts in a shard
+NEW_SUFFIX = ".new"  # a shard with an encoder's outputs, before it replaces the old one
+ADDING = "adding"  # in the index while an encoder is added
 _SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
 _OTHER = {
     "schema_version": "of another schema version",
@@ -140,19 +142,23 @@ def check_ours(folder: pathlib.Path) -> None:
 class ShardFolder:
     """The shards of a plan in a folder: those that are whole, and those still to be made.
 
-    about: what decides their content besides the media, by its name in the index.
+    about: what decides their content besides the media, by its name in the index. adding: the
+    index's entries of the audio encoder that is being added to finished shards, and the names of
+    those that are `done`.
     """
 
     def __init__(self, path: pathlib.Path, about: dict, plan: list[Shard]):
         self.path = path
         self.about = about
         self.plan = plan
+        self.adding: dict | None = None
         self.entries: dict[str, dict] = {}  # of the shards that are whole, by name
 
-    def resume(self, overwrite: bool, media_of: Callable[[Shard], str]) -> bool:
+    def resume(self, overwrite: bool, media_of: Callable[[Shard], str] | None) -> bool:
         """Find out what an earlier run left here, and return whether it is complete.
 
-        media_of: `media_sha256` of a shard. A shard that is missing or cut off is made again.
+        media_of: `media_sha256` of a shard, None where the media may be absent or others. A shard
+        that is missing or cut off is made again; not while an encoder is added, when shards differ.
         Raises InputError for shards of other clips, settings or media; with `overwrite` they are
         removed instead.
         """
@@ -163,14 +169,20 @@ class ShardFolder:
             _remove(self.path, index)  # nothing could be read: every clip is tried again
             return False
         other = self._difference(index)
+        if overwrite and ADDING in index:
+            other = "to which an audio encoder is being added"
         if other and not overwrite:
             raise InputError(f"{self.path}: holds shards {other}; {_TO_REPLACE}")
         if other:
             _remove(self.path, index)
             return False
         known = {entry["name"]: entry for entry in shard_entries(index)}
+        if ADDING in index:
+            self.adding, self.entries = index[ADDING], known
+            self._check_adding()
+            return True
         kept = {name for name, entry in known.items() if self._size(name) == entry["bytes"]}
-        if index["complete"]:
+        if index["complete"] and media_of is not None:
             changed = [
                 shard.name
                 for shard in self.plan
@@ -187,6 +199,15 @@ class ShardFolder:
             _remove_shard(self.path, name)
         return index["complete"] and len(kept) == len(self.plan)
 
+    def _check_adding(self) -> None:
+        for name, entry in self.entries.items():
+            sizes = {self._size(name), self._size(name + NEW_SUFFIX)}
+            if entry["bytes"] not in sizes:
+                raise InputError(
+                    f"{self.path / name}: the shard is missing or cut off, and an audio encoder is "
+                    f"being added; {_TO_REPLACE}"
+                )
+
     def _size(self, name: str) -> int | None:
         path = self.path / name
         return path.stat().st_size if path.is_file() else None
@@ -195,7 +216,8 @@ class ShardFolder:
         """Return how an index differs from this plan, in words; empty if it does not."""
         for key, value in self.about.items():
             if index.get(key) != value:
-                return _OTHER.get(key) or f"made with {key} {index.get(key)}, not {value}"
+                found, wanted = _shown(index.get(key)), _shown(value)
+                return _OTHER.get(key) or f"made with {key} {found}, not {wanted}"
         return ""
 
     def waiting(self) -> Iterator[tuple[Shard, ShardFile]]:
@@ -216,6 +238,7 @@ class ShardFolder:
         index = {
             **self.about,
             "complete": complete,
+            **({ADDING: self.adding} if self.adding else {}),
             "n_image_labels": max((e["n_image_labels"] for e in self.entries.values()), default=0),
             "failures": sum(split["failures"] for split in splits.values()),
             "splits": splits,
@@ -292,6 +315,12 @@ def _remove(folder: pathlib.Path, index: dict) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def _shown(value: object) -> object:
+    # Of an encoder also its sha256, since its name may stay while its weights change.
+    return f"{value['name']} ({value['sha256'][:8]})" if isinstance(value, dict) else value
+
+
 def _remove_shard(folder: pathlib.Path, name: str) -> None:
-    for suffix in ("", PART_SUFFIX, FAILURES_SUFFIX, JOBS_SUFFIX):
+    new = NEW_SUFFIX, NEW_SUFFIX + PART_SUFFIX
+    for suffix in ("", PART_SUFFIX, FAILURES_SUFFIX, JOBS_SUFFIX, *new):
         (folder / (name + suffix)).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """A clip list and a folder of media become TFRecord shards: every file is decoded once.
 
-Worker processes decode; this process runs the image network and writes, one shard after the other.
-A run that was stopped goes on when it is started again. `estimate` predicts, from a sample of the
+Worker processes decode; this process runs the frozen networks and writes, one shard after the
+other. A run that was stopped goes on when it is started again. An audio encoder can be added to
+finished shards by a second run (`mmat.shards.encode`). `estimate` predicts, from a sample of the
 clips, the disk space and the time of a run.
 """
 
@@ -9,6 +10,7 @@ import contextlib
 import csv
 import dataclasses
 import errno
+import functools
 import itertools
 import os
 import pathlib
@@ -24,6 +26,8 @@ from mmat.lists.clip import Clip
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.media.workers import DecodingProcess
+from mmat.pretrained.registry import AudioEncoder
+from mmat.pretrained.registry import audio_encoder as encoder_of
 from mmat.shards.clip_job import (
     ClipJob,
     ImageClassifier,
@@ -35,8 +39,11 @@ from mmat.shards.clip_job import (
     make_record,
     media_sha256,
 )
+from mmat.shards.encode import add_encoder, with_entries
 from mmat.shards.folder import (
+    ADDING,
     FAILURES_FILE,
+    INDEX_FILE,
     LABELS_FILE,
     Shard,
     ShardFolder,
@@ -44,6 +51,13 @@ from mmat.shards.folder import (
     load_index,
     plan_shards,
     replacing,
+)
+from mmat.shards.frozen import (
+    ENCODER,
+    FROZEN_ENTRIES,
+    IMAGE_SHA256,
+    IMAGE_SIZE,
+    kept_encoder,
 )
 from mmat.shards.record import FRAME_BYTES, SCHEMA_VERSION, encode_example
 from mmat.shards.writer import ShardFile
@@ -66,6 +80,7 @@ def prepare(
     overwrite: bool = False,
     beam_options: Iterable[str] | None = None,
     progress: bool = True,
+    audio_encoder: str | AudioEncoder | None = None,
 ) -> dict:
     """Decode all clips into TFRecord shards with an index, and return the index.
 
@@ -76,6 +91,9 @@ def prepare(
     workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that
     takes longer to read has failed. keep_frames: store the pictures as JPEG. beam_options: run it
     as an Apache Beam pipeline, `["--runner=…", …]`; see `mmat.shards.beam`.
+    audio_encoder: what hears the sound, a name, a handle or a record: its outputs, the pictures'
+    embeddings and the source groups are stored too. To finished shards it is added from the sound
+    in them: the media may be absent then, and the pictures stay without embeddings.
     Clips that cannot be read are listed in `failures.csv`. A run that was stopped goes on, and
     finished shards are reused; those of another list, other settings or media are replaced with
     `overwrite`. Raises InputError for an empty list, an id that occurs twice, a missing media
@@ -91,12 +109,16 @@ def prepare(
     (1, 0)
     """
     config = PrepareConfig(
-        clip_seconds, n_frames, image_classifier(image_network), keep_frames, clips_per_shard
+        clip_seconds,
+        n_frames,
+        image_classifier(image_network),
+        keep_frames,
+        clips_per_shard,
+        encoder_of(audio_encoder) if isinstance(audio_encoder, str) else audio_encoder,
     )
-    clips, media, out_folder = list(clips), MediaFolder(media_folder), pathlib.Path(out_folder)
+    clips, out_folder = list(clips), pathlib.Path(out_folder)
     _check_ids(clips)
     _check_labels(clips, labels)
-    plan = plan_shards(clips, clips_per_shard)
     about = {
         "schema_version": SCHEMA_VERSION,
         "labels": list(labels.names),
@@ -105,31 +127,81 @@ def prepare(
         **config.for_index(),
         "list_sha256": list_sha256(clips),
     }
-    writer = ShardWriter(config, workers, limit_seconds)
+    media = functools.cache(lambda: MediaFolder(media_folder))  # adding an encoder needs none
 
     def jobs_of(shard: Shard) -> list[ClipJob]:
-        return list(clip_jobs(shard.clips, media, labels))
+        return list(clip_jobs(shard.clips, media(), labels))
 
     check_ours(out_folder)
     with _full_disk_as_error(out_folder), exclusive_lock(out_folder):
-        folder = ShardFolder(out_folder, about, plan)
-        if folder.resume(overwrite, lambda shard: media_sha256(jobs_of(shard))):
-            if progress:
-                print(f"{out_folder}: holds these clips already, and is reused")
-            return load_index(out_folder)
-        folder.save(complete=False)
-        with replacing(out_folder / LABELS_FILE) as part:
-            labels.to_csv(part)
-        if beam_options is None:
-            entries = make_shards(folder, jobs_of, writer, progress)
-        else:
-            entries = _beam().make_shards(folder, jobs_of, writer, list(beam_options))
-        for entry in entries:
-            folder.add(entry)
-        index = folder.finish()
-    if not any(split["clips"] for split in index["splits"].values()):
-        raise InputError(f"none of the {len(clips)} clips can be read; {_first_reason(out_folder)}")
+        there = load_index(out_folder) if (out_folder / INDEX_FILE).is_file() else {}
+        frozen = _frozen(out_folder, config, {} if overwrite else there)
+        plan = plan_shards(clips, clips_per_shard)
+        folder = ShardFolder(out_folder, with_entries(about, frozen.entries), plan)
+        adds = frozen.added is not None
+        media_of = None if adds else lambda shard: media_sha256(jobs_of(shard))
+        if not folder.resume(overwrite, media_of):
+            media()  # raises for a missing folder before anything is written
+            folder.save(complete=False)
+            with replacing(out_folder / LABELS_FILE) as part:
+                labels.to_csv(part)
+            writer = ShardWriter(frozen.config, workers, limit_seconds)
+            if beam_options is None:
+                entries = make_shards(folder, jobs_of, writer, progress)
+            else:
+                entries = _beam().make_shards(folder, jobs_of, writer, list(beam_options))
+            for entry in entries:
+                folder.add(entry)
+            folder.finish()
+        elif progress and not adds:
+            print(f"{out_folder}: holds these clips already, and is reused")
+        index = load_index(out_folder)
+        if not any(split["clips"] for split in index["splits"].values()):
+            reason = _first_reason(out_folder)
+            raise InputError(f"none of the {len(clips)} clips can be read; {reason}")
+        if adds:
+            index = add_encoder(folder, config.audio_encoder, frozen.added, progress)
     return index
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frozen:
+    """How frozen networks take part in a run: at the making of shards, or added to them after.
+
+    config, entries: the settings by which shards are made, and what the index says of their
+    networks. added: what it says after an encoder was added; None where none is.
+    """
+
+    config: PrepareConfig
+    entries: dict
+    added: dict | None = None
+
+
+def _frozen(folder: pathlib.Path, config: PrepareConfig, index: dict) -> _Frozen:
+    """Return how the networks of these settings take part, after an index of an earlier run.
+
+    Shards that were begun are finished by the encoder that they were begun with; another is added
+    then. Embeddings of pictures that were not kept stay away.
+    """
+    wanted = config.frozen_entries()
+    if not index:
+        return _Frozen(config, wanted)
+    if ADDING in index and not wanted:
+        name = index[ADDING]["entries"][ENCODER]["name"]
+        raise InputError(f"{folder}: unfinished; run it again with --audio-encoder {name}")
+    begun = dataclasses.replace(
+        config,
+        audio_encoder=kept_encoder(index),
+        keep_image_embeddings=bool(index.get(IMAGE_SIZE)),
+    )
+    is_finished = index.get("complete", True) or ADDING in index
+    entries = {name: index[name] for name in FROZEN_ENTRIES if name in index}
+    if not is_finished:
+        entries = begun.frozen_entries()
+    if not wanted or (entries.get(ENCODER) == wanted[ENCODER] and ADDING not in index):
+        return _Frozen(begun, entries)
+    pictures = {IMAGE_SIZE: entries.get(IMAGE_SIZE, 0), IMAGE_SHA256: entries.get(IMAGE_SHA256)}
+    return _Frozen(begun, entries, {ENCODER: wanted[ENCODER]} | pictures)
 
 
 def make_shards(
@@ -245,7 +317,7 @@ class Estimate:
 
     found: clips whose file is there. sampled: those that were read. unreadable: those of them
     that failed. decode_seconds: mean seconds of one process for one clip. write_seconds: those of
-    the process that writes, the image network included.
+    the process that writes, the frozen networks included.
     """
 
     clips: int
@@ -287,13 +359,17 @@ def estimate(
     limit_seconds: float = 60.0,
     n_sample: int = 20,
     seed: int = 0,
+    audio_encoder: str | AudioEncoder | None = None,
 ) -> Estimate:
     """Read a random sample of the clips that are found, and predict what all would take.
 
     Nothing is written; the arguments are those of `mmat.shards.prepare.prepare`. Raises InputError
     for a missing media folder and where no file is found.
     """
-    config = PrepareConfig(clip_seconds, n_frames, image_classifier(image_network), keep_frames)
+    encoder = encoder_of(audio_encoder) if isinstance(audio_encoder, str) else audio_encoder
+    config = PrepareConfig(
+        clip_seconds, n_frames, image_classifier(image_network), keep_frames, audio_encoder=encoder
+    )
     media, clips = MediaFolder(media_folder), list(clips)
     found = [clip for clip in clips if media.find(clip)]
     if not found:

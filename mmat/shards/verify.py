@@ -15,15 +15,18 @@ from google.protobuf.message import DecodeError
 from mmat.files import InputError
 from mmat.labels import LabelSet, task_entry
 from mmat.shards.folder import (
+    ADDING,
     FAILURES_FILE,
     INDEX_FILE,
     LABELS_FILE,
+    NEW_SUFFIX,
     SUMMED,
     load_index,
     shard_entries,
     shard_names,
 )
-from mmat.shards.record import SCHEMA_VERSION, Record, decode_example, whole_records
+from mmat.shards.frozen import ENCODER, frozen_shapes
+from mmat.shards.record import MATRICES, SCHEMA_VERSION, Record, decode_example, whole_records
 from mmat.shards.writer import PART_SUFFIX, Counts
 
 _JPEG_BEGINS = b"\xff\xd8"
@@ -71,7 +74,8 @@ def verify(folder: str | os.PathLike, progress: bool = True) -> Verified:
     disable = None if progress else True
     with tqdm.tqdm(desc="verify", total=listed, unit=" clips", disable=disable) as bar:
         for entry in shard_entries(index):
-            _check_shard(folder / entry["name"], entry, index, ids, bar)
+            path, of_shard = _where(folder, entry, index)
+            _check_shard(path, entry, of_shard, ids, bar)
     sums = {key: sum(split[key] for split in splits) for key in SUMMED}
     if index["complete"]:
         _check_sums(folder, index, sums, listed)
@@ -84,6 +88,15 @@ def verify(folder: str | os.PathLike, progress: bool = True) -> Verified:
         n_bytes=sum(entry["bytes"] for entry in shard_entries(index)),
         **sums,
     )
+
+
+def _where(folder: pathlib.Path, entry: dict, index: dict) -> tuple[pathlib.Path, dict]:
+    """Return the file of a shard, and the index as it is for that: with an added encoder or not."""
+    path, adding = folder / entry["name"], index.get(ADDING)
+    if adding is None or entry["name"] not in adding["done"]:
+        return path, index
+    new = path.with_name(path.name + NEW_SUFFIX)  # a run was stopped before it replaced the old
+    return new if new.exists() else path, index | adding["entries"]
 
 
 def _check_shard(
@@ -145,10 +158,32 @@ def _wrong(record: Record, index: dict) -> str:
             return f"image probabilities of shape {record.image_probabilities.shape}, not {shape}"
         if not np.isfinite(record.image_probabilities).all():
             return "image probabilities that are no finite numbers"
+    if wrong := _wrong_of_frozen(record, index):
+        return wrong
     if len(record.frames_jpeg) not in (0, index["n_frames"]):
         return f"{len(record.frames_jpeg)} pictures, not {index['n_frames']}"
     if not all(picture.startswith(_JPEG_BEGINS) for picture in record.frames_jpeg):
         return "a picture that is no JPEG"
+    return ""
+
+
+def _wrong_of_frozen(record: Record, index: dict) -> str:
+    """Return what is wrong with the outputs of frozen networks; empty if nothing is."""
+    shapes = frozen_shapes(index)
+    for name in MATRICES:
+        matrix, shape = getattr(record, name), shapes.get(name)
+        sense = record.image_probabilities if name == "image_embeddings" else record.audio
+        if (matrix is not None) != (shape is not None and sense is not None):
+            return f"{name} {'missing' if matrix is None else 'that the index does not name'}"
+        if matrix is None:
+            continue
+        wanted = (record.n_patches if shape[0] is None else shape[0], shape[1])
+        if matrix.shape != wanted:
+            return f"{name} of shape {matrix.shape}, not {wanted}"
+        if not np.isfinite(matrix).all():
+            return f"{name} that are no finite numbers"
+    if bool(record.source_groups) != (index.get(ENCODER) is not None):
+        return "source groups missing" if index.get(ENCODER) else "source groups without an encoder"
     return ""
 
 
