@@ -124,5 +124,5 @@ def shuffle_pictures(inputs: dict, seed: int = 0) -> dict:
     order = np.random.default_rng(seed).permutation(n_clips)
     other = np.empty(n_clips, int)
     other[order] = np.roll(order, 1)
-    names = ("image_probabilities", "has_video")
+    names = {"image_probabilities", "image_embeddings", "has_video"} & inputs.keys()
     return inputs | {name: inputs[name][other] for name in names}

@@ -20,9 +20,10 @@ from mmat.labels import LabelSet, Task
 from mmat.lists.clip import Clip, Segment
 from mmat.lists.splits import VALIDATION, validation_slice
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.pretrained.registry import ImageNetwork, image_network
+from mmat.pretrained.registry import AudioEncoder, ImageNetwork, image_network
 from mmat.shards.folder import LABELS_FILE, read_index, shard_files
-from mmat.shards.read import batches
+from mmat.shards.frozen import IMAGE_SIZE, check_inputs, kept_encoder
+from mmat.shards.read import MODEL_INPUTS, batches, list_order, read_arrays
 from mmat.shards.sampling import batches_from, clips_once, scan_split
 
 TRAIN, HELD_OUT_SHARE = "train", 0.1
@@ -117,6 +118,37 @@ class Corpus:
         """The image network that classified the pictures, if there was one."""
         name = self.index.get("image_network")
         return image_network(name) if name else None
+
+    @property
+    def audio_encoder(self) -> AudioEncoder | None:
+        """The audio encoder whose outputs the shards hold, if they hold any."""
+        return kept_encoder(self.index)
+
+    @property
+    def image_embedding_size(self) -> int:
+        """The size of the image embeddings in the shards, 0 without."""
+        return self.index.get(IMAGE_SIZE, 0)
+
+    def arrays(self, split: str, inputs: Iterable[str] = MODEL_INPUTS) -> dict:
+        """Return the clips of a split as `read_arrays` does, those held out apart.
+
+        Raises InputError for an unknown input or split, and for what the shards do not hold.
+        """
+        stored_split, among = self._where(split)
+        if self.held_out is None or stored_split == split != TRAIN:
+            return read_arrays(self.folder, stored_split, inputs=inputs)
+        entries = self.index["splits"][stored_split]["files"]
+        order = list_order([entry["clips"] for entry in entries])
+        rows = np.flatnonzero(np.isin(order, among(np.arange(len(order)))))
+        return read_arrays(self.folder, stored_split, rows.tolist(), inputs)
+
+    def source_groups(self, split: str) -> list[tuple[str, ...]]:
+        """Return the names of each clip's source groups, in the order of `arrays`.
+
+        Raises InputError for shards that do not hold them: those without an audio encoder.
+        """
+        check_inputs(self.folder, self.index, ["source_groups"])
+        return self.arrays(split, inputs=())["source_groups"]
 
     def has(self, split: str) -> bool:
         """Return whether there are clips of a split."""

@@ -298,6 +298,21 @@ def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def list_order(clip_counts: Sequence[int]) -> np.ndarray:
+    """Return the clips' positions, shard by shard, in the order in which a split is read.
+
+    clip_counts: of each shard. That order is the list's, of up to 64 shards.
+
+    >>> list_order([2, 3]).tolist()
+    [0, 2, 1, 3, 4]
+    """
+    ends = np.cumsum(clip_counts, dtype=np.int64)
+    starts = ends - np.asarray(clip_counts, np.int64)
+    shards = tf.data.Dataset.from_tensor_slices((starts, ends))
+    places = shards.interleave(tf.data.Dataset.range, cycle_length=_SHARDS_AT_ONCE)
+    return np.fromiter(places.as_numpy_iterator(), np.int64)
+
+
 def _count(index: dict, split: str, flags: list[str]) -> int | None:
     """Return how many clips have these flags, where the index knows it."""
     entry = index["splits"][split]

@@ -25,7 +25,7 @@ from mmat.shards.folder import (
     shard_entries,
     shard_names,
 )
-from mmat.shards.frozen import ENCODER, frozen_shapes
+from mmat.shards.frozen import ENCODER, frozen_shapes, kept_encoder
 from mmat.shards.record import MATRICES, SCHEMA_VERSION, Record, decode_example, whole_records
 from mmat.shards.writer import PART_SUFFIX, Counts
 
@@ -177,7 +177,8 @@ def _wrong_of_frozen(record: Record, index: dict) -> str:
             return f"{name} {'missing' if matrix is None else 'that the index does not name'}"
         if matrix is None:
             continue
-        wanted = (record.n_patches if shape[0] is None else shape[0], shape[1])
+        n_rows = shape[0] or kept_encoder(index).n_patches(len(record.audio))
+        wanted = (n_rows, shape[1])
         if matrix.shape != wanted:
             return f"{name} of shape {matrix.shape}, not {wanted}"
         if not np.isfinite(matrix).all():
