@@ -10,14 +10,16 @@ WHAT = {
     "models": "the pretrained weights",
     "mini": "the mini corpus",
     "drums": "426 drum hits of ten instruments",
+    "sounds": "131 everyday sounds of eleven kinds",
     "speech-emotion": "450 recordings of acted speech in three emotions",
     "dcase2017": "the lists of DCASE 2017 task 4",
     "audioset": "the lists of AudioSet",
 }
 LISTS = ("dcase2017", "audioset")
+RECORDINGS = ("drums", "sounds")
 # Which of them an option is about; it would be silently without effect for the others.
 OPTIONS = {
-    "debs": ("mini", "drums"),
+    "debs": ("mini", *RECORDINGS),
     "out": LISTS,
     "mirror": LISTS,
     "sha256": LISTS,
@@ -36,7 +38,7 @@ def add(commands) -> None:
     )
     command.add_argument("--dry-run", action="store_true", help="print what would be done")
     command.add_argument(
-        "--debs", metavar="FOLDER", help="where the Debian packages lie (mini, drums)"
+        "--debs", metavar="FOLDER", help="where the Debian packages lie (mini, drums, sounds)"
     )
     command.add_argument(
         "--out", metavar="DIR", help="folder for the lists (default: CACHE/lists/NAME)"
@@ -76,12 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
         from mmat.corpora.mini import fetch_and_compose
 
         fetch_and_compose(dry_run=arguments.dry_run, deb_folder=arguments.debs)
-    elif arguments.what == "drums":
-        from mmat.corpora.drums import fetch_drums
+    elif arguments.what in RECORDINGS:
+        from mmat.corpora.recordings import fetch_recordings
 
-        folder = fetch_drums(dry_run=arguments.dry_run, deb_folder=arguments.debs)
+        folder = fetch_recordings(
+            arguments.what, dry_run=arguments.dry_run, deb_folder=arguments.debs
+        )
         if not arguments.dry_run:
-            print(f"drums: {folder}")
+            print(f"{arguments.what}: {folder}")
     elif arguments.what == "speech-emotion":
         from mmat.corpora.speech_emotion import NOTICE, fetch_speech_emotion
 

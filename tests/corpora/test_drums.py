@@ -3,22 +3,19 @@
 import collections
 import dataclasses
 import hashlib
-import itertools
 
-import numpy as np
 import pytest
 import soundfile
-import soxr
 
 from mmat.cli import main
 from mmat.corpora.drums import drums_folder, drums_labels, fetch_drums, read_drums
 from mmat.corpora.sources import read_sources
 from mmat.files import data_list
 from mmat.labels import LabelSet
+from tests.corpora.copies import copies_across_groups
 
 SPLITS = {"train", "validation", "test"}
-HIT_SAMPLES = 8000  # half a second of a hit, at 16 kHz
-ALIKE = 0.9
+ALIKE = 0.95  # toms and kicks of one pitch reach 0.92, copies 0.98
 
 
 @pytest.fixture(scope="module")
@@ -76,24 +73,7 @@ def test_the_real_hits_are_listed_and_whole(drums, sources):
 
 
 def test_kits_of_different_groups_share_no_recording(drums):
-    """By the highest correlation of the first half second, at any shift."""
-    clips = read_drums()
-    transforms = []
-    for clip in clips:
-        samples, rate = soundfile.read(drums / clip.file, dtype="float32", always_2d=True)
-        hit = soxr.resample(samples.mean(axis=1), rate, 16000)[:HIT_SAMPLES]
-        hit = hit - hit.mean()
-        assert np.linalg.norm(hit) > 1e-3, clip.id  # none is silent
-        transforms.append(np.fft.rfft(hit / np.linalg.norm(hit), 2 * HIT_SAMPLES))
-    transforms = np.stack(transforms).astype(np.complex64)
-    groups = np.array([clip.source_group for clip in clips])
-    alike = []
-    for i, j in itertools.groupby(np.argwhere(groups[:, None] < groups[None]), lambda at: at[0]):
-        others = [at[1] for at in j]
-        shifted = np.fft.irfft(transforms[others] * np.conj(transforms[i]))
-        best = np.abs(shifted).max(axis=1)
-        alike += [(clips[i].id, clips[others[k]].id) for k in np.flatnonzero(best > ALIKE)]
-    assert alike == []
+    assert list(copies_across_groups(read_drums(), drums, ALIKE)) == []
 
 
 def test_the_command_without_apt_names_the_packages(tmp_path, monkeypatch, capsys):
