@@ -22,7 +22,7 @@ from mmat.lists.splits import VALIDATION, validation_slice
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.pretrained.registry import AudioEncoder, ImageNetwork, image_network
 from mmat.shards.folder import LABELS_FILE, read_index, shard_files
-from mmat.shards.frozen import IMAGE_SIZE, check_inputs, kept_encoder
+from mmat.shards.frozen import IMAGE_SIZE, SOURCE_GROUPS, kept_encoder
 from mmat.shards.read import MODEL_INPUTS, batches, list_order, read_arrays
 from mmat.shards.sampling import batches_from, clips_once, scan_split
 
@@ -147,8 +147,7 @@ class Corpus:
 
         Raises InputError for shards that do not hold them: those without an audio encoder.
         """
-        check_inputs(self.folder, self.index, ["source_groups"])
-        return self.arrays(split, inputs=())["source_groups"]
+        return self.arrays(split, [SOURCE_GROUPS])[SOURCE_GROUPS]
 
     def has(self, split: str) -> bool:
         """Return whether there are clips of a split."""

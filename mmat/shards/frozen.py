@@ -15,6 +15,7 @@ ENCODER, IMAGE_SIZE, IMAGE_SHA256 = "audio_encoder", "image_embedding_size", "im
 FROZEN_ENTRIES = (ENCODER, IMAGE_SIZE, IMAGE_SHA256)
 SOUND_INPUTS = ("sound_scores", "sound_embeddings", "n_patches")
 FROZEN_INPUTS = (*SOUND_INPUTS, "image_embeddings")
+SOURCE_GROUPS = "source_groups"  # kept beside them, so that learning can part them
 
 
 def encoder_entry(encoder: AudioEncoder) -> dict:
@@ -79,13 +80,13 @@ def check_inputs(folder: str | os.PathLike, index: dict, inputs: Iterable[str]) 
     """Raise InputError for an input that the shards do not hold, with the command that adds it."""
     held, encoder = frozen_shapes(index), index.get(ENCODER)
     for name in inputs:
-        if name in held or name not in (*FROZEN_INPUTS, "source_groups"):
+        if name in held or name not in (*FROZEN_INPUTS, SOURCE_GROUPS):
             continue
         if name == "image_embeddings":
             how = "an image network that gives them, with --overwrite --audio-encoder NAME"
         elif encoder is None:
             how = "--audio-encoder NAME (such as yamnet), which adds them"
-        elif name in ("n_patches", "source_groups"):
+        elif name in ("n_patches", SOURCE_GROUPS):
             continue
         else:
             how = f"--audio-encoder NAME of one that has them; {encoder['name']} has none"

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.shards.folder import read_index, shard_files
-from mmat.shards.frozen import FROZEN_INPUTS, check_inputs, frozen_shapes
+from mmat.shards.frozen import FROZEN_INPUTS, SOURCE_GROUPS, check_inputs, frozen_shapes
 from mmat.shards.record import (
     FEATURES,
     INT16_SCALE,
@@ -119,14 +119,14 @@ def read_arrays(
 ) -> dict:
     """Return a whole split as NumPy arrays, for evaluation; the order is that of `load_split`.
 
-    inputs: those of `load_split` that are wanted. waveform: float32 (clips, samples, 1), shorter
+    inputs: those of `load_split` that are wanted, and source_groups: for each clip a tuple of
+    names. waveform: float32 (clips, samples, 1), shorter
     clips padded with zeros; a clip of 10 s takes 0.64 MB. image_probabilities: float32 (clips,
     n_frames, n_image_labels). sound_scores, sound_embeddings: float32 (clips, n_patches, size),
     image_embeddings: float32 (clips, n_frames, size), n_patches: int32 (clips,).
     Always there are ids: list of str; has_audio, has_video: bool (clips,); n_samples: int32
     (clips,), how long each is; weak_labels: float32 (clips, classes); events: for each clip a list
-    of (class position, onset seconds, offset seconds); source_groups: for each clip a tuple of
-    names, empty where the shards hold none.
+    of (class position, onset seconds, offset seconds).
     rows: these clips alone, in their order.
     Raises InputError for a missing or damaged folder, for a split that it does not hold, and for
     outputs of frozen networks that the shards do not hold.
@@ -347,7 +347,7 @@ def _open(
     The shape's `frozen` holds the wanted outputs alone, and its `inputs` the other wanted inputs.
     """
     inputs = list(inputs)
-    required_flags(inputs)  # which knows the names
+    required_flags([name for name in inputs if name != SOURCE_GROUPS])  # it knows the names
     index = read_index(shards_folder)
     check_inputs(shards_folder, index, inputs)
     files, shape = shard_files(shards_folder, index, split), record_shape(index)
@@ -400,13 +400,14 @@ def _empty(n_clips: int, shape: dict) -> dict:
     arrays = {name: np.zeros((n_clips, *size), np.float32) for name, size in sizes.items()}
     if "n_patches" in shape["inputs"]:
         arrays["n_patches"] = np.zeros(n_clips, np.int32)
+    if SOURCE_GROUPS in shape["inputs"]:
+        arrays[SOURCE_GROUPS] = [()] * n_clips
     return arrays | {
         "ids": [""] * n_clips,
         "has_audio": np.zeros(n_clips, bool),
         "has_video": np.zeros(n_clips, bool),
         "n_samples": np.zeros(n_clips, np.int32),
         "events": [[] for _ in range(n_clips)],
-        "source_groups": [()] * n_clips,
     }
 
 
@@ -418,7 +419,8 @@ def _put(arrays: dict, i: int, record: Record, n_classes: int) -> None:
     arrays["n_samples"][i] = _length(record)
     arrays["weak_labels"][i] = record.weak_labels(n_classes)
     arrays["events"][i] = list(record.events)
-    arrays["source_groups"][i] = record.source_groups
+    if SOURCE_GROUPS in arrays:
+        arrays[SOURCE_GROUPS][i] = record.source_groups
     if "n_patches" in arrays:
         arrays["n_patches"][i] = record.n_patches
     if "waveform" in arrays and record.audio is not None:

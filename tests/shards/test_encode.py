@@ -117,7 +117,7 @@ def test_source_groups_are_kept_for_learning(media, tiny_encoder, tmp_path):
         ("dog 1", "dog 2"), ("1.wav",), ("dog 2",), ("a video",), ("car 2",), ("6.mp4",),
     ]  # fmt: skip
     run(media, tmp_path, audio_encoder=tiny_encoder)
-    assert read_arrays(tmp_path, "train", inputs=())["source_groups"] == expected
+    assert read_arrays(tmp_path, "train", inputs=["source_groups"])["source_groups"] == expected
     corpus = open_corpus(tmp_path)
     found = {split: corpus.source_groups(split) for split in ("train", "validation", "test")}
     ids = corpus.arrays("train", ())["ids"] + corpus.arrays("validation", ())["ids"]
@@ -145,6 +145,8 @@ def test_added_later_the_shards_are_the_same_bytes_and_no_media_are_read(
     lacking = "holds? no sound_scores; run the same mmat prepare command with --audio-encoder NAME"
     with pytest.raises(InputError, match=lacking):
         read_arrays(tmp_path, "train", inputs=("sound_scores",))
+    with pytest.raises(InputError, match="hold no source_groups; run the same mmat prepare"):
+        open_corpus(tmp_path).source_groups("train")
     index = run(tmp_path / "nowhere", tmp_path, audio_encoder=tiny_encoder)
     assert contents(tmp_path) == contents(direct)
     assert index == load_index(direct) and index.keys() > plain.keys()
