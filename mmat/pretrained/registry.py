@@ -166,6 +166,12 @@ class AudioEncoder:
         """
         return count_patches(n_samples, self.window_samples, self.hop_samples)
 
+    def load(self) -> None:
+        """Load the network, which is kept; raises InputError where it is not as described."""
+        from mmat.pretrained.hub import loaded_encoder
+
+        loaded_encoder(self)
+
     def encode(self, waveform: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
         """Return what is heard in a waveform, float32 `(samples,)`, patch by patch.
 

@@ -27,6 +27,7 @@ def add_encoder(folder: ShardFolder, encoder: AudioEncoder, entries: dict, progr
     `PrepareConfig.frozen_entries` gives them. Raises InputError where the encoder cannot be loaded,
     or a shard is damaged.
     """
+    encoder.load()  # raises before anything is written
     if progress and ENCODER in folder.about:
         before, after = folder.about[ENCODER]["name"], encoder.name
         print(f"{folder.path}: outputs of the audio encoder {before} are replaced by {after}'s")

@@ -141,7 +141,9 @@ def prepare(
         adds = frozen.added is not None
         media_of = None if adds else lambda shard: media_sha256(jobs_of(shard))
         if not folder.resume(overwrite, media_of):
-            media()  # raises for a missing folder before anything is written
+            media()  # raises for a missing folder before anything is written, as does the next
+            if frozen.config.audio_encoder is not None:
+                frozen.config.audio_encoder.load()
             folder.save(complete=False)
             with replacing(out_folder / LABELS_FILE) as part:
                 labels.to_csv(part)

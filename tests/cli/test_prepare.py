@@ -10,6 +10,8 @@ import soundfile
 
 from mmat.cli import main
 
+pytest_plugins = ["tests.models.tiny_encoder"]
+
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
@@ -155,3 +157,25 @@ def test_a_dry_run_writes_nothing(bench, capsys):
     assert lines[2].startswith("on disk: 0.000161 GB, 0.0323 MB a clip")
     assert lines[3].endswith(" hours with 0 workers on this machine")
     assert sorted(os.listdir(".")) == before
+
+
+def test_an_audio_encoder_is_added_to_what_is_there(bench, encoder_folder, models_cache, capsys):
+    assert prepare() == 0
+    os.rename("media", "elsewhere")
+    assert prepare("--audio-encoder", "yamnet") == 0
+    assert capsys.readouterr().out == "train: 5 clips\n" * 2
+    found = index()["audio_encoder"]
+    assert (found["name"], found["embedding_size"], found["n_labels"]) == ("yamnet", 1024, 521)
+    assert main(["prepare", "--verify", "shards"]) == 0
+    assert prepare("--audio-encoder", encoder_folder) == 2
+    assert "no encoder as described" in capsys.readouterr().err
+    assert prepare() == 0 and index()["audio_encoder"] == found
+    os.rename("elsewhere", "media")
+    assert prepare("--audio-encoder", encoder_folder, out="fresh") == 2
+    assert not os.path.exists("fresh")
+
+
+def test_a_dry_run_counts_the_audio_encoder(bench, models_cache, capsys):
+    assert prepare("--dry-run", "--audio-encoder", "yamnet") == 0
+    # 1 s: two patches of 521 scores and 1024 embeddings, 2 bytes each.
+    assert ", 0.0386 MB a clip" in capsys.readouterr().out

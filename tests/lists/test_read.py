@@ -295,3 +295,14 @@ def test_a_label_with_the_separator_cannot_be_written(tmp_path):
         write_clip_list(tmp_path / "list.csv", [Clip("a", "a.wav", ("Dog; cat",))])
     with pytest.raises(InputError, match="line break"):
         write_clip_list(tmp_path / "list.csv", [Clip("a", "a\n.wav", ("Dog",))])
+
+
+def test_a_clip_may_come_from_several_sources(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels,source_group\na.wav,Dog,kennel; yard;kennel\nb.wav,Dog,\n")
+    clips = read_list(path).clips
+    assert [clip.source_groups for clip in clips] == [("kennel", "yard"), ("b.wav",)]
+    write_clip_list(tmp_path / "again.csv", clips)
+    assert read_list(tmp_path / "again.csv").clips == clips
+    of_video = Clip("x", "deep/x.wav", video_id="-Gbohom8C4Q")
+    assert of_video.source_groups == ("-Gbohom8C4Q",)

@@ -1,5 +1,7 @@
 """Records: what is encoded is decoded again, by NumPy and in the graph alike."""
 
+import dataclasses
+
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
@@ -22,6 +24,13 @@ records = st.builds(
     ).map(tuple),
     frames_jpeg=st.lists(st.binary(), max_size=2).map(tuple),
 )
+FROZEN = {"sound_scores": (4, 3), "sound_embeddings": (4, 6), "image_embeddings": (2, 7)}
+MATRICES = st.fixed_dictionaries(
+    {
+        name: st.none() | hnp.arrays(np.float16, shape, elements=half)
+        for name, shape in FROZEN.items()
+    }
+).map(lambda found: found | {"sound_scores": None} if found["sound_embeddings"] is None else found)
 
 
 @tf.function
@@ -49,6 +58,30 @@ def test_numpy_and_graph_read_what_was_written(record):
     pictures = np.zeros(SHAPE) if again.image_probabilities is None else again.image_probabilities
     assert np.array_equal(inputs["image_probabilities"], pictures)
     assert np.flatnonzero(weak_labels).tolist() == sorted(record.labels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(records, MATRICES, st.lists(st.text(min_size=1)).map(tuple))
+def test_outputs_of_frozen_networks_come_out_as_they_went_in(record, matrices, groups):
+    pictures = np.zeros(SHAPE, np.float16)
+    bare = dataclasses.replace(record, image_probabilities=pictures)
+    record = dataclasses.replace(bare, **matrices, source_groups=groups)
+    serialized = encode_example(record)
+    again = decode_example(serialized)
+    assert again.source_groups == groups
+    assert again.n_patches == (0 if matrices["sound_embeddings"] is None else 4)
+    sizes = {"n_classes": N_CLASSES, "n_samples": N_SAMPLES, "n_frames": 2, "n_image_labels": 3}
+    inputs, _ = parse_example(serialized, **sizes, frozen=FROZEN, names=[*FROZEN, "n_patches"])
+    assert int(inputs["n_patches"]) == again.n_patches
+    for name, shape in FROZEN.items():
+        if matrices[name] is None:
+            assert getattr(again, name) is None and not np.any(inputs[name])
+        else:
+            np.testing.assert_array_equal(getattr(again, name), matrices[name])
+            np.testing.assert_array_equal(inputs[name], matrices[name].astype(np.float32))
+        assert inputs[name].shape == shape
+    names = set(tf.train.Example.FromString(encode_example(bare)).features.feature)
+    assert not names & {*FROZEN, "n_patches", "source_groups"}
 
 
 @given(hnp.arrays(np.int16, 20))
