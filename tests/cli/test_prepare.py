@@ -169,8 +169,8 @@ def test_an_audio_encoder_is_added_to_what_is_there(bench, encoder_folder, model
     assert main(["prepare", "--verify", "shards"]) == 0
     assert prepare("--audio-encoder", encoder_folder) == 2
     assert "no encoder as described" in capsys.readouterr().err
-    assert prepare() == 0 and index()["audio_encoder"] == found
     os.rename("elsewhere", "media")
+    assert prepare() == 0 and index()["audio_encoder"] == found
     assert prepare("--audio-encoder", encoder_folder, out="fresh") == 2
     assert not os.path.exists("fresh")
 
