@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mmat.files import LOCK_FILE, InputError
 from mmat.lists.clip import Clip
+from mmat.shards.frozen import ENCODER
 from mmat.shards.record import SCHEMA_VERSION
 from mmat.shards.writer import FAILURES_SUFFIX, PART_SUFFIX, ShardFile, failure_rows, sync
 
@@ -214,7 +215,8 @@ class ShardFolder:
 
     def _difference(self, index: dict) -> str:
         """Return how an index differs from this plan, in words; empty if it does not."""
-        for key, value in self.about.items():
+        # An index names no encoder where there is none.
+        for key, value in ({ENCODER: None} | self.about).items():
             if index.get(key) != value:
                 found, wanted = _shown(index.get(key)), _shown(value)
                 return _OTHER.get(key) or f"made with {key} {found}, not {wanted}"

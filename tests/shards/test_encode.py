@@ -206,6 +206,13 @@ def test_pictures_of_before_stay_without_embeddings_unless_they_are_overwritten(
     np.testing.assert_array_equal(kept, images)
 
 
+def test_overwritten_without_an_encoder_they_are_as_if_there_had_been_none(media, direct, tmp_path):
+    out = shutil.copytree(direct, tmp_path / "shards")
+    run(media, out, overwrite=True)
+    run(media, tmp_path / "plain")
+    assert contents(out) == contents(tmp_path / "plain")
+
+
 def test_another_list_is_refused_with_an_encoder_too(media, tiny_encoder, tmp_path):
     run(media, tmp_path)
     before = contents(tmp_path)
