@@ -52,7 +52,7 @@ from mmat.training.submodels import compiled_back_end, front_end, late_head
 from mmat.training.tensorboard.callback import tensorboard_callbacks
 from mmat.training.tensorboard.clips import FixedClips
 
-IMAGE_NETWORK = "efficientnet_lite0"
+IMAGE_NETWORK, AUDIO_ENCODER = "efficientnet_lite0", "yamnet"
 SPLITS = ("train", "validation", "test")
 AUDIO_EPOCHS, AUDIO_BATCH, AUDIO_RATE = 24, 16, 1e-3
 VIDEO_EPOCHS, VIDEO_BATCH, VIDEO_RATE = 60, 64, 0.05
@@ -130,9 +130,10 @@ def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
 
 
 def prepare_shards(labels: LabelSet) -> pathlib.Path:
-    """Composed clips to shards: sound at 16 kHz, and what the image network sees in 8 frames."""
+    """Composed clips to shards: sound, and what the frozen networks hear, and see in 8 frames."""
     media, shards = fetch_and_compose(), cache_folder() / "mini" / "shards"
-    mmat.prepare(read_mini(), media, shards, labels, IMAGE_NETWORK, overwrite=True)
+    networks = {"image_network": IMAGE_NETWORK, "audio_encoder": AUDIO_ENCODER}
+    mmat.prepare(read_mini(), media, shards, labels, **networks, overwrite=True)
     return shards
 
 

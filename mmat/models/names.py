@@ -7,6 +7,7 @@ label, and nothing is trained. The defaults were chosen on the mini corpus's val
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ from mmat.models.label_map import (
 from mmat.models.pooling import mean_pooling
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
-from mmat.pretrained.registry import AudioEncoder, yamnet
+from mmat.pretrained.registry import AudioEncoder, ImageNetwork, yamnet
 from mmat.pretrained.registry import image_network as known_image_network
 from mmat.pretrained.text import TextEncoder, embedded_text_encoder
 
@@ -59,15 +60,8 @@ def zero_shot_bundle(
     (['audio', 'audio_frame', 'clip', 'frame'], True)
     """
     labels = dataclasses.replace(labels, task=MULTI_LABEL)
-    heard = LabelSet.of(sound.labels())
-    sound_names = [sound_label_names(heard, index) for index in range(len(heard))]
-    image_names = known_image_network(image_network).labels()
-
-    def encoder():
-        return text_encoder or embedded_text_encoder()
-
-    hears = matched_similarities(sound_names, labels, encoder, SOUND_FLOOR)
-    sees = matched_similarities(image_names, labels, encoder, IMAGE_FLOOR, imagenet_hypernyms())
+    hears = sound_similarities(labels, sound, text_encoder)
+    sees = image_similarities(labels, known_image_network(image_network), text_encoder)
     mapped = hears.any(axis=0) | sees.any(axis=0)
     return Bundle(
         zero_shot_model(hears, sees, sound),
@@ -76,6 +70,41 @@ def zero_shot_bundle(
         image_network,
         n_frames=N_FRAMES,
     )
+
+
+def sound_similarities(
+    labels: LabelSet, encoder: AudioEncoder = yamnet, text_encoder: TextEncoder | None = None
+) -> np.ndarray:
+    """Return how much each name of an audio network's scores means each label.
+
+    Float32 `(n_sound_labels, classes)` in [0, 1], 0 where a name has nothing to do with a label;
+    without rows where the names of the scores are not known. text_encoder: default the embedded
+    one, loaded only for labels that the network does not know by name. Raises InputError where
+    weights were not fetched.
+
+    >>> sound_similarities(LabelSet.of(["Dog", "Quarterly tax return"])).max(axis=0).tolist()
+    [1.0, 0.0]
+    """
+    heard = encoder.labels()
+    if not heard:
+        return np.zeros((0, len(labels)), np.float32)
+    heard = LabelSet.of(heard)
+    names = [sound_label_names(heard, index) for index in range(len(heard))]
+    return matched_similarities(names, labels, _encoder(text_encoder), SOUND_FLOOR)
+
+
+def image_similarities(
+    labels: LabelSet, network: ImageNetwork, text_encoder: TextEncoder | None = None
+) -> np.ndarray:
+    """Return how much each image label means each label, as `sound_similarities` does."""
+    names = network.labels()
+    return matched_similarities(
+        names, labels, _encoder(text_encoder), IMAGE_FLOOR, imagenet_hypernyms()
+    )
+
+
+def _encoder(text_encoder: TextEncoder | None) -> Callable[[], TextEncoder]:
+    return embedded_text_encoder if text_encoder is None else lambda: text_encoder
 
 
 def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
