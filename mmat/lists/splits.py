@@ -75,6 +75,46 @@ def connected_groups(groups: Sequence[Sequence[str]]) -> np.ndarray:
     return components[: len(groups)].astype(np.int64)
 
 
+def group_folds(
+    groups: Sequence[Sequence[str]], n_folds: int = 5
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Part clips into folds for cross-validation so that no source group is on both sides of one.
+
+    groups: the names of each clip's source groups; a clip without a name is a group of its own.
+    Returns (rows to learn from, rows held out) of each fold, int64. Clips that share a group,
+    directly or through others, stay together. Where that would tie more than a third of all clips,
+    the groups themselves are dealt out, and a clip with groups of several folds is left out of
+    those: it is learnt from only where all of its groups are, and held out only with all of them.
+    Fewer folds, or none, where there are not enough groups. The folds depend on the groups alone.
+
+    >>> folds = group_folds([["a"], ["a"], ["b"], ["c"]], n_folds=2)
+    >>> [(learnt.tolist(), held_out.tolist()) for learnt, held_out in folds]
+    [([2, 3], [0, 1]), ([0, 1], [2, 3])]
+    """
+    named = [tuple(filter(None, own)) or (f"\0{row}",) for row, own in enumerate(groups)]
+    linked = connected_groups(named)
+    tied = np.bincount(linked, minlength=1) > max(1, len(named) / 3)
+    units = [
+        set(own) if tied[component] else {f"\0linked {component}"}
+        for own, component in zip(named, linked, strict=True)
+    ]
+    n_clips = collections.Counter(unit for own in units for unit in own)
+    n_folds = min(n_folds, len(n_clips))
+    filled, fold_of = [0] * n_folds, {}
+    for unit in sorted(n_clips, key=lambda unit: (-n_clips[unit], unit)):
+        fold_of[unit] = min(range(n_folds), key=filled.__getitem__)
+        filled[fold_of[unit]] += n_clips[unit]
+    of_clip = [{fold_of[unit] for unit in own} for own in units]
+    parted = [
+        (
+            np.array([row for row, own in enumerate(of_clip) if fold not in own], np.int64),
+            np.array([row for row, own in enumerate(of_clip) if own == {fold}], np.int64),
+        )
+        for fold in range(n_folds)
+    ]
+    return [(learnt, held_out) for learnt, held_out in parted if len(learnt) and len(held_out)]
+
+
 def _video(clip: Clip) -> str:
     return clip.video_id or clip.source_group or clip.id
 

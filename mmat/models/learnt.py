@@ -42,6 +42,20 @@ UNTRAINED_MARGIN = 1e-3  # added to an untrained score, so that its logarithm is
 SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validation
 
 
+def untrained_score(untrained: np.ndarray) -> np.ndarray:
+    """Return the untrained tagger's score in [0, 1] of the first statistic, its logit.
+
+    >>> float(untrained_score(np.float32(0)).round(3)) == THRESHOLD
+    True
+    """
+    margin = UNTRAINED_MARGIN
+    return np.clip(np.exp(untrained) * (THRESHOLD + margin) - margin, 0, 1)
+
+
+# The first statistic of a label without any evidence, float32 as the layer computes it.
+NO_EVIDENCE = float(np.float32(np.log(UNTRAINED_MARGIN)) - np.log(THRESHOLD + UNTRAINED_MARGIN))
+
+
 @dataclasses.dataclass(frozen=True)
 class Learnable:
     """Three models of one set of weights, from `learnt_models`.

@@ -30,12 +30,12 @@ TRAIN, HELD_OUT_SHARE = "train", 0.1
 LONGEST_CLIP_SECONDS = 30.0
 
 
-def open_corpus(folder: str | os.PathLike) -> "Corpus":
+def open_corpus(folder: str | os.PathLike, hold_out: bool = True) -> "Corpus":
     """Open a folder of shards, made by `mmat prepare`, to train on.
 
-    folder: shards with a split `train`. Without a split `validation` a tenth of the training clips
-    is held out for it. Raises InputError for a folder that is missing, damaged or without training
-    clips, and where no clip can be held out.
+    folder: shards with a split `train`. hold_out: without a split `validation` hold a tenth of the
+    training clips out for it. Raises InputError for a folder that is missing or damaged, and then
+    also for one without training clips or from which none can be held out.
 
     >>> import tempfile, mmat, soundfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -52,12 +52,13 @@ def open_corpus(folder: str | os.PathLike) -> "Corpus":
     """
     folder = pathlib.Path(folder)
     index = read_index(folder)
-    shard_files(folder, index, TRAIN)
+    if hold_out:
+        shard_files(folder, index, TRAIN)
     labels = LabelSet.from_csv(folder / LABELS_FILE)
     if list(labels.names) != index["labels"]:
         raise InputError(f"{folder / LABELS_FILE}: not the labels of the shards beside it")
     has_validation = index["splits"].get(VALIDATION, {}).get("clips")
-    held_out = None if has_validation else _held_out(folder, labels)
+    held_out = _held_out(folder, labels) if hold_out and not has_validation else None
     return Corpus(folder, index, labels, held_out)
 
 
