@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mmat.shards.corpus import open_corpus
     from mmat.shards.prepare import prepare
     from mmat.tagging.tagger import load
+    from mmat.training.own import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "prepare",
     "read_list",
     "save",
+    "train",
     "video_branch",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "prepare": "mmat.shards.prepare",
     "read_list": "mmat.lists.read",
     "save": "mmat.models.bundle",
+    "train": "mmat.training.own",
     "video_branch": "mmat.models.video",
 }
 

@@ -1,0 +1,48 @@
+"""Long recordings as several clips: pieces of equal length, with the labels of the whole."""
+
+import dataclasses
+
+from mmat.lists.clip import Clip, Event
+
+
+def pieces(clip: Clip, seconds: float, longest: float = 60.0, piece: float = 30.0) -> list[Clip]:
+    """Return the clips that a whole file becomes: itself, or pieces if it is longer than `longest`.
+
+    seconds: how long the file is. A piece has the labels of the whole, whether or not each sounds
+    in it; where the times of events are known, those that sound in it. The last one is half a piece
+    longer or shorter at most. All have the source groups of the file. A clip that is a range of its
+    file stays one.
+
+    >>> [(x.start_seconds, x.end_seconds) for x in pieces(Clip("a", "a.wav", ("Dog",)), 70.0)]
+    [(0.0, 30.0), (30.0, None)]
+    >>> len(pieces(Clip("a", "a.wav"), 59.0))
+    1
+    """
+    is_range = clip.video_id or clip.start_seconds is not None or clip.end_seconds is not None
+    if is_range or not seconds > longest:
+        return [clip]
+    n = round(seconds / piece)
+    return [_piece(clip, i * piece, (i + 1) * piece if i < n - 1 else None) for i in range(n)]
+
+
+def _piece(clip: Clip, start_seconds: float, end_seconds: float | None) -> Clip:
+    end = float("inf") if end_seconds is None else end_seconds
+    events = tuple(
+        Event(
+            event.label,
+            max(event.onset_seconds, start_seconds) - start_seconds,
+            min(event.offset_seconds, end) - start_seconds,
+        )
+        for event in clip.events
+        if event.onset_seconds < end and event.offset_seconds > start_seconds
+    )
+    sounding = {event.label for event in events}
+    labels = tuple(name for name in clip.labels if not clip.events or name in sounding)
+    return dataclasses.replace(
+        clip,
+        id=f"{clip.id}_{start_seconds:g}",
+        start_seconds=start_seconds,
+        end_seconds=end_seconds,
+        labels=labels,
+        events=events,
+    )
