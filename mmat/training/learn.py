@@ -34,11 +34,12 @@ from mmat.training.tiers import (
     clip_weights,
     fit_weights,
     loss_of,
+    matched_bias,
 )
 
 CLIPS_AT_ONCE = 64
 UNKNOWN_THRESHOLD = 0.5  # where no clip could be held out
-FUSION_PULL = 1.0  # how strongly the branches' weights are held at 1
+FUSION_PULL = 3.0  # how strongly the branches' weights are held at 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,7 +229,7 @@ def learn_weights(clips: Frozen, task: Task, progress: bool = False) -> LearntWe
                 held_out[sense][rows] = branches[sense].choice.logits
     fusion = None
     if len(branches) == 2:
-        fusion = learn_fusion(clips, held_out, task)
+        fusion = learn_fusion(clips, branches, held_out, task)
     both = combined(held_out, clips.present, fusion)
     return LearntWeights(task, branches, fusion, both)
 
@@ -249,11 +250,22 @@ def learn_branch(
     start = unnamed_offsets(readings, weights)
     choice = choose_ridges(readings, scaled, task, start, progress)
     loss = loss_of(task)
-    calibrated = calibration(choice.logits, readings.truth, weights, loss)
-    scale, bias = calibrated
-    choice = dataclasses.replace(choice, logits=scale * choice.logits + bias)
     found = fit_weights(readings, scaled, weights, loss, choice.ridges, start)
-    return LearntBranch(found.calibrated(*calibrated), choice, embeddings)
+    scale, bias = calibration(choice.logits, readings.truth, weights, loss)
+    if not task.is_multi_class:
+        own = found.logits(readings.statistics, scaled)
+        bias = matched_bias(scale * filled(choice.logits, own), readings.truth)
+    choice = dataclasses.replace(choice, logits=scale * choice.logits + bias)
+    return LearntBranch(found.calibrated(scale, bias), choice, embeddings)
+
+
+def filled(held_out: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+    """Return logits out of fold, and where there are none those of the weights themselves.
+
+    Where clips are linked by their sources, those that could be held out are a choice of them, in
+    which labels are more or less common than in all.
+    """
+    return np.where(np.isfinite(held_out), held_out, learnt)
 
 
 def unnamed_offsets(readings: Readings, weights: np.ndarray) -> np.ndarray:
@@ -268,30 +280,37 @@ def unnamed_offsets(readings: Readings, weights: np.ndarray) -> np.ndarray:
 
 
 def learn_fusion(
-    clips: Frozen, held_out: dict[str, np.ndarray], task: Task
+    clips: Frozen, branches: dict[str, LearntBranch], held_out: dict[str, np.ndarray], task: Task
 ) -> tuple[float, float, float]:
     """Learn what the branches' logits count in their sum, and its bias, from logits out of fold.
 
-    The weights are held at 1 and the bias, since both branches know how common a label is, at what
-    counts that once.
+    The weights are held at 1, the plain sum.
     """
-    heard, seen = held_out["audio"], held_out["video"]
-    known = np.isfinite(heard) & np.isfinite(seen)
+    known = np.isfinite(held_out["audio"]) & np.isfinite(held_out["video"])
     counted = known * clip_weights(clips.truth, clips.groups)[:, None]
-    rate = np.clip(clips.truth.mean(), 1e-3, 1 - 1e-3)
-    start = np.array([1.0, 1.0, 0.0 if task.is_multi_class else -float(scipy.special.logit(rate))])
-    heard, seen, loss = np.where(known, heard, 0), np.where(known, seen, 0), loss_of(task)
+    heard, seen = (np.where(known, held_out[sense], 0.0) for sense in ("audio", "video"))
+    loss = loss_of(task)
 
     def objective(values: np.ndarray) -> tuple[float, np.ndarray]:
         losses, slopes = loss(values[0] * heard + values[1] * seen + values[2], clips.truth)
         slopes = slopes * counted
-        pulled = FUSION_PULL * (values - start)
+        pulled = FUSION_PULL * (values - start) * held
         gradient = np.array([(slopes * heard).sum(), (slopes * seen).sum(), slopes.sum()])
         return (losses * counted).sum() + pulled @ (values - start) / 2, gradient + pulled
 
+    start, held = np.array([1.0, 1.0, 0.0]), np.array([1.0, 1.0, 1e-3])
     bounds = [(0, None), (0, None), (None, None)]
     found = scipy.optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return tuple(float(x) for x in found.x)
+    weights, bias = found.x[:2], 0.0
+    both = clips.present["audio"] & clips.present["video"]
+    if both.any() and not task.is_multi_class:
+        logits = [
+            filled(held_out[sense], branch.logits(clips, sense))
+            for sense, branch in branches.items()
+        ]
+        total = weights[0] * logits[0] + weights[1] * logits[1]
+        bias = matched_bias(total[both], clips.truth[both])
+    return float(weights[0]), float(weights[1]), bias
 
 
 def combined(

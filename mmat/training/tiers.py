@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 import scipy.optimize
+import scipy.special
 
 from mmat.labels import Task
 from mmat.lists.splits import group_folds
@@ -27,8 +28,10 @@ INFINITY = float("inf")
 BIAS_RIDGE = 1e-3
 CALIBRATION_PULL = 1.0  # how strongly calibration is held at the logits as they are
 SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset
+FOLD_TOLERANCE = 1e-6  # losses of ridges differ by far more
 MOST_EVALUATIONS = 300  # steps of the optimizer
 FEWEST_GROUPS = 10  # from which on cross-validation may lead back to the names
+LARGEST_LOGIT = 20.0
 HELD_OUT_LOGIT = -30.0  # of a class that the fold did not learn, among those that exclude it
 
 
@@ -48,8 +51,8 @@ class Ridges:
 DEFAULT_RIDGES = Ridges()
 # Of each tier from the names on; the default is among them.
 GRID = {
-    "shared": (INFINITY, 1.0, 0.1, 0.01),
-    "own": (INFINITY, 10.0, 1.0, 0.1),
+    "shared": (INFINITY, 1.0, 0.1),
+    "own": (INFINITY, 10.0, 1.0),
     "residual": (INFINITY, 0.1, 0.03, 0.01, 0.003, 0.001),
 }
 
@@ -190,11 +193,12 @@ def fit_weights(
     loss: Loss,
     ridges: Ridges,
     start: np.ndarray | float = 0.0,
+    tolerance: float = 1e-8,
 ) -> Weights:
     """Return the weights of the least ridged loss.
 
     scaled: the clips' embeddings `(clips, directions)`; weights: what each counts; start: the
-    offset that each class is held at, `(classes,)`, instead of 0.
+    offset that each class is held at, `(classes,)`, instead of 0; tolerance: by which share of itself the loss must still fall.
     """
     truth, untrained = readings.truth, readings.statistics[..., 0]
     others, n_classes, size = readings.statistics[..., 1:], truth.shape[1], scaled.shape[1]
@@ -235,7 +239,7 @@ def fit_weights(
         value = (losses.sum(axis=1) * weights).sum() + (pulls * values**2).sum() / 2
         return value, gradient + pulls * values
 
-    options = {"maxiter": MOST_EVALUATIONS, "ftol": 1e-8}
+    options = {"maxiter": MOST_EVALUATIONS, "ftol": tolerance}
     at_names = np.zeros(sum(sizes))
     found = scipy.optimize.minimize(
         objective, at_names, jac=True, method="L-BFGS-B", options=options
@@ -263,7 +267,9 @@ def held_out_logits(
         if not known.any():
             continue
         weights = clip_weights(own.truth, own.groups)
-        found = fit_weights(own, scaled[learnt], weights, loss_of(task), ridges, start)
+        found = fit_weights(
+            own, scaled[learnt], weights, loss_of(task), ridges, start, FOLD_TOLERANCE
+        )
         of_fold = found.logits(readings.statistics[held_out], scaled[held_out])
         if task.is_multi_class:
             of_fold[:, ~known] = HELD_OUT_LOGIT
@@ -304,6 +310,22 @@ def calibration(
         objective, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds
     )
     return float(found.x[0]), float(found.x[1])
+
+
+def matched_bias(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Return the bias by which logits foretell as many labels, in all, as are true.
+
+    0 where no label is true, or every one.
+
+    >>> round(matched_bias(np.zeros((4, 1)), np.array([[1], [0], [0], [0]])), 3)
+    -1.099
+    """
+    if not 0 < truth.mean() < 1:
+        return 0.0
+    furthest = np.abs(logits).max() + LARGEST_LOGIT
+    return scipy.optimize.brentq(
+        lambda bias: scipy.special.expit(logits + bias).mean() - truth.mean(), -furthest, furthest
+    )
 
 
 def calibrated_losses(
