@@ -198,7 +198,8 @@ def fit_weights(
     """Return the weights of the least ridged loss.
 
     scaled: the clips' embeddings `(clips, directions)`; weights: what each counts; start: the
-    offset that each class is held at, `(classes,)`, instead of 0; tolerance: by which share of itself the loss must still fall.
+    offset that each class is held at, `(classes,)`, instead of 0; tolerance: the share of
+    itself by which the loss must still fall.
     """
     truth, untrained = readings.truth, readings.statistics[..., 0]
     others, n_classes, size = readings.statistics[..., 1:], truth.shape[1], scaled.shape[1]
