@@ -20,16 +20,15 @@ from mmat.metrics.tagging import average_precision, mean_average_precision
 NOT_HEARD, NOT_LABELLED = "labelled, but not heard", "heard, but not labelled"
 SURE = 0.5  # from this score on a label that a clip lacks is doubted
 LEAST_DOUBTS, SHARE_OF_DOUBTS = 10, 0.05  # of all clips
-FEWEST_GROUPS = 2  # with fewer no clip of a label can be held out
-FEW_GROUPS = 5
-NOT_MEASURED, UNSURE = "too few to measure", "few groups"
+FEWEST_GROUPS, FEW_GROUPS = 2, 5  # held out: with fewer nothing is measured, or little is sure
+NOT_MEASURED, UNSURE = "not measured", "few groups"
 REVIEW_FILE, REVIEW_FOLDER = "review.csv", "review"
 
 
 class LabelFigures(NamedTuple):
     """How well a label is told from the others, out of fold; None where that is not known.
 
-    clips, groups: those that have the label; untrained, learnt: average precision; trust: empty,
+    clips, groups: how many have the label; untrained, learnt: average precision; trust: empty,
     or why not to trust the figures.
     """
 
@@ -67,30 +66,37 @@ def label_figures(
     """
     found = []
     for c, name in enumerate(names):
-        has = np.flatnonzero(truth[:, c])
-        n_groups = min(len(has), len({group for row in has for group in groups[row]}))
-        known = np.isfinite(learnt[:, c]) & np.isfinite(untrained[:, c])
-        if n_groups < FEWEST_GROUPS or not truth[known, c].any():
-            found.append(LabelFigures(name, len(has), n_groups, trust=NOT_MEASURED))
+        has, known = truth[:, c], np.isfinite(learnt[:, c]) & np.isfinite(untrained[:, c])
+        counts = int(has.sum()), _count_groups(has, groups)
+        held_out = _count_groups(has & known, groups)
+        if held_out < FEWEST_GROUPS:
+            found.append(LabelFigures(name, *counts, trust=NOT_MEASURED))
             continue
-        own = (float(average_precision(truth[known, c], x[known, c])) for x in (untrained, learnt))
-        trust = UNSURE if n_groups < FEW_GROUPS else ""
-        found.append(LabelFigures(name, len(has), n_groups, *own, trust=trust))
+        own = (float(average_precision(has[known], x[known, c])) for x in (untrained, learnt))
+        trust = UNSURE if held_out < FEW_GROUPS else ""
+        found.append(LabelFigures(name, *counts, *own, trust=trust))
     return tuple(found)
+
+
+def _count_groups(clips: np.ndarray, groups: Sequence[tuple[str, ...]]) -> int:
+    """Return how many sources some clips are of; a clip of several counts once."""
+    rows = np.flatnonzero(clips)
+    return min(len(rows), len({group for row in rows for group in groups[row]}))
 
 
 def gain(truth, untrained, learnt, groups: Sequence[tuple[str, ...]]) -> dict | None:
     """Return the mean average precision of both, and the difference with its 95 % interval.
 
-    Arguments as of `label_figures`; measured are the labels and clips that could be held out, None
-    where there are none. Returns `untrained`, `learnt`, and `estimate`, `low`, `high` of the
-    difference, paired over source groups.
+    Arguments as of `label_figures`. Measured are the labels that it measures, on the clips that
+    could be held out for all of them; None where those are fewer than half. Returns `untrained`,
+    `learnt`, and `estimate`, `low`, `high` of the difference, paired over source groups.
     """
-    columns = np.isfinite(learnt).any(axis=0)
+    measured = label_figures(range(truth.shape[1]), truth, untrained, learnt, groups)
+    columns = [each.label for each in measured if each.learnt is not None]
     rows = np.isfinite(learnt[:, columns]).all(axis=1)
-    truth, untrained, learnt = (x[rows][:, columns] for x in (truth, untrained, learnt))
-    if not truth.any():
+    if not columns or 2 * rows.sum() < len(rows):
         return None
+    truth, untrained, learnt = (x[rows][:, columns] for x in (truth, untrained, learnt))
     own = [group for group, is_known in zip(groups, rows, strict=True) if is_known]
     pair = [(truth, scores) for scores in (untrained, learnt)]  # no decision is measured
     found = paired_difference(truth, *pair, own)["mean_average_precision"]._asdict()
