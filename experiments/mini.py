@@ -1,7 +1,9 @@
-"""Audio, video and fusion on the mini corpus: prepare, train, evaluate, export, tag.
+"""The paper's system and what starts from names, on the mini corpus: train, compare, export, tag.
 
 Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680; the audio recipe is its authors', except
-for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Command, duration and result:
+for what a corpus of 400 clips asks (augmentation, dropout, AdamW). Beside it a head on frozen
+YAMNet, the tagger by names alone, and the same after learning from the 400 clips
+(`mmat.training.learn`, docs/learning.md). Command, duration and result:
 
     python experiments/mini.py              one seed, about 10 minutes on 2 cores, runs/mini/
     python experiments/mini.py --seeds 3    README's table, about 40 minutes, runs/mini-3/
@@ -20,7 +22,7 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmat.startup import ENVIRONMENT
 
@@ -34,7 +36,8 @@ import tabulate
 import mmat
 from experiments import common
 from experiments.common import Scores
-from mmat.corpora.mini import fetch_and_compose, mini_groups, mini_labels, read_mini
+from experiments.heads import HEAD_RECIPE, HeadTrainer, embedded
+from mmat.corpora.mini import fetch_and_compose, mini_labels, mini_source_groups, read_mini
 from mmat.evaluation.files import write_tags_tsv, write_truth_tsv
 from mmat.export.savedmodel import export_saved_model
 from mmat.files import atomic_path, cache_folder
@@ -43,10 +46,14 @@ from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import best_constant, mean_average_precision, precision_recall_f1
 from mmat.models.augment import MixupMels, RandomFilter, SpecAugment
 from mmat.models.bundle import Bundle, save_bundle
+from mmat.models.fusion import Fallback, LateFusion, ModalityDropout
+from mmat.models.names import zero_shot_bundle
 from mmat.models.pooling import linear_softmax
 from mmat.models.predict import Predictor, predict, shuffle_pictures
 from mmat.plots.studies import plot_systems
-from mmat.shards.read import read_arrays
+from mmat.pretrained.registry import yamnet
+from mmat.shards.read import MODEL_INPUTS, read_arrays
+from mmat.training.learn import learn
 from mmat.training.precision import fastest_dtype
 from mmat.training.submodels import compiled_back_end, front_end, late_head
 from mmat.training.tensorboard.callback import tensorboard_callbacks
@@ -59,7 +66,17 @@ VIDEO_EPOCHS, VIDEO_BATCH, VIDEO_RATE = 60, 64, 0.05
 FUSION_EPOCHS, FUSION_BATCH, FUSION_RATE = 60, 32, 0.02
 N_SHOWN = 6  # clips in TensorBoard
 DATA = "the mini corpus: composed clips of recordings and photographs in five Debian packages"
+# Of each system, what it hears, what it sees, and both; the paper's are named by these alone.
+SENSES = {"audio": "audio", "video": "video", "fused": "clip"}
 EXCHANGED = "fused, pictures exchanged between clips"
+HEAD, NAMES, LEARNT = "head on YAMNet", "names alone", "learnt from names"
+# Gains in the report: name, the system that should be above, and the one below it.
+GAINS = {
+    "fused over audio": ("fused", "audio"),
+    "learnt from names: fused over audio": (f"{LEARNT}: fused", f"{LEARNT}: audio"),
+    "learnt from names over names alone, fused": (f"{LEARNT}: fused", f"{NAMES}: fused"),
+    "learnt from names over names alone, audio": (f"{LEARNT}: audio", f"{NAMES}: audio"),
+}
 
 
 def main() -> None:
@@ -68,7 +85,7 @@ def main() -> None:
     folder = pathlib.Path(arguments.out or f"runs/mini{of_seeds}")
     settings = {
         "mmat": mmat.__version__,
-        "report": 2,  # its form: one of an older form is made anew
+        "report": 3,  # its form: one of an older form is made anew
         "seeds": arguments.seeds,
         "epochs": arguments.epochs,
     }
@@ -79,7 +96,11 @@ def main() -> None:
     seconds, seeds, labels = {}, [], mini_labels()
     with stage("prepare", seconds):
         shards = prepare_shards(labels)
-        data = {split: read_arrays(shards, split) for split in SPLITS}
+        data = read_data()
+    with stage("learn from names", seconds):
+        named, bundle = learn_from_names(shards, data, folder, labels)
+    with stage("embed", seconds):
+        trainer = HeadTrainer(data, embedded(data, yamnet), yamnet)
     dtype = fastest_dtype()
     print(f"training the audio branch in {dtype}")
     for seed in range(arguments.seeds):
@@ -93,13 +114,20 @@ def main() -> None:
             fused = train_fusion(data, audio, video, logs / "fusion")
         models = {"audio": audio, "video": video, "fused": fused}
         with stage("evaluate", seconds):
-            scores = {name: evaluate(model, data) for name, model in models.items()}
+            scores = {
+                name: evaluate(model, data, {name: "clip"})[name] for name, model in models.items()
+            }
             moved = shuffle_pictures(data["test"], seed)
             scores[EXCHANGED] = scores["fused"].on_test(predict(fused, moved)["clip"])
+        with stage("train head", seconds):
+            scores |= head_scores(trainer, data, video, seed, dtype)
+        with stage("evaluate", seconds):
+            scores |= named
             write_predictions(folder, seed, scores, data["test"], labels)
         seeds.append(scores)
         if seed == 0:
             save_models(folder, models, scores, data, labels)
+            export_best(folder, scores, data, models | {f"{LEARNT}: fused": bundle.model}, labels)
     tag_a_clip(folder, data)
     report = report_of(data, seeds, models) | {
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
@@ -135,6 +163,29 @@ def prepare_shards(labels: LabelSet) -> pathlib.Path:
     networks = {"image_network": IMAGE_NETWORK, "audio_encoder": AUDIO_ENCODER}
     mmat.prepare(read_mini(), media, shards, labels, **networks, overwrite=True)
     return shards
+
+
+def read_data() -> dict[str, dict]:
+    """The three splits of the prepared corpus as arrays, with the networks' embeddings."""
+    shards = cache_folder() / "mini" / "shards"
+    inputs = [*MODEL_INPUTS, "sound_embeddings", "image_embeddings"]
+    return {split: read_arrays(shards, split, inputs=inputs) for split in SPLITS}
+
+
+# What starts from names. It has no seed: the same clips always give the same weights.
+
+
+def learn_from_names(shards, data, folder, labels) -> tuple[dict[str, Scores], Bundle]:
+    """Scores by names alone, and learnt from the training clips; the latter's model folder."""
+    learnt = learn(mmat.open_corpus(shards), progress=True)
+    print(f"ridges: {learnt.chosen['audio']}\n        {learnt.chosen['video']}")
+    found, bundles = {}, {NAMES: zero_shot_bundle(labels), LEARNT: learnt.bundle}
+    for name, bundle in bundles.items():
+        own = evaluate(bundle.model, data, SENSES)
+        found |= {f"{name}: {system}": scores for system, scores in own.items()}
+    moved = predict(learnt.bundle.model, shuffle_pictures(data["test"]))["clip"]
+    found[f"{LEARNT}: {EXCHANGED}"] = found[f"{LEARNT}: fused"].on_test(moved)
+    return found, learnt.bundle
 
 
 # Training.
@@ -233,6 +284,42 @@ def train_fusion(data, audio, video, logs=None) -> keras.Model:
     return fused
 
 
+def head_scores(trainer, data, video, seed, dtype) -> dict[str, Scores]:
+    """A recurrent head on YAMNet's embeddings, and its late fusion with the video branch."""
+    audio = trainer.train(HEAD_RECIPE, seed, dtype)
+    predictor = Predictor(video)
+    heard = {split: trainer.scores(audio, split)["clip"] for split in ("validation", "test")}
+    seen = {split: predictor(data[split])["clip"] for split in ("validation", "test")}
+    truth = data["validation"]["weak_labels"] > 0
+    systems = {"audio": heard, "fused": late_scores(data, heard, seen)}
+    return {
+        f"{HEAD}: {name}": Scores.tuned(
+            truth, own["validation"], own["test"], common.SHARED_THRESHOLD
+        )
+        for name, own in systems.items()
+    }
+
+
+def late_scores(data: dict, heard: dict, seen: dict) -> dict:
+    """Each split's scores by a late fusion that learns its weights on validation.
+
+    What `train_fusion` does with whole branches, on the scores that they gave: `(clips, classes)`.
+    """
+    rates = data["train"]["weak_labels"].mean(axis=0)
+    branches = [keras.Input((len(rates),)) for _ in range(2)]
+    keep = ModalityDropout()(branches)
+    head = keras.Model(branches, LateFusion(rates)([*branches, keep]))
+    both = data["validation"]["has_audio"] & data["validation"]["has_video"]
+    scores = [own["validation"][both] for own in (heard, seen)]
+    fit_late(head, scores, data["validation"]["weak_labels"][both])
+    fused = {}
+    for split in ("validation", "test"):
+        own = [heard[split], seen[split]]
+        presence = [data[split][name] for name in ("has_audio", "has_video")]
+        fused[split] = Fallback()([head.predict(own, verbose=0), *own, *presence]).numpy()
+    return fused
+
+
 def fit_late(head, scores, truth, callbacks=()) -> None:
     """Fit a late fusion's weights to the scores of its branches."""
     head.compile(keras.optimizers.Adam(FUSION_RATE), loss="binary_crossentropy")
@@ -249,12 +336,15 @@ def fit_late(head, scores, truth, callbacks=()) -> None:
 # Evaluation, and what is left.
 
 
-def evaluate(model: keras.Model, data: dict) -> Scores:
-    """Validation and test scores of a system, and its threshold, tuned on validation alone."""
+def evaluate(model: keras.Model, data: dict, outputs: Mapping[str, str]) -> dict[str, Scores]:
+    """Scores of a model's outputs, by system; thresholds are tuned on validation alone."""
     predictor = Predictor(model)
     validation, test = (predictor(data[split]) for split in ("validation", "test"))
     truth = data["validation"]["weak_labels"] > 0
-    return Scores.tuned(truth, validation["clip"], test["clip"], common.SHARED_THRESHOLD)
+    return {
+        system: Scores.tuned(truth, validation[name], test[name], common.SHARED_THRESHOLD)
+        for system, name in outputs.items()
+    }
 
 
 def figures_of(truth: np.ndarray, scores: Scores) -> dict[str, float]:
@@ -276,14 +366,23 @@ def write_predictions(folder, seed, scores: dict[str, Scores], test: dict, label
 
 
 def save_models(folder, models, scores, data, labels) -> None:
-    """A folder a system, and the fused one as a SavedModel that needs TensorFlow alone."""
+    """A folder of each of the paper's systems."""
     truth = data["test"]["weak_labels"] > 0
     for name, model in models.items():
         pictures = "" if name == "audio" else IMAGE_NETWORK
         figures = figures_of(truth, scores[name]) | {"data": DATA}
         bundle = Bundle(model, labels, scores[name].thresholds, pictures, figures=figures)
         save_bundle(folder / name, bundle)
-    print(f"exporting {folder / 'export'}")
+
+
+def export_best(folder, scores, data, models: dict[str, keras.Model], labels) -> None:
+    """The best system by validation as a SavedModel that needs TensorFlow alone."""
+    best = max(models, key=lambda name: scores[name].validation_f1)
+    figures = figures_of(data["test"]["weak_labels"] > 0, scores[best]) | {"data": DATA}
+    pictures = "" if best == "audio" else IMAGE_NETWORK
+    bundle = Bundle(models[best], labels, scores[best].thresholds, pictures, figures=figures)
+    save_bundle(folder / "best", bundle)
+    print(f"exporting {folder / 'export'}, the best by validation: {best}")
     export_saved_model(bundle, folder / "export")
 
 
@@ -309,7 +408,7 @@ def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, kera
     seeds: of each training the scores of every system.
     """
     truth = data["test"]["weak_labels"] > 0
-    groups = [mini_groups()[clip] for clip in data["test"]["ids"]]
+    groups = [mini_source_groups()[clip] for clip in data["test"]["ids"]]
     # The fusion with exchanged pictures is the fused model.
     weights = {name: model.count_params() for name, model in models.items()}
     runs = {name: [(own[name].fired, own[name].test) for own in seeds] for name in seeds[0]}
@@ -323,20 +422,18 @@ def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, kera
         }
         for key in ("f1", "mean_average_precision"):
             found[key]["interval"] = {by: [x[key].low, x[key].high] for by, x in intervals.items()}
-        systems[name] = found | {"parameters": weights.get(name, weights["fused"])}
+        systems[name] = found | {"parameters": weights.get(name)}
     constant = best_constant(data["validation"]["weak_labels"] > 0, truth).test._asdict()
     constant = {key: common.mean_and_spread([value]) for key, value in constant.items()}
     systems["best_constant"] = constant | {"parameters": 0}
-    audio, fused = runs["audio"], runs["fused"]
-    pairs = {f"seed {i}": ([audio[i]], [fused[i]]) for i in range(len(seeds))}
     gains = {
         name: {
             by: found["f1"]._asdict()
-            for by, found in common.mean_gains(truth, *pair, groups).items()
+            for by, found in common.mean_gains(truth, runs[below], runs[above], groups).items()
         }
-        for name, pair in (pairs | {"mean": (audio, fused)}).items()
+        for name, (above, below) in GAINS.items()
     }
-    return {"systems": systems, "fused_over_audio": gains}
+    return {"systems": systems, "gains": gains}
 
 
 def finished(folder: pathlib.Path, settings: dict) -> dict | None:
@@ -353,12 +450,14 @@ def show(folder: pathlib.Path, report: dict) -> None:
     rows = []
     for name, own in report["systems"].items():
         between = common.between(own["f1"]["interval"]["clip"]) if "interval" in own["f1"] else ""
+        by_group = common.between(own["f1"]["interval"]["group"]) if between else ""
         rest = [percent(own.get(x)) for x in ("precision", "recall", "mean_average_precision")]
-        rows.append([name, percent(own["f1"]), between, *rest])
-    head = ["test, %", "F1", "95 % by clip", "precision", "recall", "mAP"]
+        rows.append([name, percent(own["f1"]), between, by_group, *rest])
+    head = ["test, %", "F1", "95 % by clip", "by source group", "precision", "recall", "mAP"]
     print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
-    for by, gain in report["fused_over_audio"]["mean"].items():
-        print(common.gain_line({"f1": gain}, by=by))
+    for name, gain in report["gains"].items():
+        for by, own in gain.items():
+            print(common.gain_line({"f1": own}, name=name, by=by))
     print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
     print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
     print(f"{folder}/export/         the SavedModel: mmat tag FILE --model {folder}/export")

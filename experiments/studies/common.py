@@ -4,10 +4,6 @@ A run is an audio branch of the mini corpus under one pooling, schedule, precisi
 encoder: the CRNN from scratch, or a head on frozen YAMNet. Each is trained once and kept in
 runs/studies/ by its name: `NAME.keras` is the branch, `NAME.npz` its clip and frame scores of
 validation and test and the seconds of training.
-
-A head is the audio branch without its encoder, trained on embeddings that are computed once. Its
-recipe is that of the CRNN as far as it applies: AdamW with a warm cosine, clips shifted in time and
-mixed, a stretch of time hidden. Learning rate and dropout were chosen by `head_grid.py`.
 """
 
 import argparse
@@ -28,24 +24,18 @@ import numpy as np
 import tabulate
 
 from experiments.common import POOLINGS, mean_and_spread, mean_cell, mean_gains
-from experiments.mini import train_audio
+from experiments.heads import HEAD_RECIPE, HeadTrainer, embedded
+from experiments.mini import read_data, train_audio
 from mmat.corpora.mini import mini_groups, mini_labels
-from mmat.files import atomic_path, cache_folder
-from mmat.labels import MULTI_LABEL
+from mmat.files import atomic_path
 from mmat.metrics.bootstrap import Difference
 from mmat.metrics.events import frames_to_events, segment_f1
 from mmat.metrics.psds import psds, segment_curves
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
-from mmat.models.audio import PatchesToFrames, audio_branch
-from mmat.models.augment import MixupMels, SpecAugment
-from mmat.models.pooling import linear_softmax
-from mmat.models.predict import Predictor, fill_missing
-from mmat.pretrained.hub import HubAudioEncoder
-from mmat.pretrained.registry import AudioEncoder, yamnet
-from mmat.shards.read import read_arrays
+from mmat.models.predict import Predictor
+from mmat.pretrained.registry import yamnet
 from mmat.training.precision import fastest_dtype
-from mmat.training.submodels import back_end, compiled_back_end
 
 FOLDER = pathlib.Path("runs/studies")
 SPLITS = ("train", "validation", "test")
@@ -53,8 +43,6 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 ENCODERS = ("crnn", "yamnet")
 SEEDS = 5
 SHORT_EPOCHS, FULL_EPOCHS = 12, 24  # of the CRNN
-BATCH = 32  # of a head
-FRAME_SAMPLES = 1600  # of the audio branch, 10 Hz
 CLIP_SECONDS = 10.0
 
 
@@ -87,12 +75,6 @@ def write_json(name: str, found: dict) -> None:
     """Write what a study found as `name` in its folder, whole or not at all."""
     with atomic_path(FOLDER / name) as part:
         part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-
-
-def read_data() -> dict[str, dict]:
-    """The three splits of the mini corpus as arrays; `experiments/mini.py` prepares them."""
-    shards = cache_folder() / "mini" / "shards"
-    return {split: read_arrays(shards, split) for split in SPLITS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +129,7 @@ def trainer(runs: list[Run], data: dict) -> Callable[[Run], tuple[keras.Model, C
     """Return what trains these runs: a function from a run to its model and a split's scores."""
     encoders = {run.encoder for run in runs}
     if "yamnet" in encoders:
-        heads = HeadTrainer(data, embedded(data, yamnet, FOLDER), yamnet)
+        heads = HeadTrainer(data, embedded(data, yamnet), yamnet)
 
     def train_one(run: Run):
         pooling = POOLINGS[run.pooling]
@@ -175,115 +157,6 @@ def keep(run: Run, train_one: Callable, folder: pathlib.Path) -> None:
         keras.saving.save_model(audio, part)
     with atomic_path(folder / f"{run.name}.npz") as part, part.open("wb") as file:
         np.savez_compressed(file, **kept)
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What is tuned of a head's training."""
-
-    rate: float
-    dropout: float
-    epochs: int
-
-
-# The best of the grid in validation mAP.
-HEAD_RECIPE = Recipe(rate=1e-3, dropout=0.3, epochs=8)
-
-
-class HeadTrainer:
-    """Trains heads on one encoder's embeddings of the corpus, one after the other.
-
-    data: the splits; frames: their embeddings, as `embedded` gives them.
-    """
-
-    def __init__(self, data: dict, frames: dict[str, np.ndarray], encoder: AudioEncoder):
-        self.data, self.frames, self.encoder = data, frames, encoder
-        self.with_audio = np.flatnonzero(data["train"]["has_audio"])
-
-    def train(self, recipe: Recipe, seed: int, dtype: str, pooling=linear_softmax) -> keras.Model:
-        """Return the whole audio branch, waveform in, whose head was trained."""
-        keras.utils.set_random_seed(seed)
-        frames, truth = (
-            x[self.with_audio] for x in (self.frames["train"], self.data["train"]["weak_labels"])
-        )
-        options = {
-            "pooling": pooling,
-            "augmentation": (SpecAugment(0.15, 0.0, seed=seed),),
-            "dropout": recipe.dropout,
-            "encoder": self.encoder,
-        }
-        audio = audio_branch(truth.shape[1], **options, dtype=dtype)
-        audio.get_layer("band_normalization").adapt(
-            frames[i : i + BATCH] for i in range(0, len(frames), BATCH)
-        )
-        batches = MixupEmbeddings(frames, truth, BATCH, seed=seed)
-        head = compiled_back_end(audio, recipe.rate, recipe.epochs * len(batches), len(batches))
-        head.fit(batches, epochs=recipe.epochs, verbose=2)
-        if dtype == "float32":
-            return audio
-        plain = audio_branch(truth.shape[1], **options)  # what is evaluated is what is exported
-        plain.set_weights(audio.get_weights())
-        return plain
-
-    def scores(self, audio: keras.Model, split: str) -> dict[str, np.ndarray]:
-        """What the branch predicts of a split, as `predict` does from the waveforms."""
-        outputs = back_end(audio).predict(self.frames[split], batch_size=50, verbose=0)
-        has_audio = self.data[split]["has_audio"]
-        return {name: fill_missing(MULTI_LABEL, x, has_audio) for name, x in outputs.items()}
-
-
-class MixupEmbeddings(MixupMels):
-    """Batches of embeddings as `MixupMels` makes them of log-mel: shifted in time, and mixed.
-
-    Two clips that sound at once have the mean of both embeddings: on 24 pairs its error against
-    YAMNet's embedding of the sum of their waveforms is 0.17, that of the greater value 0.23.
-    """
-
-    def _clip(self, i: int, j: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        embedding, labels = self._shifted(i, rng), self.weak_labels[i]
-        if rng.random() < self.mix:
-            embedding = (embedding + self._shifted(j, rng)) / 2
-            labels = np.maximum(labels, self.weak_labels[j])
-        return embedding, labels
-
-
-def embedded(data: dict, encoder: AudioEncoder, folder: pathlib.Path) -> dict[str, np.ndarray]:
-    """Each split's embeddings at 10 Hz, `(clips, frames, embedding_size, 1)`, not normalised.
-
-    What the front end of an audio branch on this encoder gives. Its patches are kept in `folder`
-    and computed anew for other clips: about 4 minutes for the mini corpus on a core.
-    """
-    path = folder / f"patches-{encoder.name}.npz"
-    kept = _kept_patches(path, data)
-    if kept is None:
-        n_clips = sum(len(own["waveform"]) for own in data.values())
-        print(f"{path}: {encoder.name} hears {n_clips} clips", flush=True)
-        kept = {split: _patches(own["waveform"], encoder) for split, own in data.items()}
-        with atomic_path(path) as part, part.open("wb") as file:
-            ids = {f"{split}/ids": np.array(own["ids"]) for split, own in data.items()}
-            np.savez(file, **kept, **ids)
-    to_frames = PatchesToFrames(encoder.hop_samples, encoder.window_samples, FRAME_SAMPLES)
-    frames = {}
-    for split, own in data.items():
-        length = np.zeros((1, own["waveform"].shape[1], 1), np.float32)  # of all its clips
-        frames[split] = to_frames([kept[split], length]).numpy()[..., None]
-    return frames
-
-
-def _kept_patches(path: pathlib.Path, data: dict) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as kept:
-        if any(kept[f"{split}/ids"].tolist() != list(own["ids"]) for split, own in data.items()):
-            return None
-        return {split: kept[split] for split in data}
-
-
-def _patches(waveforms: np.ndarray, encoder: AudioEncoder) -> np.ndarray:
-    layer = HubAudioEncoder.of(encoder)
-    return np.concatenate(
-        [layer(waveforms[i : i + 16])["embedding"].numpy() for i in range(0, len(waveforms), 16)]
-    )
 
 
 def tagging(data: dict, scores: dict) -> dict[str, float]:

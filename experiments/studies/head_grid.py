@@ -9,6 +9,8 @@ import itertools
 import json
 
 from experiments.common import mean_cell, script
+from experiments.heads import HEAD_RECIPE, HeadTrainer, Recipe, embedded
+from experiments.mini import read_data
 from experiments.studies import common
 from experiments.studies.common import markdown_table
 from mmat.metrics.tagging import mean_average_precision
@@ -22,7 +24,7 @@ def main() -> None:
     path = common.FOLDER / "head_grid.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     recipes = [
-        common.Recipe(rate, dropout, common.HEAD_RECIPE.epochs)
+        Recipe(rate, dropout, HEAD_RECIPE.epochs)
         for rate, dropout in itertools.product(RATES, DROPOUTS)
     ]
     names = {
@@ -32,9 +34,9 @@ def main() -> None:
     }
     missing = {name: point for name, point in names.items() if name not in found}
     if missing:
-        data = common.read_data()
-        frames = common.embedded(data, yamnet, common.FOLDER)
-        trainer = common.HeadTrainer(data, frames, yamnet)
+        data = read_data()
+        frames = embedded(data, yamnet)
+        trainer = HeadTrainer(data, frames, yamnet)
         truth = data["validation"]["weak_labels"] > 0
     for name, (recipe, seed) in missing.items():
         audio = trainer.train(recipe, seed, arguments.precision)

@@ -13,6 +13,7 @@ The trainings are kept; runs/studies/poolings.json and a figure, with the encode
 """
 
 from experiments.common import POOLINGS, script
+from experiments.heads import HEAD_RECIPE
 from experiments.studies import common
 from experiments.studies.common import means_table
 from mmat.plots.studies import plot_groups
@@ -42,7 +43,7 @@ def main() -> None:
 
 def runs(dtype: str, seeds: int = 3, encoder: str = "crnn") -> list[common.Run]:
     """The five poolings on the short schedule."""
-    epochs = {"crnn": common.SHORT_EPOCHS, "yamnet": common.HEAD_RECIPE.epochs}[encoder]
+    epochs = {"crnn": common.SHORT_EPOCHS, "yamnet": HEAD_RECIPE.epochs}[encoder]
     return [
         common.Run(name, epochs, dtype, seed, encoder) for name in POOLINGS for seed in range(seeds)
     ]

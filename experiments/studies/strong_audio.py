@@ -19,13 +19,13 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 
 from experiments.common import script
-from experiments.mini import fit_late, train_video
+from experiments.heads import HEAD_RECIPE
+from experiments.mini import late_scores, train_video
 from experiments.studies import common
 from experiments.studies.common import gain_rows, markdown_table, means_table
 from mmat.corpora.mini import mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
-from mmat.models.fusion import Fallback, LateFusion, ModalityDropout
 from mmat.models.predict import Predictor
 from mmat.plots.studies import plot_groups
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def heads(dtype: str, seeds: int = common.SEEDS) -> list[common.Run]:
     """Linear softmax on frozen YAMNet."""
-    epochs = common.HEAD_RECIPE.epochs
+    epochs = HEAD_RECIPE.epochs
     return [common.Run("linear", epochs, dtype, seed, "yamnet") for seed in range(seeds)]
 
 
@@ -104,26 +104,6 @@ def with_video(data: dict, run: common.Run) -> dict[str, dict]:
     return {
         name: {f"{split}_clip": own[split] for split in SPLITS} for name, own in systems.items()
     }
-
-
-def late_scores(data: dict, heard: dict, seen: dict) -> dict:
-    """Each split's scores by a late fusion that learns its weights on validation.
-
-    What `train_fusion` does with whole branches, on the scores that they gave: `(clips, classes)`.
-    """
-    rates = data["train"]["weak_labels"].mean(axis=0)
-    branches = [keras.Input((len(rates),)) for _ in range(2)]
-    keep = ModalityDropout()(branches)
-    head = keras.Model(branches, LateFusion(rates)([*branches, keep]))
-    both = data["validation"]["has_audio"] & data["validation"]["has_video"]
-    scores = [own["validation"][both] for own in (heard, seen)]
-    fit_late(head, scores, data["validation"]["weak_labels"][both])
-    fused = {}
-    for split in SPLITS:
-        own = [heard[split], seen[split]]
-        presence = [data[split][name] for name in ("has_audio", "has_video")]
-        fused[split] = Fallback()([head.predict(own, verbose=0), *own, *presence]).numpy()
-    return fused
 
 
 def video_gains(data: dict, scores: dict) -> dict[str, dict[str, Difference]]:

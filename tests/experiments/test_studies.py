@@ -13,7 +13,6 @@ from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
 from mmat.models.predict import predict
-from mmat.training.submodels import front_end
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 CLASSES = len(mini_labels())
@@ -138,44 +137,6 @@ def test_a_run_leaves_scores_and_a_model_that_gives_them_again(tmp_path, monkeyp
     again = predict(keras.saving.load_model(tmp_path / f"{run.name}.keras"), data["test"])
     np.testing.assert_array_equal(run.scores()["test_clip"], again["clip"])
     np.testing.assert_array_equal(run.scores()["test_frame"], again["frame"])
-
-
-def test_a_head_is_trained_on_kept_embeddings_and_answers_waveforms_alike(tiny_encoder, tmp_path):
-    data = corpus(40, 3200)
-    frames = common.embedded(data, tiny_encoder, tmp_path)
-    trainer = common.HeadTrainer(data, frames, tiny_encoder)
-    audio = trainer.train(common.Recipe(1e-2, 0.1, 1), seed=0, dtype="float32")
-    heard = front_end(audio)(data["test"]["waveform"])
-    np.testing.assert_allclose(frames["test"], heard, atol=1e-5)
-    expected = predict(audio, data["test"])
-    for name, scores in trainer.scores(audio, "test").items():
-        np.testing.assert_allclose(scores, expected[name], atol=1e-5)
-    assert not expected["clip"][0].any()  # which has no sound
-
-
-def test_embeddings_are_computed_anew_for_other_clips_alone(tiny_encoder, tmp_path, capsys):
-    data = corpus(3)
-    first = common.embedded(data, tiny_encoder, tmp_path)
-    assert "hears 9 clips" in capsys.readouterr().out
-    again = common.embedded(data, tiny_encoder, tmp_path)
-    assert not capsys.readouterr().out
-    for split, frames in first.items():
-        assert frames.shape == (3, 5, tiny_encoder.embedding_size, 1)
-        np.testing.assert_array_equal(again[split], frames)
-    data["test"] |= {"ids": ["a", "b", "c"], "waveform": data["test"]["waveform"][::-1]}
-    other = common.embedded(data, tiny_encoder, tmp_path)
-    np.testing.assert_allclose(other["test"], first["test"][::-1], atol=1e-6)
-
-
-def test_mixed_embeddings_are_means_with_the_labels_of_both():
-    rng = np.random.default_rng(0)
-    frames, labels = rng.normal(size=(8, 1, 5, 1)).astype("float32"), np.eye(8, dtype="float32")
-    mixed, mixed_labels = common.MixupEmbeddings(frames, labels, batch_size=8, mix=1.0)[0]
-    for frame, label in zip(mixed, mixed_labels, strict=True):
-        np.testing.assert_allclose(frame, frames[label > 0].mean(axis=0), atol=1e-6)
-    assert (mixed_labels.sum(axis=1) == 2).any()
-    apart, labels = common.MixupEmbeddings(frames, labels, batch_size=8, mix=0.0)[0]
-    np.testing.assert_array_equal(apart, frames[labels.argmax(axis=1)])
 
 
 def test_the_fusion_of_kept_scores_is_better_where_both_are_there_and_else_a_branchs():
