@@ -16,7 +16,9 @@ def add(commands) -> None:
     command.add_argument("--split", default="test", help="which of its splits (default test)")
     command.add_argument("--out", metavar="DIR", help="the report's folder: page, figures, tables")
     command.add_argument(
-        "--groups", metavar="CSV", help="id,source_group: intervals over these groups too"
+        "--groups",
+        metavar="CSV",
+        help="id,source_group: intervals over these groups too (default: those in the shards)",
     )
     command.add_argument(
         "--against", metavar="DIR", help="another model's folder: its figures, and the differences"

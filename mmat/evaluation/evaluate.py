@@ -28,7 +28,8 @@ from mmat.models.bundle import Bundle, load_bundle, tuned_bundle
 from mmat.models.predict import SENSES, Predictor
 from mmat.shards.corpus import Corpus
 from mmat.shards.folder import LABELS_FILE, read_index
-from mmat.shards.read import load_split, read_arrays, read_steps
+from mmat.shards.frozen import ENCODER, SOURCE_GROUPS
+from mmat.shards.read import MODEL_INPUTS, load_split, read_arrays, read_steps
 
 CLIPS_A_STEP = 32
 HOP_SECONDS = 1 / FRAME_HZ
@@ -115,13 +116,13 @@ def evaluate(
     A clip without what the model needs scores 0, in a regression the middle of the scale. The best
     constant prediction is chosen on the split `validation` if there is one. groups: the source
     group of each clip by its id, or several with a `;` between them, for intervals over groups too
-    (`mmat.metrics.bootstrap`). against: another model, whose
+    (`mmat.metrics.bootstrap`); default those that the shards hold. against: another model, whose
     figures on the same clips are reported too, and the paired differences.
 
-    Raises InputError for shards with other labels or another task, without the probabilities that a
-    model looks at, or damaged, and for a clip that `groups` lacks. The clips are read as the model
-    comes to them: what stays of each are its scores, 4 bytes a class, and frame scores, 40 bytes a
-    class and second.
+    Raises InputError for shards with other labels or another task, without the outputs of the image
+    network that a model looks at, or damaged, and for a clip that `groups` lacks. The clips are
+    read as the model comes to them: what stays of each are its scores, 4 bytes a class, and frame
+    scores, 40 bytes a class and second.
     """
     bundle = bundle_of(model, shards)
     other = None if against is None else bundle_of(against, shards)
@@ -130,19 +131,24 @@ def evaluate(
     for each in (bundle, other) if other else (bundle,):
         _check_fit(each, shards_folder, index)
     clips = ClipLog(groups)
-    steps = map(clips.record, read_steps(shards_folder, split, CLIPS_A_STEP))
+    inputs = _inputs(bundle)
+    stored = [SOURCE_GROUPS] if groups is None and index.get(ENCODER) else []
+    steps = map(clips.record, read_steps(shards_folder, split, CLIPS_A_STEP, [*inputs, *stored]))
     n_clips = index["splits"][split]["clips"]
     outputs = predict_steps(bundle, steps, n_clips, progress, MOST_FRAME_SCORES)
     task = bundle.labels.task
     truth, fired = _truth(task, clips.weak_labels), decide(task, outputs.clip, bundle.thresholds)
-    n_groups = None if groups is None else int(group_numbers(clips.groups, len(truth)).max()) + 1
+    source_groups = clips.groups
+    n_groups = None
+    if source_groups is not None:
+        n_groups = int(group_numbers(source_groups, len(truth)).max()) + 1
     report = {
         "split": split,
         "task": str(task),
         "clips": len(truth),
         "source_groups": n_groups,
         "resamples": resamples,
-        **_report(bundle, truth, fired, outputs, clips.groups, resamples),
+        **_report(bundle, truth, fired, outputs, source_groups, resamples),
         "best_constant": _best_constant(shards_folder, index, task, truth),
         "detection": None,
         "against": None,
@@ -155,7 +161,7 @@ def evaluate(
         pair = (decide(task, scores, other.thresholds), scores), (fired, outputs.clip)
         report["against"] = {
             "name": _name(against),
-            **figures.comparison(task, truth, *pair, clips.groups, resamples),
+            **figures.comparison(task, truth, *pair, source_groups, resamples),
         }
     return Evaluation(
         ids=clips.ids,
@@ -278,17 +284,25 @@ def _clip_scores(bundle: Bundle, shards_folder, split: str, n_clips: int, progre
     """Return the clip scores of a model alone, float32 `(clips, classes)`."""
     predictor = Predictor(bundle.model, bundle.labels.task)
     n_steps = math.ceil(n_clips / CLIPS_A_STEP)
-    steps = read_steps(shards_folder, split, CLIPS_A_STEP)
+    steps = read_steps(shards_folder, split, CLIPS_A_STEP, _inputs(bundle))
     shown = tqdm.tqdm(steps, "against", n_steps, unit=" steps", disable=not progress)
     return np.concatenate([predictor(step)["clip"] for step in shown])
 
 
+def _inputs(bundle: Bundle) -> list[str]:
+    """Return what is read of clips: what the figures need, and what the model takes besides."""
+    return list(dict.fromkeys([*MODEL_INPUTS, *bundle.model.input]))
+
+
 class ClipLog:
-    """Keeps what the figures need of the clips themselves, on their way to the model."""
+    """Keeps what the figures need of the clips themselves, on their way to the model.
+
+    groups: as `evaluate` takes them; without, the source groups that come with the clips count.
+    """
 
     def __init__(self, groups: dict[str, str] | None):
         self.ids, self.events = [], []
-        self.groups = None if groups is None else []
+        self._groups: list[tuple[str, ...]] = []
         self._group_of, self._weak_labels, self._seconds = groups, [], []
 
     def record(self, step: dict) -> dict:
@@ -297,12 +311,21 @@ class ClipLog:
         self.events += step["events"]
         self._weak_labels.append(step["weak_labels"])
         self._seconds.append(clip_seconds(step))
-        for clip in step["ids"] if self._group_of is not None else ():
+        if self._group_of is None:
+            self._groups += step.get(SOURCE_GROUPS, ())
+            return step
+        for clip in step["ids"]:
             if clip not in self._group_of:
                 raise InputError(f"source groups: the list has no row for the clip {clip!r}")
             names = self._group_of[clip].split(GROUPS_BETWEEN)
-            self.groups.append(tuple(name.strip() for name in names))
+            self._groups.append(tuple(name.strip() for name in names))
         return step
+
+    @property
+    def groups(self) -> list[tuple[str, ...]] | None:
+        """The names of each clip's source groups; None where they are not known of any."""
+        known = self._group_of is not None or any(self._groups)
+        return self._groups if known else None
 
     @property
     def weak_labels(self) -> np.ndarray:
@@ -387,7 +410,7 @@ def _shown(bundle: Bundle, shards_folder, split: str, truth, outputs: Outputs) -
     """Return the best and the worst clips with what is needed to draw them."""
     chosen = choose_clips(truth, outputs.clip)
     rows = [row for _, row in chosen]
-    arrays = read_arrays(shards_folder, split, rows)
+    arrays = read_arrays(shards_folder, split, rows, _inputs(bundle))
     if outputs.frames is None:
         frames = predict_steps(bundle, [arrays], len(rows)).frames
     else:

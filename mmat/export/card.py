@@ -138,7 +138,7 @@ def _figure(value) -> str:
 def _parts(bundle: Bundle, sees: bool) -> list[tuple[str, str, str]]:
     """Return (part, what it was trained on, its licence) of each part that holds weights."""
     parts = []
-    if "sound_probabilities" not in bundle.model.output:
+    if bundle.model.trainable_variables:
         trained_on = bundle.figures.get("data", "not recorded with this model")
         licence = "whoever trained it knows; check what the licences of the training media ask"
         parts.append(("what was trained with mmat", trained_on, licence))

@@ -18,7 +18,8 @@ Outputs, by name, each 0 where the sense behind it is absent:
 - of fused models the branches' own scores, `audio` and `video` `(batch, classes)`, `audio_frame`
   and `video_frame` `(batch, time, classes)`;
 - of models that see, the image network's `image_probabilities` float32 `(batch, n_frames,
-  n_image_labels)`; of zero-shot ones `sound_probabilities` `(batch, patches, n_sound_labels)`.
+  n_image_labels)`; of models that start from names `sound_probabilities` `(batch, patches,
+  n_sound_labels)`.
 
 Signatures `audio_only`, input `waveform` alone, and `tag_wav`, input `wav`, a string scalar, the
 bytes of a WAV file (16-bit PCM, 16 kHz, any channels): the same outputs, of models that hear.
@@ -31,8 +32,8 @@ which size it was trained with, the last two 0 for a model without pictures.
 Signature `label_maps`, without inputs, of models that map the names which a pretrained network
 gives to their classes: `image_labels` string `(n_image_labels,)`, `image_similarities` float32
 `(n_image_labels, classes)`, `image_weights` of that shape, how much a name that is certain counts
-for a class; of zero-shot models also `sound_labels`, `sound_similarities`, `sound_weights`, and
-of the patches `sound_hop_seconds` and `sound_window_seconds` float32.
+for a class; of models that go by the names of sounds `sound_labels`, `sound_similarities`,
+`sound_weights`, and of the patches `sound_hop_seconds` and `sound_window_seconds` float32.
 """
 
 import dataclasses
@@ -62,6 +63,8 @@ INPUTS = {
     "has_audio": tf.TensorSpec((None,), tf.bool, "has_audio"),
     "has_video": tf.TensorSpec((None,), tf.bool, "has_video"),
 }
+# What of the image network's outputs a model takes, by the name that the outputs have.
+IMAGE_INPUTS = {"probabilities": "image_probabilities", "embedding": "image_embeddings"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +105,10 @@ def serve(bundle: Bundle) -> Served:
     predict = _prediction(bundle)
     signatures = {"serving_default": predict}
     if sees:
-        module.images = _images(network)
+        module.images = _images(network, with_embedding="image_embeddings" in model.input)
         signatures["serving_default"] = _with_images(predict, module.images)
     if "waveform" in model.input:
-        audio_only = _without_images(predict, network) if sees else predict
+        audio_only = _without_images(predict) if sees else predict
         signatures |= {"audio_only": audio_only, "tag_wav": _with_wav(audio_only)}
     signatures["labels"] = _constants(_facts(bundle, network))
     if maps:
@@ -196,33 +199,36 @@ def whole_length(model, inputs: dict) -> dict:
     return {"n_samples": tf.fill(shape[:1], shape[1])}
 
 
-def _images(network: ImageNetwork) -> HubImageClassifier:
-    images = HubImageClassifier.of(network)
+def _images(network: ImageNetwork, with_embedding: bool) -> HubImageClassifier:
+    images = HubImageClassifier.of(network, with_embedding=with_embedding)
     images.build((None, None, network.input_size_px, network.input_size_px, 3))
     return images
 
 
 def _with_images(predict, images: HubImageClassifier):
     def serving_default(**inputs):
-        probabilities = images(inputs.pop("frames"))  # (batch, n_frames, n_image_labels)
+        found = images(inputs.pop("frames"))  # (batch, n_frames, n_image_labels)
+        found = found if images.with_embedding else {"probabilities": found}
+        seen = {IMAGE_INPUTS[name]: x for name, x in found.items()}
         if "has_video" in inputs:
-            seen = inputs["has_video"][:, tf.newaxis, tf.newaxis]
-            probabilities = tf.where(seen, probabilities, 0.0)
-        return predict(image_probabilities=probabilities, **inputs)
+            has_video = inputs["has_video"][:, tf.newaxis, tf.newaxis]
+            seen = {name: tf.where(has_video, x, 0.0) for name, x in seen.items()}
+        return predict(**seen, **inputs)
 
     names = set(predict.structured_input_signature[1]) | {"frames"}
     specs = {name: spec for name, spec in INPUTS.items() if name in names}
     return tf.function(serving_default).get_concrete_function(**specs)
 
 
-def _without_images(predict, network: ImageNetwork):
-    n_labels = network.n_outputs - network.background_offset
+def _without_images(predict):
+    specs = predict.structured_input_signature[1]
+    sizes = {name: specs[name].shape[-1] for name in IMAGE_INPUTS.values() if name in specs}
 
     def audio_only(**inputs):
         batch = tf.shape(inputs["waveform"])[0]
-        nothing = tf.zeros(tf.stack([batch, 1, n_labels]))
+        nothing = {name: tf.zeros(tf.stack([batch, 1, size])) for name, size in sizes.items()}
         yes, no = tf.fill([batch], True), tf.fill([batch], False)
-        return predict(image_probabilities=nothing, has_audio=yes, has_video=no, **inputs)
+        return predict(has_audio=yes, has_video=no, **nothing, **inputs)
 
     return tf.function(audio_only).get_concrete_function(waveform=INPUTS["waveform"])
 

@@ -219,6 +219,7 @@ def register_layers() -> None:
     import mmat.models.features
     import mmat.models.fusion
     import mmat.models.label_map
+    import mmat.models.learnt
     import mmat.models.outputs
     import mmat.models.pooling
     import mmat.models.video  # noqa: F401 - each registers its own

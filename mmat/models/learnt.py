@@ -39,6 +39,7 @@ from mmat.pretrained.registry import AudioEncoder, ImageNetwork
 
 N_STATISTICS = 5  # the untrained logit; mean, maximum and two leads of the log evidence
 UNTRAINED_MARGIN = 1e-3  # added to an untrained score, so that its logarithm is finite
+ENDLESS = np.iinfo(np.int32).max  # samples
 SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validation
 
 
@@ -168,13 +169,15 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
             n_samples = inputs["n_samples"] = keras.Input((), dtype="int32", name="n_samples")
             beyond = ops.maximum(n_samples - encoder.window_samples, 0)
             n_patches = 1 - ops.floor_divide(-beyond, encoder.hop_samples)
-        has_audio = keras.Input((), dtype="bool", name="has_audio")
         heard = HubAudioEncoder.of(encoder, name="sound_network")(waveform)
         scores, embeddings = heard.get("scores"), heard["embedding"]  # (batch, patches, size)
-        own = None
+        if network is not None:
+            has_audio = inputs["has_audio"] = keras.Input((), dtype="bool", name="has_audio")
+            if scores is not None:
+                scores = WherePresent(name="sound_probabilities")([scores, has_audio])
         if scores is not None:
-            scores = WherePresent(name="sound_probabilities")([scores, has_audio])
             outputs["sound_probabilities"] = scores
+        own = None
         if ragged:
             own = ValidSteps(1, at_least=1)([embeddings, n_patches])
         sense = senses["audio"]
@@ -185,8 +188,6 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
         # (batch, time, classes)
         if ragged:
             own_frames = ValidSteps(FRAME_SAMPLES)([frame["audio"], n_samples])
-        if network is not None:
-            inputs["has_audio"] = has_audio
     if network is not None:
         own = _frozen_inputs("video", None, network)
         if encoder is None:
@@ -204,9 +205,12 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
             frame["video"] = HoldFrames(name="held_frames")([x, frame["audio"]])
     outputs |= _outputs(clip, fusion, inputs, task, "clip")
     outputs |= _outputs(frame, fusion, inputs, task, "frame")
-    for name in ("frame", "audio_frame", "video_frame"):
-        if ragged and name in outputs:
-            outputs[name] = mask_padding(outputs[name], n_samples, FRAME_SAMPLES)
+    if n_samples is not None:
+        # A clip without sound is judged by its pictures, over the whole time.
+        lasts = n_samples if network is None else ops.where(n_samples > 0, n_samples, ENDLESS)
+        for name in ("frame", "audio_frame", "video_frame"):
+            if name in outputs:
+                outputs[name] = mask_padding(outputs[name], lasts, FRAME_SAMPLES)
     return keras.Model(inputs, outputs, name="learnt_names")
 
 

@@ -103,7 +103,7 @@ class WindowMerger:
         if not present[sense]:
             return None
         if f"{AUDIO}_frame" in outputs:
-            return outputs[f"{sense}_frame"]
+            return outputs.get(f"{sense}_frame")
         if AUDIO in outputs:  # a fused model from before it had frame scores of each sense
             return None
         # A model of one sense, which is sight if an image network is in it.

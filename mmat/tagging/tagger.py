@@ -12,6 +12,7 @@ from mmat.labels import FRAME_HZ, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.windows import ArrayStream, MediaStream, WindowSpec
 from mmat.metrics.decisions import check_hysteresis, to_events
+from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.startup import prepare_tensorflow
 from mmat.tagging.merge import MelStrip, WindowMerger
 from mmat.tagging.result import AUDIO, BOTH, VIDEO, Tag, Tagging, TimedTag
@@ -134,8 +135,11 @@ class Tagger:
         """The labels that no name of a pretrained network is near to, if untrained."""
         if "sound_weights" not in self._maps:
             return ()
-        near = self._maps["sound_weights"].any(axis=0) | self._maps["image_weights"].any(axis=0)
-        return tuple(label for label, yes in zip(self.labels, near, strict=True) if not yes)
+        weights = [x for name, x in self._maps.items() if name.endswith("_weights")]
+        near = np.any([each.any(axis=0) for each in weights], axis=0)
+        # A model that has learnt may fire for labels without a name too.
+        never = ~near & (self.thresholds >= NEVER_FIRES)
+        return tuple(label for label, yes in zip(self.labels, never, strict=True) if yes)
 
     def tag(
         self,
