@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
-from mmat.corpora.compose import ClipPlan, Composition, plan_clips
+from mmat.corpora.compose import ClipPlan, Composition, Sound, plan_clips
 from mmat.corpora.render import render_clip
 from mmat.corpora.sources import SourceFile, fetch_sources, read_sources
 from mmat.files import InputError, atomic_path, cache_folder, data_list
@@ -129,6 +129,15 @@ def mini_source_groups() -> dict[str, tuple[str, ...]]:
     """
     sources = {source.id: source for source in _sources()}
     return {plan.id: _source_groups(plan, sources) for plan in _plans(CLIPS_A_SPLIT)}
+
+
+def mini_sounds() -> dict[str, tuple[Sound, ...]]:
+    """Return the events that each clip was composed of by its id, each of a recording and a label.
+
+    >>> [(sound.recording, sound.label) for sound in mini_sounds()["train-00000"]][:2]
+    [('insect-tux-grasshopper', 'Insect'), ('insect-tux-hornet', 'Insect')]
+    """
+    return {plan.id: plan.sounds for plan in _plans(CLIPS_A_SPLIT)}
 
 
 def _source_groups(plan: ClipPlan, sources: Mapping[str, SourceFile]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Pictures of a study, with the mean, its spread and every seed of each system.
 
-`plot_groups` has a panel a figure and a row a system, `plot_systems` a bar for the F1 of each.
+`plot_groups` has a panel a figure and a row a system, `plot_systems` a bar for the F1 of each,
+`plot_curves` a line a system over how much was learnt from.
 """
 
 import os
@@ -9,9 +10,22 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from mmat.files import InputError
-from mmat.plots.style import BLUE, GREY, INK, PLAIN, add_panel, grid_across, new_figure, save
+from mmat.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    PLAIN,
+    SYSTEM_COLOURS,
+    add_panel,
+    frameless,
+    grid_across,
+    new_figure,
+    save,
+)
 
 LEFT, PANEL, GAP, ROW, BAR_ROW = 1.9, 1.75, 0.3, 0.4, 0.48  # inches
+CURVE_WIDTH, CURVE_HEIGHT, CURVE_GAP, CURVE_EDGE = 3.5, 2.4, 0.75, 0.6  # inches
+MARKERS = "so^"
 BASELINES = ("best_constant",)
 
 
@@ -94,3 +108,53 @@ def _draw_system(axes, row: int, name: str, system: dict) -> float:
     text = f"{mean:.1f} ± {spread:.1f}" if spread else f"{mean:.1f}"
     axes.annotate(text, (end, row), (8, 0), textcoords="offset points", va="center", color=INK)
     return end
+
+
+def plot_curves(
+    path_png: str | os.PathLike | BinaryIO,
+    panels: Mapping[str, Mapping[str, Sequence[Mapping | None]]],
+    points: Sequence[str],
+    across: str,
+    unit: str = "%",
+) -> None:
+    """Draw the mean of up to three systems at each point as a line in its spread.
+
+    panels: `{title: {system: [{"mean": …, "sd": …}, …]}}`, a figure a point, None where a system
+    has none; two panels stand in a row. points, across: names of the points, and what they count.
+    Raises InputError without a panel or a point.
+
+    >>> import io
+    >>> line = [None, {"mean": 40.0, "sd": 2.0}, {"mean": 50.0, "sd": 1.0}]
+    >>> plot_curves(io.BytesIO(), {"F1": {"probe": line}}, ["0", "1", "2"], "recordings")
+    """
+    if not panels or not points:
+        raise InputError("curves: there is no panel or no point to draw")
+    columns, rows = min(2, len(panels)), -(-len(panels) // 2)
+    width, height = CURVE_WIDTH + CURVE_GAP, CURVE_HEIGHT + 2 * CURVE_GAP
+    figure = new_figure(columns * width + CURVE_EDGE, rows * height + CURVE_EDGE / 2)
+    for place, (title, systems) in enumerate(panels.items()):
+        row, column = divmod(place, 2)
+        left, bottom = CURVE_EDGE + column * width, CURVE_GAP + (rows - 1 - row) * height
+        axes = add_panel(figure, left, bottom, CURVE_WIDTH, CURVE_HEIGHT)
+        for colour, marker, name in zip(SYSTEM_COLOURS, MARKERS, systems, strict=False):
+            _draw_curve(axes, systems[name], name, colour, marker)
+        axes.set_title(title, size=11, color=INK, **{"parse_math": False})
+        axes.set_xticks(range(len(points)), points, **PLAIN)
+        axes.set_xlabel(across, size=10, color=INK)
+        axes.set_ylabel(unit, size=10, color=INK)
+        axes.grid(color="#DDDDDD", linewidth=0.8)
+        frameless(axes)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False)
+    save(figure, path_png)
+
+
+def _draw_curve(axes, line: Sequence[Mapping | None], name: str, colour: str, marker: str) -> None:
+    places = [place for place, figure in enumerate(line) if figure is not None]
+    means, spreads = ([line[place][key] for place in places] for key in ("mean", "sd"))
+    axes.plot(places, means, marker=marker, ms=5, lw=1.8, color=colour, label=name)
+    ends = [
+        [mean + side * spread for mean, spread in zip(means, spreads, strict=True)]
+        for side in (-1, 1)
+    ]
+    axes.fill_between(places, *ends, color=colour, alpha=0.15, linewidth=0)
