@@ -74,7 +74,8 @@ class Trained:
 
     folder: of the model. shards: of the clips that it learnt from. report: what its `report.json`
     holds. labels: figures a label. unmapped: labels that no name of a pretrained network is near
-    to. doubts: labels of training clips to check. evaluation: on the test clips, None without.
+    to. doubts: labels of training clips to check. test_shards, evaluation: of the test clips and
+    on them, None without.
     """
 
     folder: pathlib.Path
@@ -83,6 +84,7 @@ class Trained:
     labels: tuple[LabelFigures, ...]
     unmapped: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    test_shards: pathlib.Path | None = None
     evaluation: Evaluation | None = None
 
     def __str__(self) -> str:
@@ -194,6 +196,7 @@ def train(
         figures_of_labels,
         () if learnt is None else tuple(_unmapped(settings, own.labels)),
         doubts,
+        test_shards,
         evaluation,
     )
     _write(trained, bundle)
@@ -466,17 +469,18 @@ def as_text(trained: Trained) -> str:
     parts = [_label_table(trained)]
     few = [each.label for each in trained.labels if each.groups < FEWEST_GROUPS]
     if few:
-        parts.append(f"too little to learn from (one source, or none): {', '.join(few)}")
+        parts.append(f"too little to learn from (one source, or none): {'; '.join(few)}")
     if trained.unmapped:
-        parts.append(f"no name is near to: {', '.join(trained.unmapped)}")
+        parts.append(f"no name is near to: {'; '.join(trained.unmapped)}")
     if trained.evaluation is not None:
         parts.append(f"test clips\n{as_table(trained.evaluation)}")
     if trained.doubts:
         path = trained.folder / REVIEW_FILE
-        parts.append(f"{len(trained.doubts)} labels are doubted, listen to them: {path}")
-    parts.append(f"clips prepared in {trained.shards}")
+        parts.append(f"doubted labels: {len(trained.doubts)}, to listen to again: {path}")
+    kept = "\n".join(str(each) for each in (trained.shards, trained.test_shards) if each)
+    parts.append(f"prepared clips are kept in\n{kept}")
     parts.append(f"mmat tag FILE --model {trained.folder}")
-    return "\n\n".join(parts[:-2]) + "\n\n" + "\n".join(parts[-2:])
+    return "\n\n".join(parts)
 
 
 def _label_table(trained: Trained) -> str:

@@ -18,7 +18,7 @@ from mmat.metrics.decisions import decide
 from mmat.metrics.tagging import average_precision, mean_average_precision
 
 NOT_HEARD, NOT_LABELLED = "labelled, but not heard", "heard, but not labelled"
-SURE = 0.5  # from this score on a label that a clip lacks is doubted
+SURE = 0.5
 LEAST_DOUBTS, SHARE_OF_DOUBTS = 10, 0.05  # of all clips
 FEWEST_GROUPS, FEW_GROUPS = 2, 5  # held out: with fewer nothing is measured, or little is sure
 NOT_MEASURED, UNSURE = "not measured", "few groups"
@@ -108,8 +108,9 @@ def doubted(task: Task, truth, scores, thresholds) -> list[tuple[int, int]]:
     """Return (row, class) of the labels to check, those with the highest loss first.
 
     truth: bool, scores: out of fold, NaN where there are none, both `(clips, classes)`. Doubted is
-    a label that is not decided where another is, and, where a clip may have several, a missing one
-    that scores `SURE` and is decided. There are at most 10, or a twentieth of the clips.
+    a label that is not decided where another is; one that scores below `SURE` and below a decided
+    label that the clip lacks; and, where a clip may have several, a missing one that is decided
+    and scores `SURE`. There are at most 10, or a twentieth of the clips.
 
     >>> truth = np.array([[True, False], [True, False]])
     >>> doubted(MULTI_LABEL, truth, np.float32([[0.9, 0.1], [0.1, 0.8]]), [0.5, 0.5])
@@ -118,7 +119,9 @@ def doubted(task: Task, truth, scores, thresholds) -> list[tuple[int, int]]:
     is_known = np.isfinite(scores)
     scores = np.where(is_known, scores, 0.0).astype(np.float32)
     decides = decide(task, scores, thresholds)
+    rival = np.where(decides & ~truth, scores, 0).max(axis=1, keepdims=True)
     doubts = truth & ~decides & decides.any(axis=1, keepdims=True)
+    doubts |= truth & (scores < np.minimum(rival, SURE))
     if task == MULTI_LABEL:
         doubts |= ~truth & decides & (scores >= SURE)
     losses = np.where(doubts & is_known, cross_entropies(truth, scores), -np.inf)

@@ -88,6 +88,12 @@ def test_the_clip_with_another_label_is_doubted_first():
     assert doubted(MULTI_CLASS, truth, scores, [0.0] * 3) == [(7, 0)]
 
 
+def test_a_label_is_doubted_where_one_that_the_clip_lacks_is_likelier():
+    truth = np.array([[True, False]] * 3)
+    scores = np.float32([[0.2, 0.3], [0.3, 0.2], [0.8, 0.9]])
+    assert doubted(MULTI_LABEL, truth, scores, [0.1, 0.1]) == [(2, 1), (0, 0)]
+
+
 def test_silence_is_no_doubt_and_neither_is_what_was_not_held_out():
     truth = np.eye(2, dtype=bool)
     scores = np.float32([[0.01, 0.02], [np.nan, np.nan]])
