@@ -94,8 +94,11 @@ def group_folds(
     named = [tuple(filter(None, own)) or (f"\0{row}",) for row, own in enumerate(groups)]
     linked = connected_groups(named)
     tied = np.bincount(linked, minlength=1) > max(1, len(named) / 3)
+    first: dict[int, str] = {}  # of the groups of a component, by which it is called
+    for own, component in zip(named, linked, strict=True):
+        first[component] = min(*own, first.get(component, own[0]))
     units = [
-        set(own) if tied[component] else {f"\0linked {component}"}
+        set(own) if tied[component] else {first[component]}
         for own, component in zip(named, linked, strict=True)
     ]
     n_clips = collections.Counter(unit for own in units for unit in own)
