@@ -173,6 +173,8 @@ def train(
     own = _read(source, media, labels)
     other = None if test is None else _read(test, media, labels or own.labels, TEST)
     learnt_from, tested = _parted(own, other, source, test)
+    if settings.audio_encoder:
+        encoder_of(settings.audio_encoder).load()  # raises before anything is written
     learnt_from = _cut(learnt_from, settings)
     shards = _prepared(learnt_from, settings)
     test_shards = None
@@ -297,8 +299,8 @@ def _settings(image_network, audio_encoder, workers, scratch, cache, progress) -
         image_network, audio_encoder, clip_seconds = None, None, CLIP_SECONDS
     else:
         clip_seconds = None
-        network_of(image_network) if image_network else None  # raises for an unknown name
-        encoder_of(audio_encoder)
+        if image_network:
+            network_of(image_network)  # raises for an unknown name
     if workers is None:
         workers = len(os.sched_getaffinity(0))
     return Settings(

@@ -30,6 +30,7 @@ TRUTH = "a.wav\t0\t10\tDog\nb.wav\t0\t10\tCat\n"
 
 TAG = "tag {clips}/both.mp4 --model {fused}"
 PREPARE = "prepare list.csv --media {clips} --labels {labels} --out out --workers 0"
+TRAIN = "train sounds --out out --cache cache"
 EVALUATE = "evaluate --model {trained_fused} --data {shards} --out out"
 EVALUATE_AUDIO = "evaluate --model {trained_audio} --data {shards} --out out"
 
@@ -83,6 +84,17 @@ def no_samples(good):
 
 def a_folder_called_bars(good):
     os.mkdir("bars.png")
+
+
+def sounds(*paths: str) -> Callable[[dict], None]:
+    """Make a folder `sounds` of copies of one sound under these names."""
+
+    def make(good):
+        for path in paths:
+            (pathlib.Path("sounds") / path).parent.mkdir(parents=True)
+            shutil.copy(good["clips"] / "sound.wav", pathlib.Path("sounds") / path)
+
+    return make
 
 
 def no_tracks() -> bytes:
@@ -237,6 +249,48 @@ ROWS = [
         ": holds no index.json, so it is no folder of shards"),
     Row("verified: a damaged shard", "prepare --verify copy", ".tfrecord: record 0: damaged",
         changed("shards", "test-*.tfrecord", flipped)),
+
+    # what is learnt
+    Row("learnt: no such folder", TRAIN, "sounds: no such folder or list"),
+    Row("learnt: an empty folder", TRAIN, "sounds: the folder is empty; give a folder for each",
+        lambda _: os.mkdir("sounds")),
+    Row("learnt: files alone", "train {clips} --out out",
+        ": holds files, but no folder of a label; give a folder for each label"),
+    Row("learnt: a label without media", TRAIN, "Cat: no sound and no video in this label's folder",
+        sounds("Dog/a.wav", "Cat/notes.txt")),
+    Row("learnt: noise alone", TRAIN, "sounds: every clip is without a label",
+        sounds("_noise/a.wav")),
+    Row("learnt: a clip of a label and of none", TRAIN, "_noise/a.wav: lies in Dog too",
+        sounds("Dog/a.wav", "_noise/a.wav")),
+    Row("learnt: an unknown label", TRAIN + " --labels 'Cat;Owl'",
+        "Dog: unknown label 'Dog'; rename the folder", sounds("Dog/a.wav")),
+    Row("learnt: into a file", TRAIN, "out: is a file; name a folder for the model",
+        {"out": "precious"}),
+    Row("learnt: into a folder of other things", "train list.csv --out .",
+        ".: holds something other than a model; name a new folder"),
+    Row("learnt: into the folder of clips", "train sounds --out sounds/out",
+        "sounds/out: lies in sounds, the folder of clips", sounds("Dog/a.wav")),
+    Row("learnt: no word where", "train sounds", "--out|see `mmat train --help`"),
+    Row("learnt: an unknown ear", TRAIN + " --audio-encoder ear", "ear: ",
+        sounds("Dog/a.wav")),
+    Row("learnt: an unknown eye", TRAIN + " --image-model eye", "image network 'eye': unknown"),
+    Row("learnt: values", "train list.csv --out out --labels labels.csv",
+        "list.csv: its labels are values, which have no names to start from",
+        {"list.csv": "file,labels\na.wav,mood=0.5\n",
+         "labels.csv": "display_name,task\nmood,regression 0 1\n"}),
+    Row("learnt: nothing to learn from", "train list.csv --out out",
+        "list.csv: no clip of the split 'train' to learn from",
+        {"list.csv": "file,labels,split\na.wav,Dog,test\n"}),
+    Row("learnt: tested on what is learnt", TRAIN + " --test sounds",
+        "sounds: 1 of its clips are learnt from too, first Dog/a.wav", sounds("Dog/a.wav")),
+    Row("learnt: two sets of test clips", "train list.csv --out out --test more.csv",
+        "--test more.csv: list.csv has test clips too",
+        {"list.csv": "file,labels,split\na.wav,Dog,test\nb.wav,Dog,train\n",
+         "more.csv": "file,labels\nc.wav,Dog\n"}),
+    Row("learnt: no media folder", "train list.csv --out out --media none",
+        "none: no such media folder"),
+    Row("learnt: prose", "train notes.txt --out out", "notes.txt:1: no column 'file'",
+        {"notes.txt": "Dear diary,\nno list today.\n"}),
 
     # lists
     Row("a list that is not there", "lists none.csv",
