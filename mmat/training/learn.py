@@ -250,7 +250,7 @@ def learn_branch(
     start = unnamed_offsets(readings, weights)
     choice = choose_ridges(readings, scaled, task, start, progress)
     loss = loss_of(task)
-    found = fit_weights(readings, scaled, weights, loss, choice.ridges, start)
+    found = fit_weights(readings, scaled, weights, task, choice.ridges, start)
     scale, bias = calibration(choice.logits, readings.truth, weights, loss)
     if not task.is_multi_class:
         own = found.logits(readings.statistics, scaled)

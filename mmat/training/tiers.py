@@ -14,6 +14,7 @@ folds have fewer sources to learn from than the whole: they make learning look w
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,8 +29,7 @@ INFINITY = float("inf")
 BIAS_RIDGE = 1e-3
 CALIBRATION_PULL = 1.0  # how strongly calibration is held at the logits as they are
 SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset
-FOLD_TOLERANCE = 1e-6  # losses of ridges differ by far more
-MOST_EVALUATIONS = 300  # steps of the optimizer
+GRADIENT = 1e-4  # its length where the optimizer stops; scores are then right to 1e-4
 FEWEST_GROUPS = 10  # from which on cross-validation may lead back to the names
 LARGEST_LOGIT = 20.0
 HELD_OUT_LOGIT = -30.0  # of a class that the fold did not learn, among those that exclude it
@@ -91,7 +91,9 @@ class Weights:
     def logits(self, statistics: np.ndarray, scaled: np.ndarray) -> np.ndarray:
         """Return logits `(clips, classes)`; scaled: as `Embeddings.scaled` gives them."""
         logits = (self.scale + self.slope) * statistics[..., 0] + self.bias + self.offset
-        return logits + statistics[..., 1:] @ self.shared + scaled @ self.kernel
+        return (
+            logits + statistics[..., 1:] @ self.shared + scaled @ self.kernel.astype(scaled.dtype)
+        )
 
     def calibrated(self, scale: float, bias: float) -> "Weights":
         """Return the weights of `scale · logit + bias`."""
@@ -186,66 +188,123 @@ def loss_of(task: Task) -> Loss:
     return categorical_loss if task.is_multi_class else binary_loss
 
 
+def curvature(probabilities: np.ndarray, terms: np.ndarray, task: Task) -> np.ndarray:
+    """Return by how much the slopes of a task's loss change where the logits change by terms."""
+    bent = probabilities * terms
+    if task.is_multi_class:
+        return bent - probabilities * bent.sum(axis=1, keepdims=True)
+    return bent - probabilities * bent
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeTiers:
+    """The weights that finite ridges let go, as one vector, of which logits are linear."""
+
+    statistics: np.ndarray
+    scaled: np.ndarray
+    ridges: Ridges
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many weights are free: shared, bias, offsets, slopes, residual."""
+        _, n_classes, n_statistics = self.statistics.shape
+        shared, own, residual = (np.isfinite(x) for x in dataclasses.astuple(self.ridges))
+        own = n_classes * own
+        return [
+            (n_statistics - 1) * shared,
+            1,
+            own,
+            own,
+            n_classes * self.scaled.shape[1] * residual,
+        ]
+
+    @property
+    def pulls(self) -> np.ndarray:
+        """The ridge of each weight."""
+        own = self.ridges.own
+        strengths = (self.ridges.shared, BIAS_RIDGE, own, SLOPE_RIDGES * own, self.ridges.residual)
+        return np.concatenate([np.full(n, x) for x, n in zip(strengths, self.sizes, strict=True)])
+
+    def weights(self, values: np.ndarray, scale: float = 1.0) -> Weights:
+        """Return the vector as weights; those that are not free are 0."""
+        _, n_classes, n_statistics = self.statistics.shape
+        shapes = ((n_statistics - 1,), (1,), (n_classes,), (n_classes,),
+                  (self.scaled.shape[1], n_classes))  # fmt: skip
+        parts = np.split(values, np.cumsum(self.sizes)[:-1])
+        shared, (bias,), offset, slope, kernel = (
+            part.reshape(shape) if part.size else np.zeros(shape)
+            for part, shape in zip(parts, shapes, strict=True)
+        )
+        return Weights(shared, float(bias), offset, slope, kernel, scale)
+
+    def logits(self, values: np.ndarray) -> np.ndarray:
+        """Return what the vector adds to the logits of the names: `(clips, classes)`."""
+        return self.weights(values, scale=0.0).logits(self.statistics, self.scaled)
+
+    def gradient(self, slopes: np.ndarray, power: int = 1) -> np.ndarray:
+        """Return the slopes of logits `(clips, classes)` as those of the vector.
+
+        power: of the factors by which logits depend on it; 2 for the diagonal of the curvature.
+        """
+        statistics, scaled = self.statistics, self.scaled
+        if power != 1:
+            statistics, scaled = statistics**power, scaled**power
+        parts = (
+            lambda: np.einsum("nck,nc->k", statistics[..., 1:], slopes),
+            lambda: [slopes.sum()],
+            lambda: slopes.sum(axis=0),
+            lambda: (slopes * statistics[..., 0]).sum(axis=0),
+            lambda: (scaled.T @ slopes.astype(scaled.dtype)).ravel(),
+        )
+        return np.concatenate([part() for part, n in zip(parts, self.sizes, strict=True) if n])
+
+
 def fit_weights(
     readings: Readings,
     scaled: np.ndarray,
     weights: np.ndarray,
-    loss: Loss,
+    task: Task,
     ridges: Ridges,
     start: np.ndarray | float = 0.0,
-    tolerance: float = 1e-8,
 ) -> Weights:
-    """Return the weights of the least ridged loss.
+    """Return the weights of the least ridged loss, by Newton's method within a trust region.
 
     scaled: the clips' embeddings `(clips, directions)`; weights: what each counts; start: the
-    offset that each class is held at, `(classes,)`, instead of 0; tolerance: the share of
-    itself by which the loss must still fall.
+    offset that each class is held at, `(classes,)`, instead of 0. The method sees each weight in
+    units of one over the root of its curvature at the start: embeddings vary a thousand times more
+    in some directions than in others.
     """
-    truth, untrained = readings.truth, readings.statistics[..., 0]
-    others, n_classes, size = readings.statistics[..., 1:], truth.shape[1], scaled.shape[1]
-    sizes = [
-        others.shape[-1] * np.isfinite(ridges.shared),
-        1,
-        n_classes * np.isfinite(ridges.own),
-        n_classes * np.isfinite(ridges.own),
-        size * n_classes * np.isfinite(ridges.residual),
-    ]
-    ends = np.cumsum(sizes)[:-1]
-    strengths = (ridges.shared, BIAS_RIDGE, ridges.own, SLOPE_RIDGES * ridges.own, ridges.residual)
-    pulls = np.repeat([x if n else 0.0 for x, n in zip(strengths, sizes, strict=True)], sizes)
-
-    def unpacked(values: np.ndarray) -> Weights:
-        shared, bias, offset, slope, kernel = np.split(values, ends)
-        own = np.zeros(n_classes)
-        return Weights(
-            shared if len(shared) else np.zeros(others.shape[-1]),
-            float(bias[0]),
-            start + (offset if len(offset) else own),
-            slope if len(slope) else own,
-            kernel.reshape(size, n_classes) if len(kernel) else np.zeros((size, n_classes)),
-        )
-
-    def objective(values: np.ndarray) -> tuple[float, np.ndarray]:
-        found = unpacked(values)
-        losses, slopes = loss(found.logits(readings.statistics, scaled), truth)
-        slopes = slopes * weights[:, None]
-        parts = (
-            lambda: np.einsum("nck,nc->k", others, slopes),
-            lambda: [slopes.sum()],
-            lambda: slopes.sum(axis=0),
-            lambda: (slopes * untrained).sum(axis=0),
-            lambda: (scaled.T @ slopes.astype(scaled.dtype)).ravel(),
-        )
-        gradient = np.concatenate([part() for part, n in zip(parts, sizes, strict=True) if n])
-        value = (losses.sum(axis=1) * weights).sum() + (pulls * values**2).sum() / 2
-        return value, gradient + pulls * values
-
-    options = {"maxiter": MOST_EVALUATIONS, "ftol": tolerance}
-    at_names = np.zeros(sum(sizes))
-    found = scipy.optimize.minimize(
-        objective, at_names, jac=True, method="L-BFGS-B", options=options
+    tiers, truth, loss = (
+        FreeTiers(readings.statistics, scaled, ridges),
+        readings.truth,
+        loss_of(task),
     )
-    return unpacked(found.x)
+    names, counted, pulls = readings.statistics[..., 0] + start, weights[:, None], tiers.pulls
+    at_names = np.zeros(len(pulls))
+    _, steep = loss(names, truth)
+    bent = counted * np.abs(steep) * (1 - np.abs(steep))
+    units = 1 / np.sqrt(tiers.gradient(bent, power=2) + pulls)
+
+    @functools.lru_cache(maxsize=2)
+    def at(place: bytes) -> tuple[np.ndarray, np.ndarray]:
+        return loss(names + tiers.logits(units * np.frombuffer(place)), truth)
+
+    def objective(place: np.ndarray) -> tuple[float, np.ndarray]:
+        losses, slopes = at(place.tobytes())
+        pulled = pulls * units * place
+        value = (losses * counted).sum() + pulled @ (units * place) / 2
+        return value, units * (tiers.gradient(slopes * counted) + pulled)
+
+    def curved(place: np.ndarray, step: np.ndarray) -> np.ndarray:
+        _, slopes = at(place.tobytes())
+        bent = curvature(slopes + truth, tiers.logits(units * step), task)
+        return units * (tiers.gradient(bent * counted) + pulls * units * step)
+
+    found = scipy.optimize.minimize(
+        objective, at_names, jac=True, hessp=curved, method="trust-ncg", options={"gtol": GRADIENT}
+    )
+    fitted = tiers.weights(units * found.x)
+    return dataclasses.replace(fitted, offset=start + fitted.offset)
 
 
 def held_out_logits(
@@ -268,9 +327,7 @@ def held_out_logits(
         if not known.any():
             continue
         weights = clip_weights(own.truth, own.groups)
-        found = fit_weights(
-            own, scaled[learnt], weights, loss_of(task), ridges, start, FOLD_TOLERANCE
-        )
+        found = fit_weights(own, scaled[learnt], weights, task, ridges, start)
         of_fold = found.logits(readings.statistics[held_out], scaled[held_out])
         if task.is_multi_class:
             of_fold[:, ~known] = HELD_OUT_LOGIT
