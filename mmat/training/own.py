@@ -39,7 +39,7 @@ from mmat.models.predict import Predictor
 from mmat.pretrained.registry import audio_encoder as encoder_of
 from mmat.pretrained.registry import image_network as network_of
 from mmat.shards.clip_job import list_sha256
-from mmat.shards.corpus import TRAIN, open_corpus
+from mmat.shards.corpus import TRAIN, Corpus, open_corpus
 from mmat.shards.folder import FAILURES_FILE
 from mmat.shards.prepare import prepare
 from mmat.shards.read import MODEL_INPUTS, read_steps
@@ -181,14 +181,16 @@ def train(
     if tested is not None:  # before the learning, so that what is wrong with them is said soon
         tested = _cut(tested, settings)
         test_shards = _prepared(tested, settings)
-    learnt = None if scratch else learn(open_corpus(shards, hold_out=False), progress)
-    bundle = _from_scratch(shards, progress) if learnt is None else learnt.bundle
+    corpus = open_corpus(shards) if scratch else _without_what_none_has(shards)
+    learnt = None if scratch else learn(corpus, progress)
+    bundle = (
+        learnt.bundle if learnt else tuned_bundle(train_crnn(corpus, progress=progress), corpus)
+    )
     evaluation = None
     if tested is not None:
         evaluation = _evaluated(bundle, test_shards, tested, progress)
     if evaluation is not None and learnt is not None:
-        models = models_of(open_corpus(shards, hold_out=False))
-        evaluation = _against_names(evaluation, models, test_shards)
+        evaluation = _against_names(evaluation, models_of(corpus), test_shards)
     figures_of_labels = _label_figures(learnt, learnt_from)
     doubts = () if learnt is None else _doubts(learnt, shards, learnt_from)
     trained = Trained(
@@ -196,7 +198,7 @@ def train(
         shards,
         _report(learnt, figures_of_labels, doubts, evaluation, bundle),
         figures_of_labels,
-        () if learnt is None else tuple(_unmapped(settings, own.labels)),
+        () if learnt is None else _unmapped(corpus),
         doubts,
         test_shards,
         evaluation,
@@ -346,9 +348,12 @@ def _prepared(source: Source, settings: Settings) -> pathlib.Path:
     return shards
 
 
-def _from_scratch(shards: pathlib.Path, progress: bool) -> Bundle:
-    corpus = open_corpus(shards)
-    return tuned_bundle(train_crnn(corpus, progress=progress), corpus)
+def _without_what_none_has(shards: pathlib.Path) -> Corpus:
+    """Return the corpus to learn names from: without the image network if no clip has pictures."""
+    corpus = open_corpus(shards, hold_out=False)
+    if corpus.index["n_image_labels"]:
+        return corpus
+    return dataclasses.replace(corpus, index=corpus.index | {"image_network": None})
 
 
 # What is found.
@@ -426,13 +431,13 @@ def _frame_scores(bundle: Bundle, shards: pathlib.Path, wanted: set[str]) -> dic
     return found
 
 
-def _unmapped(settings: Settings, labels: LabelSet) -> list[str]:
+def _unmapped(corpus: Corpus) -> tuple[str, ...]:
     """Return the labels that no name of the pretrained networks is near to."""
-    maps = [sound_similarities(labels, encoder_of(settings.audio_encoder))]
-    if settings.image_network:
-        maps.append(image_similarities(labels, network_of(settings.image_network)))
+    names, maps = corpus.labels.names, [sound_similarities(corpus.labels, corpus.audio_encoder)]
+    if corpus.network:
+        maps.append(image_similarities(corpus.labels, corpus.network))
     known = np.any([each.any(axis=0) for each in maps], axis=0)
-    return [name for name, is_known in zip(labels.names, known, strict=True) if not is_known]
+    return tuple(name for name, is_known in zip(names, known, strict=True) if not is_known)
 
 
 def _report(

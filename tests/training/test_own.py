@@ -226,6 +226,14 @@ def test_several_labels_and_long_files(place, tmp_path):
     assert [each[:3] for each in found.labels] == [(TONE, 3, 2), (NOISE, 2, 2)]
 
 
+def test_where_no_clip_has_pictures_the_image_network_is_left_out(place, tmp_path):
+    write_sounds(tmp_path / "sounds", range(2), 1.0)
+    options = {"image_network": "efficientnet_lite0", "test": place / "others"}
+    found = trained_on(tmp_path / "sounds", tmp_path / "model", tmp_path / "cache", **options)
+    assert mmat.load(found.folder).inputs == {"waveform"}
+    assert found.evaluation.report["f1"] >= 0.8
+
+
 def test_labels_that_exclude_each_other(place, tmp_path):
     (tmp_path / "labels.csv").write_text(
         f"display_name,task\n{TONE},multi-class\n{NOISE},multi-class\n"
