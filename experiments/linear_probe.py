@@ -18,9 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from mmat.labels import Task
 from mmat.lists.splits import group_folds
 
-GRID = tuple(float(f"1e{power}") for power in range(-6, 2))  # of thousands of standardised numbers
+GRID = tuple(float(f"1e{power}") for power in range(-6, 2))  # of `C`, of standardised numbers
 DEFAULT_C = 1.0
-MOST_STEPS = 1000
+MOST_STEPS, TOLERANCE = 1000, 1e-6
 SMALLEST = 1e-7  # of a probability, so that its logarithm is finite
 
 
@@ -93,34 +93,42 @@ def fit_probe(
     scaled = _standardised(scaler, embeddings)
     # Weights in any other direction would stay 0: the same minimum, found much sooner.
     basis = scipy.linalg.orth(scaled.T)
-    inputs = scaled @ basis
-    c = choose_c(inputs, truth, groups, task)
-    return LinearProbe(task, scaler, basis, Regressions.of(inputs, truth, task, c), c)
+    inputs, size = scaled @ basis, embeddings.shape[1]
+    c = choose_c(inputs, truth, groups, task, size)
+    return LinearProbe(task, scaler, basis, Regressions.of(inputs, truth, task, c * size), c)
 
 
 def choose_c(
-    inputs: np.ndarray, truth: np.ndarray, groups: Sequence[tuple[str, ...]], task: Task
+    inputs: np.ndarray,
+    truth: np.ndarray,
+    groups: Sequence[tuple[str, ...]],
+    task: Task,
+    size: int,
 ) -> float:
     """Return the `C` of the least cross-entropy on held-out clips; classes not learnt are left out.
 
-    inputs: `(clips, directions)`, truth: bool `(clips, classes)`.
+    inputs: `(clips, directions)`, truth: bool `(clips, classes)`; size: of an embedding.
     """
-    losses, n_judged = np.zeros(len(GRID)), 0
+    losses = np.zeros(len(GRID))
     for learnt, held_out in group_folds(groups):
         for place, c in enumerate(GRID):
-            models = Regressions.of(inputs[learnt], truth[learnt], task, c)
+            models = Regressions.of(inputs[learnt], truth[learnt], task, c * size)
             scores = np.clip(models.scores(inputs[held_out]), SMALLEST, 1 - SMALLEST)
             own, scores = truth[held_out][:, models.learnt], scores[:, models.learnt]
             losses[place] -= np.log(scores[own]).sum()
             if not task.is_multi_class:
                 losses[place] -= np.log(1 - scores[~own]).sum()
-        n_judged += own.any(axis=1).sum()
-    return GRID[int(losses.argmin())] if n_judged else DEFAULT_C
+    return GRID[int(losses.argmin())] if losses.any() else DEFAULT_C
 
 
 def _regression(c: float) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=MOST_STEPS)
+    return LogisticRegression(C=c, max_iter=MOST_STEPS, tol=TOLERANCE)
 
 
 def _standardised(scaler: StandardScaler, embeddings: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(scaler.transform(embeddings))  # what is missing is as in the mean clip
+    """Return embeddings of a mean square length of 1; a missing part is as in the mean clip.
+
+    `C` times the size is then what `C` is of standardised numbers, and the optimizer, which
+    stumbles over lengths of fifty, finds the minimum.
+    """
+    return np.nan_to_num(scaler.transform(embeddings)) / np.sqrt(embeddings.shape[1])

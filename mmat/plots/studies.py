@@ -24,7 +24,7 @@ from mmat.plots.style import (
 )
 
 LEFT, PANEL, GAP, ROW, BAR_ROW = 1.9, 1.75, 0.3, 0.4, 0.48  # inches
-CURVE_WIDTH, CURVE_HEIGHT, CURVE_GAP, CURVE_EDGE = 3.5, 2.4, 0.75, 0.6  # inches
+CURVE_WIDTH, CURVE_HEIGHT, CURVE_GAP, CURVE_EDGE = 3.5, 2.4, 0.7, 0.35  # inches
 MARKERS = "so^"
 BASELINES = ("best_constant",)
 
@@ -130,15 +130,15 @@ def plot_curves(
     if not panels or not points:
         raise InputError("curves: there is no panel or no point to draw")
     columns, rows = min(2, len(panels)), -(-len(panels) // 2)
-    width, height = CURVE_WIDTH + CURVE_GAP, CURVE_HEIGHT + 2 * CURVE_GAP
-    figure = new_figure(columns * width + CURVE_EDGE, rows * height + CURVE_EDGE / 2)
+    width, height = CURVE_WIDTH + CURVE_GAP, CURVE_HEIGHT + CURVE_GAP + CURVE_EDGE
+    figure = new_figure(columns * width + CURVE_EDGE, rows * height + CURVE_EDGE)
     for place, (title, systems) in enumerate(panels.items()):
         row, column = divmod(place, 2)
-        left, bottom = CURVE_EDGE + column * width, CURVE_GAP + (rows - 1 - row) * height
+        left, bottom = CURVE_GAP + column * width, CURVE_GAP + (rows - 1 - row) * height
         axes = add_panel(figure, left, bottom, CURVE_WIDTH, CURVE_HEIGHT)
         for colour, marker, name in zip(SYSTEM_COLOURS, MARKERS, systems, strict=False):
             _draw_curve(axes, systems[name], name, colour, marker)
-        axes.set_title(title, size=11, color=INK, **{"parse_math": False})
+        axes.set_title(title, size=11, **PLAIN)
         axes.set_xticks(range(len(points)), points, **PLAIN)
         axes.set_xlabel(across, size=10, color=INK)
         axes.set_ylabel(unit, size=10, color=INK)
