@@ -20,6 +20,7 @@ are ours.
 """
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -40,6 +41,7 @@ from mmat.pretrained.registry import AudioEncoder, ImageNetwork
 N_STATISTICS = 5  # the untrained logit; mean, maximum and two leads of the log evidence
 UNTRAINED_MARGIN = 1e-3  # added to an untrained score, so that its logarithm is finite
 ENDLESS = np.iinfo(np.int32).max  # samples
+SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset, as by `learn`
 SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validation
 
 
@@ -89,7 +91,9 @@ def learnt_models(
     have no known names brings no evidence, one without an embedding no residual. ragged: the
     tagger takes `n_samples` too, int32 `(batch,)`, for clips of different length. ridges: what
     `fit` adds to the loss for the shared weights, for those of a class and for the residual's, as
-    half the sum of their squares; infinity holds them at 0. clip_seconds: how long the frame scores
+    half the sum of their squares, those of slopes four times; infinity holds them at 0. Keras's
+    loss is a mean: over clips, and for labels that do not exclude each other over these too.
+    clip_seconds: how long the frame scores
     of a tagger without sound last.
 
     The inputs of the frozen model, of each sense those of it: `sound_scores` `(batch, patches,
@@ -170,7 +174,9 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
             beyond = ops.maximum(n_samples - encoder.window_samples, 0)
             n_patches = 1 - ops.floor_divide(-beyond, encoder.hop_samples)
         heard = HubAudioEncoder.of(encoder, name="sound_network")(waveform)
-        scores, embeddings = heard.get("scores"), heard["embedding"]  # (batch, patches, size)
+        named = senses["audio"].evidence is not None
+        scores, embeddings = heard["scores"] if named else None, heard["embedding"]
+        # (batch, patches, size)
         if network is not None:
             has_audio = inputs["has_audio"] = keras.Input((), dtype="bool", name="has_audio")
             if scores is not None:
@@ -297,7 +303,7 @@ class EvidenceStatistics(ScoreLayer):
     lies above the strongest other label's, 0 for a label alone.
 
     >>> statistics = EvidenceStatistics(0.01)(np.float32([[[1.0, 0.0], [0.0, 0.0]]]))
-    >>> statistics.shape, float(statistics[0, 0, 2].numpy().round(2))
+    >>> statistics.shape, round(float(statistics[0, 0, 2]), 2)
     (TensorShape([1, 2, 5]), 0.01)
     """
 
@@ -316,8 +322,8 @@ class EvidenceStatistics(ScoreLayer):
         logs = ops.log(evidence + self.margin)
         mean = ops.sum(logs * share, axis=-2)
         beyond = ops.expand_dims(own, -1) == 0
-        largest = ops.max(ops.where(beyond, np.log(self.margin), logs), axis=-2)
-        untrained = ops.log(score + UNTRAINED_MARGIN) - np.log(self.threshold + UNTRAINED_MARGIN)
+        largest = ops.max(ops.where(beyond, math.log(self.margin), logs), axis=-2)
+        untrained = ops.log(score + UNTRAINED_MARGIN) - math.log(self.threshold + UNTRAINED_MARGIN)
         return ops.stack([untrained, mean, largest, _lead(mean), _lead(largest)], axis=-1)
 
     def compute_output_shape(self, input_shape):
@@ -374,7 +380,8 @@ class NamesLogits(ScoreLayer):
     untrained tagger's logit, 0 at its threshold.
 
     ridges: what is added to the loss in `fit` for the shared weights, a class's own and the
-    residual's, as half the sum of their squares; infinity keeps them where they are.
+    residual's, as half the sum of their squares, those of slopes `SLOPE_RIDGES` times; infinity
+    keeps them where they are.
 
     >>> statistics = np.float32([[[2.0, 1, 1, 1, 1], [-1.0, 1, 1, 1, 1]]])
     >>> NamesLogits()([statistics, np.float32([[5.0, 6.0]])]).numpy().tolist()
@@ -400,7 +407,7 @@ class NamesLogits(ScoreLayer):
         self.shared = weight("shared", (n_statistics - 1,), shared)
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
         self.offset = weight("offset", (n_classes,), own)
-        self.slope = weight("slope", (n_classes,), own)
+        self.slope = weight("slope", (n_classes,), SLOPE_RIDGES * own)
         self.kernel = None
         if embeddings:
             size = embeddings[0][-1]
