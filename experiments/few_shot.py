@@ -192,9 +192,8 @@ def drawn(data: Data, rows: np.ndarray, k: int | str, draw: int) -> np.ndarray:
     for label in sorted(of_label):
         mixed = random.permutation(sorted(of_label[label])).tolist()
         chosen.update(mixed if k == ALL else mixed[:k])
-    return np.array(
-        [row for row in rows if all(recording in chosen for recording, _ in data.recordings[row])]
-    )
+    own = [row for row in rows if all(name in chosen for name, _ in data.recordings[row])]
+    return np.array(own, np.int64)
 
 
 def trial(data: Data, k: int | str, draw: int) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from mmat.corpora.mini import (
     mini_folder,
     mini_groups,
     mini_labels,
+    mini_sounds,
     mini_source_groups,
     read_mini,
 )
@@ -105,6 +106,16 @@ def test_all_groups_of_a_clip_are_those_of_what_it_holds():
         assert {kinds[group] for group in own} <= {"recording", "photograph"}
         assert {splits[group] for group in own} == {clips[name].split}
     assert any(len(own) >= 4 for own in groups.values())
+
+
+def test_a_clip_is_composed_of_recordings_of_its_labels_and_split():
+    sources = {source.id: source for source in read_sources(data_list("mini", "sources.csv"))}
+    groups = mini_source_groups()
+    for name, sounds in mini_sounds().items():
+        used = [sources[sound.recording] for sound in sounds]
+        assert [source.label for source in used] == [sound.label for sound in sounds]
+        assert {source.source_group for source in used} <= set(groups[name])
+        assert {source.split for source in used} == {name.split("-")[0]}
 
 
 def test_the_list_of_clips_holds_their_groups(cache):

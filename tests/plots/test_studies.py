@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmat.files import InputError
-from mmat.plots.studies import plot_groups, plot_systems
-from mmat.plots.style import BLUE, GREY
+from mmat.plots.studies import plot_curves, plot_groups, plot_systems
+from mmat.plots.style import BLUE, GREY, ORANGE
 from tests.plots.pixels import coloured, pixels
 from tests.processes import program, run_process
 
@@ -60,6 +60,51 @@ def test_spread_and_seeds_are_drawn():
     with_spread = pixels(plot_systems, {"systems": {"audio": {"f1": f1}}})
     single = pixels(plot_systems, {"systems": {"audio": {"f1": {"mean": 0.5}}}})
     assert not np.array_equal(with_spread, single)
+
+
+def curve(*means, sd=0.0):
+    return [None if mean is None else {"mean": mean, "sd": sd} for mean in means]
+
+
+def curves(panels, points):
+    return pixels(plot_curves, panels, points, "recordings a class")
+
+
+def test_a_curve_that_rises_ends_higher_than_it_begins():
+    lines = {"names": curve(40, 40, 40), "probe": curve(None, 10, 30), "ours": curve(40, 45, 60)}
+    image = curves({"F1": lines}, ["0", "1", "all"])[40:]  # below the legend
+    rows, columns = np.nonzero(coloured(image, BLUE))
+    first, last = rows[columns < columns.min() + 6].mean(), rows[columns > columns.max() - 6].mean()
+    assert first - last > 60
+    assert np.ptp(np.nonzero(coloured(image, ORANGE))[0]) < 15
+
+
+def test_a_system_without_a_first_point_begins_later():
+    late, early = ({"names": curve(40, 40), "probe": curve(first, 10)} for first in (None, 30))
+    inked = [coloured(curves({"F1": lines}, ["0", "1"]), GREY).sum() for lines in (late, early)]
+    assert inked[1] > inked[0] + 200
+
+
+def test_the_spread_of_a_curve_is_drawn():
+    narrow, wide = ({"ours": curve(40, 45, 60, sd=sd)} for sd in (0.0, 5.0))
+    images = [curves({"F1": lines}, ["0", "1", "2"]) for lines in (narrow, wide)]
+    inked = [(image < 250).any(axis=-1).sum() for image in images]
+    assert inked[1] > inked[0] + 2000
+
+
+def test_two_panels_stand_side_by_side_and_a_third_below():
+    lines = {"ours": curve(1, 2)}
+    one, two, three = (
+        curves({f"panel {i}": lines for i in range(n)}, ["0", "1"]).shape for n in (1, 2, 3)
+    )
+    assert two[0] == one[0] and two[1] > 1.7 * one[1]
+    assert three[1] == two[1] and three[0] > 1.7 * two[0]
+
+
+@pytest.mark.parametrize(("panels", "points"), [({}, ["0"]), ({"F1": {}}, [])])
+def test_no_panel_or_no_point_is_refused(panels, points):
+    with pytest.raises(InputError, match="no panel or no point"):
+        plot_curves(io.BytesIO(), panels, points, "recordings")
 
 
 def test_a_path_is_written_whole_or_not_at_all(tmp_path):
