@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.pretrained.registry import IMAGE_NETWORKS
 from mmat.shards.folder import read_index, shard_files
 from mmat.shards.frozen import FROZEN_INPUTS, SOURCE_GROUPS, check_inputs, frozen_shapes
 from mmat.shards.record import (
@@ -201,9 +202,15 @@ def record_shape(index: dict) -> dict:
         "n_classes": len(index["labels"]),
         "n_samples": None if seconds is None else round(seconds * SAMPLE_RATE_HZ),
         "n_frames": index["n_frames"],
-        "n_image_labels": index["n_image_labels"],
+        "n_image_labels": index["n_image_labels"] or _n_image_labels(index.get("image_network")),
         "frozen": frozen_shapes(index),
     }
+
+
+def _n_image_labels(network: str | None) -> int:
+    """How many labels a known network gives, for shards none of whose clips has pictures."""
+    known = IMAGE_NETWORKS.get(network)
+    return known.n_outputs - known.background_offset if known else 0
 
 
 def parser(index: dict, names: Sequence[str]) -> Callable:

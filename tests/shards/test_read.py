@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mmat.files import InputError
+from mmat.shards.folder import read_index, write_index
 from mmat.shards.read import (
     FIXED_INPUTS,
     MODEL_INPUTS,
@@ -197,3 +198,15 @@ def test_missing_and_damaged_shards_are_named(shards, tmp_path):
         (folder / "index.json").write_text(damage)
         with pytest.raises(InputError, match="damaged"):
             load_split(folder, "train")
+
+
+def test_clips_that_all_lack_pictures_have_them_as_zeros_for_a_model_that_looks(tmp_path):
+    records = [Record(str(i), np.full(1600, i, np.int16), labels=(0,)) for i in range(4)]
+    write_shards(tmp_path, n_shards=1, records=records)
+    index = read_index(tmp_path)
+    network = {"image_network": "efficientnet_lite0", "n_image_labels": 0}
+    write_index(tmp_path, index | network)
+    arrays = read_arrays(tmp_path, "train")
+    assert arrays["image_probabilities"].shape == (4, 2, 1000) and not arrays["has_video"].any()
+    inputs, _ = next(iter(load_split(tmp_path, "train")))
+    assert inputs["image_probabilities"].shape == (2, 1000) and not inputs["has_video"]
