@@ -387,19 +387,20 @@ def export_best(folder, scores, data, models: dict[str, keras.Model], labels) ->
 
 
 def tag_a_clip(folder, data) -> None:
-    """Tag a held-out clip by the command line: with nothing but the export, and untrained."""
+    """Tag a held-out clip by the command line: untrained, then with nothing but the export."""
     test = data["test"]
     both = test["has_audio"] & test["has_video"]
     position = int(np.flatnonzero(both)[0])
     clip = next(clip for clip in read_mini() if clip.id == test["ids"][position])
     path = fetch_and_compose(progress=False) / clip.file
     command = [sys.executable, "-m", "mmat", "tag", str(path)]
-    print(f"\ntagging {clip.file}, in which sounds: {', '.join(clip.labels)}", flush=True)
-    plot = ["--plot", str(folder / "tagged.png")]
-    subprocess.run([*command, "--model", str(folder / "export"), *plot], check=True)
-    print("\nthe same clip, by names alone and without any training", flush=True)
+    print(f"\ntagging {clip.file}, in which sounds: {'; '.join(clip.labels)}", flush=True)
+    print("by names alone, without any training", flush=True)
     labels = ";".join(mini_labels().names)
     subprocess.run([*command, "--labels", labels, "--explain"], check=True)
+    print("\nthe same clip, by the best system on validation", flush=True)
+    plot = ["--plot", str(folder / "tagged.png")]
+    subprocess.run([*command, "--model", str(folder / "export"), *plot], check=True)
 
 
 def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, keras.Model]) -> dict:
