@@ -17,14 +17,17 @@ from mmat.metrics.decisions import decide
 from mmat.models.audio import SPEECH_BLOCKS, audio_branch
 from mmat.models.bundle import Bundle, load_bundle
 from mmat.models.features import SPEECH_MEL
+from mmat.models.learnt import learnt_models
 from mmat.models.names import zero_shot_bundle
 from mmat.pretrained.hub import HubImageClassifier
-from mmat.pretrained.registry import image_network
+from mmat.pretrained.registry import efficientnet_lite0, yamnet
+from tests.models.made_learnt import moved
 from tests.processes import program, run_process
 from tests.tagging.levels import CLASSES, VALUES, set_last_layer
 
 pytest_plugins = ["tests.export.tiny"]
 
+LEARNT = LabelSet.of(["Dog", "Silence"])
 FIRST_LANE_PYTHON = pathlib.Path(__file__).parents[2] / ".venv" / "bin" / "python"
 
 
@@ -46,8 +49,9 @@ def inputs() -> dict:
 
 @pytest.fixture(scope="module")
 def models(bundles) -> dict[str, Bundle]:
-    """The tiny models, one that computes in low precision, one untrained, and two of other tasks,
-    whose outputs are known: one with the features of speech, one of ragged batches.
+    """The tiny models, one that computes in low precision, one untrained, three that have learnt
+    from names, and two of other tasks, whose outputs are known: one with the features of speech,
+    one of ragged batches.
     """
     low = Bundle(audio_branch(2, dtype="mixed_bfloat16"), LabelSet.of("ab"), np.float32([0.4, 0.6]))
     models = {name: load_bundle(folder) for name, folder in bundles.items()}
@@ -58,6 +62,14 @@ def models(bundles) -> dict[str, Bundle]:
     set_last_layer(values, [1.0])
     models["classes"] = Bundle(classes, CLASSES, np.float32([0, 0, 0]))
     models["values"] = Bundle(values, VALUES, np.float32([1]))
+    for name, *networks in (
+        ("learnt", yamnet, efficientnet_lite0),
+        ("learnt_sound", yamnet, None),
+        ("learnt_pictures", None, efficientnet_lite0),
+    ):
+        learnt = moved(learnt_models(LEARNT, *networks, ragged=networks[0] is not None))
+        network = networks[1].name if networks[1] else ""
+        models[name] = Bundle(learnt.tagger, LEARNT, np.float32([0.2, 0.2]), network)
     return models | {"made in the first lane": models["fused"]}
 
 
@@ -80,11 +92,11 @@ def outputs(models, exports, first_lane_export, inputs, tmp_path_factory) -> dic
     """The outputs of each export in another process, one for all: TensorFlow starts slowly."""
     folder = tmp_path_factory.mktemp("outputs")
     exports = exports | {"made in the first lane": first_lane_export}
-    for name in ("low", "zero_shot", "classes", "values"):
+    for name in models.keys() - exports.keys():
         exports[name] = export_saved_model(models[name], folder / name)
     arguments = []
     for name, model in models.items():
-        taken = set(model.model.input) - {"image_probabilities", "n_samples"} | {"wav"}
+        taken = set(model.model.input) & inputs.keys() | {"wav"}
         taken |= {"frames"} if "image_probabilities" in model.model.input else set()
         np.savez(folder / f"{name}-inputs.npz", **{key: inputs[key] for key in taken})
         arguments += [exports[name], folder / f"{name}-inputs.npz", folder / f"{name}.npz"]
@@ -95,11 +107,14 @@ def outputs(models, exports, first_lane_export, inputs, tmp_path_factory) -> dic
 
 def keras_outputs(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
     """Return the outputs of the model itself, and the image probabilities that it was given."""
-    images = HubImageClassifier.of(image_network("efficientnet_lite0"))
+    images = HubImageClassifier.of(efficientnet_lite0, with_embedding=True)(inputs["frames"])
     seen = inputs["has_video"] | ("has_video" not in bundle.model.input)
-    given = np.asarray(images(inputs["frames"])) * seen[:, None, None]
-    whole = np.full(3, inputs["waveform"].shape[1])
-    known = inputs | {"image_probabilities": given, "n_samples": whole}
+    given = {name: np.asarray(x) * seen[:, None, None] for name, x in images.items()}
+    known = inputs | {"n_samples": np.full(3, inputs["waveform"].shape[1])}
+    known |= {
+        "image_probabilities": given["probabilities"],
+        "image_embeddings": given["embedding"],
+    }
     outputs = bundle.model.predict({key: known[key] for key in bundle.model.input}, verbose=0)
     return outputs | {key: known[key] for key in bundle.model.input if key == "image_probabilities"}
 
@@ -112,6 +127,9 @@ def keras_outputs(bundle: Bundle, inputs: dict) -> dict[str, np.ndarray]:
         ("video", 1e-5),
         ("low", 2e-2),
         ("zero_shot", 1e-5),
+        ("learnt", 1e-5),
+        ("learnt_sound", 1e-5),
+        ("learnt_pictures", 1e-5),
         ("classes", 1e-6),
         ("values", 1e-6),
         ("made in the first lane", 1e-5),
@@ -142,11 +160,11 @@ def test_the_class_and_the_value_are_those_of_the_last_layer(outputs):
     np.testing.assert_array_equal(values["fired"], [[True]] * 3)
 
 
-def test_a_wav_is_tagged_or_refused_in_words(outputs):
+def test_a_wav_is_tagged_or_refused_in_words(models, outputs):
     heard_alone = 1
     for name, found in outputs.items():
         of_wav = {key.removeprefix("wav_") for key in found if key.startswith("wav_")}
-        if name == "video":
+        if "waveform" not in models[name].model.input:
             assert not of_wav
             continue
         own = {key for key in found if not key.startswith(("fact_", "wav_"))}
@@ -203,6 +221,15 @@ def test_a_card_says_what_the_outputs_are(models):
     for card in served.values():
         assert "never fires" not in card and "from its sound" in card
         assert "Labels and thresholds" not in card
+
+
+def test_a_card_of_what_was_learnt_from_names_tells_both_apart(models):
+    learnt, untrained = (model_card(models[name], serve(models[name]))
+                         for name in ("learnt", "zero_shot"))  # fmt: skip
+    for card in (learnt, untrained):
+        assert "- audio network YAMNet: Apache-2.0" in card
+        assert "- image network efficientnet_lite0: Apache-2.0" in card and "- label map:" in card
+    assert "what was trained with mmat" in learnt and "what was trained" not in untrained
 
 
 def test_a_card_leaves_out_what_is_not_known(models):
