@@ -172,39 +172,37 @@ def models_of(corpus: Corpus) -> Learnable:
 
 
 def read_frozen(models: Learnable, corpus: Corpus, split: str) -> Frozen:
-    """Read what the branches read of a split's clips; of none where there is no such split."""
-    inputs = list(models.features.input)
-    empty = [
-        {
-            name: np.zeros((0, *x.shape[1:]), np.float32)
-            for name, x in models.features.output.items()
-        }
-    ]
-    truth, parts, flags, ids = [np.zeros((0, len(corpus.labels)), np.float32)], empty, [], []
-    if corpus.has(split):
-        flagged = [f"has_{sense}" for sense in models.branches]
-        for given, labels in corpus.once(split, [*inputs, "ids"], CLIPS_AT_ONCE):
-            ids += [each.decode() for each in given["ids"].numpy()]
-            flags.append({name: given[name].numpy() for name in flagged})
-            read = models.features({name: given[name] for name in inputs}, training=False)
-            parts.append({name: np.asarray(x) for name, x in read.items()})
-            truth.append(labels.numpy())
-    features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    present = {
-        sense: np.array([yes for part in flags for yes in part[f"has_{sense}"]], bool)
-        for sense in models.branches
+    """Read what the branches read of a split's clips; of none where there is no such split.
+
+    Pooled embeddings are kept as float16, as in the shards: 50,000 clips of YAMNet's and an image
+    network's take half a gigabyte.
+    """
+    inputs, flagged = list(models.features.input), [f"has_{sense}" for sense in models.branches]
+    n_clips, outputs = corpus.splits.get(split, 0), models.features.output
+    truth = np.zeros((n_clips, len(corpus.labels)), np.float32)
+    flags = {name: np.zeros(n_clips, bool) for name in flagged}
+    read = {
+        name: np.zeros((n_clips, *x.shape[1:]), np.float16 if "pooled" in name else np.float32)
+        for name, x in outputs.items()
     }
-    n_clips = len(ids)
+    ids: list[str] = []
+    for given, labels in corpus.once(split, [*inputs, "ids"], CLIPS_AT_ONCE) if n_clips else ():
+        rows = slice(len(ids), len(ids) + len(labels))
+        ids += [each.decode() for each in given["ids"].numpy()]
+        found = models.features({name: given[name] for name in inputs}, training=False)
+        truth[rows] = labels
+        for name, kept in (flags | read).items():
+            kept[rows] = given[name] if name in flags else found[name]
+    groups = _groups_of(corpus, split, ids) if n_clips else []
+    none = np.zeros((n_clips, 0), np.float16)
+    senses = list(models.branches)
     return Frozen(
         ids,
-        np.concatenate(truth),
-        _groups_of(corpus, split, ids) if n_clips else [],
-        present,
-        {sense: features[f"{sense}_statistics"] for sense in models.branches},
-        {
-            sense: features.get(f"{sense}_pooled", np.zeros((n_clips, 0), np.float32))
-            for sense in models.branches
-        },
+        truth,
+        groups,
+        {sense: flags[f"has_{sense}"] for sense in senses},
+        {sense: read[f"{sense}_statistics"] for sense in senses},
+        {sense: read.get(f"{sense}_pooled", none) for sense in senses},
     )
 
 
@@ -224,7 +222,7 @@ def learn_weights(clips: Frozen, task: Task, progress: bool = False) -> LearntWe
             rows = np.flatnonzero(present & clips.truth.any(axis=1) if task.is_multi_class
                                   else present)  # fmt: skip
             if len(rows):
-                branches[sense] = learn_branch(clips.rows(rows), sense, task, bar.update)
+                branches[sense] = learn_branch(clips, rows, sense, task, bar.update)
                 held_out[sense] = np.full(clips.truth.shape, np.nan)
                 held_out[sense][rows] = branches[sense].choice.logits
     fusion = None
@@ -235,18 +233,23 @@ def learn_weights(clips: Frozen, task: Task, progress: bool = False) -> LearntWe
 
 
 def learn_branch(
-    clips: Frozen, sense: str, task: Task, progress: Callable[[], object] = lambda: None
+    clips: Frozen,
+    rows: np.ndarray,
+    sense: str,
+    task: Task,
+    progress: Callable[[], object] = lambda: None,
 ) -> LearntBranch:
-    """Learn a branch of clips that all have its sense: ridges, weights, calibration."""
+    """Learn a branch of those clips that have its sense: ridges, weights, calibration."""
     readings = Readings(
-        clips.statistics[sense].astype(np.float64),
-        clips.pooled[sense],
-        clips.truth.astype(np.float64),
-        clips.groups,
+        clips.statistics[sense][rows].astype(np.float64),
+        clips.truth[rows].astype(np.float64),
+        [clips.groups[row] for row in rows],
     )
     weights = clip_weights(readings.truth, readings.groups)
-    embeddings = Embeddings.of(readings.pooled, weights)
-    scaled = embeddings.scaled(readings.pooled)
+    pooled = clips.pooled[sense][rows]
+    embeddings = Embeddings.of(pooled, weights)
+    scaled = embeddings.scaled(pooled)
+    del pooled  # the largest of all
     start = unnamed_offsets(readings, weights)
     choice = choose_ridges(readings, scaled, task, start, progress)
     loss = loss_of(task)

@@ -10,6 +10,10 @@ How far a tier may go is chosen by cross-validation over source groups (`choose_
 at `DEFAULT_RIDGES`. Another ridge is taken where its loss out of fold, after calibration, is lower
 by more than one standard error over groups, and one nearer to the names by more than two, since
 folds have fewer sources to learn from than the whole: they make learning look worse than it is.
+
+Of large corpora ridges are chosen on `MOST_CHOSEN_ON` clips, drawn by a fixed seed; a ridge means
+the same for all clips. Embeddings are seen in at most `MOST_DIRECTIONS` principal directions. So
+time and memory grow with the number of clips by little more than one cross-validation.
 """
 
 import collections
@@ -32,6 +36,9 @@ SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset
 GRADIENT = 1e-4  # its length where the optimizer stops; scores are then right to 1e-4
 FEWEST_GROUPS = 10  # from which on cross-validation may lead back to the names
 LARGEST_LOGIT = 20.0
+MOST_CHOSEN_ON = 5000  # clips
+MOST_DIRECTIONS = 1024  # above as many clips embeddings are float32 in them
+CLIPS_AT_ONCE = 4096
 HELD_OUT_LOGIT = -30.0  # of a class that the fold did not learn, among those that exclude it
 
 
@@ -61,20 +68,18 @@ GRID = {
 class Readings:
     """What a branch reads of clips, and their truth.
 
-    statistics: float `(clips, classes, 5)` of `EvidenceStatistics`; pooled: `(clips, size)`, with
-    size 0 where there are no embeddings; truth: float of 0 and 1 `(clips, classes)`; groups: the
-    names of each clip's source groups.
+    statistics: float `(clips, classes, 5)` of `EvidenceStatistics`; truth: float of 0 and 1
+    `(clips, classes)`; groups: the names of each clip's source groups. Embeddings go beside it.
     """
 
     statistics: np.ndarray
-    pooled: np.ndarray
     truth: np.ndarray
     groups: Sequence[tuple[str, ...]]
 
     def rows(self, rows: np.ndarray) -> "Readings":
         """Return some of the clips."""
         groups = [self.groups[row] for row in rows]
-        return Readings(self.statistics[rows], self.pooled[rows], self.truth[rows], groups)
+        return Readings(self.statistics[rows], self.truth[rows], groups)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,42 +127,70 @@ def clip_weights(truth: np.ndarray, groups: Sequence[Sequence[str]]) -> np.ndarr
 
 @dataclasses.dataclass(frozen=True)
 class Embeddings:
-    """Pooled embeddings, centred, scaled to a mean square length of 1, and in fewer directions.
+    """Pooled embeddings, centred, scaled to a mean square length of 1, in principal directions.
 
-    Where there are fewer clips than numbers in an embedding, clips lie in as many directions as
-    there are clips; weights in any other stay 0. center `(size,)`; spread; basis `(size,
-    directions)`, None where none is left out.
+    There are as many directions as clips or numbers in an embedding, and `MOST_DIRECTIONS` at most,
+    the strongest; weights in any other stay 0. center `(size,)`; basis `(size, directions)`.
     """
 
     center: np.ndarray
     spread: float
-    basis: np.ndarray | None
+    basis: np.ndarray
 
     @classmethod
     def of(cls, pooled: np.ndarray, weights: np.ndarray) -> "Embeddings":
-        """Learn the scale from clips and what each counts."""
+        """Learn the scale from clips `(clips, size)` and what each counts, the basis from both."""
         n_clips, size = pooled.shape
         if size == 0 or n_clips == 0:
-            return cls(np.zeros(size), 1.0, None)
-        pooled = np.asarray(pooled, np.float32)
-        center = np.average(pooled, axis=0, weights=weights)
-        square = np.average(np.square(pooled - center).sum(axis=1), weights=weights)
-        spread = float(np.sqrt(square)) or 1.0
+            return cls(np.zeros(size), 1.0, np.eye(size))
+        center = sum(counted @ part for part, counted in _blocks(pooled, weights)) / weights.sum()
+        square = sum(
+            counted @ np.square(part - center).sum(axis=1)
+            for part, counted in _blocks(pooled, weights)
+        )
+        spread = float(np.sqrt(square / weights.sum())) or 1.0
+        dtype = np.float64 if n_clips <= MOST_DIRECTIONS else np.float32
+        whole = cls(center, spread, np.eye(size, dtype=dtype))
         if n_clips > size:
-            return cls(center, spread, None)
-        scaled = (pooled - center).astype(np.float64) / spread
-        values, vectors = scipy.linalg.eigh(scaled @ scaled.T)
-        kept = values > 1e-8 * max(values[-1], 1e-300)
-        return cls(center, spread, scaled.T @ (vectors[:, kept] / np.sqrt(values[kept])))
+            parts = (whole._centred(part) for part, _ in _blocks(pooled, weights))
+            values, vectors = _strongest(sum(part.T @ part for part in parts))
+            return dataclasses.replace(whole, basis=vectors)
+        scaled = whole._centred(pooled)
+        values, vectors = _strongest(scaled @ scaled.T)
+        return dataclasses.replace(whole, basis=scaled.T @ (vectors / np.sqrt(values)))
 
     def scaled(self, pooled: np.ndarray) -> np.ndarray:
         """Return embeddings `(clips, directions)`."""
-        centred = (np.asarray(pooled, np.float32) - self.center.astype(np.float32)) / self.spread
-        return centred if self.basis is None else centred.astype(np.float64) @ self.basis
+        found = np.empty((len(pooled), self.basis.shape[1]), self.basis.dtype)
+        for start in range(0, len(pooled), CLIPS_AT_ONCE):
+            rows = slice(start, start + CLIPS_AT_ONCE)
+            found[rows] = self._centred(pooled[rows]) @ self.basis
+        return found
 
     def unscaled(self, kernel: np.ndarray) -> np.ndarray:
         """Return the kernel `(size, classes)` for embeddings that are centred and scaled alone."""
-        return kernel if self.basis is None else self.basis @ kernel
+        return self.basis @ kernel
+
+    def _centred(self, pooled: np.ndarray) -> np.ndarray:
+        centred = np.asarray(pooled, np.float32) - self.center.astype(np.float32)
+        return centred.astype(self.basis.dtype) / self.basis.dtype.type(self.spread)
+
+
+def _blocks(pooled: np.ndarray, weights: np.ndarray):
+    """Some clips at a time, in float32, and what they count."""
+    for start in range(0, len(pooled), CLIPS_AT_ONCE):
+        rows = slice(start, start + CLIPS_AT_ONCE)
+        yield np.asarray(pooled[rows], np.float32), weights[rows]
+
+
+def _strongest(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalues of a square matrix, and its eigenvectors `(size, at most 1024)`."""
+    first = max(0, len(products) - MOST_DIRECTIONS)
+    values, vectors = scipy.linalg.eigh(
+        products, subset_by_index=(first, len(products) - 1), driver="evr"
+    )
+    kept = values > 1e-8 * max(values[-1], 1e-300)
+    return values[kept], vectors[:, kept]
 
 
 # A loss: (logits, truth), both (clips, classes) -> (loss of each pair or of each clip, its slope).
@@ -419,26 +452,30 @@ def choose_ridges(
 
     progress: called after every cross-validated ridge.
     """
-    folds = group_folds(readings.groups)
-    weights = clip_weights(readings.truth, readings.groups)
+    some, some_scaled = readings, scaled
+    if len(scaled) > MOST_CHOSEN_ON:
+        rng = np.random.default_rng(0)
+        rows = np.sort(rng.choice(len(scaled), MOST_CHOSEN_ON, replace=False))
+        some, some_scaled = readings.rows(rows), scaled[rows]
+    folds, weights = group_folds(some.groups), clip_weights(some.truth, some.groups)
     chosen, losses, known = DEFAULT_RIDGES, {}, {}
 
     def logits_of(ridges: Ridges) -> np.ndarray:
         if ridges not in known:
-            known[ridges] = held_out_logits(readings, scaled, task, ridges, folds, start)
+            known[ridges] = held_out_logits(some, some_scaled, task, ridges, folds, start)
             progress()
         return known[ridges]
 
     held_out = np.isfinite(logits_of(chosen)).any(axis=1)
     if held_out.any():
-        units = [min(own, default="") for own in readings.groups]
+        units = [min(own, default="") for own in some.groups]
         units = np.unique([unit for unit, yes in zip(units, held_out, strict=True) if yes],
                           return_inverse=True)[1]  # fmt: skip
         for tier, grid in GRID.items():
             tried = [dataclasses.replace(chosen, **{tier: ridge}) for ridge in grid]
             table = np.stack(
                 [
-                    calibrated_losses(logits_of(each), readings.truth, weights, loss_of(task))
+                    calibrated_losses(logits_of(each), some.truth, weights, loss_of(task))
                     for each in tried
                 ]
             )[:, held_out]
@@ -446,7 +483,11 @@ def choose_ridges(
             chosen = tried[place]
             means = np.average(table, axis=1, weights=weights[held_out])
             losses[tier] = {f"{ridge:g}": float(x) for ridge, x in zip(grid, means, strict=True)}
-    return Choice(chosen, logits_of(chosen), losses)
+    logits = logits_of(chosen)
+    if some is not readings:
+        folds = group_folds(readings.groups)
+        logits = held_out_logits(readings, scaled, task, chosen, folds, start)
+    return Choice(chosen, logits, losses)
 
 
 def _moved(table: np.ndarray, weights: np.ndarray, units: np.ndarray, place: int) -> int:
