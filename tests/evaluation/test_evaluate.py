@@ -127,3 +127,62 @@ def test_the_steps_and_the_frames_that_are_kept_change_no_score(bundles, made, m
         assert np.array_equal(first.waveform, second.waveform)
         assert np.array_equal(first.frame_scores, whole.outputs.frames[first.row])
         np.testing.assert_allclose(first.frame_scores, second.frame_scores, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def learnt(bundles):
+    """A model of both senses that has learnt from the names of its labels."""
+    from mmat.models.bundle import Bundle, load_bundle
+    from mmat.models.learnt import learnt_models
+    from mmat.pretrained.registry import efficientnet_lite0, yamnet
+    from tests.models.made_learnt import moved
+
+    labels = load_bundle(bundles["fused"]).labels
+    model = moved(learnt_models(labels, yamnet, efficientnet_lite0)).tagger
+    return Bundle(model, labels, np.full(3, 0.1, np.float32), "efficientnet_lite0", n_frames=2)
+
+
+@pytest.fixture(scope="module")
+def frozen_shards(made, bundles, clips):
+    """Shards with the outputs of frozen networks, and the source groups."""
+    argv = ["prepare", made / "list.csv", "--media", clips, "--out", made / "frozen"]
+    argv += ["--labels", bundles["fused"] / "labels.csv", "--frames", "2", "--workers", "0"]
+    assert main([str(word) for word in [*argv, "--audio-encoder", "yamnet"]]) == 0
+    return made / "frozen"
+
+
+def test_what_was_learnt_from_names_reads_image_embeddings(
+    learnt, made, frozen_shards, tmp_path, capsys, monkeypatch
+):
+    from mmat.models.bundle import save_bundle
+    from mmat.shards.read import read_arrays
+
+    found = evaluate(learnt, frozen_shards, progress=False, resamples=5)
+    arrays = read_arrays(frozen_shards, "test", inputs=[*learnt.model.input])
+    given = {name: arrays[name] for name in learnt.model.input}
+    expected = learnt.model.predict(given, verbose=0)
+    np.testing.assert_allclose(found.scores, expected["clip"], atol=1e-5)
+    heard, seen = found.ids.index("1"), found.ids.index("2")
+    branches = found.outputs.branches
+    assert np.array_equal(branches["audio"][heard], found.scores[heard])
+    assert np.array_equal(branches["video"][seen], found.scores[seen])
+    monkeypatch.setattr("mmat.evaluation.evaluate.MOST_FRAME_SCORES", 0)
+    with pytest.warns(UserWarning, match="frame scores"):
+        bare = evaluate(learnt, frozen_shards, progress=False, resamples=5, against=learnt)
+    np.testing.assert_array_equal(bare.scores, found.scores)
+
+    save_bundle(tmp_path / "learnt", learnt)
+    argv = ["evaluate", "--model", tmp_path / "learnt", "--data", made / "shards"]
+    assert main([str(word) for word in argv]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "hold no image_embeddings" in error and "--audio-encoder" in error
+
+
+def test_the_source_groups_in_the_shards_are_those_of_the_list(bundles, frozen_shards, made):
+    options = {"progress": False, "resamples": 50}
+    own = evaluate(bundles["audio"], frozen_shards, **options).report
+    named = {"0": "park", "1": "park", "2": ""}
+    given = evaluate(bundles["audio"], frozen_shards, groups=named, **options).report
+    assert own["source_groups"] == 2 and own == given
+    assert evaluate(bundles["audio"], made / "shards", **options).report["source_groups"] is None

@@ -26,6 +26,7 @@ from mmat.metrics.decisions import decide
 from mmat.models.audio import SPEECH_BLOCKS, audio_branch, crnn_trunk
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.features import SPEECH_MEL, MelParameters, log_mel
+from mmat.models.learnt import learnt_models
 from tests.models.test_features import SIGNALS
 from tests.tagging.levels import CLASSES, VALUES
 
@@ -138,6 +139,7 @@ def test_what_cannot_be_made_is_one_line(bundles, tiny_encoder, tmp_path):
     for bundle, reason in {
         "video": (load_bundle(bundles["video"]), "it hears nothing"),
         "encoded": (encoded, "frozen network"),
+        "learnt": (Bundle(learnt_models(LABELS, tiny_encoder).tagger, LABELS, [0.5] * 2), "frozen"),
     }.values():
         with pytest.raises(InputError, match=reason) as error:
             export_tflite(bundle, path)

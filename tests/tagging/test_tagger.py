@@ -6,12 +6,16 @@ import soundfile
 import tensorflow as tf
 
 from mmat.files import InputError
+from mmat.labels import LabelSet
 from mmat.media.read import read_audio, read_media
 from mmat.metrics.events import frames_to_events
-from mmat.models.bundle import load_bundle
+from mmat.models.bundle import Bundle, load_bundle, save_bundle
+from mmat.models.learnt import learnt_models
+from mmat.pretrained.registry import efficientnet_lite0, yamnet
 from mmat.tagging.tagger import EventRules, Tagger
 from tests.media.made_media import make_sine, write_media_file
-from tests.processes import program, run_process
+from tests.models.made_learnt import moved
+from tests.processes import mmat_command, program, run_process
 
 pytest_plugins = ["tests.export.tiny"]
 
@@ -176,3 +180,51 @@ def test_a_foreign_saved_model_is_refused(tmp_path):
 def test_tagging_needs_no_model_code(exports, clips):
     done = run_process(program("tagging", exports["fused"], clips / "both.mp4"))
     assert (done.returncode, done.stdout) == (0, "Dog\n"), done.stderr
+
+
+@pytest.fixture(scope="module")
+def learnt(models_cache, tmp_path_factory):
+    """Folders of models that have learnt from names, one of which nobody knows, by their senses."""
+    labels, folder = LabelSet.of(["Sine wave", "zzqx"]), tmp_path_factory.mktemp("learnt")
+    for name, *networks in (
+        ("both", yamnet, efficientnet_lite0),
+        ("sound", yamnet, None),
+        ("pictures", None, efficientnet_lite0),
+    ):
+        model = moved(learnt_models(labels, *networks)).tagger
+        network = networks[1].name if networks[1] else ""
+        save_bundle(folder / name, Bundle(model, labels, np.zeros(2, np.float32), network))
+    return folder
+
+
+def test_what_was_learnt_from_names_says_why_in_another_process(learnt, clips, tmp_path):
+    command = mmat_command("tag", clips / "both.mp4", "--model", learnt / "both", "--explain")
+    done = run_process([*command, "--plot", str(tmp_path / "tagged.png")])
+    assert done.returncode == 0, done.stderr
+    assert "never fires" not in done.stderr
+    reasons = done.stdout[done.stdout.index("named") :].splitlines()
+    assert any(row.split("  ")[0] == "Sine wave" and " sound " in row for row in reasons)
+    assert not any(row.startswith("zzqx") for row in reasons)
+    assert (tmp_path / "tagged.png").stat().st_size > 10_000
+
+
+def test_what_was_learnt_from_names_falls_back_to_the_sense_there_is(learnt, clips):
+    taggers = {name: Tagger(learnt / name) for name in ("both", "sound", "pictures")}
+    heard, seen = (taggers["both"].tag(clips / name) for name in ("sound.mp4", "pictures.mp4"))
+    for tag in heard.tags:
+        assert (tag.audio_score, tag.video_score) == (tag.score, None)
+    for tag in seen.tags:
+        assert (tag.audio_score, tag.video_score) == (None, tag.score)
+    # One branch alone has the same weights as its sense in both.
+    alone = taggers["sound"].tag(clips / "both.mp4")
+    np.testing.assert_allclose(alone.clip_scores, heard.clip_scores, atol=1e-5)
+    assert {event.modality for event in alone.events} == {"audio"}
+    assert {reason.sense for reason in alone.reasons} == {"audio"} and not alone.pictures
+    looked = taggers["pictures"].tag(clips / "both.mp4")
+    assert {event.modality for event in looked.events} == {"video"} and looked.pictures
+    assert taggers["both"].unmapped == taggers["sound"].unmapped == ()
+    # Media in memory may have what the model does not look at.
+    media = read_media(clips / "both.mp4", n_frames=2, square_px=224)
+    np.testing.assert_allclose(
+        taggers["sound"].tag(media).clip_scores, alone.clip_scores, atol=1e-5
+    )
