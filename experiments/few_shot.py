@@ -228,9 +228,11 @@ def probe_scores(own: Frozen, others: Frozen, senses: Sequence[str], task: Task)
 
 def embeddings(clips: Frozen, senses: Sequence[str]) -> np.ndarray:
     """Return the pooled embeddings of the senses side by side, NaN where a clip has none."""
-    return np.concatenate(
-        [np.where(clips.present[x][:, None], clips.pooled[x], np.nan) for x in senses], axis=1
-    )
+    pooled = [
+        np.where(clips.present[x][:, None], clips.pooled[x].astype(np.float32), np.nan)
+        for x in senses
+    ]
+    return np.concatenate(pooled, axis=1)
 
 
 def kept_trial(folder: pathlib.Path, data: Data, k: int | str, draw: int) -> dict[str, np.ndarray]:

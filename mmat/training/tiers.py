@@ -33,7 +33,9 @@ INFINITY = float("inf")
 BIAS_RIDGE = 1e-3
 CALIBRATION_PULL = 1.0  # how strongly calibration is held at the logits as they are
 SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset
-GRADIENT = 1e-4  # its length where the optimizer stops; scores are then right to 1e-4
+# Length of the gradient where the optimizer stops, times the root of what all clips count; scores
+# are then right to 1e-3, mostly to 1e-4.
+GRADIENT, MOST_STEPS = 1e-4, 100
 FEWEST_GROUPS = 10  # from which on cross-validation may lead back to the names
 LARGEST_LOGIT = 20.0
 MOST_CHOSEN_ON = 5000  # clips
@@ -333,8 +335,9 @@ def fit_weights(
         bent = curvature(slopes + truth, tiers.logits(units * step), task)
         return units * (tiers.gradient(bent * counted) + pulls * units * step)
 
+    options = {"gtol": GRADIENT * np.sqrt(weights.sum()), "maxiter": MOST_STEPS}
     found = scipy.optimize.minimize(
-        objective, at_names, jac=True, hessp=curved, method="trust-ncg", options={"gtol": GRADIENT}
+        objective, at_names, jac=True, hessp=curved, method="trust-ncg", options=options
     )
     fitted = tiers.weights(units * found.x)
     return dataclasses.replace(fitted, offset=start + fitted.offset)
