@@ -1,10 +1,13 @@
 """The usual way to learn from few recordings: logistic regression on a frozen network's embeddings.
 
 It is what users of BirdNET-Analyzer and of Perch do. Embeddings are standardised by the training
-clips. How strongly the weights are held, scikit-learn's `C`, is chosen by cross-validation over the
-source groups of the training clips, in the folds that `mmat.training.learn` has too; where nothing
-can be held out it is scikit-learn's default. Labels that exclude each other share one regression,
-of others each has its own.
+clips, but no number of them by less than a tenth of the numbers' root mean square deviation: what
+hardly moved in a few clips would outweigh all else in others. (Chosen on the mini corpus's
+validation clips, where it lifts mAP at one recording a class from 48 to 60 %.) How strongly the
+weights are held, scikit-learn's `C`, is chosen by cross-validation over the source groups of the
+training clips, in the folds that `mmat.training.learn` has too; where nothing can be held out it is
+scikit-learn's default. Labels that exclude each other share one regression, of others each has its
+own. scikit-learn comes with the extra `dev`.
 """
 
 import dataclasses
@@ -13,13 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from mmat.labels import Task
 from mmat.lists.splits import group_folds
 
 GRID = tuple(float(f"1e{power}") for power in range(-6, 2))  # of `C`, of standardised numbers
 DEFAULT_C = 1.0
+LEAST_SPREAD = 0.1
 MOST_STEPS, TOLERANCE = 1000, 1e-6
 SMALLEST = 1e-7  # of a probability, so that its logarithm is finite
 
@@ -33,14 +36,39 @@ class LinearProbe:
     """
 
     task: Task
-    scaler: StandardScaler
+    scaler: "Scaler"
     basis: np.ndarray
     models: "Regressions"
     c: float
 
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Return scores `(clips, classes)` of embeddings `(clips, size)`; NaN is a missing part."""
-        return self.models.scores(_standardised(self.scaler, embeddings) @ self.basis)
+        return self.models.scores(self.scaler(embeddings) @ self.basis)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaler:
+    """Standardises embeddings to a mean square length of about 1.
+
+    `C` times the size is then what `C` is of standardised numbers, and the optimizer, which
+    stumbles over lengths of fifty, finds the minimum. center, spread: `(size,)`.
+    """
+
+    center: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray) -> "Scaler":
+        """Learn the scale of embeddings `(clips, size)`; what is NaN is left out."""
+        embeddings = np.asarray(embeddings, np.float64)
+        center, spread = np.nanmean(embeddings, axis=0), np.nanstd(embeddings, axis=0)
+        typical = np.sqrt(np.nanmean(spread**2)) or 1.0
+        return cls(center, np.maximum(spread, LEAST_SPREAD * typical))
+
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return embeddings `(clips, size)`, a missing part as in the mean clip."""
+        scaled = (embeddings - self.center) / self.spread
+        return np.nan_to_num(scaled) / np.sqrt(embeddings.shape[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +117,8 @@ def fit_probe(
     >>> probe.c, probe.scores(np.eye(2)).argmax(axis=1).tolist()
     (1.0, [0, 1])
     """
-    scaler = StandardScaler().fit(embeddings)
-    scaled = _standardised(scaler, embeddings)
+    scaler = Scaler.of(embeddings)
+    scaled = scaler(embeddings)
     # Weights in any other direction would stay 0: the same minimum, found much sooner.
     basis = scipy.linalg.orth(scaled.T)
     inputs, size = scaled @ basis, embeddings.shape[1]
@@ -123,12 +151,3 @@ def choose_c(
 
 def _regression(c: float) -> LogisticRegression:
     return LogisticRegression(C=c, max_iter=MOST_STEPS, tol=TOLERANCE)
-
-
-def _standardised(scaler: StandardScaler, embeddings: np.ndarray) -> np.ndarray:
-    """Return embeddings of a mean square length of 1; a missing part is as in the mean clip.
-
-    `C` times the size is then what `C` is of standardised numbers, and the optimizer, which
-    stumbles over lengths of fifty, finds the minimum.
-    """
-    return np.nan_to_num(scaler.transform(embeddings)) / np.sqrt(embeddings.shape[1])

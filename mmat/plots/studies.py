@@ -145,7 +145,8 @@ def plot_curves(
         axes.grid(color="#DDDDDD", linewidth=0.8)
         frameless(axes)
     handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False)
+    style = {"frameon": False, "fontsize": 9, "handlelength": 1.6, "columnspacing": 1.2}
+    figure.legend(handles, names, loc="upper center", ncols=len(names), **style)
     save(figure, path_png)
 
 

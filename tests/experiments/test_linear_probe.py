@@ -94,3 +94,12 @@ def test_a_missing_part_is_as_in_the_mean_clip():
     filled = lacking.copy()
     filled[0, SIZE // 2 :] = np.nanmean(lacking[:, SIZE // 2 :], axis=0)
     assert probe.scores(lacking) == pytest.approx(probe.scores(filled), abs=1e-9)
+
+
+def test_what_hardly_moved_in_training_does_not_outweigh_all_else():
+    embeddings, truth, groups = made(30, 1.0)
+    embeddings[:, 0] = 1e-20 * np.arange(30)
+    others, other_truth, _ = made(12, 1.0, seed=1)
+    others[:, 0] = 1.0
+    scores = fit_probe(embeddings, truth, groups, MULTI_CLASS).scores(others)
+    assert (scores.argmax(axis=1) == other_truth.argmax(axis=1)).all()
