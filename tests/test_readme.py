@@ -8,6 +8,7 @@ import soundfile
 
 from mmat.cli import main
 from tests.media.made_media import write_media_file
+from tests.training.made_sounds import TONE, write_sounds
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
@@ -35,9 +36,21 @@ def test_training_on_an_own_list(tmp_path, monkeypatch):
     text = README.read_text(encoding="utf-8")
     command = re.search(r"\.venv/bin/mmat (prepare .*)", text).group(1)
     assert main([*command.split(), "--image-model", "none"]) == 0
-    example = text.split("## Train on your own list")[1].split("```python")[1].split("```")[0]
+    example = text.split("## Train on your own clips")[1].split("```python")[1].split("```")[0]
     write_media_file(tmp_path / "clip.mp4")
     names = {}
     exec(example.replace("epochs=20", "epochs=1"), names)
     scores = names["model"].predict(np.zeros((1, 16000, 1), np.float32), verbose=0)
     assert scores["clip"].shape == (1, 2)
+
+
+def test_training_on_a_folder_of_folders(models_cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_sounds(tmp_path / "sounds", range(3))
+    text = README.read_text(encoding="utf-8").split("## Train on your own clips")[1]
+    train, tag = re.findall(r"\.venv/bin/mmat (train .*|tag .*)", text)[:2]
+    assert main([*train.split(), "--cache", str(tmp_path / "cache")]) == 0
+    assert TONE in capsys.readouterr().out
+    sound = str(tmp_path / "sounds" / TONE / "0.wav")
+    assert main(tag.replace("clip.mp4", "SOUND").split()[:1] + [sound, "--model", "model"]) == 0
+    assert TONE in capsys.readouterr().out
