@@ -43,7 +43,7 @@ from mmat.metrics.tagging import NO_SHARES, SHORT, precision_recall_f1
 from mmat.metrics.tagging import figures as task_figures
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
 from mmat.models.audio import BLOCKS, SPEECH_BLOCKS, adapt_normalization
-from mmat.models.bundle import Bundle
+from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.features import SPEECH_MEL, MelParameters
 from mmat.models.fusion import late_fusion, middle_fusion
 from mmat.models.pooling import (
@@ -65,6 +65,7 @@ from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
 from mmat.shards.prepare import prepare
 from mmat.training.checkpoints import load_best
 from mmat.training.distributed import DEVICES, is_chief, make_strategy
+from mmat.training.learn import learn
 from mmat.training.loop import train
 from mmat.training.precision import POLICIES, choose_dtype, training_rate
 from mmat.training.recipe import Recipe
@@ -74,6 +75,10 @@ from mmat.training.tensorboard.clips import FixedClips
 from mmat.training.tensorboard.projector import label_space
 
 SYSTEMS = ("audio", "video", "fused")
+NAMES = "names"  # of --audio
+# What the audio branch does not read of a tagger's inputs; the video branch reads them all, since
+# its frame scores last as long as the sound.
+OF_PICTURES = ("image_probabilities", "image_embeddings", "has_video")
 POOLINGS = {
     "max": max_pooling,
     "mean": mean_pooling,
@@ -131,6 +136,13 @@ def parser(
         default=systems,
         metavar="NAME,…",
         help=f"of {', '.join(SYSTEMS)} (default {systems or 'all that can be'})",
+    )
+    model.add_argument(
+        "--audio",
+        choices=("recipe", NAMES),
+        default="recipe",
+        help="the paper's networks, trained; or names: yamnet and the image network stay as they "
+        "are, and what is learnt starts from the names of the labels (default recipe)",
     )
     model.add_argument("--net", choices=("crnn", "talnet"), default=net)
     model.add_argument("--mel", choices=MELS, default="authors", help="windows of the crnn: "
@@ -277,17 +289,19 @@ def _prepared(arguments: argparse.Namespace, found: ReadList) -> pathlib.Path:
     if not 0 < arguments.clip_seconds < float("inf"):
         raise InputError(f"--clip-seconds {arguments.clip_seconds}: no duration above 0")
     sound_alone = arguments.systems == ("audio",)
-    folder = pathlib.Path(arguments.out, "shards")
+    folder, from_names = pathlib.Path(arguments.out, "shards"), arguments.audio == NAMES
+    network = "efficientnet_lite0" if from_names else "inception_v3"
     index = prepare(
         with_validation(found.clips),
         arguments.media,
         folder,
         found.labels,
-        image_network=None if sound_alone else arguments.image_model or "inception_v3",
+        image_network=None if sound_alone else arguments.image_model or network,
         n_frames=arguments.frames,
         clip_seconds=arguments.clip_seconds,
         workers=arguments.workers,
         overwrite=arguments.again,
+        audio_encoder=(encoder_of(arguments) or "yamnet") if from_names else None,
     )
     counts = ", ".join(f"{name} {split['clips']}" for name, split in index["splits"].items())
     print(f"{folder}: {counts}; {index['failures']} clips cannot be used")
@@ -468,6 +482,38 @@ class Training:
             validation.fixed_clips(),
             space,
         )
+
+
+def learn_from_names(arguments: argparse.Namespace, corpus: Corpus) -> dict[str, Bundle]:
+    """Learn a tagger that starts from the names of its labels, and save the systems asked for.
+
+    `fused` is the whole tagger; `audio` and `video` are its branches, at the same threshold. Raises
+    InputError as `mmat.training.learn.learn` does, and for a branch that the shards do not allow.
+    """
+    learnt = learn(corpus, progress=True)
+    for sense, chosen in learnt.chosen.items():
+        print(f"{sense}: ridges {chosen}")
+    model = learnt.bundle.model
+    senses = [name for name in ("audio", "video") if name in model.output]
+    possible = tuple(name for name in SYSTEMS if name in senses or len(senses) == 2)
+    missing = [name for name in arguments.systems or () if name not in possible]
+    if missing:
+        raise InputError(
+            f"{corpus.folder}: holds no frozen outputs for {missing[0]}; prepare the clips with "
+            "--audio-encoder and --image-model"
+        )
+    saved = {}
+    for name in arguments.systems or possible:
+        own = model
+        if name in senses:
+            frames = model.output["frame" if len(senses) == 1 else f"{name}_frame"]
+            outputs = {"clip": model.output[name], "frame": frames}
+            unread = OF_PICTURES if name == "audio" else ()
+            inputs = {key: x for key, x in model.input.items() if key not in unread}
+            own = keras.Model(inputs, outputs, name=name)
+        saved[name] = replace(learnt.bundle, model=own)
+        save_bundle(pathlib.Path(arguments.out, name), saved[name])
+    return saved
 
 
 def watched(task: Task) -> str:

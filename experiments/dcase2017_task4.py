@@ -9,6 +9,7 @@ What of video and fusion is ours: docs/models.md.
     mmat fetch dcase2017 --out lists
     python experiments/dcase2017_task4.py --lists lists --media clips      prepare, train, score
     python experiments/dcase2017_task4.py --data SHARDS --lists lists      with clips prepared before
+    python experiments/dcase2017_task4.py --lists lists --media clips --audio names     hours, no days
 
 Killed and started again it goes on where it was. Expected duration: docs/cost.md; each training
 prints its own, measured, before it starts. The paper says 6 hours on one GPU. Never run on the
@@ -40,6 +41,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments
 os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
+import tensorflow as tf
 
 import mmat
 from experiments import common
@@ -48,6 +50,7 @@ from mmat.lists.clip import Clip
 from mmat.lists.read import ReadList, named_label_set, read_lists
 from mmat.metrics.official import score_events, score_tagging
 from mmat.models.audio import talnet
+from mmat.models.bundle import Bundle
 from mmat.models.label_map import label_similarities
 from mmat.shards.corpus import Corpus
 from mmat.training.recipe import Recipe
@@ -80,8 +83,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     strategy = common.begin(arguments)
     corpus = common.open_or_prepare(arguments, lambda: read_task(arguments.lists), "--lists DIR")
 
-    # Training. The fusion learns from validation clips: the audio branch knows those of training
-    # by heart, and would be trusted too far.
+    if arguments.audio == common.NAMES:
+        saved = common.learn_from_names(arguments, corpus)
+    else:
+        saved = train(arguments, corpus, strategy)
+    if saved is None:
+        return  # of several machines the first goes on alone
+
+    # Figures, the task's own beside ours.
+    measured, out = {}, pathlib.Path(arguments.out)
+    for split in (split for split in FILES if corpus.has(split)):
+        found = common.evaluate_on(corpus, saved, split, out)
+        scores = {
+            name: evaluation.report
+            | official(out / "report" / f"{name}-{split}", split, arguments.lists)
+            for name, evaluation in found.items()
+        }
+        gain = common.fused_over_audio(found)
+        measured[split] = {"systems": scores, "fused_over_audio": gain}
+        show(split, scores, gain)
+    common.write_report(out, arguments, saved, measured)
+
+
+def train(
+    arguments: argparse.Namespace, corpus: Corpus, strategy: tf.distribute.Strategy | None
+) -> dict[str, Bundle] | None:
+    """Train by the authors' recipe, and save the systems; None on all machines but the first.
+
+    The fusion learns from validation clips: the audio branch knows those of training by heart, and
+    would be trusted too far.
+    """
     recipe = common.recipe_of(arguments)
     small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
     training = common.Training(arguments, corpus, strategy)
@@ -96,22 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         training.fit(
             "fused", lambda _: fused(arguments, corpus, *branches), "validation", fused_recipe
         )
-    if not training.is_chief:
-        return  # of several machines the first goes on alone
-
-    # Figures, the task's own beside ours.
-    measured = {}
-    for split in (split for split in FILES if corpus.has(split)):
-        found = common.evaluate_on(corpus, training.saved, split, training.out)
-        scores = {
-            name: evaluation.report
-            | official(training.out / "report" / f"{name}-{split}", split, arguments.lists)
-            for name, evaluation in found.items()
-        }
-        gain = common.fused_over_audio(found)
-        measured[split] = {"systems": scores, "fused_over_audio": gain}
-        show(split, scores, gain)
-    common.write_report(training.out, arguments, training.saved, measured)
+    return training.saved if training.is_chief else None
 
 
 def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:

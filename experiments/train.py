@@ -3,6 +3,7 @@
     mmat prepare list.csv --media clips --out shards
     python experiments/train.py --data shards                     with clips prepared before
     python experiments/train.py --list list.csv --media clips     prepares them first
+    python experiments/train.py --list list.csv --media clips --audio names    `fit`, from names on
     mmat export runs/train/fused --out export                     what comes of it, to tag with
 
 Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680, whose recipe this is; it is long for a
@@ -33,6 +34,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments
 os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 import mmat
 from experiments import common
@@ -41,14 +44,18 @@ from mmat.labels import LabelSet
 from mmat.lists.read import ReadList, named_label_set, read_list
 from mmat.metrics.tagging import figure_names
 from mmat.models.audio import talnet
+from mmat.models.bundle import Bundle
 from mmat.models.label_map import label_similarities
 from mmat.shards.corpus import Corpus
+from mmat.training.learn import models_of, read_frozen
 from mmat.training.recipe import Recipe
+from mmat.training.tiers import DEFAULT_RIDGES, Embeddings
 
 # The authors': class-balanced batches, Adam, the rate halved when validation gets no better.
 AUDIO = Recipe(batch_size=100, learning_rate=3e-4, steps_per_checkpoint=500, checkpoints=50)
 # Of video and fusion two weights a class are learnt, which takes a few checkpoints (ours).
 SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
+FIT_EPOCHS = 30  # from names on
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -70,8 +77,59 @@ def main(argv: Sequence[str] | None = None) -> None:
     corpus = common.open_or_prepare(arguments, read, "--list CSV")
     check_labels(arguments.labels, labels, corpus)
 
-    # Training. The fusion learns from validation clips: the audio branch knows those of training
-    # by heart, and would be trusted too far.
+    out = pathlib.Path(arguments.out)
+    if arguments.audio == common.NAMES:
+        saved = {"names": fit_from_names(corpus, out / "names")}
+    else:
+        saved = train(arguments, corpus, strategy)
+    if saved is None:
+        return  # of several machines the first goes on alone
+
+    # Figures.
+    measured = {}
+    if corpus.has("test"):
+        found = common.evaluate_on(corpus, saved, "test", out)
+        scores = {name: evaluation.report for name, evaluation in found.items()}
+        gain = common.fused_over_audio(found)
+        measured["test"] = {"systems": scores, "fused_over_audio": gain}
+        names = figure_names(corpus.task)
+        print(f"\n{common.figures_table(scores, names)}")
+        if gain:
+            print(common.gain_line(gain, names[0]))
+    else:
+        print("no split 'test': the models are saved, and were measured on validation alone")
+    common.write_report(out, arguments, saved, measured)
+
+
+def fit_from_names(corpus: Corpus, folder: pathlib.Path) -> Bundle:
+    """Fit a tagger that starts from the names of its labels, on the frozen outputs in the shards.
+
+    What `mmat train` does, with `fit` in place of its solver, and with ridges as they come, where
+    `mmat.training.learn` chooses them by cross-validation and calibrates the scores.
+    """
+    n_terms = corpus.splits["train"] * len(corpus.labels)  # over which Keras takes the mean
+    models = models_of(corpus, tuple(x / n_terms for x in dataclasses.astuple(DEFAULT_RIDGES)))
+    clips = read_frozen(models, corpus, "train")
+    for sense, branch in models.branches.items():
+        if branch.kernel is not None:
+            embeddings = Embeddings.of(clips.pooled[sense], np.ones(len(clips.ids)))
+            branch.center.assign(embeddings.center)
+            branch.spread.assign(embeddings.spread)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, FIT_EPOCHS * -(-len(clips.ids) // 32))
+    models.frozen.compile(keras.optimizers.Adam(rate), corpus.loss)
+    batches = corpus.batches("train", 32, models.frozen.input).cache()
+    models.frozen.fit(batches, epochs=FIT_EPOCHS, verbose=2)
+    return mmat.save(models.tagger, folder, corpus)  # it shares the layers that were fitted
+
+
+def train(
+    arguments: argparse.Namespace, corpus: Corpus, strategy: tf.distribute.Strategy | None
+) -> dict[str, Bundle] | None:
+    """Train by the authors' recipe, and save the systems; None on all machines but the first.
+
+    The fusion learns from validation clips: the audio branch knows those of training by heart, and
+    would be trusted too far.
+    """
     recipe = common.recipe_of(arguments)
     small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
     training = common.Training(arguments, corpus, strategy)
@@ -86,23 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         training.fit(
             "fused", lambda _: fused(arguments, corpus, *branches), "validation", fused_recipe
         )
-    if not training.is_chief:
-        return  # of several machines the first goes on alone
-
-    # Figures.
-    measured = {}
-    if corpus.has("test"):
-        found = common.evaluate_on(corpus, training.saved, "test", training.out)
-        scores = {name: evaluation.report for name, evaluation in found.items()}
-        gain = common.fused_over_audio(found)
-        measured["test"] = {"systems": scores, "fused_over_audio": gain}
-        names = figure_names(corpus.task)
-        print(f"\n{common.figures_table(scores, names)}")
-        if gain:
-            print(common.gain_line(gain, names[0]))
-    else:
-        print("no split 'test': the models are saved, and were measured on validation alone")
-    common.write_report(training.out, arguments, training.saved, measured)
+    return training.saved if training.is_chief else None
 
 
 def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:

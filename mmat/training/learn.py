@@ -156,8 +156,11 @@ def learn(corpus: Corpus, progress: bool = False) -> Learnt:
     return _report(bundle, clips, found, chosen)
 
 
-def models_of(corpus: Corpus) -> Learnable:
-    """Return the untrained models of what a corpus holds; raises InputError as `learn` does."""
+def models_of(corpus: Corpus, ridges: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Learnable:
+    """Return the untrained models of what a corpus holds; raises InputError as `learn` does.
+
+    ridges: of `fit`, as `learnt_models` takes them.
+    """
     encoder, network = corpus.audio_encoder, corpus.network
     if encoder is None and network is None:
         raise InputError(
@@ -167,7 +170,7 @@ def models_of(corpus: Corpus) -> Learnable:
     if network is not None and not corpus.image_embedding_size:
         network = dataclasses.replace(network, embedding_size=0)  # its names alone
     return learnt_models(
-        corpus.labels, encoder, network, corpus.ragged, clip_seconds=corpus.clip_seconds
+        corpus.labels, encoder, network, corpus.ragged, ridges, corpus.clip_seconds
     )
 
 

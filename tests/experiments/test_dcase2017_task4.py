@@ -79,6 +79,32 @@ def test_the_gain_is_the_difference_of_the_two(report):
     assert gain["low"] <= gain["estimate"] <= gain["high"]
 
 
+def test_learnt_from_names_the_three_systems_have_their_figures(
+    task, models_cache, tmp_path, monkeypatch
+):
+    """One tagger on frozen networks, and its two branches."""
+    monkeypatch.setattr(choose_clips, "__defaults__", (1,))
+    words = ["--lists", task / "lists", "--media", task / "media", "--out", tmp_path, *TINY]
+    assert common.run(dcase2017_task4.main, [*map(str, words), "--audio", "names"]) == 0
+    systems = json.loads((tmp_path / "report.json").read_text())["test"]["systems"]
+    assert tuple(systems) == SYSTEMS
+    tagger = load_bundle(tmp_path / "fused")
+    clips = next(open_corpus(tmp_path / "shards").batches("test", 32, tagger.model.input).take(1)
+                 .as_numpy_iterator())[0]  # fmt: skip
+    outputs = tagger.model(clips)
+    for name, figures in systems.items():
+        said = tmp_path / "report" / f"{name}-test" / "official"
+        tags = task / "lists" / WEAK, said / "tagging_prediction.csv"
+        assert figures["clips"] == 17
+        assert figures["subtask_a"]["official"] == score_tagging(*tags)
+        bundle = load_bundle(tmp_path / name)
+        np.testing.assert_array_equal(bundle.thresholds, tagger.thresholds)
+        own = outputs["clip" if name == "fused" else name]
+        given = {key: clips[key] for key in bundle.model.input}
+        np.testing.assert_allclose(bundle.model(given)["clip"], own, atol=1e-6)
+    assert len(set(tagger.thresholds)) == 1
+
+
 def test_validation_is_the_fixed_slice_of_the_training_list(ran, task):
     listed = read_list(task / "lists" / "training_set.csv").clips
     for split in ("train", "validation"):

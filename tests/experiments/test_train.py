@@ -78,6 +78,22 @@ def test_a_list_becomes_a_model_with_figures(mine, monkeypatch):
     assert len(groups[0] | groups[1]) == 6 and len(groups[1]) == 3 and not groups[0] & groups[1]
 
 
+def test_fit_from_names_leaves_a_model_that_tags(mine, monkeypatch, models_cache, capsys):
+    monkeypatch.setattr(choose_clips, "__defaults__", (1,))
+    monkeypatch.setattr(train, "FIT_EPOCHS", 3)
+    words = ["--list", "list.csv", "--media", "media", "--audio", "names", *SHORT]
+    assert common.run(train.main, words) == 0
+    losses = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()
+              if " - loss: " in line]  # fmt: skip
+    assert len(losses) == 3 and losses[-1] < losses[0]
+    out = mine / "runs" / "train"
+    bundle = load_bundle(out / "names")
+    report = json.loads((out / "report.json").read_text())
+    assert report["test"]["systems"]["names"]["clips"] == 6
+    assert report["validation"]["names"] == bundle.figures
+    assert mmat(["tag", "media/0.wav", "--model", str(out / "names")]) == 0
+
+
 def test_on_shards_alone_a_run_goes_on_where_another_ended_bit_for_bit(mine, capsys):
     words = ["--data", shards(mine, "--split", "train"), "--labels", "shards/labels.csv", *SHORT]
     words += ["--pooling", "attention", "--deterministic"]
