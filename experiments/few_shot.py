@@ -6,12 +6,16 @@ on (`mmat.training.learn`). All three see the same frozen networks, are learnt f
 recordings and are measured on the same clips of sources that none of them learnt from. Commands,
 duration and results:
 
-    python experiments/few_shot.py --draws 2        the first look
-    python experiments/few_shot.py                  ten draws a point, DURATION
-    python experiments/few_shot.py --corpus drums   one of mini, drums, speech, sounds
+    python experiments/few_shot.py --corpus drums   3 minutes; one of mini, drums, speech, sounds
+    python experiments/few_shot.py --draws 2        a first look at all four, 5 minutes
+    python experiments/few_shot.py                  ten draws a point, 20 minutes on 2 cores
 
 It prints a table a corpus and leaves `report.json`, `curves.png` and `trials/`, with which an
-interrupted run goes on, in runs/few_shot/NAME. Results: docs/few_shot_mini.png and its sisters.
+interrupted run goes on, in runs/few_shot/NAME; after a change of what learns, remove `trials`.
+The pictures are docs/few_shot_mini.png and its three sisters. At four recordings a class the mini
+corpus's fused mAP is 81.2 % against 77.6 by names and 52.1 by the probe; unweighted recall of drum
+hits is 47.7 against 41.2 and 46.0, of speech 41.5 against 33.3 and 40.8, of sounds 84.6 against
+80.9 and 79.2.
 
 A draw takes k recordings of each class, among them those that it takes at a smaller k. On the mini
 corpus it has the training clips all of whose recordings were drawn, and one threshold for all
