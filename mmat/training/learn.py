@@ -148,6 +148,7 @@ def learn(corpus: Corpus, progress: bool = False) -> Learnt:
         corpus.index["image_network"] if "video" in models.branches else "",
         corpus.index["n_frames"],
         corpus.clip_seconds,
+        _figures(corpus, clips, learnt),
     )
     chosen = {
         sense: dataclasses.asdict(branch.choice.ridges) | {"losses": branch.choice.losses}
@@ -380,6 +381,20 @@ def _thresholds(models, corpus: Corpus, learnt, truth: np.ndarray, held_out) -> 
     if truth.any():
         threshold = best_single_threshold(truth, np.float32(scores))
     return np.full(n_classes, threshold, np.float32)
+
+
+def _figures(corpus: Corpus, clips: Frozen, learnt: LearntWeights) -> dict:
+    """Return what the model card says: the clips, and how far each tier was let go."""
+    found = {
+        "data": f"{len(clips.ids)} clips prepared in {corpus.folder.name}, starting from names"
+    }
+    for sense, branch in learnt.branches.items():
+        ridges = dataclasses.asdict(branch.choice.ridges).items()
+        found[f"ridges of {sense}"] = ", ".join(f"{tier} {ridge:g}" for tier, ridge in ridges)
+    if learnt.fusion is not None:
+        heard, seen, _ = learnt.fusion
+        found["weights of the branches"] = f"audio {heard:.3g}, video {seen:.3g}"
+    return found
 
 
 def _untrained(corpus: Corpus, clips: Frozen) -> Learnt:

@@ -28,11 +28,12 @@ import scipy.special
 
 from mmat.labels import Task
 from mmat.lists.splits import group_folds
+from mmat.models.learnt import SLOPE_RIDGES
 
 INFINITY = float("inf")
 BIAS_RIDGE = 1e-3
 CALIBRATION_PULL = 1.0  # how strongly calibration is held at the logits as they are
-SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset
+
 # Length of the gradient where the optimizer stops, times the root of what all clips count; scores
 # are then right to 1e-3, mostly to 1e-4.
 GRADIENT, MOST_STEPS = 1e-4, 100
