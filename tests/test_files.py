@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from mmat.corpora.mini import extract_sources, read_sources
 from mmat.corpora.package_files import iter_members, read_cat, read_rcc
+from mmat.corpora.sources import extract_sources, read_sources
 from mmat.files import ArchiveTooLarge, Budget, InputError, Metered, check_zip
 from tests.corpora.archives import COMPRESSORS, make_cat, make_deb, make_rcc, make_wav
 

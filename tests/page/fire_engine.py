@@ -10,7 +10,7 @@ import PIL.Image
 import soundfile
 
 from mmat.corpora.debian import download_packages
-from mmat.corpora.mini import extract_sources, read_sources
+from mmat.corpora.sources import extract_sources, read_sources
 from mmat.files import cache_folder
 from tests.media.made_media import write_media_file
 
