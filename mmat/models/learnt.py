@@ -48,8 +48,8 @@ SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validati
 def untrained_score(untrained: np.ndarray) -> np.ndarray:
     """Return the untrained tagger's score in [0, 1] of the first statistic, its logit.
 
-    >>> float(untrained_score(np.float32(0)).round(3)) == THRESHOLD
-    True
+    >>> round(float(untrained_score(np.float32(0))), 3)
+    0.047
     """
     margin = UNTRAINED_MARGIN
     return np.clip(np.exp(untrained) * (THRESHOLD + margin) - margin, 0, 1)
