@@ -108,13 +108,15 @@ def _encoder(text_encoder: TextEncoder | None) -> Callable[[], TextEncoder]:
 
 
 def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
-    """Return the labels of a zero-shot bundle that neither network knows anything near to.
+    """Return the labels of a bundle that starts from names which no network knows anything near to.
 
     >>> unmapped_labels(zero_shot_bundle(LabelSet.of(["Dog", "Quarterly tax return"])))
     ('Quarterly tax return',)
     """
-    maps = [bundle.model.get_layer(name).map for name in ("sound_map", "label_map")]
-    known = np.any([ops.convert_to_numpy(each).any(axis=0) for each in maps], axis=0)
+    known = np.zeros(len(bundle.labels), bool)
+    for layer in bundle.model.layers:
+        if isinstance(layer, LabelMap):
+            known |= ops.convert_to_numpy(layer.map).any(axis=0)
     return tuple(
         name for name, is_known in zip(bundle.labels.names, known, strict=True) if not is_known
     )

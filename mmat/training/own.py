@@ -34,7 +34,7 @@ from mmat.metrics.bootstrap import RESAMPLES
 from mmat.metrics.decisions import decide
 from mmat.models.bundle import RECORD_FILE, Bundle, save_bundle, tuned_bundle
 from mmat.models.learnt import Learnable
-from mmat.models.names import THRESHOLD, image_similarities, sound_similarities
+from mmat.models.names import THRESHOLD, unmapped_labels
 from mmat.models.predict import Predictor
 from mmat.pretrained.registry import audio_encoder as encoder_of
 from mmat.pretrained.registry import image_network as network_of
@@ -198,7 +198,7 @@ def train(
         shards,
         _report(learnt, figures_of_labels, doubts, evaluation, bundle),
         figures_of_labels,
-        () if learnt is None else _unmapped(corpus),
+        () if learnt is None else unmapped_labels(learnt.bundle),
         doubts,
         test_shards,
         evaluation,
@@ -429,15 +429,6 @@ def _frame_scores(bundle: Bundle, shards: pathlib.Path, wanted: set[str]) -> dic
             for row, scores, lasts in zip(rows, frames, seconds, strict=True):
                 found[step["ids"][row]] = scores[: max(1, round(lasts * FRAME_HZ))]
     return found
-
-
-def _unmapped(corpus: Corpus) -> tuple[str, ...]:
-    """Return the labels that no name of the pretrained networks is near to."""
-    names, maps = corpus.labels.names, [sound_similarities(corpus.labels, corpus.audio_encoder)]
-    if corpus.network:
-        maps.append(image_similarities(corpus.labels, corpus.network))
-    known = np.any([each.any(axis=0) for each in maps], axis=0)
-    return tuple(name for name, is_known in zip(names, known, strict=True) if not is_known)
 
 
 def _report(
