@@ -5,13 +5,13 @@ Downloaders name the same clip differently: `Yabc_30.000_40.000.wav`, `abc_30000
 """
 
 import dataclasses
-import math
 import os
 import pathlib
 from collections.abc import Iterator
 
 from mmat.files import InputError
 from mmat.lists.clip import Clip
+from mmat.media.duration import file_seconds
 from mmat.media.read import AUDIO_SUFFIXES
 
 _MOVIES = {".mp4", ".m4v", ".mov", ".3gp", ".webm", ".mkv", ".avi", ".ts", ".mpg", ".mpeg"}
@@ -29,7 +29,7 @@ class Found:
 
     def duration_seconds(self) -> float:
         """Return the length of the range; NaN where the file's header does not give its end."""
-        end = _file_seconds(self.path) if self.end_seconds is None else self.end_seconds
+        end = file_seconds(self.path) if self.end_seconds is None else self.end_seconds
         start = self.start_seconds or 0.0
         return 0.0 if end < start else end - start
 
@@ -112,22 +112,6 @@ class MediaFolder:
             all_places = (*places.get(stem, ()), (subfolder, suffix))
             places[stem] = shared.setdefault(all_places, all_places)
         return places
-
-
-def _file_seconds(path: pathlib.Path) -> float:
-    """Return the length in a file's header, NaN without one."""
-    import av
-    import soundfile
-
-    try:
-        return soundfile.info(path).duration
-    except (soundfile.LibsndfileError, OSError):
-        pass
-    try:
-        with av.open(os.fspath(path)) as container:
-            return math.nan if container.duration is None else container.duration / av.time_base
-    except (av.FFmpegError, OSError, ValueError):
-        return math.nan
 
 
 def _media_files(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
