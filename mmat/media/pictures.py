@@ -29,6 +29,7 @@ LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
 _NEAR_KEYFRAMES = 2  # keyframes this many distances of the times apart, or less, stand for them
 _SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
 _FAR_SECONDS = 20.0  # a keyframe this long before the pictures makes seeking expensive
+_MATRIX_BYTES = 36  # nine int32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,27 +297,74 @@ class Shown:
 
 
 class Upright:
-    """Turns frames into upright RGB pictures with square pixels, all of the first one's size.
+    """Turns and mirrors frames into RGB pictures as a player shows them, of the first one's size.
 
-    aspect: width by height of the upright pictures before they are squeezed to a square.
+    Their pixels are square. The first frame's display matrix decides for all; one that appears
+    later is ignored. aspect: width by height of the pictures before they are squeezed to a square.
     """
 
     def __init__(self, size: Size, track):
         self.size, self.track = size, track
         self.shape: tuple[int, int] | None = None
-        self.quarter_turns, self.aspect = 0, 1.0
+        self.orientation, self.aspect = Orientation(False, 1, 1), 1.0
 
     def __call__(self, frame) -> np.ndarray:
         if self.shape is None:
             ratio = float(self.track.sample_aspect_ratio or 1)
             ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # others are damage
             self.shape = self.size.scaled(frame.width * ratio, frame.height)
-            self.quarter_turns = round(frame.rotation / 90)
+            self.orientation = orientation_of(display_matrix(frame))
             aspect = frame.width * ratio / frame.height
-            self.aspect = 1 / aspect if self.quarter_turns % 2 else aspect
+            self.aspect = 1 / aspect if self.orientation.is_transposed else aspect
         width, height = self.shape
         picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.rot90(picture, k=self.quarter_turns)
+        if self.orientation.is_transposed:
+            picture = picture.swapaxes(0, 1)
+        return picture[:: self.orientation.row_step, :: self.orientation.column_step]
+
+
+class Orientation(NamedTuple):
+    """One of the eight ways to show a picture: transposed first, then read in steps of 1 or -1."""
+
+    is_transposed: bool
+    row_step: int
+    column_step: int
+
+
+def orientation_of(matrix: np.ndarray) -> Orientation:
+    """Return the orientation nearest to a display matrix (3, 3), in FFmpeg's order of numbers.
+
+    A pixel (x, y) is shown at `(x, y, 1) @ matrix`, y downwards. Zeros, which are damage, leave the
+    picture as it is.
+
+    >>> orientation_of(np.array([[-1, 0, 0], [0, 1, 0], [0, 0, 1]]))  # mirrored
+    Orientation(is_transposed=False, row_step=1, column_step=-1)
+    """
+    (a, b), (c, d) = np.sign(matrix[:2, :2])
+    sizes = np.abs(matrix[:2, :2].astype(np.float64))
+    if sizes[0, 1] + sizes[1, 0] > sizes[0, 0] + sizes[1, 1]:
+        return Orientation(True, -1 if b < 0 else 1, -1 if c < 0 else 1)
+    return Orientation(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
+
+
+def display_matrix(frame) -> np.ndarray:
+    """Return the display matrix (3, 3) of a frame, fixed-point numbers; the identity without one.
+
+    It comes from the container, from an SEI message of H.264 and HEVC, or from Exif.
+    """
+    try:
+        found = [bytes(d) for d in frame.side_data if d.type.name == "DISPLAYMATRIX"]
+    except ValueError:  # side data newer than PyAV hide the rest: the rotation is known alone
+        return _rotation_matrix(frame.rotation)
+    if not found or len(found[0]) != _MATRIX_BYTES:
+        return np.eye(3)
+    return np.frombuffer(found[0], np.int32).reshape(3, 3)
+
+
+def _rotation_matrix(degrees: float) -> np.ndarray:
+    """Return the display matrix of a turn, counterclockwise."""
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
 
 class PictureStream:
