@@ -1,35 +1,83 @@
-"""Where a clip's media lie in a folder: whole or trimmed, with or without the `Y` before an id.
+"""Where a clip's media lie in a folder: whole or trimmed, under the names that downloaders give.
 
 Downloaders name the same clip differently: `Yabc_30.000_40.000.wav`, `abc_30000_40000.flac`,
-`abc.mp4`. Names that begin with a `-` are why some put a `Y` before every id.
+`abc_000030.mp4`, `abc.mp4`; the last may be the whole video or the clip alone. Names that begin
+with a `-` are why some put a `Y` before every id.
 """
 
 import dataclasses
+import enum
+import math
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from mmat.files import InputError
-from mmat.lists.clip import Clip
+from mmat.lists.clip import VIDEO_ID, Clip
 from mmat.media.duration import file_seconds
-from mmat.media.read import AUDIO_SUFFIXES
+from mmat.media.folder import FILM_SUFFIXES, MEDIA_SUFFIXES, walk_files
+from mmat.media.segment_names import SegmentNaming
 
-_MOVIES = {".mp4", ".m4v", ".mov", ".3gp", ".webm", ".mkv", ".avi", ".ts", ".mpg", ".mpeg"}
-_OTHERS = {".flv", ".wmv", ".asf", ".m4a", ".mka", ".aac", ".wma"}
-MEDIA_SUFFIXES = _MOVIES | _OTHERS | AUDIO_SUFFIXES
+# yt-dlp's own names: `title [id].webm`.
+_TITLED = re.compile(rf"(.*\[)({VIDEO_ID.pattern})\]", re.ASCII | re.DOTALL)
+
+
+class Way(enum.StrEnum):
+    """Which part of its file a clip is, as the list, the file's name and its length say it."""
+
+    WHOLE = "whole"  # the list gives no range
+    TRIMMED = "trimmed"  # the file is the listed range alone: read whole
+    TRIMMED_SHORT = "trimmed_short"  # the same, and shorter than the list says
+    BEGINNING = "beginning"  # the range begins at 0 s, where both readings are the same
+    CUT = "cut"  # the range of a longer file
+    TOO_SHORT = "too_short"  # the file ends before the range begins, and is not the range alone
+
+
+_TOLD = {
+    Way.TRIMMED: "read whole, because they are trimmed already",
+    Way.TRIMMED_SHORT: "read whole, trimmed and shorter than listed",
+    Way.BEGINNING: "read from 0 s on",
+    Way.CUT: "cut out of longer files",
+    Way.TOO_SHORT: "end before their range begins",
+    Way.WHOLE: "without a range",
+}
+
+
+def ways_told(ways: Mapping[str, int], missing: int = 0) -> list[tuple[str, int]]:
+    """Return what to say of each way that clips' files are read, and how many clips it is.
+
+    ways: clips by `Way`. It is empty where no clip is a range of its file.
+
+    >>> ways_told({Way.TRIMMED: 412, Way.CUT: 80}, missing=8)
+    [('read whole, because they are trimmed already', 412), ('cut out of longer files', 80), \
+('missing', 8)]
+    """
+    if not any(count for way, count in ways.items() if way != Way.WHOLE):
+        return []
+    told = [(words, ways.get(way, 0)) for way, words in _TOLD.items()]
+    return [(words, count) for words, count in [*told, ("missing", missing)] if count]
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A media file, and which range of it is the clip; None is the file's own end."""
+    """A media file, and which range of it is the clip; None is the file's own end.
+
+    way: why that range. file_seconds: the file's length where it has been read, else None.
+    """
 
     path: pathlib.Path
     start_seconds: float | None
     end_seconds: float | None
+    way: Way = Way.WHOLE
+    file_seconds: float | None = None
 
     def duration_seconds(self) -> float:
         """Return the length of the range; NaN where the file's header does not give its end."""
-        end = file_seconds(self.path) if self.end_seconds is None else self.end_seconds
+        end = self.end_seconds
+        if end is None:
+            end = file_seconds(self.path) if self.file_seconds is None else self.file_seconds
         start = self.start_seconds or 0.0
         return 0.0 if end < start else end - start
 
@@ -54,84 +102,153 @@ class MediaFolder:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such media folder")
-        # Stem -> where it lies: (subfolder, suffix) pairs, shared by files with the same ones.
-        self._places: dict[str, tuple[tuple[str, str], ...]] | None = None
+        # Stem -> where it lies: places, shared by files with the same ones.
+        self._places: dict[str, tuple[_Place, ...]] | None = None
+        self._namings: list[SegmentNaming] = []
+        self._seconds: dict[pathlib.Path, float] = {}  # of files whose header has been read
 
     def find(self, clip: Clip) -> Found | None:
         """Return the clip's file and the range to read, or None if there is none.
 
         Tried in this order, each with the name as it is, with a `Y` before it and without its
         `Y`: the list's own path; the same with another media suffix; the names of trimmed
-        files, which are read whole (`id_30.000_40.000`, `id_30_40`, `id_30000_40000`); the whole
-        video, of which the range is read. A clip with a `video_id` is found in any subfolder,
+        files, which are read whole (`id_30.000_40.000`, `id_30000_40000`, `id_50.0-60.0`,
+        `id_30000`, `id_000030`, and `id_30` if the file is as long as the range); the whole
+        video, also as `title [id]`. A clip with a `video_id` is found in any subfolder,
         another one only in the subfolder that its list names. Of several files of one name the
-        one in that subfolder, with the list's suffix, or a container comes first.
+        one in that subfolder, with the list's suffix, or with pictures comes first.
+
+        A file without times in its name may be the whole video or the range alone; its length
+        decides (`_way`), which is read once and only for a range that begins after 0 s.
         """
         subfolder, name = os.path.split(clip.file)
         stem, suffix = _split_suffix(name)
-        whole = not clip.video_id or stem in _spellings(clip.video_id)
-        times = (clip.start_seconds, clip.end_seconds) if whole else (None, None)
+        trimmed = bool(clip.video_id) and stem not in _spellings(clip.video_id)
         for spelling in _spellings(name):
             path = self.folder / subfolder / spelling
             if path.is_file():
-                return Found(path, *times)
-        path = self._lookup(stem, subfolder, suffix, bool(clip.video_id))
+                return _trimmed(path) if trimmed else self._placed(path, clip)
+        places = subfolder, suffix, bool(clip.video_id)
+        path = self._lookup(stem, *places)
         if path:
-            return Found(path, *times)
-        for trimmed in _trimmed_names(clip.video_id or stem, clip.start_seconds, clip.end_seconds):
-            path = self._lookup(trimmed, subfolder, suffix, bool(clip.video_id))
-            if path:
-                return Found(path, None, None)
-        if clip.video_id:
-            path = self._lookup(clip.video_id, subfolder, suffix, True)
-            if path:
-                return Found(path, clip.start_seconds, clip.end_seconds)
-        return None
+            return _trimmed(path) if trimmed else self._placed(path, clip)
+        for name, is_certain in self._trimmed_names(clip.video_id or stem, clip):
+            path = self._lookup(name, *places)
+            if path and (is_certain or self._is_as_long(path, clip)):
+                return _trimmed(path)
+        path = clip.video_id and self._lookup(clip.video_id, *places)
+        return self._placed(path, clip) if path else None
+
+    def _placed(self, path: pathlib.Path, clip: Clip) -> Found:
+        """Return what to read of a file whose name does not say whether it is the range alone."""
+        start, end = clip.start_seconds, clip.end_seconds
+        if start is None and end is None:
+            return Found(path, None, None)
+        if not start:
+            return Found(path, start, end, Way.BEGINNING)
+        seconds = self._length(path)
+        way = _way(seconds, start, end, bool(clip.video_id))
+        times = (None, None) if way in (Way.TRIMMED, Way.TRIMMED_SHORT) else (start, end)
+        return Found(path, *times, way, seconds)
+
+    def _is_as_long(self, path: pathlib.Path, clip: Clip) -> bool:
+        if clip.end_seconds is None:
+            return False
+        range_seconds = clip.end_seconds - (clip.start_seconds or 0.0)
+        return abs(self._length(path) - range_seconds) <= _tolerance(range_seconds)
+
+    def _length(self, path: pathlib.Path) -> float:
+        if path not in self._seconds:
+            self._seconds[path] = file_seconds(path)
+        return self._seconds[path]
 
     def _lookup(
         self, stem: str, subfolder: str, suffix: str, anywhere: bool
     ) -> pathlib.Path | None:
         if self._places is None:
-            self._places = self._scanned()
+            self._scan()
         for spelling in _spellings(stem):
-            places = [
-                (where != subfolder, end != suffix, end.lower() in AUDIO_SUFFIXES, where, end)
-                for where, end in self._places.get(spelling, ())
-                if anywhere or where == subfolder
+            ranked = [
+                (
+                    place.subfolder != subfolder,
+                    bool(place.before),
+                    place.after != suffix,
+                    place.after.lower() not in FILM_SUFFIXES,
+                    place,
+                )
+                for place in self._places.get(spelling, ())
+                if anywhere or (place.subfolder == subfolder and not place.before)
             ]
-            if places:
-                *_, where, end = min(places)
-                return self.folder / where / (spelling + end)
+            if ranked:
+                *_, place = min(ranked)
+                name = place.before + spelling + place.after
+                return self.folder / place.subfolder / name
         return None
 
-    def _scanned(self) -> dict[str, tuple[tuple[str, str], ...]]:
-        places: dict[str, tuple[tuple[str, str], ...]] = {}
+    def _trimmed_names(self, stem: str, clip: Clip) -> Iterator[tuple[str, bool]]:
+        """Yield the names that trimmed files of a clip have here, and whether the name is proof."""
+        if clip.start_seconds is None and clip.end_seconds is None:
+            return
+        if self._places is None:
+            self._scan()
+        for naming in self._namings:
+            yield from naming.names(stem, clip.start_seconds or 0.0, clip.end_seconds)
+
+    def _scan(self) -> None:
+        places: dict[str, tuple[_Place, ...]] = {}
         shared: dict[tuple, tuple] = {}
-        for subfolder, name in _media_files(self.folder):
-            stem, suffix = _split_suffix(name)
-            all_places = (*places.get(stem, ()), (subfolder, suffix))
-            places[stem] = shared.setdefault(all_places, all_places)
-        return places
-
-
-def _media_files(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
-    """Yield (subfolder, name) of every media file; links are followed, each folder once."""
-    waiting, seen = [""], set()
-    while waiting:
-        subfolder = waiting.pop()
-        try:
-            status = os.stat(folder / subfolder)
-            if (status.st_dev, status.st_ino) in seen:  # a link back to a folder above it
+        namings: set[SegmentNaming] = set()
+        for subfolder, entry in walk_files(self.folder):
+            stem, suffix = _split_suffix(entry.name)
+            if not suffix or not entry.is_file():
                 continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(folder / subfolder) as entries:
-                for entry in entries:
-                    if entry.is_dir():
-                        waiting.append(os.path.join(subfolder, entry.name))
-                    elif _split_suffix(entry.name)[1] and entry.is_file():
-                        yield subfolder, entry.name
-        except OSError:
-            continue
+            namings.update(SegmentNaming.all_in(stem))
+            named = [(stem, _Place(subfolder, "", suffix))]
+            titled = _TITLED.fullmatch(stem)
+            if titled:
+                named.append((titled[2], _Place(subfolder, titled[1], "]" + suffix)))
+            for name, place in named:
+                all_places = (*places.get(name, ()), place)
+                places[name] = shared.setdefault(all_places, all_places)
+        self._places, self._namings = places, sorted(namings)
+
+
+class _Place(NamedTuple):
+    """Where a file lies, and what stands before and after the stem that it is found by."""
+
+    subfolder: str
+    before: str
+    after: str
+
+
+def _trimmed(path: pathlib.Path) -> Found:
+    return Found(path, None, None, Way.TRIMMED)
+
+
+def _tolerance(range_seconds: float) -> float:
+    """Return by how much a trimmed file's length may differ from its range's."""
+    return min(1.0, max(0.2, range_seconds / 10))
+
+
+def _way(seconds: float, start: float, end: float | None, of_video: bool) -> Way:
+    """Return what a file's length says of a range in it that begins after 0 s.
+
+    A file about as long as the range, and nearer to that than to the range's end, is the range
+    alone. A range of a web video lies in the video, as public lists are made: a file that ends
+    earlier, and is no longer than the range, is then the range cut short. Every other file is
+    the long one, even if it ends too early; one of unknown length too.
+    """
+    if math.isnan(seconds):
+        return Way.CUT
+    if end is not None:
+        range_seconds = end - start
+        tolerance = _tolerance(range_seconds)
+        if seconds < range_seconds + min(tolerance, start / 2):
+            if seconds >= range_seconds - tolerance:
+                return Way.TRIMMED
+            if of_video:
+                return Way.TRIMMED_SHORT
+    return Way.CUT if seconds > start else Way.TOO_SHORT
 
 
 def _split_suffix(name: str) -> tuple[str, str]:
@@ -142,14 +259,3 @@ def _split_suffix(name: str) -> tuple[str, str]:
 
 def _spellings(name: str) -> tuple[str, ...]:
     return (name, "Y" + name, name[1:]) if name[:1] == "Y" and name[1:] else (name, "Y" + name)
-
-
-def _trimmed_names(stem: str, start_seconds: float | None, end_seconds: float | None) -> list[str]:
-    if end_seconds is None:
-        return []
-    start, end = start_seconds or 0.0, end_seconds
-    return [
-        f"{stem}_{start:.3f}_{end:.3f}",
-        f"{stem}_{start:g}_{end:g}",
-        f"{stem}_{round(start * 1000)}_{round(end * 1000)}",
-    ]
