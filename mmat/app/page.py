@@ -89,6 +89,9 @@ def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
         except Exception:  # the page goes on; what it was stands in the log alone
             logging.getLogger(__name__).exception("a clip could not be tagged")
             return _message("something went wrong here; the page's log says what"), ""
+        finally:
+            for upload in (file, recording):
+                uploads.discard(upload)
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(f"# {TITLE}\n\n{_introduction(uploads)}")
@@ -134,8 +137,9 @@ def _tag(
 ) -> tuple[str, str]:
     if not upload:
         raise InputError("there is no clip yet; choose a file or record one")
-    tagger = taggers.get(name, labels)
+    # First of all, so that the upload is gone and yet remembered if the labels are refused.
     media = uploads.read(upload, taggers.pictures_hz)
+    tagger = taggers.get(name, labels)
     tagging = tagger.tag(media, with_mel=True)
     tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
     done = html.escape(summary(tagging))

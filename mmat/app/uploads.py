@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import secrets
+import shutil
 import threading
 import time
 from collections.abc import Hashable
@@ -19,7 +21,6 @@ from mmat.media.read import Media
 from mmat.media.workers import DecodingProcess
 
 N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
-ABANDONED_SECONDS = 1800.0  # uploads that nobody tagged
 _SHORT_SECONDS = 10.0
 _MEGABYTE = 1_000_000
 
@@ -29,13 +30,16 @@ class Limits:
     """The most that a page takes of one clip.
 
     megabytes: of its file. seconds: how long it lasts. decode_seconds, memory_bytes: what the
-    decoding process may use.
+    decoding process may use. idle_seconds: how long a sender may be silent. abandoned_seconds: how
+    long an upload may take, and lie here while nobody asks about it.
     """
 
     megabytes: float = 200.0
     seconds: float = 120.0
     decode_seconds: float = 60.0
     memory_bytes: int = 2 << 30
+    idle_seconds: float = 60.0
+    abandoned_seconds: float = 1800.0
 
     @property
     def bytes(self) -> int:
@@ -88,12 +92,30 @@ class Uploads:
         self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
         self._remembered = LRUCache(N_REMEMBERED)  # path -> media, or why they were refused
         self._lock = threading.Lock()
+        self._reading: pathlib.Path | None = None
+        self._closed = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep_regularly, daemon=True)
 
     def __enter__(self) -> "Uploads":
+        self._sweeper.start()
         return self
 
     def __exit__(self, *_) -> None:
+        self._closed.set()
+        self._sweeper.join()
         self._process.close()
+
+    def new_place(self) -> pathlib.Path:
+        """Make a folder for one upload, whose name nobody can guess, and return its path."""
+        place = self.folder / secrets.token_urlsafe(16)
+        place.mkdir(mode=0o700)
+        return place
+
+    def path_of(self, upload: str | os.PathLike) -> pathlib.Path | None:
+        """Return the path of an upload, which need not be there any more, or None if it is none."""
+        with contextlib.suppress(ValueError, TypeError):  # what cannot be a path
+            path = pathlib.Path(os.path.realpath(upload))
+            return path if path.parent.parent == self.folder else None
 
     def read(self, upload: str | os.PathLike, pictures_hz: float) -> Media:
         """Return what an upload holds, with so many pictures a second, and delete it.
@@ -101,38 +123,54 @@ class Uploads:
         An upload that is gone already is remembered for a while. Raises InputError in words for
         the one who sent it.
         """
-        path = pathlib.Path(os.path.realpath(upload))
-        if not path.is_relative_to(self.folder):
-            raise InputError(f"{path.name}: this is no upload; choose or record a clip")
-        self.sweep()
+        path = self.path_of(upload)
+        if path is None:
+            name = pathlib.PurePath(upload).name
+            raise InputError(f"{name}: this is no upload; choose or record a clip")
         with self._lock:
+            self._reading = path
             try:
-                if path.is_file():
+                if os.path.isfile(path):
                     found = self._decode(path, pictures_hz)
                     self._remembered.put(path, found)
                 else:
                     found = self._remembered.get(path)
             finally:
-                path.unlink(missing_ok=True)
+                self._reading = None
+                self.discard(path)
         if found is None:
             raise InputError(f"{path.name}: the clip is no longer here; choose or record it again")
         if isinstance(found, str):
             raise InputError(found)
         return found
 
-    def sweep(self, older_than_seconds: float = ABANDONED_SECONDS) -> int:
-        """Delete what lies in the folder for so long, and return the bytes of what is left."""
+    def discard(self, upload: str | os.PathLike | None) -> None:
+        """Delete an upload, if it is one and there; one that is being read goes after that."""
+        path = self.path_of(upload)
+        if path and path != self._reading:
+            self.discard_place(path.parent)
+
+    def discard_place(self, place: pathlib.Path) -> None:
+        """Delete the folder of an upload."""
+        shutil.rmtree(place, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Delete what was abandoned, and return the bytes of what is left in the folder."""
         n_bytes, now = 0, time.time()
         for path in sorted(self.folder.rglob("*"), reverse=True):  # files before their folders
             with contextlib.suppress(OSError):  # another one deletes, or a folder is not empty
                 status = path.lstat()
-                if now - status.st_mtime <= older_than_seconds:
+                if now - status.st_mtime <= self.limits.abandoned_seconds:
                     n_bytes += status.st_size
                 elif path.is_dir():
                     path.rmdir()
                 else:
                     path.unlink()
         return n_bytes
+
+    def _sweep_regularly(self) -> None:
+        while not self._closed.wait(self.limits.abandoned_seconds / 30):
+            self.sweep()
 
     def _decode(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
         """Return the media, or in a line why they are refused."""

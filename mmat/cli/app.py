@@ -27,6 +27,14 @@ def add(commands) -> None:
         help="who can reach it: this machine alone (default), 0.0.0.0: all",
     )
     command.add_argument("--port", type=_port, default=7860, help="default 7860; 0: a free one")
+    command.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another name that the page answers to, such as that of a proxy before it, or "
+        "NAME:PORT; may be given several times",
+    )
     limits = "of a clip; default %(default)g"
     command.add_argument(
         "--max-megabytes", type=above_zero(), default=200.0, metavar="N", help=limits
@@ -46,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     limits = Limits(arguments.max_megabytes, arguments.max_seconds)
     if arguments.host not in ("127.0.0.1", "localhost", "::1"):
         log("warning", f"--host {arguments.host}: whoever reaches this machine can use the page")
-    page = serving(arguments.model, arguments.host, arguments.port or None, limits)
+    port = arguments.port or None
+    page = serving(arguments.model, arguments.host, port, limits, arguments.allow_host)
     with page as address, contextlib.suppress(KeyboardInterrupt):
         print(f"open {address} in a browser; Ctrl-C stops the page", flush=True)
         threading.Event().wait()

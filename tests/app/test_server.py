@@ -12,7 +12,8 @@ import soundfile
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from mmat.app.server import HEADERS, serving
+from mmat.app.middleware import HEADERS
+from mmat.app.server import serving
 from mmat.app.taggers import TYPED
 from mmat.app.uploads import Limits
 from mmat.files import InputError

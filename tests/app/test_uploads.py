@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 
@@ -38,7 +39,7 @@ def uploads(folder):
 
 def upload(folder, path, name=None):
     """Lay a file where Gradio does: in a folder of its own."""
-    place = folder / f"{len(list(folder.iterdir()))}"
+    place = folder / secrets.token_hex(8)
     place.mkdir()
     return shutil.copy(path, place / (name or path.name))
 
