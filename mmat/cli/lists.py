@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     if read.dropped[SHOWN_ROWS:]:
         log("dropped", f"and {len(read.dropped) - SHOWN_ROWS} more rows")
     summary = summarise(read, media)
+    if media:
+        _doubts(media, summary.media)
     if arguments.plot:
         _plot(arguments.plot, summary, arguments.files)
     if arguments.json:
@@ -51,6 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_as_text(summary, len(read.dropped)))
     return 0
+
+
+def _doubts(media, count) -> None:
+    """Warn of files that cannot be what they are taken for, and say what is no media file."""
+    from mmat.media.folder import left_out_line
+
+    if count.ways.doubt():
+        log("warning", count.ways.doubt())
+    if count.missing and media.left_out:
+        log("media", f"{media.folder}: {left_out_line(media.left_out)}")
 
 
 def _check_plot(path: str) -> None:
@@ -82,6 +94,7 @@ def _as_json(summary, dropped) -> dict:
     if summary.media:
         count = dataclasses.asdict(summary.media)
         found, missing = count.pop("found_by_label"), count.pop("missing_by_label")
+        count["ways"] = {way.value: clips for way, clips in count.pop("ways").clips.items()}
         count["labels"] = {
             name: {"found": found[name], "missing": missing[name]} for name in summary.labels
         }
@@ -102,7 +115,9 @@ def _as_text(summary, n_dropped: int) -> str:
     head = ["label", "clips"]
     rows = [[name, f"{clips:,}"] for name, clips in summary.labels.items()]
     if media:
-        facts += [("media found", f"{media.found:,}"), ("media missing", f"{media.missing:,}")]
+        facts.append(("media found", f"{media.found:,}"))
+        facts += [(f"  {words}", f"{clips:,}") for words, clips in media.ways.told()]
+        facts.append(("media missing", f"{media.missing:,}"))
         head += ["found", "missing"]
         for row in rows:
             row += [f"{media.found_by_label[row[0]]:,}", f"{media.missing_by_label[row[0]]:,}"]

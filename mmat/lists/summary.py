@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmat.lists.clip import Clip
 from mmat.lists.read import ReadList
+from mmat.lists.ways import Ways
 
 if TYPE_CHECKING:
     from mmat.media.find import MediaFolder
@@ -16,12 +17,16 @@ SECONDS_AN_HOUR = 3600
 
 @dataclasses.dataclass(frozen=True)
 class MediaCount:
-    """How many clips' media were found and are missing, in all and by label."""
+    """How many clips' media were found and are missing, in all and by label.
+
+    ways: how the clips lie in their files.
+    """
 
     found: int
     missing: int
     found_by_label: dict[str, int]
     missing_by_label: dict[str, int]
+    ways: Ways = dataclasses.field(default_factory=Ways, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +55,11 @@ def summarise(read: ReadList, media: "MediaFolder | None" = None) -> Summary:
     >>> summary.clips, summary.hours, summary.labels, summary.labels_per_clip
     (1, 0.0025, {'Cat': 0, 'Dog': 1}, {1: 1})
     """
-    found, missing, seconds = [], [], []
+    found, missing, seconds, ways = [], [], [], Ways()
     for clip in read.clips:
         place = None if media is None else media.find(clip)
         (found if place else missing).append(clip)
+        ways.add(place and place.path, place and place.way)
         if clip.end_seconds is not None:
             seconds.append(clip.end_seconds - (clip.start_seconds or 0.0))
         elif place:
@@ -63,7 +69,7 @@ def summarise(read: ReadList, media: "MediaFolder | None" = None) -> Summary:
     count = None
     if media is not None:
         by_label = _by_label(found, names), _by_label(missing, names)
-        count = MediaCount(len(found), len(missing), *by_label)
+        count = MediaCount(len(found), len(missing), *by_label, ways)
     return Summary(
         clips=len(clips),
         hours=math.fsum(known) / SECONDS_AN_HOUR,

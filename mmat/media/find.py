@@ -5,59 +5,24 @@ Downloaders name the same clip differently: `Yabc_30.000_40.000.wav`, `abc_30000
 with a `-` are why some put a `Y` before every id.
 """
 
+import collections
 import dataclasses
-import enum
 import math
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmat.files import InputError
 from mmat.lists.clip import VIDEO_ID, Clip
+from mmat.lists.ways import Way
 from mmat.media.duration import file_seconds
-from mmat.media.folder import FILM_SUFFIXES, MEDIA_SUFFIXES, walk_files
+from mmat.media.folder import FILM_SUFFIXES, MEDIA_SUFFIXES, suffix_kind, walk_files
 from mmat.media.segment_names import SegmentNaming
 
 # yt-dlp's own names: `title [id].webm`.
 _TITLED = re.compile(rf"(.*\[)({VIDEO_ID.pattern})\]", re.ASCII | re.DOTALL)
-
-
-class Way(enum.StrEnum):
-    """Which part of its file a clip is, as the list, the file's name and its length say it."""
-
-    WHOLE = "whole"  # the list gives no range
-    TRIMMED = "trimmed"  # the file is the listed range alone: read whole
-    TRIMMED_SHORT = "trimmed_short"  # the same, and shorter than the list says
-    BEGINNING = "beginning"  # the range begins at 0 s, where both readings are the same
-    CUT = "cut"  # the range of a longer file
-    TOO_SHORT = "too_short"  # the file ends before the range begins, and is not the range alone
-
-
-_TOLD = {
-    Way.TRIMMED: "read whole, because they are trimmed already",
-    Way.TRIMMED_SHORT: "read whole, trimmed and shorter than listed",
-    Way.BEGINNING: "read from 0 s on",
-    Way.CUT: "cut out of longer files",
-    Way.TOO_SHORT: "end before their range begins",
-    Way.WHOLE: "without a range",
-}
-
-
-def ways_told(ways: Mapping[str, int], missing: int = 0) -> list[tuple[str, int]]:
-    """Return what to say of each way that clips' files are read, and how many clips it is.
-
-    ways: clips by `Way`. It is empty where no clip is a range of its file.
-
-    >>> ways_told({Way.TRIMMED: 412, Way.CUT: 80}, missing=8)
-    [('read whole, because they are trimmed already', 412), ('cut out of longer files', 80), \
-('missing', 8)]
-    """
-    if not any(count for way, count in ways.items() if way != Way.WHOLE):
-        return []
-    told = [(words, ways.get(way, 0)) for way, words in _TOLD.items()]
-    return [(words, count) for words, count in [*told, ("missing", missing)] if count]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +67,8 @@ class MediaFolder:
         self.folder = pathlib.Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such media folder")
+        # By suffix, how many files are none of sound or video; known once the folder is searched.
+        self.left_out: collections.Counter[str] = collections.Counter()
         # Stem -> where it lies: places, shared by files with the same ones.
         self._places: dict[str, tuple[_Place, ...]] | None = None
         self._namings: list[SegmentNaming] = []
@@ -148,7 +115,7 @@ class MediaFolder:
             return Found(path, start, end, Way.BEGINNING)
         seconds = self._length(path)
         way = _way(seconds, start, end, bool(clip.video_id))
-        times = (None, None) if way in (Way.TRIMMED, Way.TRIMMED_SHORT) else (start, end)
+        times = (None, None) if way.is_trimmed else (start, end)
         return Found(path, *times, way, seconds)
 
     def _is_as_long(self, path: pathlib.Path, clip: Clip) -> bool:
@@ -198,9 +165,11 @@ class MediaFolder:
         places: dict[str, tuple[_Place, ...]] = {}
         shared: dict[tuple, tuple] = {}
         namings: set[SegmentNaming] = set()
+        self.left_out.clear()
         for subfolder, entry in walk_files(self.folder):
             stem, suffix = _split_suffix(entry.name)
             if not suffix or not entry.is_file():
+                self.left_out[suffix_kind(os.path.join(subfolder, entry.name))] += 1
                 continue
             namings.update(SegmentNaming.all_in(stem))
             named = [(stem, _Place(subfolder, "", suffix))]

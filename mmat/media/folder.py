@@ -3,7 +3,8 @@
 import collections
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 # Files that `mmat.media.read` reads. Bare tracks of pictures (.264) have no times, and are none.
@@ -24,6 +25,7 @@ SOUND_SUFFIXES = {
 MEDIA_SUFFIXES = FILM_SUFFIXES | SOUND_SUFFIXES
 
 _SHOWN_SUFFIXES = 6
+_SUFFIX = re.compile(r"\.[\w-]{1,12}")
 _HIDDEN, _NO_SUFFIX = "hidden", "without a suffix"
 
 
@@ -50,34 +52,29 @@ def files_in(folder: str | os.PathLike) -> FolderFiles:
     >>> left_out_line(found.left_out)
     '5 files left out: 2 .txt, 1 .csv, 1 hidden, 1 without a suffix'
     """
-    media, others = [], []
+    media: list[str] = []
+    left_out: collections.Counter[str] = collections.Counter()
     for subfolder, entry in walk_files(pathlib.Path(folder)):
-        path = os.path.join(folder, subfolder, entry.name)
-        hidden = any(part.startswith(".") for part in pathlib.Path(subfolder, entry.name).parts)
-        (others if hidden or not is_media_name(entry.name) else media).append(path)
-    return FolderFiles(sorted(media), count_suffixes(os.path.relpath(p, folder) for p in others))
+        path = os.path.join(subfolder, entry.name)
+        kind = suffix_kind(path)
+        if kind in MEDIA_SUFFIXES:
+            media.append(os.path.join(folder, path))
+        else:
+            left_out[kind] += 1
+    return FolderFiles(sorted(media), left_out)
 
 
-def is_media_name(name: str) -> bool:
-    """Return whether a file's name ends as one of sound or video.
+def suffix_kind(path: str) -> str:
+    """Return a file's suffix in small letters, or that it is hidden or has none.
 
-    >>> is_media_name("00001.MTS"), is_media_name("film.mp4.part")
-    (True, False)
+    >>> [suffix_kind(path) for path in ("a.TXT", "x/.cache/b.txt", "README", "Mr. and Mrs. Bear")]
+    ['.txt', 'hidden', 'without a suffix', 'without a suffix']
     """
-    return os.path.splitext(name)[1].lower() in MEDIA_SUFFIXES
-
-
-def count_suffixes(paths: Iterable[str]) -> collections.Counter[str]:
-    """Count files by suffix, in small letters, or by being hidden or without one.
-
-    >>> count_suffixes(["a.TXT", "x/b.txt", ".DS_Store", "README"])
-    Counter({'.txt': 2, 'hidden': 1, 'without a suffix': 1})
-    """
-    counts: collections.Counter[str] = collections.Counter()
-    for path in map(pathlib.PurePath, paths):
-        hidden = any(part.startswith(".") for part in path.parts)
-        counts[_HIDDEN if hidden else path.suffix.lower() or _NO_SUFFIX] += 1
-    return counts
+    path = pathlib.PurePath(path)
+    if any(part.startswith(".") for part in path.parts):
+        return _HIDDEN
+    suffix = path.suffix.lower()
+    return suffix if _SUFFIX.fullmatch(suffix) else _NO_SUFFIX
 
 
 def left_out_line(left_out: Mapping[str, int]) -> str:
