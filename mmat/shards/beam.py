@@ -17,7 +17,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from mmat.files import InputError
-from mmat.shards.clip_job import ClipJob, ShardWriter, media_sha256
+from mmat.shards.clip_job import ClipJob, ShardWriter
 from mmat.shards.folder import JOBS_SUFFIX, Shard, ShardFolder
 from mmat.shards.writer import ShardFile
 
@@ -97,12 +97,12 @@ class ShardMaker(beam.DoFn):
 
     def _made(self, name: str) -> dict:
         jobs = _read_jobs(self._folder / (name + JOBS_SUFFIX))
-        with ShardFile(self._folder, name, [job.id for job in jobs]) as file:
-            left = jobs[file.n_done :]
-            with contextlib.closing(self._writer.decoded(left)) as decoded:
-                for _ in self._writer.write(file, zip(left, decoded, strict=True)):
+        now = (job.stamped().made_of for job in jobs)
+        with ShardFile(self._folder, name, [job.id for job in jobs], now) as file:
+            with contextlib.closing(self._writer.decoded(jobs[file.n_done :])) as decoded:
+                for _ in self._writer.write(file, decoded):
                     pass
-            return file.finish() | {"media_sha256": media_sha256(jobs)}
+            return file.finish() | {"media_sha256": file.media_sha256}
 
 
 @contextlib.contextmanager

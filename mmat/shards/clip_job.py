@@ -4,10 +4,13 @@ The processes of one machine and the workers of a Beam pipeline call the same fu
 both make the same shards.
 """
 
+import collections
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -26,6 +29,7 @@ from mmat.shards.writer import ShardFile
 
 _JPEG_QUALITY = 90
 _KEPT_SIZE_PX = 224  # of pictures that no network classifies
+_SHORTER_SECONDS = 0.1  # than its range is what a clip may be by the frames of a codec
 
 
 class ImageClassifier(Protocol):
@@ -119,7 +123,8 @@ class ClipJob:
 
     path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
     label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
-    bytes and its date of change in nanoseconds, None where there is no file. source_groups: names.
+    bytes and its date of change in nanoseconds, None where there is no file, or it changed while it
+    was read. source_groups: names.
     """
 
     id: str
@@ -132,6 +137,15 @@ class ClipJob:
     stamp: tuple[int, int] | None
     values: tuple[float, ...] = ()
     source_groups: tuple[str, ...] = ()
+
+    @property
+    def made_of(self) -> list:
+        """What changes when the media do: the file's name, the range, size and date."""
+        return [os.path.basename(self.path), self.start_seconds, self.end_seconds, self.stamp]
+
+    def stamped(self) -> "ClipJob":
+        """Return the job with the stamp that its file has now."""
+        return dataclasses.replace(self, stamp=_stamp(self.path))
 
     def reading(self, config: PrepareConfig) -> dict:
         """Return the arguments of `mmat.media.read.read_media`: no more than a shard holds."""
@@ -172,7 +186,7 @@ def _stamp(path: str | os.PathLike) -> tuple[int, int] | None:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 class _Verbatim(str):
@@ -223,8 +237,7 @@ def media_sha256(jobs: Iterable[ClipJob]) -> str:
     """Return a sha256 over what changes when the media do: name, range, size and date."""
     digest = hashlib.sha256()
     for job in jobs:
-        name = os.path.basename(job.path)
-        digest.update(json.dumps([name, job.start_seconds, job.end_seconds, job.stamp]).encode())
+        digest.update(json.dumps(job.made_of).encode())
     return digest.hexdigest()
 
 
@@ -280,10 +293,26 @@ class ShardWriter:
     workers: int
     limit_seconds: float
 
-    def decoded(self, jobs: Iterable[ClipJob]) -> Iterator[Media | str]:
-        """Yield for every job its media, or why it has none; some jobs are taken in advance."""
-        readings = (job.reading(self.config) for job in jobs)
-        return decode(readings, self.workers, self.limit_seconds)
+    def decoded(self, jobs: Iterable[ClipJob]) -> Iterator[tuple[ClipJob, Media | str]]:
+        """Yield every job with its media, or why it has none; some jobs are taken in advance.
+
+        The job's stamp is that of the content that was read.
+        """
+        waiting: collections.deque[ClipJob] = collections.deque()
+
+        def readings() -> Iterator[dict]:
+            for job in jobs:
+                waiting.append(job.stamped())
+                yield job.reading(self.config)
+
+        with contextlib.closing(decode(readings(), self.workers, self.limit_seconds)) as decoded:
+            for media in decoded:
+                job = waiting.popleft()
+                if job.stamped().stamp == job.stamp:
+                    yield job, media
+                else:  # without a stamp it is made anew by the next run, whatever its file is then
+                    reason = f"{job.path}: changed while it was read; run mmat prepare again"
+                    yield dataclasses.replace(job, stamp=None), reason
 
     def write(
         self, file: ShardFile, decoded: Iterable[tuple[ClipJob, Media | str]]
@@ -291,7 +320,26 @@ class ShardWriter:
         """Put decoded clips in a shard, or why there are none; yields after each of them."""
         for job, media in decoded:
             if isinstance(media, str):
-                file.fail(job.id, job.file, media)
+                file.fail(job.id, job.file, media, job.made_of)
             else:
-                file.add(make_record(job, media, self.config))
+                record = make_record(job, media, self.config)
+                file.add(record, job.file, job.made_of, warning_of(job, media, self.config))
             yield
+
+
+def warning_of(job: ClipJob, media: Media, config: PrepareConfig) -> str:
+    """Return in words what was lost in reading a clip; empty if nothing was.
+
+    That is what the reading says, and where the sound ends before the range that a list gives. A
+    file without a range may be of any length.
+    """
+    problem = getattr(media, "problem", "")
+    sentences = [problem] if problem else []
+    start_seconds, end_seconds = job.start_seconds or 0.0, job.reading(config)["end_seconds"]
+    if job.end_seconds is not None and media.waveform is not None:
+        missing = end_seconds - start_seconds - len(media.waveform) / SAMPLE_RATE_HZ
+        if missing > _SHORTER_SECONDS:
+            what = f"the sound ends {missing:.2f} s before the range from {start_seconds:g} s to "
+            padded = "" if config.clip_seconds is None else ", and zeros are in its place"
+            sentences.append(f"{what}{job.end_seconds:g} s does{padded}")
+    return "; ".join(sentences)

@@ -14,10 +14,12 @@ import tqdm
 from mmat.files import InputError
 from mmat.pretrained.registry import AudioEncoder
 from mmat.shards.clip_job import with_encoder
-from mmat.shards.folder import NEW_SUFFIX, Shard, ShardFolder
+from mmat.shards.folder import NEW_SUFFIX, NEW_SUFFIXES, Shard, ShardFolder
 from mmat.shards.frozen import ENCODER
 from mmat.shards.record import decode_example, whole_records
-from mmat.shards.writer import PART_SUFFIX, ShardFile, sync
+from mmat.shards.writer import JOURNAL_SUFFIX, ShardFile, sync
+
+_OF_THE_MEDIA = ("name", "failures", "warnings")  # what an entry keeps
 
 
 def add_encoder(folder: ShardFolder, encoder: AudioEncoder, entries: dict, progress: bool) -> dict:
@@ -62,7 +64,7 @@ def _begin(folder: ShardFolder, entries: dict) -> None:
             # One that was entered in the index must be in its place.
             if folder.adding is not None and shard.name in folder.adding["done"]:
                 _replace(folder.path, shard.name)
-            for suffix in (NEW_SUFFIX, NEW_SUFFIX + PART_SUFFIX):
+            for suffix in NEW_SUFFIXES:
                 (folder.path / (shard.name + suffix)).unlink(missing_ok=True)
         folder.adding = {"entries": entries, "done": []}
         folder.save(complete=False)
@@ -82,7 +84,7 @@ def _encoded(folder: ShardFolder, shard: Shard, encoder: AudioEncoder, bar: tqdm
             file.add(with_encoder(record, encoder, groups[record.id]))
             bar.update()
         entry = file.finish()
-    return old | {key: entry[key] for key in entry if key not in ("name", "failures")}
+    return old | {key: entry[key] for key in entry if key not in _OF_THE_MEDIA}
 
 
 def _replace(folder: pathlib.Path, name: str) -> None:
@@ -91,3 +93,4 @@ def _replace(folder: pathlib.Path, name: str) -> None:
     if new.exists():
         os.replace(new, folder / name)
         sync(folder)
+    new.with_name(new.name + JOURNAL_SUFFIX).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The folder of shards: `{split}-00000-of-00004.tfrecord` …, `index.json`, `failures.csv`.
+"""The folder of shards: `{split}-00000-of-00004.tfrecord` …, `index.json`, and tables beside it.
 
 `docs/shards.md` describes it. Clip number i of a split is in shard i modulo the number of shards,
 so reading one record of every shard in turn gives the order of the list. `ShardFolder` is the
@@ -19,14 +19,23 @@ from mmat.files import LOCK_FILE, InputError
 from mmat.lists.clip import Clip
 from mmat.shards.frozen import ENCODER
 from mmat.shards.record import SCHEMA_VERSION
-from mmat.shards.writer import FAILURES_SUFFIX, PART_SUFFIX, ShardFile, failure_rows, sync
+from mmat.shards.writer import (
+    FAILURES_SUFFIX,
+    JOURNAL_SUFFIX,
+    PART_SUFFIX,
+    WARNINGS_SUFFIX,
+    ShardFile,
+    sync,
+    table_rows,
+)
 
 INDEX_FILE = "index.json"
-FAILURES_FILE = "failures.csv"
+FAILURES_FILE, WARNINGS_FILE = "failures.csv", "warnings.csv"
 LABELS_FILE = "labels.csv"
 SUMMED = ("clips", "failures", "with_audio", "with_video")
 JOBS_SUFFIX = ".jobs"  # the clips that a Beam worker puts in a shard
 NEW_SUFFIX = ".new"  # a shard with an encoder's outputs, before it replaces the old one
+NEW_SUFFIXES = (NEW_SUFFIX, NEW_SUFFIX + PART_SUFFIX, NEW_SUFFIX + JOURNAL_SUFFIX)
 ADDING = "adding"  # in the index while an encoder is added
 _SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
 _OTHER = {
@@ -160,8 +169,9 @@ class ShardFolder:
 
         media_of: `media_sha256` of a shard, None where the media may be absent or others. A shard
         that is missing or cut off is made again; not while an encoder is added, when shards differ.
-        Raises InputError for shards of other clips, settings or media; with `overwrite` they are
-        removed instead.
+        So is, in a folder that is unfinished, a shard whose media have changed. Raises InputError
+        for shards of other clips or settings, and in a finished folder of other media; with
+        `overwrite` they are removed instead.
         """
         if not (self.path / INDEX_FILE).is_file():
             return False
@@ -183,13 +193,13 @@ class ShardFolder:
             self._check_adding()
             return True
         kept = {name for name, entry in known.items() if self._size(name) == entry["bytes"]}
-        if index["complete"] and media_of is not None:
+        if media_of is not None:
             changed = [
                 shard.name
                 for shard in self.plan
-                if shard.name in kept and media_of(shard) != known[shard.name]["media_sha256"]
+                if shard.name in kept and media_of(shard) != known[shard.name].get("media_sha256")
             ]
-            if changed and not overwrite:
+            if changed and index["complete"] and not overwrite:
                 raise InputError(
                     f"{self.path}: the media of {len(changed)} of its {len(self.plan)} shards "
                     f"have changed, first those of {changed[0]}; {_TO_REPLACE}"
@@ -222,17 +232,23 @@ class ShardFolder:
                 return _OTHER.get(key) or f"made with {key} {found}, not {wanted}"
         return ""
 
-    def waiting(self) -> Iterator[tuple[Shard, ShardFile]]:
-        """Yield the shards that are not whole, and their files as far as they are written."""
+    def waiting(
+        self, made_of: Callable[[Shard], Iterable[object]]
+    ) -> Iterator[tuple[Shard, ShardFile]]:
+        """Yield the shards that are not whole, and their files as far as they are written.
+
+        made_of: what the records of a shard would be made of now, as `ShardFile` takes it.
+        """
         for shard in self.plan:
             if shard.name not in self.entries:
                 ids = [clip.id for clip in shard.clips]
-                yield shard, ShardFile(self.path, shard.name, ids)
+                yield shard, ShardFile(self.path, shard.name, ids, made_of(shard))
 
     def add(self, entry: dict) -> None:
         """Record a shard that is whole; the index is written again."""
         self.entries[entry["name"]] = entry
         self.save(complete=False)
+        (self.path / (entry["name"] + JOURNAL_SUFFIX)).unlink(missing_ok=True)
 
     def save(self, complete: bool) -> dict:
         """Write the index, and return it."""
@@ -243,16 +259,19 @@ class ShardFolder:
             **({ADDING: self.adding} if self.adding else {}),
             "n_image_labels": max((e["n_image_labels"] for e in self.entries.values()), default=0),
             "failures": sum(split["failures"] for split in splits.values()),
+            # Shards of old have no count of them.
+            "warnings": sum(entry.get("warnings", 0) for entry in self.entries.values()),
             "splits": splits,
         }
         write_index(self.path, index)
         return index
 
     def finish(self) -> dict:
-        """Write the table of failures and the finished index, and return the index."""
-        for shard in self.plan:  # of a pipeline that was killed
-            (self.path / (shard.name + JOBS_SUFFIX)).unlink(missing_ok=True)
-        write_failures(self.path, [shard.name for shard in self.plan])
+        """Write the tables and the finished index, and return the index."""
+        for shard in self.plan:  # of a run that was killed
+            for suffix in (JOBS_SUFFIX, JOURNAL_SUFFIX):
+                (self.path / (shard.name + suffix)).unlink(missing_ok=True)
+        write_tables(self.path, [shard.name for shard in self.plan])
         return self.save(complete=True)
 
 
@@ -283,17 +302,22 @@ def write_index(folder: str | os.PathLike, index: dict) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_failures(folder: str | os.PathLike, names: Iterable[str]) -> None:
-    """Write one table of the failures that lie beside the shards, in this order."""
-    folder = pathlib.Path(folder)
+def write_tables(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Write one table of the failures and one of the warnings that lie beside these shards."""
+    names = list(names)
+    _write_table(folder, FAILURES_FILE, "reason", [name + FAILURES_SUFFIX for name in names])
+    _write_table(folder, WARNINGS_FILE, "warning", [name + WARNINGS_SUFFIX for name in names])
+
+
+def _write_table(folder: str | os.PathLike, name: str, what: str, parts: Iterable[str]) -> None:
     with (
-        replacing(folder / FAILURES_FILE) as part,
-        open(part, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        replacing(pathlib.Path(folder, name)) as new,
+        open(new, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(("id", "file", "reason"))
-        for name in names:
-            table.writerows(failure_rows(folder / (name + FAILURES_SUFFIX)))
+        table.writerow(("id", "file", what))
+        for part in parts:
+            table.writerows(table_rows(pathlib.Path(folder, part)))
 
 
 @contextlib.contextmanager
@@ -313,7 +337,7 @@ def _remove(folder: pathlib.Path, index: dict) -> None:
         for name in names.union(shard_names(split, entry.get("shards", 0))):
             if _SHARD_NAME.fullmatch(name):
                 _remove_shard(folder, name)
-    for name in (LABELS_FILE, FAILURES_FILE, INDEX_FILE):
+    for name in (LABELS_FILE, FAILURES_FILE, WARNINGS_FILE, INDEX_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -323,6 +347,6 @@ def _shown(value: object) -> object:
 
 
 def _remove_shard(folder: pathlib.Path, name: str) -> None:
-    new = NEW_SUFFIX, NEW_SUFFIX + PART_SUFFIX
-    for suffix in ("", PART_SUFFIX, FAILURES_SUFFIX, JOBS_SUFFIX, *new):
+    tables = FAILURES_SUFFIX, WARNINGS_SUFFIX
+    for suffix in ("", PART_SUFFIX, JOURNAL_SUFFIX, *tables, JOBS_SUFFIX, *NEW_SUFFIXES):
         (folder / (name + suffix)).unlink(missing_ok=True)

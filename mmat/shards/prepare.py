@@ -94,7 +94,8 @@ def prepare(
     audio_encoder: what hears the sound, a name, a handle or a record: its outputs, the pictures'
     embeddings and the source groups are stored too. To finished shards it is added from the sound
     in them: the media may be absent then, and the pictures stay without embeddings.
-    Clips that cannot be read are listed in `failures.csv`. A run that was stopped goes on, and
+    Clips that cannot be read are listed in `failures.csv`, those that lost something in reading in
+    `warnings.csv`; the index counts both. A run that was stopped goes on, and
     finished shards are reused; those of another list, other settings or media are replaced with
     `overwrite`. Raises InputError for an empty list, an id that occurs twice, a missing media
     folder, an `out_folder` that holds something else, a list none of whose clips can be read, a
@@ -139,7 +140,9 @@ def prepare(
         plan = plan_shards(clips, clips_per_shard)
         folder = ShardFolder(out_folder, with_entries(about, frozen.entries), plan)
         adds = frozen.added is not None
-        media_of = None if adds else lambda shard: media_sha256(jobs_of(shard))
+        # The media of finished shards are not needed where an encoder is added.
+        without_media = adds and there.get("complete", True)
+        media_of = None if without_media else lambda shard: media_sha256(jobs_of(shard))
         if not folder.resume(overwrite, media_of):
             media()  # raises for a missing folder before anything is written, as does the next
             if frozen.config.audio_encoder is not None:
@@ -213,12 +216,17 @@ def make_shards(
     progress: bool,
 ) -> Iterator[dict]:
     """Make the shards that the folder lacks, in this process, and yield their index entries."""
+
+    def made_of(shard: Shard) -> Iterator[list]:
+        for job in jobs_of(shard):
+            yield job.made_of
+
     waiting = []
-    for shard, file in folder.waiting():
+    for shard, file in folder.waiting(made_of):
         if file.n_done < len(shard.clips):
             waiting.append((shard, file))
         else:
-            yield file.finish() | {"media_sha256": media_sha256(jobs_of(shard))}
+            yield file.finish() | {"media_sha256": file.media_sha256}
     n_clips = sum(len(shard.clips) for shard in folder.plan)
     n_done = n_clips - sum(len(shard.clips) - file.n_done for shard, file in waiting)
     if progress and n_done:
@@ -236,26 +244,18 @@ def _make_in_turn(
     writer: ShardWriter,
     bar: tqdm.tqdm,
 ) -> Iterator[dict]:
-    media_of: dict[ShardFile, str] = {}
-
-    def steps() -> Iterator[tuple[ShardFile, ClipJob]]:
-        for shard, file in waiting:
-            jobs = jobs_of(shard)
-            media_of[file] = media_sha256(jobs)
-            yield from ((file, job) for job in jobs[file.n_done :])
-
     # Decoding runs some clips ahead of the writing, into the next shard too.
-    ahead, clips = itertools.tee(steps())
+    jobs = (job for shard, file in waiting for job in jobs_of(shard)[file.n_done :])
     written_bytes = 0
-    with contextlib.closing(writer.decoded(job for _, job in ahead)) as decoded:
-        results = ((file, job, media) for (file, job), media in zip(clips, decoded, strict=False))
-        for file, of_shard in itertools.groupby(results, key=lambda result: result[0]):
+    with contextlib.closing(writer.decoded(jobs)) as decoded:
+        for shard, file in waiting:
+            n_left = len(shard.clips) - file.n_done
             with file:
-                for _ in writer.write(file, ((job, media) for _, job, media in of_shard)):
+                for _ in writer.write(file, itertools.islice(decoded, n_left)):
                     bar.set_postfix_str(f"{(written_bytes + file.n_bytes) / 1e6:.0f} MB", False)
                     bar.update()
                 written_bytes += file.n_bytes
-                yield file.finish() | {"media_sha256": media_of.pop(file)}
+                yield file.finish() | {"media_sha256": file.media_sha256}
 
 
 def _beam():

@@ -21,6 +21,7 @@ from mmat.shards.folder import (
     LABELS_FILE,
     NEW_SUFFIX,
     SUMMED,
+    WARNINGS_FILE,
     load_index,
     shard_entries,
     shard_names,
@@ -104,7 +105,7 @@ def _check_shard(
 ) -> None:
     if not path.is_file():
         raise InputError(f"{path}: the shard is missing")
-    counts = Counts(failures=entry["failures"])
+    counts = Counts(failures=entry["failures"], warnings=entry.get("warnings", 0))
     for number, record in enumerate(_records(path)):
         wrong = _wrong(record, index) or ("its id is there twice" if record.id in ids else "")
         if wrong:
@@ -113,7 +114,7 @@ def _check_shard(
         counts.add(record)
         bar.update()
     for key, count in dataclasses.asdict(counts).items():
-        if count != entry[key]:
+        if count != entry.get(key, 0):
             raise InputError(f"{path}: {key} {count}, but {entry[key]} in {INDEX_FILE}")
     if path.stat().st_size != entry["bytes"]:
         raise InputError(f"{path}: {path.stat().st_size} bytes, but {entry['bytes']} in the index")
@@ -195,14 +196,19 @@ def _check_sums(folder: pathlib.Path, index: dict, sums: dict[str, int], listed:
             raise InputError(f"{folder / INDEX_FILE}: {key} {total}, but its shards {found[key]}")
     if sums["clips"] + sums["failures"] != listed:
         raise InputError(f"{folder / INDEX_FILE}: not all of the {listed} clips are accounted for")
-    path = folder / FAILURES_FILE
+    _check_table(folder / FAILURES_FILE, sums["failures"])
+    if "warnings" in index:  # shards of old have none
+        _check_table(folder / WARNINGS_FILE, index["warnings"])
+
+
+def _check_table(path: pathlib.Path, n_expected: int) -> None:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             n_rows = sum(1 for _ in csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    if n_rows != sums["failures"]:
-        raise InputError(f"{path}: {n_rows} rows, but {sums['failures']} in {INDEX_FILE}")
+    if n_rows != n_expected:
+        raise InputError(f"{path}: {n_rows} rows, but {n_expected} in {INDEX_FILE}")
 
 
 def _n_begun(folder: pathlib.Path, index: dict) -> int:

@@ -92,7 +92,8 @@ def test_the_index_counts_and_checks_the_shards(shards):
     assert index["complete"] and (train["listed"], train["shards"]) == (12, 2)
     assert {path.name for path in shards.iterdir()} == {
         *(f"train-0000{i}-of-00002.tfrecord{x}" for i in (0, 1) for x in ("", ".failures")),
-        *("test-00000-of-00001.tfrecord", "index.json", "failures.csv", "labels.csv"),
+        *("test-00000-of-00001.tfrecord", "index.json", "labels.csv"),
+        *("failures.csv", "warnings.csv"),
     }
     assert LabelSet.from_csv(shards / "labels.csv") == LABELS
 

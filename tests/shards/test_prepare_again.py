@@ -1,8 +1,12 @@
 """A second run on the same folder: reused, gone on with, refused or replaced; never two at once."""
 
+import csv
 import os
 import shutil
+import signal
 import subprocess
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -147,6 +151,120 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(movies, stop_at, capsys):
     shutil.rmtree(out)
     assert run(movies, clips, **options) == index
     assert contents(out) == interrupted
+
+
+class Changing:
+    """A network that does something to the media in the turn of a given picture clip."""
+
+    name, input_size_px = "mean colour", 32
+
+    def __init__(self, turn, what):
+        self.turn, self.what, self.n_seen = turn, what, 0
+
+    def classify(self, pictures):
+        self.n_seen += 1
+        if self.n_seen == self.turn:
+            self.what()
+        return pictures.mean(axis=(1, 2)) / 255
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def silence(path):
+    soundfile.write(path, np.zeros(1600), 16000, format="WAV")
+
+
+@pytest.mark.parametrize("beam_options", [None, ["--runner=DirectRunner"]])
+@pytest.mark.parametrize(
+    "clips_per_shard",
+    [
+        7,  # all in one shard, which is begun
+        2,  # the first shards are whole and in the index, and one is begun
+    ],
+)
+@pytest.mark.parametrize("changed", [0, 2, 3])
+def test_a_clip_whose_file_changed_is_made_anew_when_it_goes_on(
+    movies, changed, clips_per_shard, beam_options
+):
+    """Clip 2 had failed before; clip 3 is the last that was done."""
+    clips = [Clip(f"clip {i}", f"{i}.mp4", ("Dog",)) for i in range(7)]
+    out, options = movies.parent / "shards", {"n_frames": 2, "clips_per_shard": clips_per_shard}
+    with pytest.raises(KeyboardInterrupt):
+        run(movies, clips, image_network=Changing(6, interrupt), **options)
+    silence(movies / f"{changed}.mp4")
+    seen = Changing(99, interrupt)
+    index = run(movies, clips, image_network=seen, beam_options=beam_options, **options)
+    before = contents(out)
+    arrays = read_arrays(out, "train")
+    assert not arrays["has_video"][arrays["ids"].index(f"clip {changed}")]
+    again = run(movies, clips, image_network=seen, **options)
+    assert again == index and contents(out) == before
+    shutil.rmtree(out)
+    assert run(movies, clips, image_network=seen, **options) == index
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("at", ["the part", "the whole shard"])
+def test_also_where_all_clips_were_done_but_the_shard_is_not_in_the_index(movies, at):
+    """As a kill leaves it between the last clip, the shard's name and the index."""
+    clips = [Clip(f"clip {i}", f"{i}.mp4", ("Dog",)) for i in range(7)]
+    out, seen = movies.parent / "shards", Changing(99, interrupt)
+    options = {"image_network": seen, "n_frames": 2, "clips_per_shard": 7}
+    preparing = program("killed_between", movies, out, at)
+    assert subprocess.run(preparing, env=environment()).returncode == -signal.SIGKILL
+    shard = "train-00000-of-00001.tfrecord"
+    assert (out / (shard + (".part" if at == "the part" else ""))).exists()
+    assert (out / f"{shard}.journal").exists()
+    silence(movies / "0.mp4")
+    run(movies, clips, **options)
+    arrays = read_arrays(out, "train")
+    assert arrays["has_video"].tolist() == [False] + [True] * 5
+    before = contents(out)
+    assert before.keys() == {shard, f"{shard}.failures", "index.json", "labels.csv",
+                             "failures.csv", "warnings.csv"}  # fmt: skip
+    shutil.rmtree(out)
+    run(movies, clips, **options)
+    assert contents(out) == before
+
+
+def test_a_file_that_changes_after_it_was_read_is_found_by_the_next_run(movies):
+    clips = [Clip(f"clip {i}", f"{i}.mp4", ("Dog",)) for i in range(7)]
+    options = {"n_frames": 2, "clips_per_shard": 7}
+    network = Changing(4, lambda: silence(movies / "0.mp4"))
+    run(movies, clips, image_network=network, **options)
+    with pytest.raises(InputError, match="the media of 1 of its 1 shards have changed"):
+        run(movies, clips, image_network=network, **options)
+
+
+def test_a_file_that_changes_while_it_is_read_has_failed_and_is_tried_again(media):
+    """It is written again and again meanwhile."""
+    out = media.parent / "shards"
+    stop = threading.Event()
+
+    def rewrite():
+        while not stop.is_set():
+            silence(media / "3.wav")
+            time.sleep(0.001)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        index = run(media, workers=1)
+    finally:
+        stop.set()
+        writer.join()
+    with open(out / "failures.csv", newline="") as file:
+        reasons = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+    assert index["failures"] == 2 and reasons.keys() == {"clip 3", "clip 7"}
+    assert reasons["clip 3"] == f"{media / '3.wav'}: changed while it was read; " + (
+        "run mmat prepare again"
+    )
+    with pytest.raises(InputError, match="the media of 1 of its 3 shards have changed"):
+        run(media)
+    assert run(media, overwrite=True)["failures"] == 1
+    assert "clip 3" in read_arrays(out, "train")["ids"]
 
 
 def test_where_nothing_can_be_read_the_reasons_are_left_and_a_rerun_starts_again(media):
