@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Iterator
 
 from mmat.files import InputError
-from mmat.labels import LabelSet
+from mmat.labels import LabelSet, clean_name
 from mmat.lists.clip import Clip, Segment
 from mmat.lists.read import ReadList
 
@@ -41,7 +41,7 @@ def read_folder(
 ) -> ReadFolder:
     """Read a folder with a folder for each label as a clip list.
 
-    suffixes: of media files, in small letters with the dot (`mmat.media.find.MEDIA_SUFFIXES`);
+    suffixes: of media files, in small letters with the dot (`mmat.media.folder.MEDIA_SUFFIXES`);
     other files are left out, hidden ones without a word. labels: those allowed; default the names
     of the folders, sorted. Files of one path and content in several labels are one clip with all
     of these labels; files named as segments of one web video share its source group. Paths are
@@ -79,7 +79,7 @@ def read_folder(
         raise InputError(f"{folder}: every clip is without a label; {_ADVICE}")
     labels = labels or LabelSet.of(names)
     for name in names:
-        if name not in labels.names:
+        if clean_name(name) not in labels.names:
             raise InputError(f"{folder / name}: unknown label {name!r}; rename the folder")
     clips = [_clip(name, path, also, split) for name, path, also in _joined(folder, files)]
     return ReadFolder(clips, labels, (), tuple(left_out), tuple(copies))
@@ -154,7 +154,7 @@ def _joined(
 
 def _clip(name: str, path: str, also: Iterable[str], split: str) -> Clip:
     file = f"{name}/{path}"
-    labels = () if name.lower() in NO_LABEL_FOLDERS else (name, *also)
+    labels = () if name.lower() in NO_LABEL_FOLDERS else tuple(map(clean_name, (name, *also)))
     inside, _, base = path.rpartition("/")
     segment = Segment.named(base)
     groups = [*inside.split("/")[:1], segment.video_id if segment else ""]

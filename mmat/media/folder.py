@@ -84,12 +84,20 @@ def left_out_line(left_out: Mapping[str, int]) -> str:
     '12 files left out: 8 .txt, 4 .pdf'
     """
     total = sum(left_out.values())
-    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{count:,} {suffix}" for suffix, count in ordered[:_SHOWN_SUFFIXES]]
-    rest = sum(count for _, count in ordered[_SHOWN_SUFFIXES:])
-    shown += [f"{rest:,} others"] if rest else []
     files = "file" if total == 1 else "files"
-    return f"{total:,} {files} left out: {', '.join(shown)}" if total else ""
+    return f"{total:,} {files} left out: {kinds_line(left_out)}" if total else ""
+
+
+def kinds_line(kinds: Mapping[str, int]) -> str:
+    """Return numbers of files by suffix in words, the commonest first.
+
+    >>> kinds_line(collections.Counter(map(suffix_kind, ["a.pdf", "a.txt", "b.txt", ".hidden"])))
+    '2 .txt, 1 .pdf, 1 hidden'
+    """
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{count:,} {kind}" for kind, count in ordered[:_SHOWN_SUFFIXES]]
+    rest = sum(count for _, count in ordered[_SHOWN_SUFFIXES:])
+    return ", ".join([*shown, *([f"{rest:,} others"] if rest else [])])
 
 
 def walk_files(folder: pathlib.Path) -> Iterator[tuple[str, os.DirEntry]]:

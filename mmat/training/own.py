@@ -5,6 +5,7 @@ the labels give (`mmat.training.learn`), and where there are test clips measured
 any moment, the next run goes on with the clips that were prepared; the model folder appears whole.
 """
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -29,7 +30,8 @@ from mmat.lists.folders import read_folder
 from mmat.lists.pieces import pieces
 from mmat.lists.read import parse_label_set, read_list
 from mmat.lists.splits import VALIDATION
-from mmat.media.find import MEDIA_SUFFIXES, MediaFolder
+from mmat.media.find import MediaFolder
+from mmat.media.folder import MEDIA_SUFFIXES, kinds_line, suffix_kind
 from mmat.metrics.bootstrap import RESAMPLES
 from mmat.metrics.decisions import decide
 from mmat.models.bundle import RECORD_FILE, Bundle, save_bundle, tuned_bundle
@@ -40,7 +42,7 @@ from mmat.pretrained.registry import audio_encoder as encoder_of
 from mmat.pretrained.registry import image_network as network_of
 from mmat.shards.clip_job import list_sha256
 from mmat.shards.corpus import TRAIN, Corpus, open_corpus
-from mmat.shards.folder import FAILURES_FILE
+from mmat.shards.folder import FAILURES_FILE, WARNINGS_FILE
 from mmat.shards.prepare import prepare
 from mmat.shards.read import MODEL_INPUTS, read_steps
 from mmat.startup import on_terminal
@@ -245,7 +247,9 @@ def _read(
         raise InputError(f"{source}: no such folder or list")
     if source.is_dir():
         found = read_folder(source, MEDIA_SUFFIXES, labels, split or TRAIN)
-        _warn(source, "files are no sound and no video, and are left out", found.left_out)
+        kinds = kinds_line(collections.Counter(map(suffix_kind, found.left_out)))
+        what = f"files are no sound and no video ({kinds}), and are left out"
+        _warn(source, what, found.left_out)
         _warn(source, "files hold what another of their label holds; one counts", found.copies)
         media = source
     else:
@@ -345,6 +349,9 @@ def _prepared(source: Source, settings: Settings) -> pathlib.Path:
     if index["failures"]:
         where = shards / FAILURES_FILE
         warnings.warn(f"{index['failures']} clips cannot be read, see {where}", stacklevel=3)
+    if index.get("warnings"):
+        where = shards / WARNINGS_FILE
+        warnings.warn(f"{index['warnings']} clips with a warning: {where}", stacklevel=3)
     return shards
 
 
