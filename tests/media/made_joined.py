@@ -23,10 +23,12 @@ PARTS = {  # name: (seconds, when its clicks begin)
     "first": (3.0, (0.5, 1.4, 2.4)),
     "second": (2.0, (0.6, 1.5)),
 }
+_STREAMS = ("mp3", "mp2", "adts", "ac3", "eac3", "mpegts", "mpeg")  # read from anywhere on
 RATE_HZ = 16000  # of what the plain reader returns
 _FPS = 10
 _LONGEST_GAP_SECONDS = 60.0  # a longer one is a clock that was set
-_SAME_PLACE_SECONDS = 0.05
+_SAME_PLACE_SECONDS = 0.015  # containers round their times
+_RESTART_SECONDS = 0.05
 
 
 class Count(NamedTuple):
@@ -251,6 +253,12 @@ def _cut(name: str) -> bytes:
     return data[: len(data) * 6 // 10]
 
 
+def _begun_late(name: str) -> bytes:
+    """As of a broadcast that was switched on: the middle of a packet comes first."""
+    data = made(name)
+    return data[len(data) // 5 :]
+
+
 def _joined(name: str) -> bytes:
     return made(name) + made(name, "second")
 
@@ -296,6 +304,7 @@ class Damage(NamedTuple):
 DAMAGES = {
     "whole": Damage(made),
     "cut": Damage(_cut),
+    "begun late": Damage(_begun_late, happens_to=lambda row: row.muxer in _STREAMS),
     "joined": Damage(_joined, ("first", "second")),
     "joined to another rate": Damage(
         _joined_other, ("first", "second"), lambda row: row.other is not None
@@ -340,7 +349,7 @@ def found_by_ffmpeg(path: pathlib.Path) -> Found:
         shift = -max(0.0, (container.start_time or 0) / av.time_base)
         for frame in _all_frames(container):
             place = end if frame.time is None else frame.time + shift
-            if place < end - _SAME_PLACE_SECONDS or place > end + _LONGEST_GAP_SECONDS:
+            if place < end - _RESTART_SECONDS or place > end + _LONGEST_GAP_SECONDS:
                 shift, place = shift + end - place, end
             gap = place - end if place > end + _SAME_PLACE_SECONDS else 0.0
             kind = frame.sample_rate, frame.layout.name, frame.format.name

@@ -85,6 +85,8 @@ def test_nothing_is_lost_without_a_word(tmp_path, name, damage):
         if click < seconds - NEAR_SECONDS:
             late = np.abs(there - click).min(initial=np.inf)
             assert late <= SAME_CLICK_SECONDS, f"click at {click:.3f}, not at {there}"
+    if abs(lost) <= NEAR_SECONDS and damage != "garbage behind":  # nothing comes twice
+        assert len(there) == len(click_seconds(found.waveform)), f"clicks at {there}"
     in_windows, windows_problem = read_in_windows(path, n_frames)
     both = f"{seconds:.2f} s: {problem}; windows {len(in_windows) / SAMPLE_RATE_HZ:.2f} s: "
     both += windows_problem
