@@ -7,7 +7,6 @@ with a `-` are why some put a `Y` before every id.
 
 import collections
 import dataclasses
-import math
 import os
 import pathlib
 import re
@@ -179,7 +178,9 @@ class MediaFolder:
             for name, place in named:
                 all_places = (*places.get(name, ()), place)
                 places[name] = shared.setdefault(all_places, all_places)
-        self._places, self._namings = places, sorted(namings)
+        # Names that say both times come first, in decimals before whole numbers.
+        self._namings = sorted(namings, key=lambda it: (bool(it.between), it), reverse=True)
+        self._places = places
 
 
 class _Place(NamedTuple):
@@ -207,7 +208,7 @@ def _way(seconds: float, start: float, end: float | None, of_video: bool) -> Way
     earlier, and is no longer than the range, is then the range cut short. Every other file is
     the long one, even if it ends too early; one of unknown length too.
     """
-    if math.isnan(seconds):
+    if not seconds > 0:  # unknown, or a file with nothing in it, as whoever reads it says
         return Way.CUT
     if end is not None:
         range_seconds = end - start

@@ -67,7 +67,8 @@ class SegmentNaming(NamedTuple):
         Times are exact to a millisecond, or there is no such name. A small whole number alone is
         no proof: it may count the clips of a recording.
         """
-        in_milliseconds = not self.start.decimals and not self.end.decimals
+        # Zeros in front are those of seconds: `_000030`.
+        in_milliseconds = not any((*self.start, *self.end))
         for scale in (1, 1000) if in_milliseconds else (1,):
             exact = _EXACT_SECONDS * scale
             start = self.start.text(start_seconds * scale, exact)
