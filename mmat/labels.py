@@ -7,13 +7,28 @@ import collections
 import contextlib
 import csv
 import dataclasses
+import functools
 import math
 import os
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 from mmat.files import InputError
+from mmat.tables import numbered_lines, open_table, read_table
 
 FRAME_HZ = 10.0  # of the frame scores that models return
+# Zero width: spaces, joiners, marks of direction, soft hyphens. Between letters beyond Latin the
+# two joiners are spelling (Persian, the scripts of India, emoji).
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "|(?<![\u0370-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0370-\U0010ffff])"
+)
+# Letters of Cyrillic and Greek that look as Latin ones do.
+_LATIN = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеорсухіјѕԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοναρ",
+    "ABESIJKMHOPCTYXaeopcyxijsdqwhABEZHIKMNOPTYXovap",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +114,71 @@ def task_entry(task: Task) -> str | None:
     return None if task == MULTI_LABEL else str(task)
 
 
+def names_in(text: str) -> list[str]:
+    """Return the names in a text that are separated by `;`, for names may hold commas.
+
+    >>> names_in("Dog;  Train   horn;;")
+    ['Dog', 'Train horn']
+    """
+    return [name for name in map(clean_name, text.split(";")) if name]
+
+
+def clean_name(name: str) -> str:
+    """Return a label's name as mmat compares it: in Unicode's NFC, without what nobody can see.
+
+    Characters of zero width are left out, and white space is one space.
+
+    >>> clean_name("  Cafe\u0301   \u200bnoise\ufeff") == "Caf\u00e9 noise"
+    True
+    """
+    if not name.isascii():
+        name = _INVISIBLE.sub("", unicodedata.normalize("NFC", name))
+    return " ".join(name.split())
+
+
+def look_alikes(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is easily taken for another one.
+
+    Such names differ in nothing but the case of letters, in full width or the like, or in letters
+    of Cyrillic and Greek that look as Latin ones; or one word mixes these scripts.
+
+    >>> look_alikes(["Dog", "dog", "Cat"])
+    ["the labels 'Dog' and 'dog' look alike, but are two labels"]
+    >>> len(look_alikes(["D\\N{CYRILLIC SMALL LETTER O}g"]))
+    1
+    """
+    found, seen = [], {}
+    for name in names:
+        skeleton = unicodedata.normalize("NFKC", name).translate(_LATIN).casefold()
+        if skeleton in seen:
+            pair = f"{seen[skeleton]!a} and {name!a}"
+            found.append(f"the labels {pair} look alike, but are two labels")
+        elif scripts := _mixed_scripts(name):
+            mixed = " and ".join(sorted(scripts))
+            found.append(f"the label {name!a} mixes letters of {mixed} in one word")
+        seen.setdefault(skeleton, name)
+    return found
+
+
+def _mixed_scripts(name: str) -> set[str]:
+    """Return the scripts that a word of a name mixes, of those that look alike; else nothing."""
+    if name.isascii():
+        return set()
+    for word in re.findall(r"[^\W\d_]+", name):
+        scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
+        if len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
+            return scripts & {"LATIN", "CYRILLIC", "GREEK"}
+    return set()
+
+
 @dataclasses.dataclass(frozen=True)
 class LabelSet:
     """An ordered set of class names, with optional machine ids and synonyms.
 
-    names: display names, unique. mids: one machine id (AudioSet's `/m/…`) a name, may be empty
-    strings. synonyms: other names of each class, used by the label map of the video branch. task:
-    what the labels mean together; in a regression each is the name of a quantity.
+    names: display names, unique, as `clean_name` gives them. mids: one machine id (AudioSet's
+    `/m/…`) a name, may be empty strings. synonyms: other names of each class, used by the label map
+    of the video branch. task: what the labels mean together; in a regression each is the name of a
+    quantity.
 
     >>> labels = LabelSet.of(["Dog", "Train horn"])
     >>> labels.index("Train horn"), len(labels)
@@ -118,6 +191,7 @@ class LabelSet:
     task: Task = MULTI_LABEL
 
     def __post_init__(self):
+        object.__setattr__(self, "names", tuple(map(clean_name, self.names)))
         if not self.names:
             raise InputError("a label set needs at least one name")
         twice = sorted(name for name, n in collections.Counter(self.names).items() if n > 1)
@@ -155,8 +229,8 @@ class LabelSet:
 
         Raises InputError where it cannot be read, holds no name or one twice.
         """
-        with _reading(path), open(path, encoding="utf-8-sig") as file:
-            names = [" ".join(line.split()) for line in file]
+        with _reading(path), open_table(path, "label set") as file:
+            names = [clean_name(line.decode()) for _, line in numbered_lines(path, file)]
         with _naming(path):
             return cls.of(name for name in names if name)
 
@@ -168,19 +242,14 @@ class LabelSet:
         Raises InputError with the line's number where a row is wrong.
         """
         names, mids, synonyms, tasks = [], [], [], []
-        with _reading(path), open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if "display_name" not in (rows.fieldnames or ()):
-                raise InputError(f"{path}: no column 'display_name' in the first line")
-            for row in rows:
-                name = (row["display_name"] or "").strip()
-                if not name:
-                    raise InputError(f"{path}:{rows.line_num}: the row has no display_name")
-                names.append(name)
-                mids.append((row.get("mid") or "").strip())
-                others = (row.get("synonyms") or "").split(";")
-                synonyms.append(tuple(s.strip() for s in others if s.strip()))
-                tasks.append(_task(row.get("task") or "", tasks, f"{path}:{rows.line_num}"))
+        for line, row in read_table(path, "label set", ["display_name"]):
+            name = clean_name(row["display_name"])
+            if not name:
+                raise InputError(f"{path}:{line}: the row has no display_name")
+            names.append(name)
+            mids.append(row.get("mid", ""))
+            synonyms.append(tuple(names_in(row.get("synonyms", ""))))
+            tasks.append(_task(row.get("task", ""), tasks, f"{path}:{line}"))
         with _naming(path):
             return cls(tuple(names), tuple(mids), tuple(synonyms), *tasks[:1])
 
@@ -197,10 +266,18 @@ class LabelSet:
     def index(self, name: str) -> int:
         """Return the position of a name; raises InputError for a name that is not in the set."""
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self._places[name]
+        except KeyError:
             known = ", ".join(self.names[:8]) + (", …" if len(self.names) > 8 else "")
             raise InputError(f"unknown label {name!r}; known: {known}") from None
+
+    def names_by_mid(self) -> dict[str, str]:
+        """Return the names of the classes that have a machine id, by that."""
+        return {mid: name for mid, name in zip(self.mids, self.names, strict=True) if mid}
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -226,14 +303,13 @@ def classes_and_task(labels: LabelSet | int, task: Task | None = None) -> tuple[
     return len(labels), labels.task
 
 
-def names_in(text: str) -> list[str]:
-    """Return the names in a text that are separated by `;`, for names may hold commas.
+def shown(name: str) -> str:
+    """Return a label in quotes for a message, in ASCII where it mixes scripts that look alike.
 
-    >>> names_in("Dog;  Train   horn;;")
-    ['Dog', 'Train horn']
+    >>> print(shown("Ähre"), shown("D\\N{CYRILLIC SMALL LETTER O}g"))
+    'Ähre' 'D\\u043eg'
     """
-    names = (" ".join(name.split()) for name in text.split(";"))
-    return [name for name in names if name]
+    return ascii(name) if _mixed_scripts(name) else repr(name)
 
 
 @contextlib.contextmanager
@@ -241,8 +317,6 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
     """Turn what reading a text file raises into an InputError."""
     try:
         yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the label set: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8") from error
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from mmat.files import InputError
 from mmat.startup import prepare_tensorflow
+from mmat.tables import MAX_SECONDS
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 SHOWN_ROWS = 20  # of those dropped
@@ -74,11 +75,13 @@ def log_dropped(rows: Sequence) -> None:
 
 
 def read_lists(arguments: argparse.Namespace, files: Sequence[str]):
-    """Read clip lists by the options --labels, --events, --split and --strict as one list."""
+    """Read clip lists as one, by --labels, --events, --split, --strict and --max-seconds."""
     from mmat.lists import read
 
     labels = read.named_label_set(arguments.labels) if arguments.labels else None
-    found = read.read_lists(files, labels, arguments.events, arguments.split, arguments.strict)
+    found = read.read_lists(
+        files, labels, arguments.events, arguments.split, arguments.strict, arguments.max_seconds
+    )
     log_dropped(found.dropped)
     return found
 
@@ -107,3 +110,14 @@ def above_zero(what: str = "number") -> Callable[[str], float]:
         return value
 
     return number
+
+
+def add_max_seconds(command: argparse.ArgumentParser) -> None:
+    """Add the option --max-seconds, the bound of times in lists and scores."""
+    command.add_argument(
+        "--max-seconds",
+        metavar="S",
+        type=above_zero("number of seconds"),
+        default=MAX_SECONDS,
+        help=f"a later time in a row is wrong (default {MAX_SECONDS:g}, a day)",
+    )

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 
-from mmat.cli.common import SHOWN_ROWS, add_command, log, read_lists
+from mmat.cli.common import SHOWN_ROWS, add_command, add_max_seconds, log, read_lists
 from mmat.files import InputError
 
 
@@ -28,6 +28,7 @@ def add(commands) -> None:
     command.add_argument("--split", metavar="NAME", help="the split of every clip")
     command.add_argument("--media", metavar="DIR", help="count what is found here and what is not")
     command.add_argument("--strict", action="store_true", help="stop at the first wrong row")
+    add_max_seconds(command)
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command.add_argument("--plot", metavar="FILE", help="draw clips a class (.png, .pdf, .svg)")
 

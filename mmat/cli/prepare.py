@@ -4,7 +4,15 @@ import argparse
 import os
 import pathlib
 
-from mmat.cli.common import SOME_FAILED, above_zero, add_command, at_least, log, read_lists
+from mmat.cli.common import (
+    SOME_FAILED,
+    above_zero,
+    add_command,
+    add_max_seconds,
+    at_least,
+    log,
+    read_lists,
+)
 from mmat.files import InputError
 
 _SECONDS = above_zero("number of seconds")
@@ -31,6 +39,7 @@ def add(commands) -> None:
     command.add_argument("--events", metavar="TSV", help="strong times of the events")
     command.add_argument("--split", metavar="NAME", help="of all clips (default: the lists' own)")
     command.add_argument("--strict", action="store_true", help="a wrong row is an error")
+    add_max_seconds(command)
     command.add_argument(
         "--image-model",
         metavar="NAME",
@@ -143,6 +152,9 @@ def _prepare(arguments: argparse.Namespace, clips: list, labels) -> int:
     if index["failures"]:
         table = pathlib.Path(arguments.out, "failures.csv")
         print(f"{index['failures']} clips cannot be used, see {table}")
+    if index.get("warnings"):
+        table = pathlib.Path(arguments.out, "warnings.csv")
+        print(f"{index['warnings']} clips with a warning: {table}")
     limit = arguments.max_failures
     return SOME_FAILED if limit is not None and index["failures"] > limit else 0
 
@@ -153,6 +165,10 @@ def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
     found = estimate(clips, arguments.media, labels, **_what_is_kept(arguments))
     hours = found.seconds(arguments.workers) / 3600
     print(f"clips: {found.clips:,} ({found.found:,} found, {found.clips - found.found:,} missing)")
+    if found.ways.told():
+        print(f"media: {found.ways.line()}")
+    if found.ways.doubt():
+        log("warning", found.ways.doubt())
     print(f"tried: {found.sampled} ({found.unreadable} cannot be read)")
     print(f"on disk: {found.n_bytes / 1e9:.3g} GB, {found.bytes_a_clip / 1e6:.3g} MB a clip")
     print(f"time: {hours:.3g} hours with {arguments.workers} workers on this machine")

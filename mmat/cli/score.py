@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from mmat.cli.common import add_command
+from mmat.cli.common import add_command, add_max_seconds
 from mmat.files import InputError
 
 
@@ -14,18 +14,20 @@ def add(commands) -> None:
     command.add_argument(
         "--task", choices=["tagging", "events"], required=True, help="subtask A or subtask B"
     )
-    rows = "rows of file, start, end, label (tabs, no header)"
+    rows = "rows of file, start, end, label, or any list of events (see docs/data.md)"
     command.add_argument("--truth", metavar="FILE", required=True, help=rows)
     command.add_argument("--prediction", metavar="FILE", required=True, help=rows)
     command.add_argument(
         "--strict", action="store_true", help="count clips that the prediction leaves out (tagging)"
     )
     command.add_argument("--labels", metavar="CSV", help="refuse labels outside index,mid,…")
+    add_max_seconds(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from mmat.labels import MULTI_LABEL, LabelSet
+    from mmat.lists.read import MachineIds
     from mmat.metrics.official import score_events, score_tagging
 
     labels = LabelSet.from_csv(arguments.labels) if arguments.labels else None
@@ -35,11 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
             "of several labels a clip; mmat evaluate has those of this task"
         )
     files = arguments.truth, arguments.prediction
+    ids = MachineIds(arguments.truth, labels)
+    options = {"labels": labels, "max_seconds": arguments.max_seconds, "name_of": ids.name}
     if arguments.task == "tagging":
-        scores = score_tagging(*files, strict=arguments.strict, labels=labels)
+        scores = score_tagging(*files, strict=arguments.strict, **options)
     elif arguments.strict:
         raise InputError("--strict: subtask B always counts every clip of the truth; leave it out")
     else:
-        scores = score_events(*files, labels=labels)
+        scores = score_events(*files, **options)
+    ids.warn()
     print(json.dumps(scores, indent=1, ensure_ascii=False))
     return 0

@@ -9,7 +9,6 @@ clip without any: a clip that is not listed is not part of the truth.
 Values: `id, label, truth, value`, a row for every clip and quantity, clip by clip.
 """
 
-import csv
 import json
 import os
 import pathlib
@@ -25,6 +24,7 @@ from mmat.metrics import checks
 from mmat.metrics.official import write_events, write_tags
 from mmat.metrics.psds import write_frame_scores
 from mmat.plots.evaluation import plot_values
+from mmat.tables import read_table
 
 TAGS_HEADER = ["filename", "label", "score", "fired"]
 TRUTH_HEADER = ["filename", "label"]
@@ -236,21 +236,10 @@ def read_groups(path: str | os.PathLike) -> dict[str, str]:
     {'0': 'dog 1'}
     """
     groups: dict[str, str] = {}
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"id", "source_group"} <= set(rows.fieldnames or ()):
-                raise InputError(f"{path}: the first line must name the columns id, source_group")
-            for row in rows:
-                if not row["id"] or row["id"] in groups:
-                    raise InputError(
-                        f"{path}:{rows.line_num}: the id {row['id']!r} is empty or comes twice"
-                    )
-                groups[row["id"]] = row["source_group"] or ""
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a UTF-8 CSV file ({error})") from error
+    for line, row in read_table(path, "list", ["id", "source_group"]):
+        if not row["id"] or row["id"] in groups:
+            raise InputError(f"{path}:{line}: the id {row['id']!r} is empty or comes twice")
+        groups[row["id"]] = row["source_group"]
     return groups
 
 

@@ -14,6 +14,9 @@ SEGMENT_TIME = r"(\d{1,9}(?:\.\d+)?)"
 _SEGMENT_NAME = re.compile(
     rf"Y?({VIDEO_ID.pattern})_{SEGMENT_TIME}_{SEGMENT_TIME}(?:\.[A-Za-z]\w*)?", re.ASCII
 )
+# AudioSet's strong labels: the video's id and the start in milliseconds, without suffix.
+_SEGMENT_ID = re.compile(rf"({VIDEO_ID.pattern})_(\d{{1,9}})", re.ASCII)
+AUDIOSET_SECONDS = 10.0  # of a segment of AudioSet's strong labels
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,6 +99,19 @@ class Segment(NamedTuple):
         """
         found = _SEGMENT_NAME.fullmatch(file)
         return cls(found[1], float(found[2]), float(found[3])) if found else None
+
+    @classmethod
+    def of_audioset(cls, text: str) -> "Segment | None":
+        """Return the segment of a `segment_id` of AudioSet's strong labels, or None.
+
+        >>> Segment.of_audioset("b0RFKhbpFJA_30000")
+        Segment(video_id='b0RFKhbpFJA', start_seconds=30.0, end_seconds=40.0)
+        """
+        found = _SEGMENT_ID.fullmatch(text)
+        if not found:
+            return None
+        start_seconds = int(found[2]) / 1000
+        return cls(found[1], start_seconds, start_seconds + AUDIOSET_SECONDS)
 
 
 def segment_id(video_id: str, start_seconds: float, end_seconds: float) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 from mmat.files import InputError, data_list
 from mmat.labels import SENTIMENT
 from mmat.lists.clip import Clip
-from mmat.lists.formats import Dropped, WrongRow, inner_path, time_range
+from mmat.lists.formats import Dropped, inner_path, time_range
 from mmat.lists.read import ReadList
+from mmat.tables import WrongRow
 
 ROOT = "Opinion Segment Labels"
 MAX_SEGMENTS = 10_000  # of one video; a damaged file may promise more than fits in memory

@@ -5,9 +5,7 @@ A line that is not a row is recorded with its number and left out.
 
 import collections
 import contextlib
-import csv
 import itertools
-import math
 import os
 import pathlib
 import re
@@ -16,19 +14,29 @@ from typing import BinaryIO, NamedTuple
 
 from mmat.files import InputError
 from mmat.lists.clip import VIDEO_ID, Segment
+from mmat.tables import (
+    DELIMITERS,
+    EVENT_COLUMNS,
+    MAX_SECONDS,
+    WrongRow,
+    event_columns,
+    number,
+    numbered_lines,
+    open_table,
+    row_cells,
+    row_or_none,
+    seconds,
+)
 
-MAX_LINE_BYTES = 1 << 20
 HEAD_LINES = 1000  # by which the format is detected
-LATEST_SECONDS = 1e9
 # A path that is surely inside the folder and has no empty parts, as nearly all are.
 _PLAIN_PATH = re.compile(r"[^./\\:]+(?:[./][^./\\:]+)*")
-_BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
 SEGMENT_CELLS = {DCASE: 5, AUDIOSET: 4}  # how many cells a row of segments has
 OWN_COLUMNS = ("file", "labels")
-EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
-_MIDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
+SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
+_HEADER_WORD = re.compile(rb"file|segment_id", re.IGNORECASE)  # one of them is in every header
+MACHINE_IDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
 
 
 class Dropped(NamedTuple):
@@ -42,15 +50,12 @@ class Dropped(NamedTuple):
         return f"{self.file}:{self.line}: {self.reason}"
 
 
-class WrongRow(ValueError):
-    """Why one row cannot be used."""
-
-
 class Form(NamedTuple):
     """The format of a list.
 
     kind: one of this module's names; columns: their names in order; header: its line, or 0;
-    of_segments: its files have the names of trimmed segments of web videos.
+    of_segments: its files have the names of trimmed segments of web videos. of_audioset: its labels
+    are machine ids, and its files may be segment ids.
     """
 
     kind: str
@@ -58,31 +63,23 @@ class Form(NamedTuple):
     columns: tuple[str, ...] = ()
     header: int = 0
     of_segments: bool = False
+    of_audioset: bool = False
 
 
 class ListFile:
     """An open list, read once, line by line, so that it may be a pipe.
 
-    head: its first lines as (line number, bytes); dropped: the wrong rows so far.
-    Raises InputError for an empty file and for one that is not text in UTF-8.
+    head: its first lines as (line number, bytes); dropped: the wrong rows so far; max_seconds: the
+    latest time that a row may have. Raises InputError for an empty file.
     """
 
-    def __init__(self, path: str | os.PathLike, file: BinaryIO):
-        self.path = path
+    def __init__(self, path: str | os.PathLike, file: BinaryIO, max_seconds: float = MAX_SECONDS):
+        self.path, self.max_seconds = path, max_seconds
         self.dropped: list[Dropped] = []
-        self._lines = self._numbered(file)
+        self._lines = numbered_lines(path, file)
         self.head = list(itertools.islice(self._lines, HEAD_LINES))
         if not self.head:
             raise InputError(f"{path}: the list is empty; it needs a row for each clip")
-        if self.head[0][1].startswith(_UTF_16):
-            raise InputError(f"{path}: not a UTF-8 text file; save the list as UTF-8")
-
-    def _numbered(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
-        for number, line in enumerate(lines, start=1):
-            if len(line) == MAX_LINE_BYTES:
-                raise InputError(f"{self.path}:{number}: a line of a megabyte; is this a list?")
-            yield number, line.removeprefix(_BOM) if number == 1 else line
 
     def drop(self, line: int, reason: object) -> None:
         """Record a wrong row."""
@@ -97,25 +94,39 @@ class ListFile:
             if line > after and not (content.isspace() or (comments and content.startswith(b"#"))):
                 yield line, content
 
-    def rows(self, delimiter: str, after: int = 0) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line number, cells) of each row behind line `after`."""
-        for line, content in self.lines(after):
+    def rows(self, form: Form) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line number, cells) of each row, behind the header if there is one.
+
+        A header that comes again, as in a file that was joined of two, is dropped. Raises
+        InputError for one of other columns, by which the rows behind it would be misread.
+        """
+        for line, content in self.lines(form.header):
             try:
-                found = row_cells(content, delimiter)
+                cells = row_cells(content, form.delimiter)
+                if form.header and _HEADER_WORD.search(content):
+                    self._check_no_header(form, line, cells)
             except WrongRow as wrong:
                 self.drop(line, wrong)
                 continue
-            yield line, found
+            yield line, cells
+
+    def _check_no_header(self, form: Form, line: int, cells: list[str]) -> None:
+        again = _columns(cells)
+        if again is None or not {*_required(again)} <= {*again.columns}:
+            return
+        if again.columns == form.columns:
+            raise WrongRow(f"the header of line {form.header} again")
+        raise InputError(
+            f"{self.path}:{line}: another header, of other columns than in line {form.header}; "
+            "give what begins there as a list of its own"
+        )
 
 
 @contextlib.contextmanager
-def open_list(path: str | os.PathLike) -> Iterator[ListFile]:
+def open_list(path: str | os.PathLike, max_seconds: float = MAX_SECONDS) -> Iterator[ListFile]:
     """Open a list; raises InputError where it cannot be read, and where it is empty."""
-    try:
-        with open(path, "rb") as file:
-            yield ListFile(path, file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the list: {error.strerror}") from error
+    with open_table(path, "list") as file:
+        yield ListFile(path, file, max_seconds)
 
 
 def detect(source: ListFile) -> Form:
@@ -150,45 +161,15 @@ def detect(source: ListFile) -> Form:
     )
 
 
-def row_cells(line: bytes, delimiter: str) -> list[str]:
-    """Return the cells of one line without outer spaces; raises WrongRow for a malformed line.
-
-    >>> row_cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
-    ['-5Q', '0.0', '10.0', '/m/a,/m/b']
-    """
-    if b"\0" in line:
-        raise WrongRow("the row holds a NUL byte")
-    try:
-        text = line.decode().rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise WrongRow("not UTF-8; save the list as UTF-8") from None
-    if '"' not in text:
-        found = text.split(delimiter)
-    else:
-        try:
-            reader = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
-            found = next(reader)
-        except csv.Error:
-            raise WrongRow("a quote that is not closed, or a stray quote or line break") from None
-    return [cell.strip() for cell in found]
-
-
-def seconds(text: str, what: str) -> float:
-    """Return a number of seconds from 0 up; raises WrongRow."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= LATEST_SECONDS or "_" in text:
-        raise WrongRow(f"{what} {text!r} is not a number of seconds from 0 up")
-    return number
-
-
 def time_range(
-    start: str, end: str, names: tuple[str, str] = ("start", "end")
+    start: str,
+    end: str,
+    names: tuple[str, str] = ("start", "end"),
+    max_seconds: float = MAX_SECONDS,
 ) -> tuple[float, float]:
     """Return a start and an end after it, in seconds; raises WrongRow."""
-    start_seconds, end_seconds = seconds(start, names[0]), seconds(end, names[1])
+    start_seconds = seconds(start, names[0], max_seconds)
+    end_seconds = seconds(end, names[1], max_seconds)
     if end_seconds <= start_seconds:
         raise WrongRow(f"{names[1]} {end} is not after {names[0]} {start}")
     return start_seconds, end_seconds
@@ -213,51 +194,62 @@ def inner_path(file: str) -> str:
 
 
 def _header(source: ListFile, line: int, content: bytes) -> Form | None:
-    for delimiter in "\t,":
-        row = _cells_or_empty(content, delimiter)
-        for kind, required in ((OWN, OWN_COLUMNS), (STRONG, EVENT_COLUMNS)):
-            if len(row) < 2 or required[0] not in row:
-                continue
-            for column in required:
-                if row.count(column) != 1:
-                    raise InputError(
-                        f"{source.path}:{line}: {'two columns' if column in row else 'no column'} "
-                        f"{column!r}; the first line must name {', '.join(required)}"
-                    )
-            return Form(kind, delimiter, tuple(row), line)
+    """Return the form that a first line names; raises InputError where it lacks a column."""
+    for delimiter in DELIMITERS:
+        form = _columns(row_or_none(content, delimiter))
+        if form is None:
+            continue
+        for column in _required(form):
+            if form.columns.count(column) != 1:
+                many = "two columns" if column in form.columns else "no column"
+                raise InputError(
+                    f"{source.path}:{line}: {many} {column!r}; the first line must name "
+                    f"{', '.join(_required(form))}"
+                )
+        return form._replace(delimiter=delimiter, header=line)
+    return None
+
+
+def _required(form: Form) -> tuple[str, ...]:
+    return OWN_COLUMNS if form.kind == OWN else EVENT_COLUMNS
+
+
+def _columns(cells: list[str]) -> Form | None:
+    """Return the form of a header, whatever columns it lacks; None for a row that is no header."""
+    names, as_events = tuple(cell.lower() for cell in cells), event_columns(cells)
+    if len(cells) < 2:
+        return None
+    if "file" in names and ("labels" in names or not {"onset", "offset"} & {*as_events}):
+        return Form(OWN, "", names)
+    if "filename" in as_events:
+        return Form(STRONG, "", as_events, of_audioset="segment_id" in names)
     return None
 
 
 def _of_segments(rows: list[tuple[int, bytes]], header: Form) -> bool:
     """Return whether most of the rows under a header name a segment of a web video."""
     place = header.columns.index(EVENT_COLUMNS[0])
-    names = [_cells_or_empty(content, header.delimiter)[place : place + 1] for _, content in rows]
+    names = [row_or_none(content, header.delimiter)[place : place + 1] for _, content in rows]
     return 2 * sum(bool(n and Segment.named(n[0])) for n in names) > len(names)
 
 
 def _votes(content: bytes) -> Iterator[tuple[Form, int]]:
     """Yield the forms that a row without header may have, each with the weight of its vote."""
-    for delimiter in "\t,":
-        row = _cells_or_empty(content, delimiter)
-        try:
-            if len(row) not in (4, 5) or not row[0]:
-                continue
-            times = seconds(row[1], ""), seconds(row[2], "")
-        except WrongRow:
+    for delimiter in DELIMITERS:
+        row = row_or_none(content, delimiter)
+        if len(row) not in (4, 5) or not row[0]:
             continue
-        if delimiter == "," and VIDEO_ID.fullmatch(row[0]) and _MIDS.fullmatch(row[-1]):
+        times = number(row[1]), number(row[2])
+        if not (times[0] >= 0 and times[1] >= 0):
+            if len(row) == 5 and number(row[2]) >= 0 and number(row[3]) >= 0:
+                yield Form(STRONG, delimiter, SCENE_COLUMNS), 1
+        elif VIDEO_ID.fullmatch(row[0]) and MACHINE_IDS.fullmatch(row[-1]):
             yield Form(DCASE if len(row) == 5 else AUDIOSET, delimiter), 1
         elif len(row) == 4:
+            of_audioset = bool(Segment.of_audioset(row[0]) and MACHINE_IDS.fullmatch(row[-1]))
             segment = Segment.named(row[0])
             weak = bool(segment) and times == segment[1:]
             # A whole clip from 0 on may be an event as well: it counts only where all rows do.
             weight = 0 if weak and times[0] == 0 else 1
             form = Form(WEAK if weak else STRONG, delimiter, EVENT_COLUMNS)
-            yield form._replace(of_segments=bool(segment)), weight
-
-
-def _cells_or_empty(content: bytes, delimiter: str) -> list[str]:
-    try:
-        return row_cells(content, delimiter)
-    except WrongRow:
-        return []
+            yield form._replace(of_segments=bool(segment), of_audioset=of_audioset), weight

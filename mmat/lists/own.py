@@ -3,15 +3,18 @@
 import csv
 import dataclasses
 import functools
+import itertools
+import math
 import os
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable
 
 from mmat.files import InputError
-from mmat.labels import LabelSet, Task
+from mmat.labels import LabelSet, Task, clean_name, names_in, shown
 from mmat.lists.clip import Clip
-from mmat.lists.formats import EVENT_COLUMNS, Form, ListFile, WrongRow, inner_path, seconds
+from mmat.lists.formats import Form, ListFile, inner_path
+from mmat.tables import EVENT_COLUMNS, WrongRow, number, seconds
 
 SPLIT_NAME = re.compile(r"[A-Za-z0-9_]+")  # it becomes the beginning of a file name
 
@@ -30,7 +33,7 @@ def read_own(
     if labels is not None and labels.task.is_regression:
         read_labels = functools.partial(_label_values, labels.task)
     clips = _Clips()
-    for line, cells in source.rows(form.delimiter, after=form.header):
+    for line, cells in source.rows(form):
         try:
             if len(cells) != len(form.columns):
                 more = len(cells) > len(form.columns)
@@ -39,10 +42,10 @@ def read_own(
             row = dict(zip(form.columns, cells, strict=True))
             if split is not None:
                 row["split"] = split
-            clips.add(_clip(row, read_labels, known), row, line)
+            clips.add(_clip(row, read_labels, known, source.max_seconds), row, line)
         except WrongRow as wrong:
             source.drop(line, wrong)
-    return clips.clips, clips.lines
+    return clips.whole(), clips.lines
 
 
 class _Clips:
@@ -51,6 +54,7 @@ class _Clips:
     def __init__(self):
         self.clips: list[Clip] = []
         self.lines: list[int] = []
+        self._labels: dict[int, dict[str, float | None]] = {}  # and values, of clips of many rows
         self._by_range: dict[tuple, int] = {}
         self._by_id: dict[str, int] = {}
 
@@ -84,12 +88,22 @@ class _Clips:
                 raise WrongRow(
                     f"duplicate clip {there.id!r} with another {field}, see line {self.lines[i]}"
                 )
-        new = [n for n, label in enumerate(clip.labels) if label not in there.labels]
+        labels = self._labels.setdefault(i, _with_values(there))
+        new = {name: value for name, value in _with_values(clip).items() if name not in labels}
         if not new:
             raise WrongRow(f"duplicate clip {there.id!r}, it stands in line {self.lines[i]}")
-        labels = there.labels + tuple(clip.labels[n] for n in new)
-        values = there.values + tuple(clip.values[n] for n in new if clip.values)
-        self.clips[i] = dataclasses.replace(there, labels=labels, values=values)
+        labels |= new
+
+    def whole(self) -> list[Clip]:
+        """Return the clips, each with the labels of all of its rows."""
+        for i, labels in self._labels.items():
+            values = tuple(labels.values()) if self.clips[i].values else ()
+            self.clips[i] = dataclasses.replace(self.clips[i], labels=tuple(labels), values=values)
+        return self.clips
+
+
+def _with_values(clip: Clip) -> dict[str, float | None]:
+    return dict(itertools.zip_longest(clip.labels, clip.values))
 
 
 def _with_range(name: str, clip: Clip) -> str:
@@ -101,18 +115,17 @@ def _with_range(name: str, clip: Clip) -> str:
 
 def _label_names(cell: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the names in a cell, each once, and no values."""
-    return tuple(dict.fromkeys(n for name in cell.split(";") if (n := name.strip()))), ()
+    return tuple(dict.fromkeys(names_in(cell))), ()
 
 
 def _label_values(task: Task, cell: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Return the names and values in a cell such as `valence=-1.5;arousal=0.25`."""
     found: dict[str, float] = {}
     for part in _label_names(cell)[0]:
-        name, _, text = (piece.strip() for piece in part.rpartition("="))
-        try:
-            value = float(text)
-        except ValueError:
-            raise WrongRow(f"label {part!r}: write it as NAME=VALUE") from None
+        name, _, text = (clean_name(piece) for piece in part.rpartition("="))
+        value = number(text)
+        if math.isnan(value):
+            raise WrongRow(f"label {part!r}: write it as NAME=VALUE")
         if not name or name in found:
             raise WrongRow(f"label {part!r}: " + ("it stands there twice" if name else "no name"))
         if not task.low <= value <= task.high:
@@ -121,15 +134,17 @@ def _label_values(task: Task, cell: str) -> tuple[tuple[str, ...], tuple[float, 
     return tuple(found), tuple(found.values())
 
 
-def _clip(row: dict[str, str], read_labels: Callable, known: Collection[str] | None) -> Clip:
+def _clip(
+    row: dict[str, str], read_labels: Callable, known: Collection[str] | None, max_seconds: float
+) -> Clip:
     """Return the clip of one row, its id empty where the row gives none."""
     file = inner_path(row["file"])
     labels, values = read_labels(row["labels"])
     for name in labels:
         if known is not None and name not in known:
-            raise WrongRow(f"unknown label {name!r}")
+            raise WrongRow(f"unknown label {shown(name)}")
     start, end = (
-        seconds(row[column], column) if row.get(column) else None
+        seconds(row[column], column, max_seconds) if row.get(column) else None
         for column in ("start_seconds", "end_seconds")
     )
     if end is not None and end <= (start or 0.0):

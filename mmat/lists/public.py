@@ -4,30 +4,30 @@ Segments have a row a clip, with labels by machine id. DCASE: `video, start, end
 AudioSet: `#` lines, then `video, start, end, "mids"`. Names hold commas and are not read. Lists run
 to two million rows, so a row is little work.
 
-Truth has a row for every label of a clip. Weak truth repeats the times of the segment in its video;
-strong truth, as sed_eval reads it, says when the label sounds, in seconds from the beginning of the
-clip, where `0 0` means that it is in the clip but was not heard.
+Truth has a row for every label of a clip, and for a clip without a label one of its name alone.
+Weak truth repeats the times of the segment in its video; strong truth, as sed_eval reads it, says
+when the label sounds, in seconds from the beginning of the clip, where `0 0` means that it is in
+the clip but was not heard. AudioSet's strong labels are machine ids, of segments of 10 s.
 """
 
 import collections
 import dataclasses
 import posixpath
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from mmat.files import InputError
-from mmat.labels import LabelSet
+from mmat.labels import LabelSet, clean_name, shown
 from mmat.lists.clip import SEGMENT_TIME, VIDEO_ID, Clip, Event, Segment, segment_id
-from mmat.lists.formats import (
+from mmat.lists.formats import WEAK, Form, ListFile, inner_path, time_range
+from mmat.tables import (
+    DELIMITERS,
     EVENT_COLUMNS,
-    WEAK,
-    Form,
-    ListFile,
+    NOT_PRESENT,
+    PRESENT,
     WrongRow,
-    inner_path,
     row_cells,
     seconds,
-    time_range,
 )
 
 # The form of nearly all rows, by the number of cells: matched at once, not cell by cell.
@@ -40,7 +40,7 @@ _PLAIN_ROWS = {
 
 
 def read_segments(
-    source: ListFile, n_columns: int, labels: LabelSet, split: str
+    source: ListFile, form: Form, n_columns: int, labels: LabelSet, split: str
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list's good rows, and their line numbers.
 
@@ -53,7 +53,10 @@ def read_segments(
     for line, content in source.lines(comments=True):
         try:
             found = plain.fullmatch(content.decode(errors="replace"))
-            video, start, end, mids = _plain_row(found) if found else _any_row(content, n_columns)
+            if found and float(found[3]) <= source.max_seconds:
+                video, start, end, mids = _plain_row(found)
+            else:
+                video, start, end, mids = _any_row(source, content, form.delimiter, n_columns)
             names = names_of[mids]
             clip_id = segment_id(video, start, end)
             if clip_id in lines:
@@ -75,21 +78,23 @@ def _plain_row(found: re.Match) -> tuple[str, float, float, str]:
     return video, start_seconds, end_seconds, quoted or mids
 
 
-def _any_row(content: bytes, n_columns: int) -> tuple[str, float, float, str]:
+def _any_row(
+    source: ListFile, content: bytes, delimiter: str, n_columns: int
+) -> tuple[str, float, float, str]:
     """Return the same for any row; raises WrongRow with the reason where it is wrong."""
-    row = row_cells(content, ",")
+    row = row_cells(content, delimiter)
     if len(row) != n_columns:
         raise WrongRow(f"{len(row)} cells in the row, not {n_columns}")
     if not VIDEO_ID.fullmatch(row[0]):
         raise WrongRow(f"{row[0]!r} is no id of a web video (11 letters, digits, - and _)")
-    return row[0], *time_range(row[1], row[2]), row[-1]
+    return row[0], *time_range(row[1], row[2], max_seconds=source.max_seconds), row[-1]
 
 
 class _Names(dict):
     """Maps a cell of machine ids to names, and keeps them, since many rows have the same cell."""
 
     def __init__(self, labels: LabelSet, source: ListFile):
-        self._by_mid = {m: n for m, n in zip(labels.mids, labels.names, strict=True) if m}
+        self._by_mid = labels.names_by_mid()
         if not self._by_mid:
             raise InputError(
                 f"{source.path}: the list names labels by machine id, and the label set has no "
@@ -106,19 +111,26 @@ class _Names(dict):
 
 
 def read_truth(
-    source: ListFile, form: Form, known: Collection[str] | None, split: str
+    source: ListFile,
+    form: Form,
+    known: Collection[str] | None,
+    split: str,
+    name_of: Callable[[str], str],
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list, in the order in which they first occur, and their lines.
 
-    known: the labels allowed, None for any.
+    known: the labels allowed, None for any. name_of: gives the name of a label that may be a
+    machine id.
     """
     first: dict[str, tuple[int, Clip]] = {}  # by file, as the two below
     labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
     events: dict[str, dict[Event, None]] = collections.defaultdict(dict)
-    for line, row in _truth_rows(source, form, known, split):
+    for line, row in _truth_rows(source, form, known, split, name_of):
         names, heard = labels[row.file], events[row.file]
         if row.file not in first:
             first[row.file] = line, row
+        elif PRESENT in form.columns and not row.labels:
+            pass  # one of many labels that were ruled out
         elif names.keys() >= set(row.labels) and heard.keys() >= set(row.events):
             source.drop(line, f"duplicate clip: the row says nothing new of {row.file!r}")
         names |= dict.fromkeys(row.labels)
@@ -138,10 +150,13 @@ def read_truth(
     return list(clips.values()), lines
 
 
-def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
+def attach_events(
+    source: ListFile, form: Form, clips: list[Clip], name_of: Callable[[str], str]
+) -> None:
     """Add the strong times of a list of events to the clips, in place.
 
-    A row of a clip that is not there, or of a label that the clip lacks, is a wrong row.
+    name_of: gives the name of a label that may be a machine id. A row of a clip that is not there,
+    or of a label that the clip lacks, is a wrong row.
     """
     if form.kind == WEAK:
         raise InputError(f"{source.path}: its times are whole clips, not events; give strong times")
@@ -149,12 +164,15 @@ def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
     for i, clip in enumerate(clips):
         places[clip.file] = None if clip.file in places else i
     found: dict[int, dict[Event, None]] = collections.defaultdict(dict)
-    for line, row in _truth_rows(source, form, None):
+    labels_of: dict[int, frozenset[str]] = {}
+    for line, row in _truth_rows(source, form, None, "train", name_of):
         i = places.get(row.file)
+        if i is not None and i not in labels_of:
+            labels_of[i] = frozenset(clips[i].labels)
         if i is None:
             many = "several clips" if row.file in places else "no clip"
             source.drop(line, f"the file {row.file!r} is in {many} of the list")
-        elif not set(row.labels) <= set(clips[i].labels):
+        elif not labels_of[i].issuperset(row.labels):
             source.drop(line, f"{row.labels[0]!r} is not among the clip's labels in the list")
         elif row.events and row.events[0] in found[i]:
             source.drop(line, f"duplicate event of {row.file!r}")
@@ -165,35 +183,61 @@ def attach_events(source: ListFile, form: Form, clips: list[Clip]) -> None:
 
 
 def _truth_rows(
-    source: ListFile, form: Form, known: Collection[str] | None, split: str = "train"
+    source: ListFile,
+    form: Form,
+    known: Collection[str] | None,
+    split: str,
+    name_of: Callable[[str], str],
 ) -> Iterator[tuple[int, Clip]]:
     """Yield line and clip of each good row; the clip has the row's label and event, and no id.
 
     A row without label has neither; one without times, or with `0 0`, has no event.
     """
-    places = [form.columns.index(column) for column in EVENT_COLUMNS]
-    for line, cells in source.rows(form.delimiter, after=form.header):
+    for line, cells in source.rows(form):
         try:
-            if len(cells) != len(form.columns):
-                raise WrongRow(f"{len(cells)} cells in the row, not {len(form.columns)}")
-            name, onset, offset, label = (cells[place] for place in places)
-            segment = Segment.named(name)
+            name, onset, offset, label = _truth_cells(form, cells)
+            segment = _segment(source, form, name)
             file = f"{segment_id(*segment)}.wav" if segment else inner_path(name)
             if not label and (onset or offset):
                 raise WrongRow("the row names no label")
+            label = clean_name(name_of(label))
             if label and known is not None and label not in known:
-                raise WrongRow(f"unknown label {label!r}")
+                raise WrongRow(f"unknown label {shown(label)}")
             event = None
             if form.kind == WEAK:
                 _check_whole(name, segment, onset, offset)
             elif label:
-                event = _event(label, onset, offset)
+                event = _event(source, label, onset, offset)
         except WrongRow as wrong:
             source.drop(line, wrong)
             continue
         video, start, end = segment or ("", None, None)
         labels, events = (label,) if label else (), (event,) if event else ()
         yield line, Clip("", file, labels, start, end, split, video, events, video)
+
+
+def _truth_cells(form: Form, cells: list[str]) -> list[str]:
+    """Return a row's file, onset, offset and label, empty where it has none; raises WrongRow."""
+    if not any(cells[1:]) and form.columns[0] == EVENT_COLUMNS[0]:
+        if any(cells[0].count(mark) >= 3 for mark in DELIMITERS):
+            raise WrongRow(f"one cell; the list's cells are parted by {form.delimiter!r}")
+        return [cells[0], "", "", ""]  # the file's name alone: a clip without an event
+    if len(cells) != len(form.columns):
+        raise WrongRow(f"{len(cells)} cells in the row, not {len(form.columns)}")
+    row = dict(zip(form.columns, cells, strict=True))
+    if row.get(PRESENT) == NOT_PRESENT:
+        return [row[EVENT_COLUMNS[0]], "", "", ""]
+    return [row[column] for column in EVENT_COLUMNS]
+
+
+def _segment(source: ListFile, form: Form, name: str) -> Segment | None:
+    """Return the segment of a web video that a file's name means, or None; raises WrongRow."""
+    segment = Segment.named(name)
+    if segment is None and form.of_audioset:
+        segment = Segment.of_audioset(name)
+    if segment is not None and segment.end_seconds > source.max_seconds:
+        seconds(f"{segment.end_seconds:g}", "the segment's end", source.max_seconds)
+    return segment
 
 
 def _in_order(events: Collection[Event]) -> tuple[Event, ...]:
@@ -203,11 +247,14 @@ def _in_order(events: Collection[Event]) -> tuple[Event, ...]:
 def _check_whole(name: str, segment: Segment | None, start: str, end: str) -> None:
     if not segment:
         raise WrongRow(f"{name!r} is no name of a segment: VIDEO_START_END.wav")
+    if not (start or end):
+        return  # the file's name alone
     if time_range(start, end) != segment[1:]:
         raise WrongRow(f"the times {start} to {end} are not those in the name {name!r}")
 
 
-def _event(label: str, onset: str, offset: str) -> Event | None:
-    if seconds(onset, "the onset") == seconds(offset, "the offset") == 0:
+def _event(source: ListFile, label: str, onset: str, offset: str) -> Event | None:
+    longest = source.max_seconds
+    if seconds(onset, "the onset", longest) == seconds(offset, "the offset", longest) == 0:
         return None
-    return Event(label, *time_range(onset, offset, ("onset", "offset")))
+    return Event(label, *time_range(onset, offset, ("onset", "offset"), longest))

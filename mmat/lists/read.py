@@ -4,13 +4,16 @@ The kind of a file is detected from its content:
 - DCASE 2017 task 4: `video,start,end,"names","machine ids"`; the names are not read;
 - AudioSet: `#` lines, then `video, start, end, "machine ids"`;
 - weak truth (tabs): `VIDEO_START_END.wav, start, end, label`, a row a label;
-- strong truth, and lists as sed_eval reads them (tabs or commas, with the header `filename onset
-  offset event_label` or without): times from the beginning of the clip, `0 0` for not audible;
+- strong truth, and lists as sed_eval reads them (with the header `filename onset offset
+  event_label` or without): times from the beginning of the clip, `0 0` for not audible, a file's
+  name alone for a clip without an event;
+- AudioSet's strong labels: `segment_id start_time_seconds end_time_seconds label`, where an id is
+  `VIDEO_MILLISECONDS` of a segment of 10 s and a label is a machine id;
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
   several labels by `;` or in several rows; with a label set of a regression `name=value`.
 
-A row is one line, so no cell holds a line break; it becomes a `Clip` at once and stays one up to
-the shards.
+Cells are parted by tabs, commas or semicolons. A row is one line, so no cell holds a line break; it
+becomes a `Clip` at once and stays one up to the shards.
 """
 
 import contextlib
@@ -20,15 +23,17 @@ import gc
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmat.files import InputError, cache_folder, data_list
-from mmat.labels import LabelSet
+from mmat.labels import LabelSet, look_alikes
 from mmat.lists.clip import Clip, table_of
 from mmat.lists.formats import (
     AUDIOSET,
     DCASE,
+    MACHINE_IDS,
     OWN,
     SEGMENT_CELLS,
     WEAK,
@@ -40,20 +45,25 @@ from mmat.lists.formats import (
 )
 from mmat.lists.own import SPLIT_NAME, read_own
 from mmat.lists.public import attach_events, read_segments, read_truth
+from mmat.tables import MAX_SECONDS, numbered_lines, open_table, row_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AUDIOSET_FILE = "class_labels_indices.csv"
+AUDIOSET_NAMES_FILE = "mid_to_display_name.tsv"  # of the strong labels, without a header
+_WITH_AUDIOSETS_NAMES = ("sounds", "mini", "dcase2017")  # the sets of `data_lists/`
+SHOWN_LOOK_ALIKES = 5
 NAMED_LABEL_SETS = ("dcase2017", "audioset")
 # The split of a public list, by the first of these that its file's name holds.
 _SPLITS = (
     ("evaluation", "evaluation"),
     ("testing", "test"),
     ("eval_segments", "test"),
+    ("eval_strong", "test"),
     ("train", "train"),
 )
-_NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
+_NAME_AND_VALUE = re.compile(r"[^=]+=\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,13 +86,15 @@ def read_list(
     events: str | os.PathLike | None = None,
     split: str | None = None,
     strict: bool = False,
+    max_seconds: float = MAX_SECONDS,
 ) -> ReadList:
     """Read a clip list of any known kind.
 
     labels: default DCASE's 17 or AudioSet's 527 for their lists, else the names that occur, sorted.
     events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of
     every clip, default that of the list or of its name. strict: the first wrong row is an error;
-    else wrong rows are left out and listed in `dropped`.
+    else wrong rows are left out and listed in `dropped`. max_seconds: a row with a later time is
+    wrong. Warns of labels that look alike, and of machine ids that have no name here.
     Raises InputError with file, line and reason; also where no row can be used.
 
     >>> import tempfile
@@ -94,7 +106,7 @@ def read_list(
     >>> found.labels.names, found.dropped[0].line
     (('Dog', 'Train horn'), 3)
     """
-    return read_lists([path], labels, events, split, strict)
+    return read_lists([path], labels, events, split, strict, max_seconds)
 
 
 def read_lists(
@@ -103,6 +115,7 @@ def read_lists(
     events: str | os.PathLike | None = None,
     split: str | None = None,
     strict: bool = False,
+    max_seconds: float = MAX_SECONDS,
 ) -> ReadList:
     """Read several lists as one, as `read_list` does; a clip that an earlier list has is dropped.
 
@@ -110,13 +123,16 @@ def read_lists(
     """
     if split is not None and not SPLIT_NAME.fullmatch(split):
         raise InputError(f"split {split!r}: it may hold letters, digits and _ only")
-    parts = [_read_part(path, labels, split) for path in paths]
+    parts = [_read_part(path, labels, split, max_seconds) for path in paths]
     labels = labels or _common_labels(parts)
+    _warn_of_look_alikes(paths[0], labels)
     dropped = [each for part in parts for each in part.dropped]
     clips = _joined(parts, dropped)
     if events is not None:
-        with open_list(events) as source:
-            attach_events(source, detect(source), clips)
+        ids = MachineIds(events, labels)
+        with open_list(events, max_seconds) as source:
+            attach_events(source, detect(source), clips, ids.name)
+        ids.warn()
         dropped += sorted(source.dropped, key=lambda each: each.line)
     if strict and dropped:
         raise InputError(dropped[0])
@@ -172,6 +188,54 @@ def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
     return named_label_set(beside if beside.is_file() else "audioset")
 
 
+class MachineIds:
+    """Gives the names of labels that are machine ids, and keeps those that have none.
+
+    The names are those of `labels`, else those beside the file, else those fetched, else those of
+    the label sets that come with mmat.
+
+    >>> ids = MachineIds("audioset_eval_strong.tsv")
+    >>> ids.name("/m/07jdr"), ids.name("Dog"), ids.name("/m/none"), list(ids.unknown)
+    ('Train', 'Dog', '/m/none', ['/m/none'])
+    """
+
+    def __init__(self, path: str | os.PathLike, labels: LabelSet | None = None):
+        self._path, self._labels = pathlib.Path(path), labels
+        self.unknown: dict[str, None] = {}
+
+    def name(self, label: str) -> str:
+        """Return the name of a machine id; another label, and an unknown id, stays as it is."""
+        if not MACHINE_IDS.fullmatch(label):
+            return label
+        if label not in self._names:
+            self.unknown[label] = None
+        return self._names.get(label, label)
+
+    def warn(self) -> None:
+        """Warn if there were machine ids that have no name."""
+        if self.unknown:
+            warnings.warn(
+                f"{self._path}: {len(self.unknown)} machine ids, first {next(iter(self.unknown))}, "
+                f"have no name here and stay as they are; run `mmat fetch audioset`, or put "
+                f"AudioSet's {AUDIOSET_NAMES_FILE} beside the list",
+                stacklevel=2,
+            )
+
+    @functools.cached_property
+    def _names(self) -> dict[str, str]:
+        sets = [data_list(name, "labels.csv") for name in _WITH_AUDIOSETS_NAMES]
+        sets.append(cache_folder() / "lists" / "audioset" / AUDIOSET_FILE)
+        sets.append(self._path.with_name(AUDIOSET_FILE))
+        found = [LabelSet.from_csv(path) for path in sets if path.is_file()]
+        names = {mid: name for each in found for mid, name in each.names_by_mid().items()}
+        beside = self._path.with_name(AUDIOSET_NAMES_FILE)
+        if beside.is_file():
+            with open_table(beside, "names") as file:
+                rows = (row_or_none(line, "\t") for _, line in numbered_lines(beside, file))
+                names |= {row[0]: row[1] for row in rows if len(row) == 2}
+        return names | (self._labels.names_by_mid() if self._labels else {})
+
+
 class _Part(NamedTuple):
     """One file's clips with their lines; of_its_own: its label set is the names in its rows."""
 
@@ -196,10 +260,13 @@ def _collector_paused() -> Iterator[None]:
 
 
 @_collector_paused()
-def _read_part(path: str | os.PathLike, labels: LabelSet | None, split: str | None) -> _Part:
-    with open_list(path) as source:
+def _read_part(
+    path: str | os.PathLike, labels: LabelSet | None, split: str | None, max_seconds: float
+) -> _Part:
+    with open_list(path, max_seconds) as source:
         form = detect(source)
-        public = form.kind in (DCASE, AUDIOSET, WEAK) or form.of_segments
+        of_segments = form.of_segments and not form.of_audioset
+        public = form.kind in (DCASE, AUDIOSET, WEAK) or of_segments
         if labels is None and public:
             labels = public_label_set(path, form.kind)
         clips, lines = _read(source, form, labels, split)
@@ -218,11 +285,25 @@ def _read(
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list of that form, and the line in which each first occurs."""
     if form.kind in SEGMENT_CELLS:
-        return read_segments(source, SEGMENT_CELLS[form.kind], labels, split or _split_of(source))
+        n_cells = SEGMENT_CELLS[form.kind]
+        return read_segments(source, form, n_cells, labels, split or _split_of(source))
     if form.kind == OWN:
         return read_own(source, form, labels, split)
     known = None if labels is None else frozenset(labels.names)
-    return read_truth(source, form, known, split or _split_of(source))
+    ids = MachineIds(source.path, labels)
+    found = read_truth(source, form, known, split or _split_of(source), ids.name)
+    if labels is None:
+        ids.warn()
+    return found
+
+
+def _warn_of_look_alikes(path: str | os.PathLike, labels: LabelSet) -> None:
+    found = look_alikes(labels.names)
+    for sentence in found[:SHOWN_LOOK_ALIKES]:
+        warnings.warn(f"{path}: {sentence}", stacklevel=3)
+    if found[SHOWN_LOOK_ALIKES:]:
+        more = len(found) - SHOWN_LOOK_ALIKES
+        warnings.warn(f"{path}: and {more} more labels that look alike", stacklevel=3)
 
 
 def _split_of(source: ListFile) -> str:

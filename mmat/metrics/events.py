@@ -119,8 +119,10 @@ def segment_counts(
     clip_seconds: float | Sequence[float] | None,
     segment_seconds: float = 1.0,
 ):
-    """Return sed_eval's `SegmentBasedMetrics` after it has seen every clip.
+    """Return sed_eval's `SegmentBasedMetrics` as it is after it has seen every clip.
 
+    It counts every segment of every class in Python; here time and memory depend on the number of
+    events alone, not on how long they or the clips are. True negatives are not counted.
     truth_events, predicted_events: the list of events of each clip; clip_seconds: one duration
     for all or one a clip, what lies beyond it is not counted; None: each clip lasts to its last
     event. A segment that an event touches is a segment of that class. Raises InputError for
@@ -138,9 +140,13 @@ def segment_counts(
         raise InputError("events: segments must be longer than 0 seconds")
     names = [str(c) for c in range(n_classes)]
     counts = _sed_eval().sound_event.SegmentBasedMetrics(names, float(segment_seconds))
-    for true, predicted, seconds in zip(truth_events, predicted_events, durations, strict=True):
-        lists = _as_dicts(true, "truth", n_classes), _as_dicts(predicted, "prediction", n_classes)
-        counts.evaluate(*lists, evaluated_length_seconds=seconds)
+    for true, predicted, length in zip(truth_events, predicted_events, durations, strict=True):
+        n_segments = math.inf if length is None else math.ceil(length / segment_seconds)
+        true, predicted = (
+            _runs_of_segments(events, what, n_classes, segment_seconds, n_segments)
+            for events, what in ((true, "truth"), (predicted, "prediction"))
+        )
+        _count(counts, true, predicted)
     if not counts.overall["Nref"]:
         warnings.warn("the truth holds no event; every figure is 0", stacklevel=2)
     return counts
@@ -206,19 +212,100 @@ def frames_around(frames: np.ndarray, width: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
 
 
-def _as_dicts(events, what: str, n_classes: int) -> list[dict]:
-    """Return events in sed_eval's form; raises InputError where one is impossible."""
-    dicts = []
+_Runs = dict[int, list[tuple[float, float]]]  # of a class: the first segment, and that behind
+
+
+def _runs_of_segments(
+    events, what: str, n_classes: int, segment_seconds: float, n_segments: float
+) -> _Runs:
+    """Return the segments that events touch, as runs that are apart, in order, by class.
+
+    Raises InputError where an event is impossible.
+    """
+    runs: _Runs = {}
     for event in events:
         label_index, onset, offset = event[:3]
         if not 0 <= label_index < n_classes:
             raise InputError(f"{what}: label {label_index} is none of the {n_classes} classes")
         if not 0 <= onset < offset < math.inf:
             raise InputError(f"{what}: an event from {onset} to {offset} s has no duration")
-        dicts.append(
-            {"event_label": str(label_index), "onset": float(onset), "offset": float(offset)}
-        )
-    return dicts
+        start = math.floor(onset / segment_seconds)
+        end = min(math.ceil(offset / segment_seconds), n_segments)
+        if start < end:
+            runs.setdefault(label_index, []).append((start, end))
+    return {label_index: _merged(each) for label_index, each in runs.items()}
+
+
+def _merged(runs: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the same segments as runs that are apart, in order."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted(runs):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _common(
+    left: list[tuple[float, float]], right: list[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return the segments that lie in both of two lists of runs that are apart, in order."""
+    common, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        start, end = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if start < end:
+            common.append((start, end))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return common
+
+
+def _count(counts, true: _Runs, predicted: _Runs) -> None:
+    """Add a clip to sed_eval's counts, as its `evaluate` does segment by segment."""
+    hits = {c: _common(runs, predicted[c]) for c, runs in true.items() if c in predicted}
+    for name, runs_of in (("Nref", true), ("Nsys", predicted), ("Ntp", hits)):
+        for c, runs in runs_of.items():
+            counts.class_wise[str(c)][name] += sum(end - start for start, end in runs)
+    for c in true.keys() | predicted.keys():
+        of_class = counts.class_wise[str(c)]
+        of_class["Nfp"] = of_class["Nsys"] - of_class["Ntp"]
+        of_class["Nfn"] = of_class["Nref"] - of_class["Ntp"]
+    widths, (n_true, n_predicted, n_hit) = _stretches([true, predicted, hits])
+    for name, n_classes in {
+        "Nref": n_true,
+        "Nsys": n_predicted,
+        "Ntp": n_hit,
+        "Nfp": n_predicted - n_hit,
+        "Nfn": n_true - n_hit,
+        "S": np.minimum(n_true, n_predicted) - n_hit,
+        "D": np.maximum(0, n_true - n_predicted),
+        "I": np.maximum(0, n_predicted - n_true),
+    }.items():
+        counts.overall[name] += float(widths @ n_classes)
+
+
+def _stretches(several: list[_Runs]) -> tuple[np.ndarray, np.ndarray]:
+    """Cut time wherever a run begins or ends: between two cuts all segments are alike.
+
+    Returns how many segments a stretch has, and how many classes each of `several` has in it.
+    """
+    edges = [
+        (segment, which, step)
+        for which, runs_of in enumerate(several)
+        for runs in runs_of.values()
+        for run in runs
+        for segment, step in zip(run, (1, -1), strict=True)
+    ]
+    if not edges:
+        return np.zeros(0), np.zeros((len(several), 0))
+    segments, which, steps = np.array(edges, np.float64).T
+    cuts, place = np.unique(segments, return_inverse=True)
+    changes = np.zeros((len(several), len(cuts)))
+    np.add.at(changes, (which.astype(int), place), steps)
+    return np.diff(cuts), np.cumsum(changes, axis=1)[:, :-1]
 
 
 def _sed_eval():

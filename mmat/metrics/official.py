@@ -5,8 +5,11 @@ Conventions
 The challenge's text files are `file, start, end, label`, tab-separated, without a header: one row
 for every label of a clip, and for every event where times are those of events. A row of the file's
 name alone, or without a label, names a clip without a label. Lines may end in LF or CRLF, and
-`.wav` and `.flac` are no part of a clip's name. Every score is a dict `{"micro": {…},
-"class_based": {…}, "per_class": {label: {…}}}` of per cent. A fraction without a denominator is 0.
+`.wav` and `.flac` are no part of a clip's name. Commas and semicolons may part the cells, and a
+header may name them as lists of events do: sed_eval's, what `mmat tag --format tsv` writes, and
+AudioSet's strong labels, whose segments of 10 s are clips `VIDEO_START_END`. Every score is a dict
+`{"micro": {…}, "class_based": {…}, "per_class": {label: {…}}}` of per cent. A fraction without a
+denominator is 0.
 
 Metrics
 -------
@@ -27,23 +30,47 @@ Source: the published behaviour of the challenge's scorers, held to their golden
 and its truth lists.
 """
 
-import math
+import csv
 import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mmat.files import InputError, atomic_path
-from mmat.labels import LabelSet
+from mmat.labels import LabelSet, clean_name, shown
 from mmat.metrics.events import class_segments, micro_segments, segment_counts
+from mmat.tables import (
+    DELIMITERS,
+    EVENT_COLUMNS,
+    MAX_SECONDS,
+    NOT_PRESENT,
+    PRESENT,
+    WrongRow,
+    event_columns,
+    number,
+    numbered_lines,
+    open_table,
+    row_cells,
+    row_or_none,
+    seconds,
+)
 
+HEAD_LINES = 1000  # by which the form of a file without header is found
+SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
 COLUMNS = "file, start, end, label (tabs)"
 # The name that the public lists give a trimmed file, whose times are those of the whole video.
 _TIMED_NAME = re.compile(r".+_(\d+\.\d{3})_(\d+\.\d{3})")
+# A segment of a web video, as downloaders name it, and as AudioSet's strong labels do, where it is
+# one of 10 s and the number is its start in milliseconds.
+_SEGMENT_NAME = re.compile(
+    r"Y?([\w-]{11})_(\d{1,9}(?:\.\d+)?)_(\d{1,9}(?:\.\d+)?)(?:\.[A-Za-z]\w*)?", re.ASCII
+)
+_SEGMENT_ID = re.compile(r"([\w-]{11})_(\d{1,9})", re.ASCII)
+AUDIOSET_SECONDS = 10.0
 
 
 class Row(NamedTuple):
@@ -61,14 +88,16 @@ def score_tagging(
     prediction_path: str | os.PathLike,
     strict: bool = False,
     labels: LabelSet | None = None,
+    max_seconds: float = MAX_SECONDS,
+    name_of: Callable[[str], str] = str,
 ) -> dict[str, dict]:
     """Return subtask A's figures of a prediction file.
 
     strict: clips of the truth that the prediction leaves out count as predicted to have no label.
-    labels: refuse every other label in either file. Raises InputError for files that are wrong,
-    and where they have no clip in common.
+    labels: refuse every other label in either file. max_seconds, name_of: see `read_rows`. Raises
+    InputError for files that are wrong, and where they have no clip in common.
     """
-    truth, predicted = _read(truth_path, prediction_path, labels)
+    truth, predicted = _read(truth_path, prediction_path, labels, max_seconds, name_of)
     true_labels, predicted_labels = _labels_of(truth, strict), _labels_of(predicted, False)
     _need_common(true_labels, predicted_labels, truth_path, prediction_path)
     _warn_of_unknown(truth, predicted, prediction_path)
@@ -99,6 +128,8 @@ def score_events(
     prediction_path: str | os.PathLike,
     labels: LabelSet | None = None,
     segment_seconds: float = 1.0,
+    max_seconds: float = MAX_SECONDS,
+    name_of: Callable[[str], str] = str,
 ) -> dict[str, dict]:
     """Return subtask B's figures: error rate, precision, recall and F1 over segments.
 
@@ -106,7 +137,7 @@ def score_events(
     its last event in either file. Raises InputError as `score_tagging`, for a label that the truth
     does not have, and without sed_eval.
     """
-    truth, predicted = _read(truth_path, prediction_path, labels)
+    truth, predicted = _read(truth_path, prediction_path, labels, max_seconds, name_of)
     clips = dict.fromkeys(row.clip for row in truth)
     _need_common(clips, {row.clip for row in predicted}, truth_path, prediction_path)
     sounding = [row for row in truth if row.label and row.end_seconds > 0]
@@ -117,7 +148,8 @@ def score_events(
     for row in predicted:
         if row.label and row.label not in known:
             where = f"{prediction_path}:{row.line}"
-            raise InputError(f"{where}: unknown label {row.label!r}; the truth has no such event")
+            what = f"unknown label {shown(row.label)}; the truth has no such event"
+            raise InputError(f"{where}: {what}")
     counts = segment_counts(
         _events_of(sounding, clips, names, truth_path),
         _events_of(predicted, clips, names, prediction_path),
@@ -134,8 +166,15 @@ def score_events(
     }
 
 
-def read_rows(path: str | os.PathLike) -> list[Row]:
+def read_rows(
+    path: str | os.PathLike,
+    max_seconds: float = MAX_SECONDS,
+    name_of: Callable[[str], str] = str,
+) -> list[Row]:
     """Return the rows of a file; raises InputError with the line where one is none.
+
+    max_seconds: a later time is an error. name_of: gives the name of a label that may be a machine
+    id, default the label itself.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "truth.csv")
@@ -143,18 +182,18 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
     >>> read_rows(path)
     [Row(line=1, clip='a_0.000_10.000', start_seconds=0.0, end_seconds=10.0, label='Dog')]
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the file: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file; is it the right one?") from error
-    rows = [
-        _row(line, f"{path}:{number}", number)
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
+    with open_table(path, "file") as file:
+        lines = [each for each in numbered_lines(path, file) if not each[1].isspace()]
+    delimiter, header = _form([content for _, content in lines[:HEAD_LINES]])
+    rows = []
+    for line, content in lines:
+        try:
+            cells = row_cells(content, delimiter)
+            if not header or event_columns(cells) != header:
+                four = _cells(cells, delimiter, header)
+                rows.append(_row(line, four, max_seconds, name_of))
+        except WrongRow as wrong:
+            raise InputError(f"{path}:{line}: {wrong}") from None
     if not rows:
         raise InputError(f"{path}: no rows; each must be {COLUMNS}")
     return rows
@@ -214,16 +253,17 @@ def times_of(clip: str, clip_seconds: float = 10.0) -> tuple[float, float]:
     return (float(match[1]), float(match[2])) if match else (0.0, clip_seconds)
 
 
-def _read(truth_path, prediction_path, labels) -> tuple[list[Row], list[Row]]:
+def _read(truth_path, prediction_path, labels, max_seconds, name_of) -> tuple[list[Row], list[Row]]:
     """Read both files; raises InputError for a label outside `labels`."""
-    both = read_rows(truth_path), read_rows(prediction_path)
+    both = [read_rows(path, max_seconds, name_of) for path in (truth_path, prediction_path)]
+    known = None if labels is None else frozenset(labels.names)
     for path, rows in zip((truth_path, prediction_path), both, strict=True):
         for row in rows:
-            if labels is not None and row.label and row.label not in labels.names:
-                known = ", ".join(labels.names[:3])
+            if known is not None and row.label and row.label not in known:
+                first = ", ".join(labels.names[:3])
                 raise InputError(
-                    f"{path}:{row.line}: unknown label {row.label!r}; it is none of the "
-                    f"{len(labels)} of the label set ({known}, …)"
+                    f"{path}:{row.line}: unknown label {shown(row.label)}; it is none of the "
+                    f"{len(labels)} of the label set ({first}, …)"
                 )
     if not any(row.label for row in both[0]):
         raise InputError(f"{truth_path}: no row has a label, so there is nothing to find")
@@ -257,8 +297,8 @@ def _warn_of_unknown(truth: list[Row], predicted: list[Row], path) -> None:
     for row in predicted:
         if row.label not in known:
             warnings.warn(
-                f"{path}:{row.line}: the truth does not have the label {row.label!r}; it counts as "
-                "a false alarm, as do others like it",
+                f"{path}:{row.line}: the truth does not have the label {shown(row.label)}; it "
+                "counts as a false alarm, as do others like it",
                 stacklevel=3,
             )
             return
@@ -293,37 +333,69 @@ def _percent(figures) -> dict[str, float]:
     return {name: 100 * value for name, value in figures._asdict().items()}
 
 
-def _row(line: str, where: str, number: int) -> Row:
-    if "\0" in line:
-        raise InputError(f"{where}: not text; is it the right file?")
-    fields = [field.strip() for field in line.split("\t")]
-    if len(fields) not in (1, 3, 4) or not fields[0]:
-        raise InputError(f"{where}: {len(fields)} columns, where a row is {COLUMNS}")
-    if len(fields) == 1 and "," in line:
-        raise InputError(f"{where}: one column with commas, where a row is {COLUMNS}")
-    clip = clip_name(fields[0])
-    if len(fields) == 1:
-        return Row(number, clip, 0.0, 0.0, "")
-    times = [_seconds(text, where) for text in fields[1:3]]
+def _form(lines: list[bytes]) -> tuple[str, tuple[str, ...]]:
+    """Return what parts the cells of a file, and the columns that its header names, if any."""
+    for delimiter in DELIMITERS:
+        header = event_columns(row_or_none(lines[0], delimiter)) if lines else ()
+        if set(EVENT_COLUMNS) <= set(header):
+            return delimiter, header
+
+    def n_rows(delimiter: str) -> int:
+        rows = (row_or_none(line, delimiter) for line in lines)
+        return sum(len(row) > 2 and number(row[-2]) >= 0 for row in rows)
+
+    return max(DELIMITERS, key=n_rows), ()  # of equals the first, which is the tab
+
+
+def _cells(cells: list[str], delimiter: str, header: tuple[str, ...]) -> list[str]:
+    """Return a row's file, start, end and label, empty where it has none; raises WrongRow."""
+    if len(cells) == 1:
+        if any(cells[0].count(mark) > 1 for mark in DELIMITERS):
+            raise WrongRow(f"one column, where {delimiter!r} parts the columns: {COLUMNS}")
+        return [*cells, "", "", ""]
+    if header:
+        if len(cells) != len(header):
+            raise WrongRow(f"{len(cells)} columns, where the header names {len(header)}")
+        row = dict(zip(header, cells, strict=True))
+        if row.get(PRESENT) == NOT_PRESENT:
+            return [row[EVENT_COLUMNS[0]], "", "", ""]
+        return [row[column] for column in EVENT_COLUMNS]
+    if len(cells) == len(SCENE_COLUMNS) and number(cells[2]) >= 0 and number(cells[3]) >= 0:
+        return [cells[0], *cells[2:]]
+    if len(cells) not in (3, 4):
+        raise WrongRow(f"{len(cells)} columns, where a row is {COLUMNS}")
+    return [*cells, ""][:4]
+
+
+def _row(line: int, cells: list[str], max_seconds: float, name_of: Callable[[str], str]) -> Row:
+    """Return the row of these four cells; raises WrongRow."""
+    name, start, end, label = cells
+    if not name:
+        raise WrongRow(f"no file, where a row is {COLUMNS}")
+    clip, label = _clip(name, is_audioset=label.startswith("/")), clean_name(name_of(label))
+    if not (start or end or label):
+        return Row(line, clip, 0.0, 0.0, "")
+    times = [seconds(text, what, max_seconds) for text, what in ((start, "start"), (end, "end"))]
     if times[1] < times[0]:
-        raise InputError(f"{where}: it ends at {fields[2]} s, before it starts at {fields[1]} s")
-    return Row(number, clip, *times, fields[3] if len(fields) == 4 else "")
+        raise WrongRow(f"it ends at {end} s, before it starts at {start} s")
+    return Row(line, clip, *times, label)
 
 
-def _seconds(text: str, where: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise InputError(f"{where}: {text!r} is no time in seconds; a row is {COLUMNS}")
-    return seconds
+def _clip(name: str, is_audioset: bool) -> str:
+    """Return a clip's name, that of a segment of a web video in one spelling."""
+    if found := _SEGMENT_NAME.fullmatch(name):
+        return f"{found[1]}_{float(found[2]):.3f}_{float(found[3]):.3f}"
+    if is_audioset and (found := _SEGMENT_ID.fullmatch(name)):
+        start_seconds = int(found[2]) / 1000
+        return f"{found[1]}_{start_seconds:.3f}_{start_seconds + AUDIOSET_SECONDS:.3f}"
+    return clip_name(name)
 
 
 def _write(path: str | os.PathLike, rows: Iterable[tuple]) -> None:
-    with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="\n") as file:
+    with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         for clip, *rest in rows:
             texts = [f"{clip_name(clip)}.wav", *(f"{time:.3f}" for time in rest[:2]), *rest[2:]]
             if any(mark in text for text in texts for mark in "\t\r\n"):
                 raise InputError(f"{path}: {clip!r} cannot stand in a tab-separated file")
-            file.write("\t".join(texts) + "\n")
+            writer.writerow(texts)
