@@ -169,6 +169,10 @@ def _estimate(arguments: argparse.Namespace, clips: list, labels) -> int:
         print(f"media: {found.ways.line()}")
     if found.ways.doubt():
         log("warning", found.ways.doubt())
+    if found.ways.told():
+        print(f"media: {found.ways.line()}")
+    if found.ways.doubt():
+        log("warning", found.ways.doubt())
     print(f"tried: {found.sampled} ({found.unreadable} cannot be read)")
     print(f"on disk: {found.n_bytes / 1e9:.3g} GB, {found.bytes_a_clip / 1e6:.3g} MB a clip")
     print(f"time: {hours:.3g} hours with {arguments.workers} workers on this machine")

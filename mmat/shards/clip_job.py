@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from mmat.labels import LabelSet
 from mmat.lists.clip import Clip
+from mmat.lists.ways import Way
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.workers import decode
@@ -124,7 +125,8 @@ class ClipJob:
     path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
     label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
     bytes and its date of change in nanoseconds, None where there is no file, or it changed while it
-    was read. source_groups: names.
+    was read. source_groups: names. way: which part of the file
+    the clip is.
     """
 
     id: str
@@ -137,6 +139,7 @@ class ClipJob:
     stamp: tuple[int, int] | None
     values: tuple[float, ...] = ()
     source_groups: tuple[str, ...] = ()
+    way: Way | None = None
 
     @property
     def made_of(self) -> list:
@@ -178,6 +181,7 @@ def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> It
             found and _stamp(path),
             clip.values,
             clip.source_groups,
+            way=found and found.way,
         )
 
 

@@ -16,6 +16,7 @@ import os
 import pathlib
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import tqdm
@@ -23,6 +24,7 @@ import tqdm
 from mmat.files import InputError, exclusive_lock
 from mmat.labels import LabelSet, task_entry
 from mmat.lists.clip import Clip
+from mmat.lists.ways import Ways
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.media.workers import DecodingProcess
@@ -129,9 +131,15 @@ def prepare(
         "list_sha256": list_sha256(clips),
     }
     media = functools.cache(lambda: MediaFolder(media_folder))  # adding an encoder needs none
+    ways, seen = Ways(), set()
 
     def jobs_of(shard: Shard) -> list[ClipJob]:
-        return list(clip_jobs(shard.clips, media(), labels))
+        jobs = list(clip_jobs(shard.clips, media(), labels))
+        if shard.name not in seen:
+            seen.add(shard.name)
+            for job in jobs:
+                ways.add(job.way and job.path, job.way)
+        return jobs
 
     check_ours(out_folder)
     with _full_disk_as_error(out_folder), exclusive_lock(out_folder):
@@ -158,6 +166,10 @@ def prepare(
             for entry in entries:
                 folder.add(entry)
             folder.finish()
+            if progress and ways.told():
+                print(f"media: {ways.line()}")
+            if ways.doubt():
+                warnings.warn(ways.doubt(), stacklevel=2)
         elif progress and not adds:
             print(f"{out_folder}: holds these clips already, and is reused")
         index = load_index(out_folder)
@@ -319,7 +331,7 @@ class Estimate:
 
     found: clips whose file is there. sampled: those that were read. unreadable: those of them
     that failed. decode_seconds: mean seconds of one process for one clip. write_seconds: those of
-    the process that writes, the frozen networks included.
+    the process that writes, the frozen networks included. ways: how all clips lie in their files.
     """
 
     clips: int
@@ -329,6 +341,7 @@ class Estimate:
     bytes_a_clip: float
     decode_seconds: float
     write_seconds: float
+    ways: Ways = dataclasses.field(default_factory=Ways)
 
     @property
     def n_bytes(self) -> float:
@@ -372,8 +385,11 @@ def estimate(
     config = PrepareConfig(
         clip_seconds, n_frames, image_classifier(image_network), keep_frames, audio_encoder=encoder
     )
-    media, clips = MediaFolder(media_folder), list(clips)
-    found = [clip for clip in clips if media.find(clip)]
+    media, clips, found, ways = MediaFolder(media_folder), list(clips), [], Ways()
+    for clip in clips:
+        place = media.find(clip)
+        ways.add(place and place.path, place and place.way)
+        found += [clip] if place else []
     if not found:
         raise InputError(f"{media_folder}: holds none of the {len(clips)} clips")
     sample = random.Random(seed).sample(found, min(n_sample, len(found)))
@@ -405,4 +421,5 @@ def estimate(
         bytes_a_clip=sum(sizes) / max(1, len(sizes)),
         decode_seconds=decode_seconds / len(jobs),
         write_seconds=write_seconds / len(jobs),
+        ways=ways,
     )
