@@ -74,6 +74,33 @@ def test_media_are_counted_a_class_and_drawn(public, tmp_path, capsys):
     assert re.search(r"^Train +1 +0 +1$", out, re.M)
 
 
+def test_trimmed_files_and_what_is_no_media_are_told(public, tmp_path, capsys):
+    media = tmp_path / "media"
+    media.mkdir()
+    soundfile.write(media / f"Y{VIDEO}.wav", [0.0] * 10_000, 1000)
+    out, err = run(capsys, public, "--media", media)
+    assert re.search(r"^read whole, trimmed already +1$", out, re.M)  # of 60 to 70 s
+    assert re.search(r"^too short for their range +1$", out, re.M)  # of 80 to 85 s
+    assert "left out" not in err  # nothing is missing
+    ways = json.loads(run(capsys, public, "--media", media, "--json")[0])["media"]["ways"]
+    assert ways == {"trimmed": 1, "too_short": 1}
+    (media / f"Y{VIDEO}.wav").rename(media / f"Y{VIDEO}.wav.part")
+    (media / "notes.txt").touch()
+    out, err = run(capsys, public, "--media", media)
+    assert "trimmed" not in out
+    assert err.splitlines()[-1] == f"mmat: media: {media}: 2 files left out: 1 .part, 1 .txt"
+
+
+def test_a_file_that_is_taken_for_several_clips_is_a_warning(tmp_path, capsys):
+    soundfile.write(tmp_path / "rex.wav", [0.0] * 10_000, 1000)
+    path = tmp_path / "list.csv"
+    rows = [f"rex.wav,Dog,{start},{start + 10}" for start in (20, 40)]
+    path.write_text("\n".join(["file,labels,start_seconds,end_seconds", *rows]) + "\n")
+    out, err = run(capsys, path, "--media", tmp_path)
+    assert re.search(r"^read whole, trimmed already +2$", out, re.M)
+    assert err.startswith("mmat: warning: 2 clips are read whole from files that other clips lie")
+
+
 def test_a_users_own_list_with_a_label_set_and_events(tmp_path, capsys):
     labels = tmp_path / "labels.csv"
     labels.write_text("index,mid,display_name\n0,,Ähre\n1,,Dog\n")

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from mmat.cli import main
+from mmat.shards.read import read_arrays
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 
@@ -177,3 +178,42 @@ def test_a_dry_run_counts_the_audio_encoder(bench, models_cache, capsys):
     assert prepare("--dry-run", "--audio-encoder", "yamnet") == 0
     # 1 s: two patches of 521 scores and 1024 embeddings, 2 bytes each.
     assert ", 0.0386 MB a clip" in capsys.readouterr().out
+
+
+def test_files_that_are_trimmed_already_are_read_whole_and_told(bench, capsys):
+    """Two public clips whose files hold their range alone, a film's range, and one that is short.
+
+    The sound's value says which second of the video it is, a hundredth a second.
+    """
+    videos = {
+        "-aaaaaaaaaa": (30.0, 40.0),
+        "-bbbbbbbbbb": (5.0, 15.0),
+        "-cccccccccc": (0.0, 60.0),
+        "-dddddddddd": (30.0, 36.0),
+    }
+    os.mkdir("videos")
+    for video, (start, end) in videos.items():
+        ramp = np.arange(start * 16000, end * 16000) / 16000 / 100
+        soundfile.write(f"videos/Y{video}.wav", ramp, 16000, "FLOAT")
+    starts = dict.fromkeys(videos, 30.0) | {"-bbbbbbbbbb": 5.0}
+    write("labels.csv", "index,mid,display_name", "0,/m/09x0r,Speech", "1,/m/04rlf,Music")
+    rows = [f'{v}, {s:.3f}, {s + 10:.3f}, "/m/09x0r,/m/04rlf"' for v, s in starts.items()]
+    write("audioset.csv", "# YTID, start_seconds, end_seconds, positive_labels", *rows)
+    words = ["audioset.csv", "--media", "videos", "--labels", "labels.csv", "--image-model", "none",
+             "--workers", "0"]  # fmt: skip
+    told = (
+        "media: 2 read whole, trimmed already; 1 read whole, trimmed and shorter than listed; "
+        "1 cut out of longer files"
+    )
+    assert main(["prepare", *words, "--dry-run"]) == 0
+    assert told in capsys.readouterr().out.splitlines()
+    assert main(["prepare", *words, "--out", "shards"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [told, "train: 4 clips"]
+    arrays = read_arrays("shards", "train")
+    clips = dict(zip(arrays["ids"], arrays["waveform"][:, :, 0], strict=True))
+    for video, (_, end) in videos.items():
+        sound = clips[f"{video}_{starts[video]:.3f}_{starts[video] + 10:.3f}"]
+        n_samples = round(16000 * min(10.0, end - starts[video]))
+        moments = starts[video] + np.arange(n_samples) / 16000
+        np.testing.assert_allclose(sound[:n_samples] * 100, moments, atol=0.01)
+        assert not sound[n_samples:].any()

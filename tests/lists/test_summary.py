@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -9,6 +10,7 @@ from mmat.labels import LabelSet
 from mmat.lists.clip import Clip
 from mmat.lists.read import ReadList, read_list
 from mmat.lists.summary import MediaCount, summarise
+from mmat.lists.ways import Way
 from mmat.media.find import MediaFolder
 
 LABELS = LabelSet.of(["Train", "Car", "Dog"])
@@ -53,6 +55,53 @@ def test_lengths_that_no_list_gives_are_left_out_or_measured(tmp_path, sine, wri
     assert searched.media == MediaCount(
         4, 2, {"Train": 0, "Car": 1, "Dog": 2}, {"Train": 0, "Car": 1, "Dog": 1}
     )
+
+
+def test_ways_in_which_clips_lie_in_their_files_are_counted(tmp_path):
+    def public(video, start):
+        clip = f"{video}_{start}"
+        return Clip(clip, f"{clip}.wav", (), start, start + 10.0, video_id=video)
+
+    for name, seconds in (
+        ("Yaaaaaaaaaaa", 10.0),
+        ("Ybbbbbbbbbbb", 100.0),
+        ("Yccccccccccc", 6.0),
+        ("Yddddddddddd", 20.0),
+        ("eeeeeeeeeee_30000", 10.0),
+    ):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(round(seconds * 1000)), 1000)
+    found = summarise(
+        read(
+            public("aaaaaaaaaaa", 30.0),
+            public("bbbbbbbbbbb", 0.0),
+            public("bbbbbbbbbbb", 30.0),
+            public("ccccccccccc", 30.0),
+            public("ddddddddddd", 30.0),
+            public("eeeeeeeeeee", 30.0),
+            public("fffffffffff", 30.0),
+        ),
+        MediaFolder(tmp_path),
+    ).media
+    assert found.ways.line() == (
+        "2 read whole, trimmed already; 1 read whole, trimmed and shorter than listed; "
+        "1 read from 0 s on; 1 cut out of longer files; 1 too short for their range; 1 missing"
+    )
+    assert (found.ways.shared, found.ways.doubt()) == (0, "")
+
+
+def test_a_file_that_is_one_clip_alone_cannot_hold_another(tmp_path):
+    soundfile.write(tmp_path / "rex.wav", np.zeros(10000), 1000)
+    clips = [Clip(str(i), "rex.wav", (), i * 10.0, i * 10.0 + 10.0) for i in range(3)]
+    ways = summarise(read(*clips), MediaFolder(tmp_path)).media.ways
+    assert ways.clips == {Way.BEGINNING: 1, Way.TRIMMED: 2} and ways.shared == 2
+    assert "2 clips are read whole from files that other clips lie in too" in ways.doubt()
+
+
+def test_a_list_without_ranges_has_no_ways_to_tell(tmp_path):
+    (tmp_path / "a.wav").touch()
+    clips = Clip("a", "a.wav"), Clip("b", "b.wav")
+    ways = summarise(read(*clips), MediaFolder(tmp_path)).media.ways
+    assert ways.clips == {Way.WHOLE: 1} and ways.missing == 1 and ways.line() == ""
 
 
 def test_a_public_lists_media_are_found_under_their_usual_names(tmp_path):
