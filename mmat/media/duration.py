@@ -1,20 +1,16 @@
-"""How long a media file is, by its header."""
+"""How long a media file is."""
 
 import math
 import os
+import pathlib
+
+from mmat.media.containers import NotReadable
+from mmat.media.survey import survey
 
 
 def file_seconds(path: str | os.PathLike) -> float:
-    """Return the length in a file's header, in seconds; NaN if it does not say."""
-    import av
-    import soundfile
-
+    """Return the length of what is in a media file, in seconds; NaN if it cannot be read."""
     try:
-        return soundfile.info(path).duration
-    except (soundfile.LibsndfileError, OSError):
-        pass
-    try:
-        with av.open(os.fspath(path)) as container:
-            return math.nan if container.duration is None else container.duration / av.time_base
-    except (av.FFmpegError, OSError, ValueError):
+        return survey(pathlib.Path(path)).seconds
+    except (NotReadable, OSError):
         return math.nan

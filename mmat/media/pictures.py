@@ -8,7 +8,6 @@ decoded from the front. `PictureStream` reads a whole film, in constant memory.
 import contextlib
 import dataclasses
 import itertools
-import pathlib
 import typing
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -16,16 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from mmat.media.containers import (
-    PREROLL_SECONDS,
+    Losses,
     NotReadable,
-    first_track,
-    frames_from,
     one_line,
     open_container,
+    packets_of,
+    prepared,
 )
+from mmat.media.survey import PREROLL_SECONDS, Survey, frames_from
 
 SAME_INSTANT_SECONDS = 0.001
-LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise pictures without end
 _NEAR_KEYFRAMES = 2  # keyframes this many distances of the times apart, or less, stand for them
 _SKIPPING_DECODERS = ("h264", "hevc")  # those that obey from one packet to the next
 _FAR_SECONDS = 20.0  # a keyframe this long before the pictures makes seeking expensive
@@ -48,32 +47,32 @@ class Size:
 
 
 def read_pictures(
-    path: pathlib.Path, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
+    look: Survey, start_seconds: float, end_seconds: float | None, n_frames: int, size: Size
 ) -> tuple[np.ndarray | None, float]:
     """Return pictures near the centres of n equal parts of the range, and the range's seconds.
 
     uint8 RGB (n_frames, height, width, 3), or None without a picture track or pictures in the
     range; `choose_packets` says which. Raises NotReadable for what FFmpeg cannot decode.
     """
+    seconds = look.seconds if end_seconds is None else min(look.seconds, end_seconds)
+    seconds -= start_seconds
+    if look.picture_track is None or seconds <= 0:
+        return None, 0.0
+    times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
     pictures = None
     for seek in (True, False) if start_seconds > 0 else (False,):
-        with open_container(path) as (container, origin):
-            track = first_track(container, "video")
-            if track is None:
-                return None, 0.0
-            seconds = duration_seconds(path, container, origin) - start_seconds
-            if end_seconds is not None:
-                seconds = min(seconds, end_seconds - start_seconds)
-            if seconds <= 0:
-                return None, 0.0
-            times = start_seconds + (np.arange(n_frames) + 0.5) * (seconds / n_frames)
-            video = Video(container, track, origin, Upright(size, track))
-            with contextlib.suppress(Unclear):
-                pictures = video.pictures_at(times, start_seconds + seconds, seek)
-                break
+        # Where time stamps restart or leap, a packet's own does not say when it is shown.
+        if not look.is_plain:
+            break
+        with open_container(look.path) as container, contextlib.suppress(Unclear):
+            track = prepared(container.streams[look.picture_track])
+            video = Video(container, track, look.origin_seconds, Upright(size, track))
+            pictures = video.pictures_at(times, start_seconds + seconds, seek)
+            break
     if pictures is None:
-        with frames_from(path, "video", start_seconds) as (origin, track, frames):
-            shown = Shown(frames, origin, Upright(size, track))
+        opened = frames_from(look, look.picture_track, start_seconds, Losses())
+        with opened as (track, frames):
+            shown = Shown(frames, look.origin_seconds, Upright(size, track))
             pictures = shown.at(times + SAME_INSTANT_SECONDS)
     return (np.stack(pictures), seconds) if pictures else (None, 0.0)
 
@@ -196,7 +195,7 @@ class Video:
             if seek_seconds is not None:
                 early = max(0.0, seek_seconds - PREROLL_SECONDS) + self.origin
                 self.container.seek(int(early / time_base), stream=self.track)
-            for packet in self.container.demux(self.track):
+            for packet in packets_of(self.container, self.track):
                 if not packet.size or not (packets or packet.is_keyframe):
                     continue
                 if packet.pts is None:
@@ -228,7 +227,7 @@ class Video:
         try:
             pts, dts = packets[need.begin].stamps
             self.container.seek(pts if dts is None else dts, stream=self.track)
-            ahead = (p for p in self.container.demux(self.track) if p.size)
+            ahead = (p for p in packets_of(self.container, self.track) if p.size)
             ahead = itertools.dropwhile(lambda p: (p.pts, p.dts) != (pts, dts), ahead)
             for packet in itertools.islice(ahead, need.end - need.begin + 1):
                 if context.name in _SKIPPING_DECODERS:
@@ -243,22 +242,6 @@ class Video:
         if len(found) < len(need.wanted):
             raise Unclear
         return found
-
-
-def duration_seconds(path: pathlib.Path, container, origin: float) -> float:
-    """Return when the last track ends, from the header, else from all packets' times."""
-    import av
-
-    if container.duration is not None:
-        # Matroska's duration counts from zero on the clock, not from where the file starts.
-        start = 0 if "matroska" in container.format.name else container.start_time or 0
-        return (start + container.duration) / av.time_base - origin
-    ends = [0.0]
-    with open_container(path) as (again, _), contextlib.suppress(av.error.FFmpegError):
-        for packet in again.demux():
-            if packet.pts is not None:
-                ends.append(float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    return max(ends) - origin
 
 
 class Shown:
@@ -370,27 +353,25 @@ def _rotation_matrix(degrees: float) -> np.ndarray:
 class PictureStream:
     """Reads evenly spaced pictures, range after range, and keeps those of the last ranges.
 
-    range_seconds and n_frames: of one range. seconds: when the pictures end, by the file's header
-    until they turn out to end earlier. problem: why they could not be read any further, else empty.
-    As in `mmat.media.read.read_frames` a picture is the nearest keyframe where those are dense;
-    from where they are over 20 s apart, every frame is decoded, once. Raises NotReadable for a file
-    that FFmpeg cannot open.
+    look: of a file with a picture track. range_seconds and n_frames: of one range. seconds: when
+    the pictures end, the file's length until they turn out to end earlier. problem: why they could
+    not be read any further, else empty. As in `mmat.media.read.read_frames` a picture is the
+    nearest keyframe where those are dense; from where they are over 20 s apart, every frame is
+    decoded, once. Raises NotReadable for a file that FFmpeg cannot open.
     """
 
-    def __init__(self, path: pathlib.Path, range_seconds: float, n_frames: int, size: Size):
-        self.seconds, self.problem = 0.0, ""
-        self._path, self._range_seconds, self._n_frames = path, range_seconds, n_frames
+    def __init__(self, look: Survey, range_seconds: float, n_frames: int, size: Size):
+        self.seconds, self.problem = look.seconds, ""
+        self._look, self._range_seconds, self._n_frames = look, range_seconds, n_frames
         self._kept: list[tuple[float, np.ndarray]] = []
         self._done_seconds = 0.0
         self._last_seconds: float | None = None  # when the last picture begins, once that is known
         self._shown: Shown | None = None
         with contextlib.ExitStack() as stack:
-            container, origin = stack.enter_context(open_container(path))
-            track = first_track(container, "video")
-            if track is not None:
-                self.seconds = min(LONGEST_SECONDS, duration_seconds(path, container, origin))
-                self._upright = Upright(size, track)
-                self._video = Video(container, track, origin, self._upright)
+            container = stack.enter_context(open_container(look.path))
+            track = prepared(container.streams[look.picture_track])
+            self._upright = Upright(size, track)
+            self._video = Video(container, track, look.origin_seconds, self._upright)
             self._open = stack.pop_all()
 
     def close(self) -> None:
@@ -456,12 +437,13 @@ class PictureStream:
 
     def _read(self, times: np.ndarray, end: float) -> list[np.ndarray]:
         if self._shown is None:
-            try:
-                return self._read_sought(times, end)
-            except Unclear:
-                frames = frames_from(self._path, "video", float(times[0]))
-                origin, _, frames = self._open.enter_context(frames)
-                self._shown = Shown(frames, origin, self._upright)
+            # Where time stamps restart or leap, a packet's own does not say when it is shown.
+            if self._look.is_plain:
+                with contextlib.suppress(Unclear):
+                    return self._read_sought(times, end)
+            frames = frames_from(self._look, self._look.picture_track, float(times[0]), Losses())
+            _, frames = self._open.enter_context(frames)
+            self._shown = Shown(frames, self._look.origin_seconds, self._upright)
         pictures = self._shown.at(times + SAME_INSTANT_SECONDS)
         self._last_seconds = self._shown.last_seconds
         return pictures

@@ -1,29 +1,23 @@
 """Media files in: 16 kHz mono sound and evenly spaced RGB pictures out.
 
-Audio files are read by libsndfile (soundfile), containers by FFmpeg (PyAV); the suffix decides
-which is tried first, and the other one is tried when it fails. Sound is resampled by soxr, block by
-block.
+Every file is read by FFmpeg (PyAV). What was lost or changed in reading is said in `Media.problem`.
 """
 
+import contextlib
 import dataclasses
-import math
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 
 from mmat.files import InputError
-from mmat.media.containers import NotReadable, channel_mean, one_line, sound_from
+from mmat.media.containers import NotReadable, one_line
 from mmat.media.pictures import Size, read_pictures
+from mmat.media.sound import SAMPLE_RATE_HZ, sound_from
+from mmat.media.survey import Survey, survey
 
-SAMPLE_RATE_HZ = 16000
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
-_RATES_HZ = (1000, 768_000)  # of sound that is resampled
-_SILENCE_SAMPLES = 2048  # before it, at least
-_BLOCK_SAMPLES = 1 << 16
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +26,13 @@ class Media:
 
     waveform: float32 (samples,), 16 kHz mono, or None without sound. frames: uint8
     (n_frames, height, width, 3) RGB, or None without pictures. duration_seconds: of what was read.
+    problem: what was lost or changed in reading, in sentences; else empty.
     """
 
     waveform: np.ndarray | None
     frames: np.ndarray | None
     duration_seconds: float
+    problem: str = ""
 
 
 def read_media(
@@ -55,11 +51,8 @@ def read_media(
     """
     path, start_seconds = readable_path(path), start_seconds or 0.0
     size = Size(max_side_px, square_px)
-    media = first_readable(
-        path,
-        lambda: _read_container(path, start_seconds, end_seconds, n_frames, size),
-        lambda: _read_audio_file(path, start_seconds, end_seconds),
-    )
+    with one_error(path):
+        media = _read(survey(path, end_seconds), start_seconds, end_seconds, n_frames, size)
     if media.waveform is None and media.frames is None:
         lacking = "no sound track and no picture track" if n_frames else "no sound track"
         raise InputError(f"{path}: {lacking}, or nothing on it from {start_seconds:g} s on")
@@ -75,7 +68,8 @@ def read_audio(
 ) -> np.ndarray:
     """Read the sound of a file, or of a range of it, as float32 (samples,), 16 kHz, mono.
 
-    Channels are averaged. A range that goes beyond the file's end gives what there is.
+    Channels are averaged, unless they cancel each other out. A range that goes beyond the file's
+    end gives what there is.
     Raises InputError for a file that cannot be read, has no sound track or no samples.
 
     >>> import tempfile, soundfile
@@ -110,11 +104,9 @@ def read_frames(
         raise InputError(f"n_frames must be 1 or more, not {n_frames}")
     path, start_seconds = readable_path(path), start_seconds or 0.0
     size = Size(max_side_px, square_px)
-    try:
-        frames, _ = read_pictures(path, start_seconds, end_seconds, n_frames, size)
-    except NotReadable:
-        read_audio(path)  # raises for what is not a media file at all
-        frames = None
+    with one_error(path):
+        look = survey(path, end_seconds)
+        frames, _ = read_pictures(look, start_seconds, end_seconds, n_frames, size)
     if frames is None:
         raise InputError(f"{path}: no picture track, or nothing on it from {start_seconds:g} s on")
     return frames
@@ -142,121 +134,40 @@ def check_finite(path: str | os.PathLike, waveform: np.ndarray) -> None:
         raise InputError(f"{path}: the sound holds samples that are no finite numbers")
 
 
-def first_readable(
-    path: str | os.PathLike, from_container: Callable[[], T], from_audio_file: Callable[[], T]
-) -> T:
-    """Return the result of the first of two readers that can read a file; its suffix orders them.
-
-    A reader raises NotReadable where the other one may be tried. Raises InputError that names the
-    file, where neither can read it and where one of them refuses it.
-    """
-    readers = [from_container, from_audio_file]
-    if pathlib.Path(path).suffix.lower() in AUDIO_SUFFIXES:
-        readers.reverse()
-    reasons = []
-    for reader in readers:
-        try:
-            return reader()
-        except NotReadable as reason:
-            reasons.append(str(reason))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    raise InputError(f"{path}: not a media file that can be read ({'; '.join(reasons)})")
+@contextlib.contextmanager
+def one_error(path: str | os.PathLike) -> Iterator[None]:
+    """Let whatever goes wrong in reading a file be one InputError that names it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except NotReadable as reason:
+        raise InputError(f"{path}: not a media file that can be read ({reason})") from reason
+    except Exception as error:  # whatever a codec library raises for a damaged file
+        raise InputError(f"{path}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def sound_blocks(file, start_seconds: float, end_seconds: float | None) -> Iterator[np.ndarray]:
-    """Yield the sound of a range of an open soundfile, mono, in blocks float32 (samples,)."""
-    first = min(round(start_seconds * file.samplerate), file.frames)
-    last = file.frames if end_seconds is None else round(end_seconds * file.samplerate)
-    file.seek(first)
-    # In blocks: a damaged header may promise more samples than fit in memory.
-    while first < last:
-        block = file.read(min(last - first, _BLOCK_SAMPLES), dtype="float32", always_2d=True)
-        if not len(block):
-            return
-        yield channel_mean(block.T)
-        first += len(block)
+def problem_of(look: Survey, sound_problems: list[str], end_seconds: float | None = None) -> str:
+    """Return what is to be said of a file that was read up to a time, or to its end; or nothing."""
+    return "; ".join(filter(None, [*look.notes, *sound_problems, look.missing(end_seconds)]))
 
 
-def resampled(
-    blocks: Iterable[np.ndarray], rate_hz: int, longest_seconds: float = 4 * 3600.0
-) -> np.ndarray:
-    """Return float32 (samples,) at 16 kHz of a sound that comes in float32 (samples,) blocks.
-
-    Raises InputError as `resampled_blocks` does.
-
-    >>> resampled([np.zeros(44100, np.float32), np.zeros(22050, np.float32)], 44100).shape
-    (24000,)
-    """
-    return np.concatenate(list(resampled_blocks(blocks, rate_hz, longest_seconds)))
-
-
-def resampled_blocks(
-    blocks: Iterable[np.ndarray],
-    rate_hz: int,
-    longest_seconds: float = math.inf,
-    chunk_samples: int = _BLOCK_SAMPLES,
-) -> Iterator[np.ndarray]:
-    """Yield float32 (samples,) at 16 kHz, part by part, of a sound that comes in blocks.
-
-    It is resampled as if silence came before it: soxr's first samples are off by some per cent
-    otherwise. chunk_samples: how many samples are collected, at least, before they are resampled.
-    Raises InputError for a rate that no sound has, and for a sound longer than `longest_seconds`,
-    since a damaged file may yield one without end.
-    """
-    import soxr
-
-    if not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
-        raise InputError(f"a sample rate of {rate_hz} Hz is outside {_RATES_HZ} Hz")
-    # The silence is a whole number of samples at both rates.
-    common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
-    n_periods = -(-_SILENCE_SAMPLES // (rate_hz // common))
-    n_silent = n_periods * SAMPLE_RATE_HZ // common  # of the output, still to be left out
-    stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-    n_seconds = 0.0
-    for chunk, last in _chunks(blocks, n_periods * rate_hz // common, chunk_samples):
-        n_seconds += len(chunk) / rate_hz
-        if not last and n_seconds > longest_seconds:
-            hours = longest_seconds / 3600
-            raise InputError(f"the sound is longer than {hours:g} hours; read a range of it")
-        output = stream.resample_chunk(chunk, last=last)
-        yield output[n_silent:]
-        n_silent -= min(n_silent, len(output))
-
-
-def _chunks(
-    blocks: Iterable[np.ndarray], n_zeros: int, chunk_samples: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield blocks, with zeros before them, joined to longer ones, and whether each is the last."""
-    waiting, n_waiting = [np.zeros(n_zeros, np.float32)], 0
-    for block in blocks:
-        waiting.append(block)
-        n_waiting += len(block)
-        if n_waiting >= chunk_samples:
-            yield np.concatenate(waiting), False
-            waiting, n_waiting = [], 0
-    yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
-
-
-def _read_container(path, start_seconds, end_seconds, n_frames: int, size: Size) -> Media:
-    with sound_from(path, start_seconds, end_seconds) as sound:
-        waveform = None if sound is None else resampled(*sound)
+def _read(look: Survey, start_seconds, end_seconds, n_frames: int, size: Size) -> Media:
+    waveform, problems = None, []
+    with sound_from(look, start_seconds, end_seconds) as sound:
+        if sound is not None:
+            try:
+                waveform = np.concatenate([np.zeros(0, np.float32), *sound])
+            except NotReadable as reason:
+                if not n_frames or look.picture_track is None:
+                    raise
+                problems.append(f"the sound cannot be decoded ({reason})")
+            problems += sound.problems
     if waveform is not None and not len(waveform):
         waveform = None
     frames, seconds = None, 0.0
     if n_frames:
-        frames, seconds = read_pictures(path, start_seconds, end_seconds, n_frames, size)
+        frames, seconds = read_pictures(look, start_seconds, end_seconds, n_frames, size)
     if waveform is not None:
         seconds = max(seconds, len(waveform) / SAMPLE_RATE_HZ)
-    return Media(waveform, frames, seconds)
-
-
-def _read_audio_file(path, start_seconds, end_seconds) -> Media:
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            waveform = resampled(sound_blocks(file, start_seconds, end_seconds), file.samplerate)
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise NotReadable(f"libsndfile: {one_line(error)}") from error
-    return Media(waveform if len(waveform) else None, None, len(waveform) / SAMPLE_RATE_HZ)
+    return Media(waveform, frames, seconds, problem_of(look, problems, end_seconds))

@@ -113,7 +113,8 @@ def read_waveform(
     first, last = (
         _place(seconds, rate, tf.shape(samples)[0]) for seconds in (start_seconds, end_seconds)
     )
-    return resampled(tf.reduce_mean(samples[first:last], axis=1), rate)[:, None]
+    sound = resampled(tf.reduce_mean(samples[first:last], axis=1), rate)
+    return tf.clip_by_value(sound, -1.0, 1.0)[:, None]
 
 
 def check_readable(path: str | os.PathLike) -> None:

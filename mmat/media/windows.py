@@ -6,30 +6,22 @@ that they need not be interleaved.
 
 import contextlib
 import dataclasses
-import itertools
 import math
 import os
-import pathlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from mmat.files import InputError
-from mmat.media.containers import NotReadable, first_track, one_line, open_container, sound_from
-from mmat.media.pictures import LONGEST_SECONDS, PictureStream, Size, duration_seconds
-from mmat.media.read import (
-    SAMPLE_RATE_HZ,
-    Media,
-    first_readable,
-    readable_path,
-    resampled_blocks,
-    sound_blocks,
-)
+from mmat.media.containers import NotReadable
+from mmat.media.pictures import PictureStream, Size
+from mmat.media.read import Media, one_error, problem_of, readable_path
+from mmat.media.sound import SAMPLE_RATE_HZ, sound_from
+from mmat.media.survey import survey
 
 SHORTEST_REST_SECONDS = 0.1  # what codecs add at a file's end gets no window of its own
 _GRID_HZ = 10  # the last window begins on the grid of the frame scores
-_MISSING_SECONDS = 1.0  # a file that ends this much before its header's end is damaged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,8 +80,8 @@ class MediaStream(_Stream):
 
     Sound and pictures of the first window are those of `mmat.media.read.read_media`.
 
-    seconds: the file's length by its header, for a progress bar. problem: after the last window,
-    what kept the rest of a damaged file from being read, else empty. Raises InputError for a file
+    seconds: the file's length, for a progress bar. problem: after the last window, what was lost or
+    changed in reading, in sentences; else empty. Raises InputError for a file
     that cannot be read, and while it is iterated for one that has neither sound nor pictures.
 
     >>> import tempfile, soundfile
@@ -102,10 +94,15 @@ class MediaStream(_Stream):
 
     def __init__(self, path: str | os.PathLike, spec: WindowSpec):
         self._path, self._spec = readable_path(path), spec
-        with contextlib.ExitStack() as self._open:
-            self._sound, self._pictures, self.seconds = first_readable(
-                path, self._open_container, self._open_audio_file
-            )
+        self._damage = ""
+        with contextlib.ExitStack() as self._open, one_error(path):
+            self._look = survey(self._path)
+            self.seconds = self._look.seconds
+            self._sound = self._open.enter_context(sound_from(self._look))
+            if spec.n_frames and self._look.picture_track is not None:
+                size = Size(square_px=spec.square_px)
+                self._pictures = PictureStream(self._look, spec.clip_seconds, spec.n_frames, size)
+                self._open.callback(self._pictures.close)
             self._open = self._open.pop_all()  # it stays open
 
     def __exit__(self, *_) -> None:
@@ -116,17 +113,19 @@ class MediaStream(_Stream):
         for window in windows(Sound(self._until_damage()), self._pictures, self._spec):
             end = window.start_seconds + window.media.duration_seconds
             yield window
+        problems = [] if self._sound is None else self._sound.problems
+        problems += filter(None, [self._damage, self._pictures and self._pictures.problem])
         if not end:
             lacking = "no sound track" + " and no picture track" * bool(self._spec.n_frames)
-            seen = self._pictures and self._pictures.problem
-            raise InputError(f"{self._path}: {seen or f'{lacking}, or nothing on it'}")
-        if self._pictures is not None and self._pictures.problem:
-            self.problem = self.problem or self._pictures.problem
-        if not self.problem and self.seconds - end > _MISSING_SECONDS:
-            self.problem = f"it ends at {end:.1f} s of the {self.seconds:.1f} s that it promises"
+            said = "; ".join(problems) or f"{lacking}, or nothing on it"
+            raise InputError(f"{self._path}: {said}")
+        self.problem = problem_of(self._look, problems)
 
     def _until_damage(self) -> Iterator[np.ndarray]:
-        """Yield the sound at 16 kHz; damage within the first window is an error, later an end."""
+        """Yield the sound at 16 kHz; damage within the first window is an error, later an end.
+
+        Sound that cannot be decoded at all leaves the pictures.
+        """
         n_samples = 0
         try:
             for block in self._sound or ():
@@ -137,31 +136,13 @@ class MediaStream(_Stream):
                 if len(good) < len(block):
                     raise InputError("the sound holds samples that are no finite numbers")
         except (InputError, NotReadable) as error:
+            if isinstance(error, NotReadable) and self._pictures is not None:
+                self._damage = f"the sound cannot be decoded ({error})"
+                return
             seconds = n_samples / SAMPLE_RATE_HZ
             if seconds < self._spec.clip_seconds:
                 raise InputError(f"{self._path}: {error}") from None
-            self.problem = f"the sound ends at {seconds:.1f} s: {error}"
-
-    def _open_audio_file(self):
-        import soundfile
-
-        try:
-            file = self._open.enter_context(soundfile.SoundFile(self._path))
-        except (soundfile.SoundFileError, TypeError) as error:
-            raise NotReadable(f"libsndfile: {one_line(error)}") from error
-        blocks = sound_blocks(file, 0.0, None)
-        return _resampled_now(blocks, file.samplerate), None, file.frames / file.samplerate
-
-    def _open_container(self):
-        sound = self._open.enter_context(sound_from(self._path, 0.0, None))
-        pictures, spec = None, self._spec
-        if spec.n_frames:
-            size = Size(square_px=spec.square_px)
-            pictures = PictureStream(self._path, spec.clip_seconds, spec.n_frames, size)
-            self._open.callback(pictures.close)
-        if pictures is None or not pictures.seconds:
-            return sound and _resampled_now(*sound), None, _sound_seconds(self._path)
-        return sound and _resampled_now(*sound), pictures, pictures.seconds
+            self._damage = f"the sound ends at {seconds:.1f} s: {error}"
 
 
 class ArrayStream(_Stream):
@@ -316,31 +297,3 @@ def _check_waveform(waveform: np.ndarray) -> None:
         )
     if not waveform.size or not np.isfinite(waveform).all():
         raise InputError("waveform: no samples, or some that are no finite numbers")
-
-
-def _sound_seconds(path: pathlib.Path) -> float:
-    """Return the length of a container's sound by its header."""
-    with open_container(path) as (container, origin):
-        track = first_track(container, "audio")
-        if track is not None and track.duration:
-            return float(track.duration * track.time_base)
-        return duration_seconds(path, container, origin)
-
-
-def _resampled_now(blocks: Iterator[np.ndarray], rate_hz: int) -> Iterator[np.ndarray]:
-    """Resample, and read the first block now, while another reader may still be tried."""
-    blocks = resampled_blocks(_codec_errors(blocks), rate_hz, LONGEST_SECONDS)
-    return itertools.chain([next(blocks)], blocks)
-
-
-def _codec_errors(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass blocks on; what a codec library raises becomes NotReadable."""
-    import av
-    import soundfile
-
-    try:
-        yield from blocks
-    except av.error.FFmpegError as error:
-        raise NotReadable(f"FFmpeg: {one_line(error)}") from error
-    except (soundfile.SoundFileError, TypeError) as error:
-        raise NotReadable(f"libsndfile: {one_line(error)}") from error

@@ -8,7 +8,8 @@ import numpy as np
 
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ
-from mmat.media.read import SAMPLE_RATE_HZ, Media, resampled_blocks
+from mmat.media.read import Media
+from mmat.media.sound import SAMPLE_RATE_HZ, resampled_blocks
 from mmat.media.windows import Sound
 from mmat.metrics.decisions import decide, pool_windows
 from mmat.tagging.tagger import Tagger

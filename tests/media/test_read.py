@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmat.files import InputError
-from mmat.media.read import read_audio, read_frames, read_media, resampled
+from mmat.media.read import read_audio, read_frames, read_media
+from mmat.media.sound import resampled
 from mmat.media.tfio import resampling_filters
 from tests.media.sounds import amplitude, loudest_hz, staircase
 

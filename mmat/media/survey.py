@@ -1,0 +1,265 @@
+"""What a file holds, and when: all that is known of it before it is decoded.
+
+`survey` looks at the packets' time stamps, without decoding. Sound and pictures, whole files and
+ranges, lists and progress bars all go by what it says.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import math
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mmat.media.containers import (
+    Losses,
+    NotReadable,
+    decoded,
+    open_container,
+    packets_of,
+    prepared,
+    samples_of,
+    scaled,
+    tracks_of,
+)
+from mmat.media.promises import Promise, promise_of
+from mmat.media.timeline import Stamp, Timeline
+
+# Time stamps of these count what came before: nothing to look through, and no gaps.
+_COUNTED = {"wav", "w64", "aiff", "au", "caf", "voc", "ircam", "nistsphere", "iff", "sox"}
+# So do these, but where parts with other rates were joined they count wrong.
+_COUNTED_PACKETS = {"mp3", "aac", "ac3", "eac3", "dts", "dtshd", "amr", "flac", "wv", "tta", "mpc8"}
+# A longer leap of all tracks is no pause: in transport streams as FFmpeg has it, which expects them
+# to be cut and joined, and elsewhere.
+_LEAP_SECONDS = {"mpegts": 10.0, "mpeg": 10.0}
+_OTHER_LEAP_SECONDS = 60.0
+_CODEC_DELAY_SECONDS = 1.0  # what begins this much before zero, or less, is left out
+_HEADER_TOLERANCE_SECONDS = 1.0  # between a header's duration and what the packets say
+_SILENT_PEAK = 1e-4  # -80 dB
+_INTERLEAVED_SECONDS = 2.0
+_MISSING_SECONDS, _MISSING_SOUND_SECONDS = 0.5, 0.2
+# Seeking aims earlier: codecs need some sound before the first exact sample, and pictures are found
+# by their decoding times, a bit before they are shown.
+PREROLL_SECONDS = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What was found in a file.
+
+    origin_seconds: where second 0 lies by the file's clock. sound_track, picture_track: their
+    numbers, None without one. is_plain: time stamps can be relied on, so that one can seek.
+    has_gaps: whether there may be gaps between packets. seconds: the length by the header, where
+    what was seen agrees with it. seen_seconds: by the packets, of the file or up to where one
+    looked. reached_end: whether that is all of the file. notes: what a user should know, in
+    sentences.
+    """
+
+    path: pathlib.Path
+    origin_seconds: float
+    sound_track: int | None
+    picture_track: int | None
+    is_plain: bool
+    has_gaps: bool
+    seconds: float
+    seen_seconds: float
+    reached_end: bool
+    promise: Promise
+    longest_gap_seconds: float
+    notes: tuple[str, ...] = ()
+
+    def missing(self, end_seconds: float | None = None) -> str:
+        """Return what is missing of the promised length up to a time, or of all of it."""
+        wanted = end_seconds is None or end_seconds > self.seen_seconds
+        if not (self.reached_end and wanted):
+            return ""
+        # Sound ends where it ends; the last picture may be meant to stay.
+        tolerance = _MISSING_SOUND_SECONDS if self.picture_track is None else _MISSING_SECONDS
+        return self.promise.missing(self.seen_seconds, tolerance)
+
+    def timeline(self) -> Timeline:
+        """Return the timeline of its packets, at their beginning."""
+        return Timeline(self.origin_seconds, self.longest_gap_seconds)
+
+
+def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
+    """Return what a file holds; raises NotReadable for what FFmpeg cannot open.
+
+    until_seconds: no need to look further, since a range ends there.
+    """
+    with open_container(path) as container:
+        name, duration = container.format.name, _header_seconds(container)
+        sounds = [track.index for track in tracks_of(container, "audio")]
+        pictures = [track.index for track in tracks_of(container, "video")]
+        promise = promise_of(path, container, duration)
+        longest_gap = _LEAP_SECONDS.get(name, _OTHER_LEAP_SECONDS)
+        line = Timeline(_origin_seconds(container), longest_gap)
+        seconds = seen_seconds = duration
+        reached_end = True
+        if name not in _COUNTED or duration is None:
+            until = math.inf if until_seconds is None else until_seconds
+            seen_seconds, reached_end = _looked_through(container, line, until)
+            seconds = seen_seconds
+            if line.is_plain:
+                seconds = _agreed(duration, seen_seconds, reached_end)
+    sound, silent_note = _heard(path, sounds)
+    return Survey(
+        path=path,
+        origin_seconds=line.origin_seconds,
+        sound_track=sound,
+        picture_track=pictures[0] if pictures else None,
+        is_plain=line.is_plain,
+        has_gaps=name not in _COUNTED | _COUNTED_PACKETS,
+        seconds=seconds,
+        seen_seconds=seen_seconds,
+        reached_end=reached_end,
+        promise=promise if line.is_plain else Promise(),
+        longest_gap_seconds=longest_gap,
+        notes=tuple(filter(None, [silent_note, _leaps(line), promise.left_over])),
+    )
+
+
+@contextlib.contextmanager
+def frames_from(look: Survey, number: int | None, start_seconds: float, losses: Losses):
+    """Open a file at a track: (the track, or None without a number; an iterator of its frames).
+
+    Decoding begins at or before `start_seconds`; the frames' times lie on the file's timeline.
+    """
+    import av
+
+    with contextlib.ExitStack() as stack:
+        if number is None:
+            yield None, iter(())
+            return
+        for seek in (True, False) if start_seconds > 0 and look.is_plain else (False,):
+            container = stack.enter_context(open_container(look.path))
+            track = prepared(container.streams[number])
+            packets = packets_of(container, *([track] if look.is_plain else []))
+            if not look.is_plain:
+                packets = on_timeline(packets, look.timeline(), track)
+            losses.begin(start_seconds + look.origin_seconds)
+            frames = decoded(packets, losses)
+            if not seek:
+                break
+            seconds = max(0.0, start_seconds - PREROLL_SECONDS) + look.origin_seconds
+            with contextlib.suppress(av.error.FFmpegError, NotReadable):
+                container.seek(int(seconds / track.time_base), stream=track)
+                first = next(frames, None)
+                # Some formats cannot seek, or land too late: they are read from the front.
+                if first is not None and (first.time or 0.0) - look.origin_seconds <= start_seconds:
+                    frames = itertools.chain([first], frames)
+                    break
+        yield track, frames
+
+
+def stamp_of(packet) -> Stamp | None:
+    """Return a packet's time stamp, None without one."""
+    pts, dts = packet.pts, packet.dts
+    if pts is None and dts is None:
+        return None
+    # Fractions of Python take ten times as long.
+    base = packet.time_base.numerator / packet.time_base.denominator
+    return Stamp(
+        packet.stream_index,
+        (pts if dts is None else dts) * base,
+        (dts if pts is None else pts) * base,
+        (packet.duration or 0) * base,
+        dts is not None,
+    )
+
+
+def on_timeline(packets: Iterable, line: Timeline, track) -> Iterator:
+    """Yield a track's packets of those of the whole file, their time stamps put on its timeline."""
+    for packet in packets:
+        stamp = stamp_of(packet)
+        shift = 0.0 if stamp is None else line.shift(stamp)
+        if (
+            packet.stream.index != track.index
+        ):  # the last, empty packets have no number of their own
+            continue
+        if shift:
+            ticks = round(shift / float(packet.time_base))
+            packet.pts = None if packet.pts is None else packet.pts + ticks
+            packet.dts = None if packet.dts is None else packet.dts + ticks
+        yield packet
+
+
+def _origin_seconds(container) -> float:
+    import av
+
+    start = (container.start_time or 0) / av.time_base
+    return 0.0 if -_CODEC_DELAY_SECONDS < start < 0 else start
+
+
+def _header_seconds(container) -> float | None:
+    """Return the duration in the header, from the origin on; None if it does not say."""
+    import av
+
+    if container.duration is None:
+        return None
+    # Matroska's duration counts from zero on the clock, not from where the file starts.
+    start = 0 if "matroska" in container.format.name else container.start_time or 0
+    return (start + container.duration) / av.time_base - _origin_seconds(container)
+
+
+def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[float, bool]:
+    """Return when the last of the packets ends, and whether the file ended by the time."""
+    until = until_seconds + line.origin_seconds
+    for packet in packets_of(container):
+        stamp = stamp_of(packet) if packet.size else None
+        if stamp is None:
+            continue
+        line.shift(stamp)
+        # Tracks are interleaved, but not to the second.
+        if line.end_seconds > until + _INTERLEAVED_SECONDS:
+            return line.end_seconds - line.origin_seconds, False
+    return line.end_seconds - line.origin_seconds, True
+
+
+def _agreed(header_seconds: float | None, seen_seconds: float, reached_end: bool) -> float:
+    """Return the length by the header, unless what was seen is clearly something else."""
+    if header_seconds is None:
+        return seen_seconds
+    if not reached_end:
+        return max(header_seconds, seen_seconds)
+    near = abs(header_seconds - seen_seconds) < _HEADER_TOLERANCE_SECONDS
+    return header_seconds if near else seen_seconds
+
+
+def _leaps(line: Timeline) -> str:
+    if not line.n_jumps:
+        return ""
+    return (
+        f"its time stamps leap ahead by {line.jumped_seconds:.1f} s in which there is nothing; "
+        "what follows is taken to come right after"
+    )
+
+
+def _heard(path: pathlib.Path, numbers: list[int]) -> tuple[int | None, str]:
+    """Return the first sound track that is not silent, else the first; and what is said of it."""
+    if len(numbers) < 2:
+        return (numbers[0] if numbers else None), ""
+    for nth, number in enumerate(numbers):
+        if not _is_silent(path, number):
+            if nth == 0:
+                return number, ""
+            return (
+                number,
+                f"the first of {len(numbers)} sound tracks is silent: track {nth + 1} is read",
+            )
+    return numbers[0], ""
+
+
+def _is_silent(path: pathlib.Path, number: int) -> bool:
+    with open_container(path) as container:
+        track = prepared(container.streams[number])
+        try:
+            for frame in decoded(packets_of(container, track), Losses()):
+                samples = samples_of(frame)
+                if np.abs(scaled(samples, samples.dtype)).max(initial=0.0) > _SILENT_PEAK:
+                    return False
+        except NotReadable:
+            pass
+    return True
