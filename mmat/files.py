@@ -10,6 +10,7 @@ import lzma
 import os
 import pathlib
 import shutil
+import stat
 import struct
 import tarfile
 import tempfile
@@ -24,6 +25,8 @@ import zstandard
 LOCK_FILE = ".lock"
 MAX_FILES = 100_000  # in an archive
 MAX_BYTES = 1 << 30  # of everything in an archive, unpacked
+ENCRYPTED = 1  # the bit of a zip member's flags
+ZIP_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 class InputError(ValueError):
@@ -180,18 +183,43 @@ def check_zip(
 
     `zipfile` unpacks no more of a member than its size in the table, so the limits hold for the
     sums of the table. Raises InputError with `name` for a member that would land outside of the
-    folder, for too many members and too many bytes.
+    folder, that no file system takes, that lies at the place of another, that is a link, encrypted
+    or packed in an unknown way, for too many members and too many bytes.
     """
     budget = Budget(max_files, max_bytes)
+    files, folders = set(), set()
     for entry in archive.infolist():
-        member = entry.filename
-        path = pathlib.PurePosixPath(member)
-        if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
-            raise InputError(f"{name}: member {member!r} leads out of the folder; refused")
         try:
+            if problem := _member_problem(entry, files, folders):
+                raise Damaged(f"member {entry.filename[:200]!a} {problem}")
             budget.spend(entry.file_size)
         except ArchiveTooLarge as error:
             raise InputError(f"{name}: {error} unpacked; refused") from error
+        except Damaged as error:
+            raise InputError(f"{name}: {error}; refused") from None
+
+
+def _member_problem(entry: zipfile.ZipInfo, files: set[str], folders: set[str]) -> str:
+    """Return what is wrong with a member; files, folders: of those before it, it is added there."""
+    member, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+    path = pathlib.PurePosixPath(member)
+    if path.is_absolute() or ".." in path.parts or "\\" in member or ":" in member:
+        return "leads out of the folder"
+    if not path.parts or any(len(os.fsencode(part)) > 255 for part in path.parts):
+        return "has no name that a file can have"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    if entry.flag_bits & ENCRYPTED:
+        return "is encrypted"
+    if entry.compress_type not in ZIP_KINDS:
+        return "is packed in an unknown way"
+    here, above = str(path), {str(parent) for parent in path.parents}
+    is_there = here in files or (here in folders and not entry.is_dir())
+    if is_there or above & files:
+        return "is there twice"
+    folders |= above
+    (folders if entry.is_dir() else files).add(here)
+    return ""
 
 
 def iter_tar(

@@ -6,11 +6,13 @@ else is ever written or removed.
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import os
 import pathlib
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -20,6 +22,7 @@ from tqdm import tqdm
 
 from mmat.files import InputError
 
+PRIVATE = 0o600  # what comes is for its owner alone until it is whole
 PIECE_BYTES = 1 << 13  # the piece that is under way is lost when a download breaks off
 
 
@@ -83,6 +86,7 @@ def download(
                     _complete(url, file, note, sha256, progress, patience, get)
                     if check is not None:
                         _checked(check, part, file)
+                    os.fchmod(file.fileno(), _public_mode())
                     os.replace(part, path)
             finally:
                 if path.exists() or not _size(file):  # nothing to continue
@@ -118,13 +122,42 @@ def _is_there(path: pathlib.Path, sha256: str | None, check) -> bool:
 
 @contextlib.contextmanager
 def _open_alone(part: pathlib.Path) -> Iterator[BinaryIO]:
-    """Open a part for appending, for this process alone: two writers would mix their pieces."""
-    with open(part, "ab") as file:
+    """Open a part for appending, for this process alone: two writers would mix their pieces.
+
+    Whoever may write to the folder could have put a link there, to have another file overwritten.
+    """
+    with _open_own(part, "ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(f"{part}: another process is at it; wait for that one") from error
         yield file
+
+
+def _open_own(path: pathlib.Path, mode: str) -> BinaryIO:
+    """Open a regular file for writing, or make it for its owner alone; follows no link."""
+
+    def opener(name, flags):
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)  # a pipe would wait
+
+    try:
+        file = open(path, mode, opener=opener)  # noqa: SIM115 - whoever asked closes it
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe
+            raise
+        raise InputError(f"{path}: is a link or a pipe, no file; remove it") from error
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        file.close()
+        raise InputError(f"{path}: is a link or a device, no file of its own; remove it")
+    return file
+
+
+def _public_mode() -> int:
+    """Return the permissions of a new file, as the umask says."""
+    umask = os.umask(PRIVATE ^ 0o777)  # there is no other way to ask for it
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def _checked(check: Callable[[pathlib.Path], None], part: pathlib.Path, file: BinaryIO) -> None:
@@ -197,7 +230,8 @@ def _receive(
             if response.status_code == 200:
                 start = 0
                 file.truncate(0)
-                note.write_text(response.headers.get("ETag", ""), encoding="latin-1")
+                with _open_own(note, "wb") as noted:
+                    noted.write(response.headers.get("ETag", "").encode("latin-1", "replace"))
             elif not _continues(response, start, etag):
                 file.truncate(0)
                 raise _Broken("the server's answer does not continue what came before")
@@ -241,7 +275,8 @@ def _continues(response: requests.Response, start: int, etag: str) -> bool:
 
 
 def _read_note(note: pathlib.Path) -> str:
-    return note.read_text(encoding="latin-1").strip() if note.exists() else ""
+    is_own = note.is_file() and not note.is_symlink()
+    return note.read_text(encoding="latin-1").strip() if is_own else ""
 
 
 def _size(file: BinaryIO) -> int:

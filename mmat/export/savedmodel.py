@@ -11,6 +11,9 @@ Signature `serving_default`. Inputs, by name, those that the model has:
 - `has_audio`, `has_video` bool `(batch,)`, fused models only. A clip without one of the two still
   needs a tensor there: one black frame of any size, or silence of the clip's length.
 
+A clip that holds NaN or an infinity gets NaN for every number, and nothing fires; the other clips
+of its batch are not touched (`mmat.export.nonfinite`).
+
 Outputs, by name, each 0 where the sense behind it is absent:
 
 - `clip` float32 and `fired` bool `(batch, classes)`, `frame` float32 `(batch, time, classes)` at
@@ -47,6 +50,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.export.card import model_card
+from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.wav import decode_wav
 from mmat.files import InputError, atomic_path
 from mmat.labels import Task
@@ -177,7 +181,7 @@ def _prediction(bundle: Bundle):
         for name, x in model.input.items()
         if name != "n_samples"
     }
-    return traced(model, predict, specs)
+    return traced(model, nan_in_nan_out(predict), specs)
 
 
 def traced(

@@ -6,7 +6,8 @@ from mmat.media.read import SAMPLE_RATE_HZ
 
 PCM, EXTENSIBLE = 1, 0xFFFE
 RIFF_HEADER, CHUNK_HEADER, PLAIN_FORMAT, EXTENSIBLE_FORMAT = 12, 8, 16, 26
-UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that cannot go back in a pipe
+UNKNOWN_SIZES = (0xFFFFFFFF, 0)  # of what came through a pipe, and of a recorder that crashed
+MOST_CHUNKS = 1000  # to look at, so that the work is bounded by more than the number of bytes
 LARGEST_INT16 = 32768.0
 
 
@@ -14,7 +15,8 @@ def decode_wav(wav):
     """Turn the bytes of a WAV file, a string scalar, into a waveform float32 `(1, samples, 1)`.
 
     16-bit PCM at 16 kHz of any number of channels, which are averaged; plain or extensible form,
-    chunks of other kinds are passed over. Anything else fails with `tf.errors.InvalidArgumentError`
+    chunks of other kinds are passed over, up to 1000. Data of unknown size last to the file's end,
+    as for FFmpeg. Anything else fails with `tf.errors.InvalidArgumentError`
     whose text has a sentence that begins with `tag_wav:`.
 
     Format: "Multimedia Programming Interface and Data Specifications 1.0" (1991), and Microsoft's
@@ -37,7 +39,8 @@ def decode_wav(wav):
     rate_hz = _number(padded, format_at + 4, tf.uint32)
     bits = _number(padded, format_at + 14, tf.uint16)
     here = tf.cast(size, tf.int64) - data_at
-    data_size = tf.where(data_size == UNKNOWN_SIZE, here, data_size)
+    is_unknown = tf.reduce_any(data_size == tf.constant(UNKNOWN_SIZES, tf.int64))
+    data_size = tf.where(is_unknown, here, data_size)
     bytes_a_step = 2 * channels
     n_samples = data_size // tf.maximum(bytes_a_step, 1)
 
@@ -45,12 +48,12 @@ def decode_wav(wav):
     riff = tf.strings.substr(padded, 0, 4) + tf.strings.substr(padded, 8, 4) == b"RIFFWAVE"
     problems = [
         (~riff, "no RIFF/WAVE file"),
-        (format_at < 0, "the header is cut off, there is no format in it"),
+        (format_at < 0, "there is no format in its header"),
         (format_size < PLAIN_FORMAT, "the header is cut off within the format"),
         ((encoding != PCM) | (bits != 16), text(bits) + " bits of encoding " + text(encoding)),
         (rate_hz != SAMPLE_RATE_HZ, text(rate_hz) + " Hz"),
         (channels < 1, "no channels"),
-        (data_at < 0, "the header is cut off, there is no data behind it"),
+        (data_at < 0, "there is no data behind the header"),
         (here < data_size, "cut off: " + text(here) + " of " + text(data_size) + " data bytes"),
         (n_samples < 1, "no samples"),
     ]
@@ -90,7 +93,7 @@ def _find_chunks(padded, size):
 
     nothing = tf.constant(-1, tf.int64)
     begin = (tf.constant(RIFF_HEADER, tf.int64), nothing, nothing, nothing, nothing)
-    return tf.while_loop(more, walk, begin)[1:]
+    return tf.while_loop(more, walk, begin, maximum_iterations=MOST_CHUNKS)[1:]
 
 
 def _number(padded, at, kind: tf.DType):

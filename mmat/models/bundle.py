@@ -9,15 +9,16 @@ import json
 import math
 import os
 import pathlib
+import reprlib
 import zipfile
-import zlib
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from mmat.files import InputError, atomic_path, check_zip
-from mmat.labels import LabelSet
+from mmat.files import InputError, atomic_path, check_zip, one_line
+from mmat.labels import FRAME_HZ, LabelSet
+from mmat.pretrained.embedded import EMBEDDED
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,22 @@ if TYPE_CHECKING:
 
 MODEL_FILE, RECORD_FILE, LABELS_FILE = "model.keras", "tagger.json", "labels.csv"
 SAVED_MODEL_FILE = "saved_model.pb"  # of an export
+CONFIGURATION = "config.json"  # in MODEL_FILE
 CLIPS_AT_ONCE = 32  # in validation
+MOST_JSON_BYTES = 1 << 26
+MOST_FRAMES, MOST_SECONDS = 10_000, 86_400  # of a clip
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+HOLDS_CODE = "the model holds code that would run here; refused"
+# Where models' parts come from in Keras, but for those of FOREIGN.
+KERAS_ROOMS = {
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses"),
+    *("metrics", "models", "ops", "optimizers", "random", "regularizers", "src"),
+}
+# Of Keras's own classes those that run a program or read a file that a configuration names.
+FOREIGN = {
+    *("lambda", "typespec", "torchmodulewrapper", "tfsmlayer", "jaxlayer", "flaxlayer"),
+    *("indexlookup", "integerlookup", "stringlookup", "textvectorization", "featurespace"),
+}
 # Layers by the names that older model files and checkpoints hold; new name: former name.
 FORMER_NAMES = {"ValidSteps": "OwnSteps", "MaskPadding": "ZeroBeyond", "L2Toward": "PullTo"}
 
@@ -145,11 +161,11 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
     """Read what `save_bundle` wrote, in Keras's safe mode.
 
     A model file may name a pretrained network by its handle, which is code that would run here:
-    loaded are those that mmat embeds, and `trusted_handles`. Raises InputError where a file is
-    missing or damaged, and for a model file that would run something else.
+    loaded are those that mmat embeds, and `trusted_handles`. Its layers are Keras's own, without
+    those that run or read something else, and those registered in this process. Raises InputError
+    where a file is missing or damaged or holds what makes no sense, and for a model file that
+    would run something else.
     """
-    import keras
-
     folder = pathlib.Path(folder)
     if (folder / SAVED_MODEL_FILE).is_file() and not (folder / MODEL_FILE).is_file():
         raise InputError(
@@ -158,50 +174,145 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
     for name in (MODEL_FILE, RECORD_FILE, LABELS_FILE):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no trained model here, {name} is missing; train one first")
-    register_layers()
     try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        _refuse_foreign(folder, trusted_handles)
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
-        record["thresholds"] = np.float32(record["thresholds"])
-        bundle = Bundle(model=model, labels=LabelSet.from_csv(folder / LABELS_FILE), **record)
+        return _read_bundle(folder, trusted_handles)
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "safe_mode" in reason:  # Keras suggests how to run it all the same
-            reason = "the model holds code that would run here; refused"
+    # A damaged file brings nearly any exception out of Keras, h5py and TensorFlow.
+    except Exception as error:
+        reason = one_line(error, 200)
+        if "safe_mode" in str(error):  # Keras suggests how to run it all the same
+            reason = HOLDS_CODE
         raise InputError(f"{folder}: not a readable model: {reason}; train it again") from error
-    if len(bundle.labels) != len(bundle.thresholds):
-        raise InputError(f"{folder}: labels and thresholds differ in number; train it again")
-    return bundle
+
+
+def _read_bundle(folder: pathlib.Path, trusted_handles: Collection[str]) -> Bundle:
+    """Return the bundle; raises nearly anything where its files are damaged."""
+    import keras
+
+    register_layers()
+    labels = LabelSet.from_csv(folder / LABELS_FILE)
+    with open(folder / RECORD_FILE, "rb") as file:
+        record = _checked_record(_json(file, RECORD_FILE))
+    _refuse_foreign(folder, trusted_handles)
+    model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+    for name, rank in {"clip": 2, "frame": 3}.items():
+        if len(model.output[name].shape) != rank:
+            raise ValueError(f"{MODEL_FILE}: its output {name!r} has not {rank} axes")
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise ValueError(f"{MODEL_FILE}: there is NaN or infinity among its weights")
+    n_classes = {x.shape[-1] for x in (model.output["clip"], model.output["frame"])}
+    if n_classes | {len(record["thresholds"])} != {len(labels)}:
+        raise ValueError(
+            f"labels and thresholds differ in number, or from the model's classes: {len(labels)} "
+            f"labels, {len(record['thresholds'])} thresholds, {max(n_classes)} classes"
+        )
+    return Bundle(model=model, labels=labels, **record)
+
+
+def _json(file: BinaryIO, name: str):
+    """Return what JSON holds; raises ValueError for what is none, too large or nested too deep."""
+    content = file.read(MOST_JSON_BYTES + 1)
+    if len(content) > MOST_JSON_BYTES:
+        raise ValueError(f"{name} has more than {MOST_JSON_BYTES} bytes")
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{name} is nested too deep") from error
+
+
+def _checked_record(record) -> dict:
+    """Return what RECORD_FILE holds as fields of a Bundle; raises ValueError for nonsense."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{RECORD_FILE}: no object with names in it")
+    if "thresholds" not in record:
+        raise ValueError(f"{RECORD_FILE}: 'thresholds' is missing")
+    for name, value in record.items():
+        if name not in SENSIBLE:
+            raise ValueError(f"{RECORD_FILE}: {name[:40]!r} is no field of it")
+        expected, is_sensible = SENSIBLE[name]
+        if not is_sensible(value):
+            raise ValueError(f"{RECORD_FILE}: {name}: {reprlib.repr(value)}, expected {expected}")
+    return record | {"thresholds": np.float32(record["thresholds"])}
+
+
+def _is_number(x, low: float = -FLOAT32_MAX, high: float = FLOAT32_MAX) -> bool:
+    return type(x) in (int, float) and low <= x <= high
+
+
+# What each field of RECORD_FILE may hold, in words and as a test.
+SENSIBLE = {
+    "thresholds": (
+        "a list of finite numbers",
+        lambda x: isinstance(x, list) and all(map(_is_number, x)),
+    ),
+    "image_network": ("a name", lambda x: isinstance(x, str)),
+    "n_frames": (
+        f"a whole number of pictures, at most {MOST_FRAMES}",
+        lambda x: type(x) is int and 0 <= x <= MOST_FRAMES,
+    ),
+    "clip_seconds": (
+        f"a duration from 0.1 s to {MOST_SECONDS} s",
+        lambda x: _is_number(x, 1 / FRAME_HZ, MOST_SECONDS),
+    ),
+    "figures": ("names and numbers", lambda x: isinstance(x, dict)),
+}
 
 
 def _refuse_foreign(folder: pathlib.Path, trusted_handles: Collection[str]) -> None:
-    """Raise InputError where a model file names an untrusted network, or unpacks without end.
+    """Raise for a model file that names an untrusted network or class, or unpacks without end.
 
     The embedded networks' handles are names, and lead to weights that were checked by sha256.
     """
     with zipfile.ZipFile(folder / MODEL_FILE) as archive:
         check_zip(archive, folder / MODEL_FILE)
-        configuration = json.loads(archive.read("config.json"))
-    for handle in _handles(configuration):
-        if handle not in trusted_handles and not str(handle).startswith("embedded:"):
-            raise InputError(
-                f"{folder}: its model would load and run {handle!r}; if you trust that, name it: "
-                f"load_bundle(folder, trusted_handles=[{handle!r}])"
-            )
+        with archive.open(CONFIGURATION) as file:
+            configuration = _json(file, CONFIGURATION)
+    for part in _objects(configuration):
+        _refuse_class(part)
+        for handle in (part.get("handle"), part.get("embedding_handle")):
+            known = handle in (None, *trusted_handles) or str(handle).startswith(EMBEDDED)
+            if not known:
+                raise InputError(
+                    f"{folder}: its model would load and run {handle!r:.1000}; if you trust that, "
+                    f"name it: load_bundle(folder, trusted_handles=[{handle!r:.1000}])"
+                )
 
 
-def _handles(configuration) -> Iterator[str]:
-    """Yield what stands under `handle` anywhere in a model's configuration."""
-    if isinstance(configuration, dict):
-        if "handle" in configuration:
-            yield configuration["handle"]
-        configuration = list(configuration.values())
-    if isinstance(configuration, list):
-        for part in configuration:
-            yield from _handles(part)
+def _objects(configuration) -> Iterator[dict]:
+    """Yield every dict anywhere in a model's configuration."""
+    left = [configuration]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            yield part
+            left.extend(part.values())
+        elif isinstance(part, list):
+            left.extend(part)
+
+
+def _refuse_class(part: dict) -> None:
+    """Raise ValueError where a part of a configuration is of a class that may not be made."""
+    import keras
+
+    if "class_name" not in part:
+        return
+    # Keras looks up any of these, in this order or another.
+    names = [part.get(key) for key in ("registered_name", "class_name", "spec_name", "config")]
+    names = [name for name in names if isinstance(name, str)]
+    if any(name.replace("_", "").lower() in FOREIGN for name in names):
+        raise ValueError(f"{HOLDS_CODE}: {one_line(names, 80)}")
+    module = str(part.get("module") or "builtins")  # without one it is in Keras's own tables
+    package, *rooms = module.split(".")
+    own = module == "builtins" or (package == "keras" and {*rooms[:1]} <= KERAS_ROOMS)
+    registered = keras.saving.get_custom_objects()
+    if not own and not any(name in registered for name in names):
+        raise ValueError(
+            f"{CONFIGURATION}: {one_line((module, *names), 100)}: neither a layer of Keras nor "
+            "registered here; refused"
+        )
 
 
 def register_layers() -> None:
