@@ -15,7 +15,7 @@ from mmat.files import InputError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _AUTHORITY = re.compile(
-    r"(?P<name>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,254})(:(?P<port>[0-9]{1,5}))?",
+    r"(?P<name>\[[0-9a-f.]*:[0-9a-f:.]*\]|[a-z0-9_][a-z0-9._-]{0,253})(:(?P<port>[0-9]{1,5}))?",
     re.ASCII | re.IGNORECASE,
 )
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/]+)", re.ASCII | re.IGNORECASE)

@@ -7,6 +7,7 @@ names, and are deleted when the question about them has ended in whatever way.
 import asyncio
 import dataclasses
 import json
+import logging
 import pathlib
 
 from gradio.route_utils import GradioMultiPartParser, MultiPartException
@@ -114,7 +115,7 @@ class PageMiddleware:
         except TimeoutError:
             return _text(408, "the upload took too long")
         except (MultiPartException, ValueError) as error:
-            too_large = "maximum allowed size" in str(error)
+            too_large = "File size" in str(error)
             return _text(413 if too_large else 400, "this is no form of one file")
         except ClientDisconnect:
             return _text(400, "the upload was broken off")
@@ -136,31 +137,36 @@ class PageMiddleware:
             sent = None
         if not isinstance(sent, dict):
             return await _text(400, "this is no question in JSON")(scope, receive, send)
-        status, answer, unread = 500, bytearray(), [{"type": "http.request", "body": body}]
+        answer, status, unread = bytearray(), None, [{"type": "http.request", "body": body}]
 
         async def receive_again():
             return unread.pop() if unread else await receive()
 
-        async def send_and_note(event):
+        async def note_and_send(event):
             nonlocal status
             status = event.get("status", status)
             answer.extend(event.get("body", b""))
+            if event["type"] == "http.response.body" and not event.get("more_body"):
+                self._note(path, sent, status, bytes(answer))
             await send(event)
 
         try:
-            await self.app(scope, receive_again, send_and_note)
-        finally:
-            if path == CANCEL:
-                self._end(sent.get("event_id"))
-            else:
-                self._note(sent, status, bytes(answer))
+            await self.app(scope, receive_again, note_and_send)
+        except Exception as error:  # Gradio looks at less of a question than it uses
+            logging.getLogger(__name__).warning("a malformed question was refused: %r", error)
+            if status is None:
+                refusal = _text(400, "this is no question that the page asks")
+                await refusal(scope, receive, note_and_send)
 
-    def _note(self, sent: dict, status: int, answer: bytes) -> None:
-        """Remember what a question is about until its answer was read."""
+    def _note(self, path: str, sent: dict, status: int, answer: bytes) -> None:
+        """Remember which uploads a question is about; where it is not taken, they go at once."""
         data = sent.get("data")
-        named = [part.get("path") for part in data if isinstance(part, dict)] if data else []
-        question = _Question(sent.get("session_hash"), [path for path in named if path])
-        if status == 200:
+        parts = data if isinstance(data, list) else ()
+        uploads = [part["path"] for part in parts if isinstance(part, dict) and part.get("path")]
+        question = _Question(sent.get("session_hash"), uploads)
+        if path == CANCEL:
+            self._end(sent.get("event_id"))
+        elif status == 200:
             self._questions[json.loads(answer)["event_id"]] = question
             if len(self._questions) > _MOST_QUESTIONS:  # their uploads go as abandoned ones do
                 self._questions.pop(next(iter(self._questions)))

@@ -5,6 +5,7 @@ Gradio's server stands behind `mmat.app.middleware`, which refuses what the page
 
 import contextlib
 import os
+import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -51,7 +52,9 @@ def serving(
         from mmat.app.middleware import PageMiddleware
         from mmat.app.page import CSS, build, theme
 
-        uploads = stack.enter_context(Uploads(folder, limits))
+        place = pathlib.Path(folder, "uploads")  # beside what Gradio itself may lay there
+        place.mkdir()
+        uploads = stack.enter_context(Uploads(place, limits))
         page = build(uploads, taggers)
         stack.callback(page.close, verbose=False)
         try:

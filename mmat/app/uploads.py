@@ -156,16 +156,14 @@ class Uploads:
 
     def sweep(self) -> int:
         """Delete what was abandoned, and return the bytes of what is left in the folder."""
-        n_bytes, now = 0, time.time()
-        for path in sorted(self.folder.rglob("*"), reverse=True):  # files before their folders
-            with contextlib.suppress(OSError):  # another one deletes, or a folder is not empty
-                status = path.lstat()
-                if now - status.st_mtime <= self.limits.abandoned_seconds:
-                    n_bytes += status.st_size
-                elif path.is_dir():
-                    path.rmdir()
+        n_bytes, oldest = 0, time.time() - self.limits.abandoned_seconds
+        for place in self.folder.glob("*"):
+            with contextlib.suppress(OSError):  # another one deletes, too
+                found = [path.lstat() for path in (place, *place.iterdir())]
+                if max(status.st_mtime for status in found) < oldest:
+                    self.discard_place(place)
                 else:
-                    path.unlink()
+                    n_bytes += sum(status.st_size for status in found)
         return n_bytes
 
     def _sweep_regularly(self) -> None:
