@@ -24,6 +24,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
     "|(?<![\u0370-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0370-\U0010ffff])"
 )
+_ALIKE = {"LATIN", "CYRILLIC", "GREEK"}  # scripts that share the look of letters
 # Letters of Cyrillic and Greek that look as Latin ones do.
 _LATIN = str.maketrans(
     "АВЕЅІЈКМНОРСТУХаеорсухіјѕԁԛԝһΑΒΕΖΗΙΚΜΝΟΡΤΥΧοναρ",
@@ -166,8 +167,8 @@ def _mixed_scripts(name: str) -> set[str]:
         return set()
     for word in re.findall(r"[^\W\d_]+", name):
         scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
-        if len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
-            return scripts & {"LATIN", "CYRILLIC", "GREEK"}
+        if len(scripts & _ALIKE) > 1 and word.translate(_LATIN) != word:
+            return scripts & _ALIKE
     return set()
 
 

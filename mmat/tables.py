@@ -63,7 +63,7 @@ def numbered_lines(path: str | os.PathLike, file: BinaryIO) -> Iterator[tuple[in
     lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
     first = file.peek(2)
     if first.startswith(_UTF_16):
-        lines = _in_utf_8(io.TextIOWrapper(file, "utf-16", newline="\n"))
+        lines = _in_utf_8(io.TextIOWrapper(file, "utf-16"))
     elif b"\r" in first[:-1] and b"\n" not in first:  # as old Macs and Excel for them end lines
         lines = _in_utf_8(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="\r"))
     try:

@@ -1,4 +1,5 @@
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -6,7 +7,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mmat.files import InputError
-from mmat.labels import MULTI_CLASS, MULTI_LABEL, SENTIMENT, LabelSet, Task, regression
+from mmat.labels import (
+    MULTI_CLASS,
+    MULTI_LABEL,
+    SENTIMENT,
+    LabelSet,
+    Task,
+    clean_name,
+    look_alikes,
+    regression,
+)
 from mmat.lists.read import parse_label_set
 
 
@@ -127,3 +137,76 @@ def test_an_unknown_or_another_task_is_reported_with_its_line(rows, reason, tmp_
     with pytest.raises(InputError) as caught:
         LabelSet.from_csv(path)
     assert str(caught.value).startswith(f"{path}{reason}")
+
+
+# --- names that look alike, and names that are the same
+
+NFD = "Cafe\u0301"
+CYRILLIC_DOG = "D\N{CYRILLIC SMALL LETTER O}g"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (NFD, "Caf\u00e9"),
+        ("Dog\u200b", "Dog"),
+        ("\ufeffDog", "Dog"),
+        ("D\u200dog", "Dog"),
+        ("D\u00adog\u2060", "Dog"),
+        ("\u202aDog\u202c", "Dog"),
+        ("Train\u00a0 horn", "Train horn"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),  # Persian needs its joiner
+        ("\u1112\u1161\u11ab", "\ud55c"),
+    ],
+)
+def test_a_name_is_compared_as_it_is_seen(written, name):
+    name = name or written
+    assert clean_name(written) == name
+    assert LabelSet.of([written]).names == (name,)
+    assert LabelSet.from_text(f"{written};Cat").index(name) == 0
+
+
+@given(st.text())
+def test_a_clean_name_stays_as_it_is(text):
+    name = clean_name(text)
+    assert clean_name(name) == name and unicodedata.is_normalized("NFC", name)
+
+
+def test_two_spellings_of_one_name_are_one_name_twice(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"display_name\nCaf\u00e9\n{NFD}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="labels.csv: a label set names 'Caf\u00e9' twice"):
+        LabelSet.from_csv(path)
+
+
+def test_names_that_look_alike_are_said():
+    (pair,) = look_alikes(["Cat", "Dog", CYRILLIC_DOG])
+    assert pair == r"the labels 'Dog' and 'D\u043eg' look alike, but are two labels"
+    assert len(look_alikes(["Dog", "DOG", "\uff24og"])) == 2
+    (alone,) = look_alikes(["Cat", f"Hot {CYRILLIC_DOG}"])
+    assert r"'Hot D\u043eg' mixes letters of CYRILLIC and LATIN in one word" in alone
+    no_mixture = ["\u041a\u043e\u0442 dog", "\u03bcm", "Ähre", "犬", "Dog", "Dogs"]
+    assert look_alikes(no_mixture) == []
+    assert look_alikes(parse_label_set("dcase2017").names) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_label_set_that_a_spreadsheet_wrote(encoding, mark, tmp_path):
+    path = tmp_path / "labels.csv"
+    rows = ["index,mid,display_name,synonyms", '0,/m/0bt9lr,Dog,"hound;terrier"', "1,,Ähre,"]
+    path.write_bytes("\r\n".join(rows).replace(",", mark).encode(encoding))
+    labels = LabelSet.from_csv(path)
+    assert labels.names == ("Dog", "Ähre") and labels.mids == ("/m/0bt9lr", "")
+    assert labels.synonyms == (("hound", "terrier"), ())
+    assert labels.names_by_mid() == {"/m/0bt9lr": "Dog"}
+    names = tmp_path / "names.txt"
+    names.write_bytes("Dog\r\nÄhre\r\n".encode(encoding))
+    assert LabelSet.from_lines(names).names == ("Dog", "Ähre")
+
+
+def test_places_of_many_names_take_no_search():
+    """A search through the names would take 5 billion steps, hours; a look-up is milliseconds."""
+    labels = LabelSet.of([f"label {i}" for i in range(100_000)])
+    assert [labels.index(name) for name in labels.names] == list(range(100_000))
+    assert labels == LabelSet.of(labels.names)

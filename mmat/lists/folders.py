@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator
 from mmat.files import InputError
 from mmat.labels import LabelSet, clean_name
 from mmat.lists.clip import Clip, Segment
-from mmat.lists.read import ReadList
+from mmat.lists.read import ReadList, warn_of_look_alikes
 
 NO_LABEL_FOLDERS = ("_noise", "background")  # in any case of letters
 _ADVICE = "give a folder for each label, with sound or video in it"
@@ -78,6 +78,7 @@ def read_folder(
     if not names:
         raise InputError(f"{folder}: every clip is without a label; {_ADVICE}")
     labels = labels or LabelSet.of(names)
+    warn_of_look_alikes(folder, labels)
     for name in names:
         if clean_name(name) not in labels.names:
             raise InputError(f"{folder / name}: unknown label {name!r}; rename the folder")

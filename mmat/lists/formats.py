@@ -34,6 +34,7 @@ _PLAIN_PATH = re.compile(r"[^./\\:]+(?:[./][^./\\:]+)*")
 OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
 SEGMENT_CELLS = {DCASE: 5, AUDIOSET: 4}  # how many cells a row of segments has
 OWN_COLUMNS = ("file", "labels")
+_OWN_NAMES = {"filename": "file", "event_labels": "labels"}  # as DCASE's weak lists since 2018
 SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
 _HEADER_WORD = re.compile(rb"file|segment_id", re.IGNORECASE)  # one of them is in every header
 MACHINE_IDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
@@ -55,7 +56,7 @@ class Form(NamedTuple):
 
     kind: one of this module's names; columns: their names in order; header: its line, or 0;
     of_segments: its files have the names of trimmed segments of web videos. of_audioset: its labels
-    are machine ids, and its files may be segment ids.
+    are machine ids, and its files may be segment ids. comma_labels: commas part a clip's labels.
     """
 
     kind: str
@@ -64,6 +65,7 @@ class Form(NamedTuple):
     header: int = 0
     of_segments: bool = False
     of_audioset: bool = False
+    comma_labels: bool = False
 
 
 class ListFile:
@@ -97,8 +99,9 @@ class ListFile:
     def rows(self, form: Form) -> Iterator[tuple[int, list[str]]]:
         """Yield (line number, cells) of each row, behind the header if there is one.
 
-        A header that comes again, as in a file that was joined of two, is dropped. Raises
-        InputError for one of other columns, by which the rows behind it would be misread.
+        Rows without any text are left out, and so are empty cells beyond the header's. A header
+        that comes again, as in a file that was joined of two, is dropped. Raises InputError for one
+        of other columns, by which the rows behind it would be misread.
         """
         for line, content in self.lines(form.header):
             try:
@@ -108,7 +111,10 @@ class ListFile:
             except WrongRow as wrong:
                 self.drop(line, wrong)
                 continue
-            yield line, cells
+            while form.header and len(cells) > len(form.columns) and not cells[-1]:
+                del cells[-1]
+            if any(cells):
+                yield line, cells
 
     def _check_no_header(self, form: Form, line: int, cells: list[str]) -> None:
         again = _columns(cells)
@@ -219,8 +225,11 @@ def _columns(cells: list[str]) -> Form | None:
     names, as_events = tuple(cell.lower() for cell in cells), event_columns(cells)
     if len(cells) < 2:
         return None
+    comma_labels = "event_labels" in names
+    if "filename" in names and (comma_labels or "labels" in names):
+        names = tuple(_OWN_NAMES.get(name, name) for name in names)
     if "file" in names and ("labels" in names or not {"onset", "offset"} & {*as_events}):
-        return Form(OWN, "", names)
+        return Form(OWN, "", names, comma_labels=comma_labels)
     if "filename" in as_events:
         return Form(STRONG, "", as_events, of_audioset="segment_id" in names)
     return None

@@ -40,6 +40,8 @@ def read_own(
                 advice = f"more cells than columns; quote a cell that holds {form.delimiter!r}"
                 raise WrongRow(advice if more else "fewer cells than columns")
             row = dict(zip(form.columns, cells, strict=True))
+            if form.comma_labels:
+                row["labels"] = row["labels"].replace(",", ";")
             if split is not None:
                 row["split"] = split
             clips.add(_clip(row, read_labels, known, source.max_seconds), row, line)

@@ -10,7 +10,8 @@ The kind of a file is detected from its content:
 - AudioSet's strong labels: `segment_id start_time_seconds end_time_seconds label`, where an id is
   `VIDEO_MILLISECONDS` of a segment of 10 s and a label is a machine id;
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
-  several labels by `;` or in several rows; with a label set of a regression `name=value`.
+  several labels by `;` or in several rows; with a label set of a regression `name=value`;
+- DCASE's weak lists since 2018: `filename event_labels`, several labels by commas.
 
 Cells are parted by tabs, commas or semicolons. A row is one line, so no cell holds a line break; it
 becomes a `Clip` at once and stays one up to the shards.
@@ -125,7 +126,7 @@ def read_lists(
         raise InputError(f"split {split!r}: it may hold letters, digits and _ only")
     parts = [_read_part(path, labels, split, max_seconds) for path in paths]
     labels = labels or _common_labels(parts)
-    _warn_of_look_alikes(paths[0], labels)
+    warn_of_look_alikes(paths[0], labels)
     dropped = [each for part in parts for each in part.dropped]
     clips = _joined(parts, dropped)
     if events is not None:
@@ -186,6 +187,16 @@ def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
         return named_label_set("dcase2017")
     beside = pathlib.Path(path).with_name(AUDIOSET_FILE)
     return named_label_set(beside if beside.is_file() else "audioset")
+
+
+def warn_of_look_alikes(where: str | os.PathLike, labels: LabelSet) -> None:
+    """Warn of labels that are easily taken for one another; where: the list that has them."""
+    found = look_alikes(labels.names)
+    for sentence in found[:SHOWN_LOOK_ALIKES]:
+        warnings.warn(f"{where}: {sentence}", stacklevel=3)
+    if found[SHOWN_LOOK_ALIKES:]:
+        more = len(found) - SHOWN_LOOK_ALIKES
+        warnings.warn(f"{where}: and {more} more labels that look alike", stacklevel=3)
 
 
 class MachineIds:
@@ -295,15 +306,6 @@ def _read(
     if labels is None:
         ids.warn()
     return found
-
-
-def _warn_of_look_alikes(path: str | os.PathLike, labels: LabelSet) -> None:
-    found = look_alikes(labels.names)
-    for sentence in found[:SHOWN_LOOK_ALIKES]:
-        warnings.warn(f"{path}: {sentence}", stacklevel=3)
-    if found[SHOWN_LOOK_ALIKES:]:
-        more = len(found) - SHOWN_LOOK_ALIKES
-        warnings.warn(f"{path}: and {more} more labels that look alike", stacklevel=3)
 
 
 def _split_of(source: ListFile) -> str:

@@ -189,7 +189,7 @@ def read_rows(
     for line, content in lines:
         try:
             cells = row_cells(content, delimiter)
-            if not header or event_columns(cells) != header:
+            if any(cells) and not (header and event_columns(cells) == header):
                 four = _cells(cells, delimiter, header)
                 rows.append(_row(line, four, max_seconds, name_of))
         except WrongRow as wrong:

@@ -6,13 +6,15 @@ import os
 import pathlib
 import tempfile
 import threading
+import time
+import warnings
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 from mmat.files import InputError
-from mmat.labels import LabelSet
+from mmat.labels import LabelSet, regression
 from mmat.lists.clip import Clip, Event, table_of
 from mmat.lists.own import write_clip_list
 from mmat.lists.read import read_list, read_lists
@@ -306,3 +308,100 @@ def test_a_clip_may_come_from_several_sources(tmp_path):
     assert read_list(tmp_path / "again.csv").clips == clips
     of_video = Clip("x", "deep/x.wav", video_id="-Gbohom8C4Q")
     assert of_video.source_groups == ("-Gbohom8C4Q",)
+
+
+# --- lists as spreadsheets and joined files have them
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [";", "\t"])
+@pytest.mark.parametrize("first", ["", "sep={0}\r\n"])
+def test_a_list_that_a_spreadsheet_wrote(tmp_path, encoding, mark, first):
+    """In German: semicolons or tabs, decimal commas, quotes around what holds a semicolon."""
+    rows = [
+        ["File", "Labels", "start_seconds", "end_seconds", "split"],
+        ['"a;b.wav"', '"Dog;Ähre"', "1,5", "2,25", "test"],
+        ["rex.mp4", "Dog", "", "", ""],
+        ["", "", "", "", ""],
+        ["c.wav", "Dog", "", "", "train", "", ""],
+    ]
+    text = "".join(mark.join(row) + "\r\n" for row in rows)
+    path = tmp_path / "list.csv"
+    path.write_bytes((first.format(mark) + text).encode(encoding))
+    found = read_list(path, LABELS, strict=True)
+    assert found.clips == [
+        Clip("a;b_1.500_2.250", "a;b.wav", ("Dog", "Ähre"), 1.5, 2.25, "test"),
+        Clip("rex", "rex.mp4", ("Dog",)),
+        Clip("c", "c.wav", ("Dog",)),
+    ]
+
+
+def test_values_with_a_decimal_comma(tmp_path):
+    labels = LabelSet(("mood",), task=regression(-3, 3))
+    path = write(tmp_path, "file;labels\na.wav;mood=-1,5\nb.wav;mood=x\n")
+    found = read_list(path, labels)
+    assert found.clips[0].values == (-1.5,) and found.dropped[0].line == 3
+    with pytest.raises(InputError, match="its labels are values such as 'mood=-1,5'"):
+        read_list(write(tmp_path, "file;labels\na.wav;mood=-1,5\n"))
+
+
+def test_the_header_of_the_second_of_two_joined_lists_is_no_clip(tmp_path):
+    text = "file,labels,split\na.wav,Dog,train\n"
+    path = write(tmp_path, text + "\ufeffFile,labels,split\nb.wav,Dog,test\n")
+    found = read_list(path, LABELS)
+    assert [(clip.id, clip.split) for clip in found.clips] == [("a", "train"), ("b", "test")]
+    (dropped,) = found.dropped
+    assert (dropped.line, dropped.reason) == (3, "the header of line 1 again")
+    path = write(tmp_path, text + "file,labels,source_group\nb.wav,Dog,kennel\n")
+    with pytest.raises(InputError, match="list.csv:3: another header, of other columns than in"):
+        read_list(path, LABELS)
+    clips = read_list(write(tmp_path, "file,labels\nfile,Dog\nlabels,Dog\n")).clips
+    assert [clip.file for clip in clips] == ["file", "labels"]
+
+
+@pytest.mark.parametrize("end", ["86400.5", "1e7", "1e300"])
+def test_no_clip_ends_after_a_day_unless_it_is_asked_for(tmp_path, end):
+    path = write(tmp_path, f"file,labels,end_seconds\na.wav,Dog,86400\nb.wav,Dog,{end}\n")
+    found = read_list(path)
+    assert [clip.id for clip in found.clips] == ["a_0.000_86400.000"]
+    assert str(found.dropped[0]).startswith(f"{path}:3: end_seconds '{end}' is later than 86400 s")
+    assert read_list(path, max_seconds=1e301, strict=True).clips[1].end_seconds == float(end)
+
+
+def test_a_cell_that_is_too_long_is_not_called_a_quote(tmp_path):
+    long = "x" * 200_000
+    path = write(tmp_path, f'file,labels\na.wav,Dog\n"{long}",Dog\nb.wav,"{long}\nc.wav,Dog\n')
+    found = read_list(path)
+    assert [clip.id for clip in found.clips] == ["a", "c"]
+    assert [(row.line, row.reason[:23]) for row in found.dropped] == [
+        (3, "a quoted cell of more t"),
+        (4, "a quote that is not clo"),
+    ]
+
+
+def test_spellings_of_one_label_are_one_label(tmp_path):
+    text = "file,labels\na.wav,Cafe\u0301\nb.wav,Caf\u00e9\nc.wav,C\u200baf\u00e9\ufeff\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_list(write(tmp_path, text))
+    assert found.labels.names == ("Caf\u00e9",)
+    assert {clip.labels for clip in found.clips} == {("Caf\u00e9",)}
+    assert read_list(write(tmp_path, text), LabelSet.of(["Cafe\u0301"]), strict=True).clips
+
+
+def test_labels_that_look_alike_are_warned_of(tmp_path):
+    alike = "D\N{CYRILLIC SMALL LETTER O}g"
+    path = write(tmp_path, f"file,labels\na.wav,Dog\nb.wav,{alike}\n")
+    with pytest.warns(UserWarning, match=r"list.csv: the labels 'Dog' and 'D\\u043eg' look alike"):
+        assert read_list(path).labels.names == ("Dog", alike)
+    found = read_list(path, LabelSet.of(["Dog"]))
+    assert found.dropped[0].reason == r"unknown label 'D\u043eg'"
+
+
+def test_many_labels_take_time_in_proportion(tmp_path):
+    """Of one clip in many rows, and of many clips; both took the square of it."""
+    rows = "".join(f"one.wav,label {i}\n{i}.wav,label {i}\n" for i in range(50_000))
+    began = time.process_time()
+    found = read_list(write(tmp_path, "file,labels\n" + rows))
+    assert len(found.clips[0].labels) == len(found.labels) == 50_000
+    assert time.process_time() - began < 20  # it takes 2 s; a square would be minutes
