@@ -196,6 +196,7 @@ ROWS = [
     Row("a page of a good folder and a bad one", "app --model {audio} --model none",
         "none: no such folder"),
     Row("a page of less than no seconds", "app --max-seconds -1", "'-1' is no number above 0"),
+    Row("a name that is none", "app --allow-host https://a.example/", "this is no name of a host"),
     Row("a page of many megabytes", "app --max-megabytes many", "'many' is no number above 0"),
 
     # what is prepared
