@@ -350,6 +350,141 @@ def test_lists_of_different_label_sets_are_not_joined(audioset):
         read_lists([path, write(audioset, "testing_set.csv", DCASE_ROW)])
 
 
+# --- AudioSet's strong labels, and lists of events as sed_eval has them
+
+STRONG_HEAD = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+STRONG_ROWS = """b0RFKhbpFJA_30000\t0.000\t10.000\t/m/07jdr
+b0RFKhbpFJA_30000\t4.753\t5.720\t/m/0k4j
+--4gqARaEJE_0\t0.000\t2.000\t/m/none
+b0RFKhbpFJA_2500\t1\t2\t/m/0k4j
+"""
+
+
+@pytest.mark.parametrize("head", [STRONG_HEAD, ""])
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+def test_audiosets_strong_labels(tmp_path, monkeypatch, head, mark):
+    monkeypatch.setenv("MMAT_CACHE", str(tmp_path / "cache"))
+    text = (head + STRONG_ROWS).replace("\t", mark)
+    path = write(tmp_path, "audioset_eval_strong.tsv", text)
+    with pytest.warns(UserWarning, match="1 machine ids, first /m/none, have no name here"):
+        found = read_list(path, strict=True)
+    assert found.labels.names == ("/m/none", "Car", "Train")
+    first, second, third = found.clips
+    assert first == Clip(
+        "b0RFKhbpFJA_30.000_40.000",
+        "b0RFKhbpFJA_30.000_40.000.wav",
+        ("Train", "Car"),
+        30.0,
+        40.0,
+        "test",
+        "b0RFKhbpFJA",
+        (Event("Train", 0.0, 10.0), Event("Car", 4.753, 5.72)),
+        "b0RFKhbpFJA",
+    )
+    assert second.labels == ("/m/none",) and second.start_seconds == 0
+    assert (third.id, third.end_seconds) == ("b0RFKhbpFJA_2.500_12.500", 12.5)
+
+
+def test_audiosets_names_come_from_beside_the_list_or_the_label_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("MMAT_CACHE", str(tmp_path / "cache"))
+    path = write(tmp_path, "audioset_train_strong.tsv", STRONG_HEAD + STRONG_ROWS)
+    labels = LabelSet(("Auto", "Something"), ("/m/0k4j", "/m/none"))
+    found = read_list(path, labels)
+    assert [clip.labels for clip in found.clips] == [("Auto",), ("Something",), ("Auto",)]
+    assert found.dropped[0].reason == "unknown label 'Train'" and found.labels == labels
+    write(tmp_path, "mid_to_display_name.tsv", "/m/none\tSilence\n/m/0k4j\tCar (road)\n")
+    found = read_list(path, strict=True)
+    assert found.labels.names == ("Car (road)", "Silence", "Train")
+    assert {clip.split for clip in found.clips} == {"train"}
+
+
+def test_labels_that_audioset_ruled_out_are_no_events(tmp_path):
+    """Its frames of 960 ms say whether a label is there."""
+    text = STRONG_HEAD.replace("label", "label\tpresent") + (
+        "b0RFKhbpFJA_30000\t0.000\t0.960\t/m/07jdr\tPRESENT\n"
+        "b0RFKhbpFJA_30000\t0.000\t0.960\t/m/0k4j\tNOT_PRESENT\n"
+        "b0RFKhbpFJA_30000\t0.960\t1.920\t/m/07jdr\tNOT_PRESENT\n"
+        "--4gqARaEJE_0\t0.000\t0.960\t/m/07jdr\tNOT_PRESENT\n"
+    )
+    first, second = read_list(write(tmp_path, "eval_strong.tsv", text), strict=True).clips
+    assert first.events == (Event("Train", 0.0, 0.96),) and second.labels == ()
+
+
+def test_audiosets_strong_labels_are_attached_to_its_segments(audioset):
+    path = write(audioset, "eval_segments.csv", AUDIOSET_HEAD + AUDIOSET_ROWS)
+    events = write(audioset, "strong.tsv", STRONG_HEAD + "--BfvyPmVMo_20000\t1.5\t2\t/m/003\n")
+    clip = read_list(path, events=events, strict=True).clips[1]
+    assert clip.events == (Event("Sound 3, noise", 1.5, 2.0),)
+
+
+SED_HEADS = ["", "filename{0}onset{0}offset{0}event_label", "file{0}start{0}end{0}label"]
+SED_HEADS += ["file{0}event_onset{0}event_offset{0}event_label"]
+
+
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+@pytest.mark.parametrize("head", SED_HEADS)
+def test_sed_evals_rows_with_and_without_an_event(tmp_path, head, mark):
+    rows = ["a.wav{0}0.5{0}1.25{0}Dog", "hush.wav", "still.wav{0}{0}{0}", "b.wav{0}2{0}3{0}Cat"]
+    text = "\n".join(filter(None, [head, *rows])).format(mark)
+    found = read_list(write(tmp_path, "meta.txt", text), strict=True)
+    assert found.clips == [
+        Clip("a", "a.wav", ("Dog",), events=(Event("Dog", 0.5, 1.25),)),
+        Clip("hush", "hush.wav"),
+        Clip("still", "still.wav"),
+        Clip("b", "b.wav", ("Cat",), events=(Event("Cat", 2.0, 3.0),)),
+    ]
+
+
+def test_more_forms_of_lists_of_events(tmp_path):
+    dog = (Event("Dog", 0.5, 1.25),)
+    with_scene = "a.wav\tpark\t0.5\t1.25\tDog\nb.wav\tpark\t1\t2\tCat\n"
+    assert read_list(write(tmp_path, "meta.txt", with_scene)).clips[0].events == dog
+    with_commas = "a.wav;0,5;1,25;Dog\n"
+    assert read_list(write(tmp_path, "meta.txt", with_commas)).clips[0].events == dog
+    indexed = ",filename,onset,offset,event_label\n0,a.wav,0.5,1.25,Dog\n1,b.wav,,,\n"
+    clips = read_list(write(tmp_path, "meta.csv", indexed), strict=True).clips
+    assert clips[0].events == dog and clips[1].labels == ()
+    weak = "filename\tevent_labels\na.wav\tDog,Cat\nb.wav\t\n"
+    clips = read_list(write(tmp_path, "weak.tsv", weak), strict=True).clips
+    assert [clip.labels for clip in clips] == [("Dog", "Cat"), ()]
+    found = read_list(write(tmp_path, "meta.txt", "a.wav\t0\t1\tDog\nb.wav,0,1,Dog\n"))
+    assert str(found.dropped[0]).endswith(
+        r"meta.txt:2: one cell; the list's cells are parted by '\t'"
+    )
+
+
+def test_weak_truth_may_name_a_clip_without_a_label(tmp_path):
+    """As the challenge's prediction files do."""
+    text = f"{VIDEO}_60.000_70.000.wav\t60.000\t70.000\tCar\n{VIDEO}_1.000_2.000.wav\n"
+    clips = read_list(write(tmp_path, "weak.tsv", text), strict=True).clips
+    assert [clip.labels for clip in clips] == [("Car",), ()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("training_set.csv", f"{VIDEO},1e7,2e7,Car,/m/0k4j", 2),
+        ("training_set.csv", f"{VIDEO},86395,86405,Car,/m/0k4j", 2),
+        ("strong.tsv", "b.wav\t0\t1e7\tCar", 2),
+        ("strong.tsv", "b.wav\t0\t1e300\tCar", 2),
+        ("strong.tsv", f"{VIDEO}_86395_86405.wav\t0\t1\tCar", 2),
+    ],
+)
+def test_no_segment_and_no_event_ends_after_a_day(tmp_path, name, text, line):
+    good = DCASE_ROW if name.endswith("csv") else "a.wav\t0\t86400\tCar\n"
+    found = read_list(write(tmp_path, name, good + text + "\n"))
+    assert len(found.clips) == 1
+    assert found.dropped[0].line == line and "later than 86400 s (a day)" in found.dropped[0].reason
+    assert len(read_list(tmp_path / name, max_seconds=1e300, strict=True).clips) == 2
+
+
+def test_segments_of_dcase_with_semicolons(tmp_path):
+    text = f'{VIDEO};60.000;70,000;"Train horn,Train";"/m/0284vy3,/m/07jdr"\r\n'
+    assert read_list(write(tmp_path, "training_set.csv", text)).clips == (
+        read_list(write(tmp_path, "training_set_2.csv", DCASE_ROW)).clips
+    )
+
+
 # --- whatever is done to a list, it is read or refused in one line
 
 OWN = """file,labels,start_seconds,end_seconds,split
@@ -362,9 +497,26 @@ FORMS = {
     "dcase": DCASE_ROW + DCASE_ROW.replace(VIDEO, "00000000000"),
     "audioset": AUDIOSET_HEAD + AUDIOSET_ROWS.replace("/m/003", "/m/0k4j"),
     "strong": SED_ROWS.format("\t").replace("Dog", "Car").replace("Cat", "Bus"),
+    "audioset strong": STRONG_HEAD + STRONG_ROWS.replace("/m/none", "/m/07jdr"),
+    "excel": 'sep=;\r\nfile;labels;end_seconds\r\na.wav;"Car;Train";1,5\r\n',
     "weak": f"{VIDEO}_6.000_7.000.wav\t6.000\t7.000\tCar\n{VIDEO}_1_2.wav\t1\t2\tBus\n",
 }
-BITS = [b"", b"\0", b"\xff", b'"', b",", b"\t", b"\n", b"\r", b"../", b"#", b";", b"9", b"nan"]
+BITS = [
+    b"",
+    b"\0",
+    b"\xff",
+    b'"',
+    b",",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"../",
+    b"#",
+    b";",
+    b"9",
+    b"nan",
+    b"\xff\xfe",
+]
 damages = st.lists(
     st.tuples(
         st.integers(0, 400), st.integers(0, 5), st.sampled_from(BITS) | st.binary(max_size=4)
@@ -381,6 +533,8 @@ damages = st.lists(
 @example("audioset", [])
 @example("strong", [])
 @example("weak", [])
+@example("audioset strong", [])
+@example("excel", [])
 def test_a_damaged_list_is_read_or_refused_in_one_line(form, damage):
     content = FORMS[form].encode()
     for place, length, instead in damage:
