@@ -11,7 +11,9 @@ from typing import NamedTuple
 _DIGITS_OF_PROOF = 4
 _EXACT_SECONDS = 0.0005
 _TIME = r"(\d{1,9}(?:\.\d{1,6})?)"
-_FROM_TO = re.compile(rf".+?([-_. ,]){_TIME}([-_ ,]|_to_){_TIME}", re.ASCII | re.DOTALL)
+_TIMES = rf"([-_. ,]){_TIME}([-_ ,]|_to_){_TIME}"
+# Where `0_0.1_2` begins its times nobody can tell: both ways are taken.
+_FROM_TO = [re.compile(base + _TIMES, re.ASCII | re.DOTALL) for base in (".+?", ".+")]
 _FROM = re.compile(rf".+?([-_. ,]){_TIME}", re.ASCII | re.DOTALL)
 
 
@@ -50,10 +52,11 @@ class SegmentNaming(NamedTuple):
     @classmethod
     def all_in(cls, stem: str) -> Iterator["SegmentNaming"]:
         """Yield the ways in which a file's name may end with the times of a range."""
-        found = _FROM_TO.fullmatch(stem)
-        if found:
-            gap, start, between, end = found.groups()
-            yield cls(gap, _Number.like(start), between, _Number.like(end))
+        for pattern in _FROM_TO:
+            found = pattern.fullmatch(stem)
+            if found:
+                gap, start, between, end = found.groups()
+                yield cls(gap, _Number.like(start), between, _Number.like(end))
         found = _FROM.fullmatch(stem)
         if found:
             gap, start = found.groups()
