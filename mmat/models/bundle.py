@@ -10,15 +10,14 @@ import math
 import os
 import pathlib
 import reprlib
-import zipfile
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmat.files import InputError, atomic_path, check_zip, one_line
+from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import FRAME_HZ, LabelSet
-from mmat.pretrained.embedded import EMBEDDED
+from mmat.models.model_file import read_json, read_model
 
 if TYPE_CHECKING:
     import keras
@@ -27,22 +26,9 @@ if TYPE_CHECKING:
 
 MODEL_FILE, RECORD_FILE, LABELS_FILE = "model.keras", "tagger.json", "labels.csv"
 SAVED_MODEL_FILE = "saved_model.pb"  # of an export
-CONFIGURATION = "config.json"  # in MODEL_FILE
 CLIPS_AT_ONCE = 32  # in validation
-MOST_JSON_BYTES = 1 << 26
 MOST_FRAMES, MOST_SECONDS = 10_000, 86_400  # of a clip
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-HOLDS_CODE = "the model holds code that would run here; refused"
-# Where models' parts come from in Keras, but for those of FOREIGN.
-KERAS_ROOMS = {
-    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses"),
-    *("metrics", "models", "ops", "optimizers", "random", "regularizers", "src"),
-}
-# Of Keras's own classes those that run a program or read a file that a configuration names.
-FOREIGN = {
-    *("lambda", "typespec", "torchmodulewrapper", "tfsmlayer", "jaxlayer", "flaxlayer"),
-    *("indexlookup", "integerlookup", "stringlookup", "textvectorization", "featurespace"),
-}
 # Layers by the names that older model files and checkpoints hold; new name: former name.
 FORMER_NAMES = {"ValidSteps": "OwnSteps", "MaskPadding": "ZeroBeyond", "L2Toward": "PullTo"}
 
@@ -181,21 +167,16 @@ def load_bundle(folder: str | os.PathLike, trusted_handles: Collection[str] = ()
     # A damaged file brings nearly any exception out of Keras, h5py and TensorFlow.
     except Exception as error:
         reason = one_line(error, 200)
-        if "safe_mode" in str(error):  # Keras suggests how to run it all the same
-            reason = HOLDS_CODE
         raise InputError(f"{folder}: not a readable model: {reason}; train it again") from error
 
 
 def _read_bundle(folder: pathlib.Path, trusted_handles: Collection[str]) -> Bundle:
     """Return the bundle; raises nearly anything where its files are damaged."""
-    import keras
-
     register_layers()
     labels = LabelSet.from_csv(folder / LABELS_FILE)
     with open(folder / RECORD_FILE, "rb") as file:
-        record = _checked_record(_json(file, RECORD_FILE))
-    _refuse_foreign(folder, trusted_handles)
-    model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+        record = _checked_record(read_json(file, RECORD_FILE))
+    model = read_model(folder / MODEL_FILE, trusted_handles)
     for name, rank in {"clip": 2, "frame": 3}.items():
         if len(model.output[name].shape) != rank:
             raise ValueError(f"{MODEL_FILE}: its output {name!r} has not {rank} axes")
@@ -208,19 +189,6 @@ def _read_bundle(folder: pathlib.Path, trusted_handles: Collection[str]) -> Bund
             f"labels, {len(record['thresholds'])} thresholds, {max(n_classes)} classes"
         )
     return Bundle(model=model, labels=labels, **record)
-
-
-def _json(file: BinaryIO, name: str):
-    """Return what JSON holds; raises ValueError for what is none, too large or nested too deep."""
-    content = file.read(MOST_JSON_BYTES + 1)
-    if len(content) > MOST_JSON_BYTES:
-        raise ValueError(f"{name} has more than {MOST_JSON_BYTES} bytes")
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    except RecursionError as error:
-        raise ValueError(f"{name} is nested too deep") from error
 
 
 def _checked_record(record) -> dict:
@@ -259,60 +227,6 @@ SENSIBLE = {
     ),
     "figures": ("names and numbers", lambda x: isinstance(x, dict)),
 }
-
-
-def _refuse_foreign(folder: pathlib.Path, trusted_handles: Collection[str]) -> None:
-    """Raise for a model file that names an untrusted network or class, or unpacks without end.
-
-    The embedded networks' handles are names, and lead to weights that were checked by sha256.
-    """
-    with zipfile.ZipFile(folder / MODEL_FILE) as archive:
-        check_zip(archive, folder / MODEL_FILE)
-        with archive.open(CONFIGURATION) as file:
-            configuration = _json(file, CONFIGURATION)
-    for part in _objects(configuration):
-        _refuse_class(part)
-        for handle in (part.get("handle"), part.get("embedding_handle")):
-            known = handle in (None, *trusted_handles) or str(handle).startswith(EMBEDDED)
-            if not known:
-                raise InputError(
-                    f"{folder}: its model would load and run {handle!r:.1000}; if you trust that, "
-                    f"name it: load_bundle(folder, trusted_handles=[{handle!r:.1000}])"
-                )
-
-
-def _objects(configuration) -> Iterator[dict]:
-    """Yield every dict anywhere in a model's configuration."""
-    left = [configuration]
-    while left:
-        part = left.pop()
-        if isinstance(part, dict):
-            yield part
-            left.extend(part.values())
-        elif isinstance(part, list):
-            left.extend(part)
-
-
-def _refuse_class(part: dict) -> None:
-    """Raise ValueError where a part of a configuration is of a class that may not be made."""
-    import keras
-
-    if "class_name" not in part:
-        return
-    # Keras looks up any of these, in this order or another.
-    names = [part.get(key) for key in ("registered_name", "class_name", "spec_name", "config")]
-    names = [name for name in names if isinstance(name, str)]
-    if any(name.replace("_", "").lower() in FOREIGN for name in names):
-        raise ValueError(f"{HOLDS_CODE}: {one_line(names, 80)}")
-    module = str(part.get("module") or "builtins")  # without one it is in Keras's own tables
-    package, *rooms = module.split(".")
-    own = module == "builtins" or (package == "keras" and {*rooms[:1]} <= KERAS_ROOMS)
-    registered = keras.saving.get_custom_objects()
-    if not own and not any(name in registered for name in names):
-        raise ValueError(
-            f"{CONFIGURATION}: {one_line((module, *names), 100)}: neither a layer of Keras nor "
-            "registered here; refused"
-        )
 
 
 def register_layers() -> None:
