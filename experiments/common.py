@@ -304,7 +304,8 @@ def _prepared(arguments: argparse.Namespace, found: ReadList) -> pathlib.Path:
         audio_encoder=(encoder_of(arguments) or "yamnet") if from_names else None,
     )
     counts = ", ".join(f"{name} {split['clips']}" for name, split in index["splits"].items())
-    print(f"{folder}: {counts}; {index['failures']} clips cannot be used")
+    failures, warned = index["failures"], index.get("warnings", 0)
+    print(f"{folder}: {counts}; {failures} clips cannot be used, {warned} have a warning")
     return folder
 
 

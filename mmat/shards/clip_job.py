@@ -125,8 +125,8 @@ class ClipJob:
     path, start_seconds, end_seconds: the file and the range to read. labels: positions in the
     label set. events: (label position, onset seconds, offset seconds). stamp: the file's size in
     bytes and its date of change in nanoseconds, None where there is no file, or it changed while it
-    was read. source_groups: names. way: which part of the file
-    the clip is.
+    was read. source_groups: names. range_seconds: how long the list says that the clip is.
+    way: which part of the file the clip is, None where there is no file.
     """
 
     id: str
@@ -139,6 +139,7 @@ class ClipJob:
     stamp: tuple[int, int] | None
     values: tuple[float, ...] = ()
     source_groups: tuple[str, ...] = ()
+    range_seconds: float | None = None
     way: Way | None = None
 
     @property
@@ -168,7 +169,7 @@ class ClipJob:
 def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> Iterator[ClipJob]:
     """Yield the job of every clip; one whose file is not found has the list's path."""
     for clip in clips:
-        found = media.find(clip)
+        found, end_seconds = media.find(clip), clip.end_seconds
         path = os.path.join(media.folder, clip.file) if found is None else found.path
         yield ClipJob(
             clip.id,
@@ -181,6 +182,7 @@ def clip_jobs(clips: Iterable[Clip], media: MediaFolder, labels: LabelSet) -> It
             found and _stamp(path),
             clip.values,
             clip.source_groups,
+            None if end_seconds is None else end_seconds - (clip.start_seconds or 0.0),
             way=found and found.way,
         )
 
@@ -334,16 +336,17 @@ class ShardWriter:
 def warning_of(job: ClipJob, media: Media, config: PrepareConfig) -> str:
     """Return in words what was lost in reading a clip; empty if nothing was.
 
-    That is what the reading says, and where the sound ends before the range that a list gives. A
-    file without a range may be of any length.
+    That is what the reading says, and how much of a list's range has no sound because the file
+    ends before. A clip without a range may be of any length.
     """
-    problem = getattr(media, "problem", "")
-    sentences = [problem] if problem else []
-    start_seconds, end_seconds = job.start_seconds or 0.0, job.reading(config)["end_seconds"]
-    if job.end_seconds is not None and media.waveform is not None:
-        missing = end_seconds - start_seconds - len(media.waveform) / SAMPLE_RATE_HZ
+    sentences = [" ".join(media.problem.split())] if media.problem else []
+    if job.range_seconds is not None and media.waveform is not None:
+        wanted = job.range_seconds
+        if config.clip_seconds is not None:
+            wanted = min(wanted, config.clip_seconds)
+        missing = wanted - len(media.waveform) / SAMPLE_RATE_HZ
         if missing > _SHORTER_SECONDS:
-            what = f"the sound ends {missing:.2f} s before the range from {start_seconds:g} s to "
-            padded = "" if config.clip_seconds is None else ", and zeros are in its place"
-            sentences.append(f"{what}{job.end_seconds:g} s does{padded}")
+            what = f"of the {job.range_seconds:g} s in the list, {missing:.2f} s are missing"
+            in_place = "" if config.clip_seconds is None else "; zeros are in their place"
+            sentences.append(what + in_place)
     return "; ".join(sentences)

@@ -15,9 +15,10 @@ import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from mmat.files import LOCK_FILE, InputError
+from mmat.files import LOCK_FILE, InputError, one_line
 from mmat.lists.clip import Clip
 from mmat.shards.frozen import ENCODER
+from mmat.shards.index import ADDING, SUMMED, parsed_index, shard_entries
 from mmat.shards.record import SCHEMA_VERSION
 from mmat.shards.writer import (
     FAILURES_SUFFIX,
@@ -32,11 +33,9 @@ from mmat.shards.writer import (
 INDEX_FILE = "index.json"
 FAILURES_FILE, WARNINGS_FILE = "failures.csv", "warnings.csv"
 LABELS_FILE = "labels.csv"
-SUMMED = ("clips", "failures", "with_audio", "with_video")
 JOBS_SUFFIX = ".jobs"  # the clips that a Beam worker puts in a shard
 NEW_SUFFIX = ".new"  # a shard with an encoder's outputs, before it replaces the old one
 NEW_SUFFIXES = (NEW_SUFFIX, NEW_SUFFIX + PART_SUFFIX, NEW_SUFFIX + JOURNAL_SUFFIX)
-ADDING = "adding"  # in the index while an encoder is added
 _SHARD_NAME = re.compile(r"\w+-\d{5,}-of-\d{5,}\.tfrecord")
 _OTHER = {
     "schema_version": "of another schema version",
@@ -85,22 +84,19 @@ def plan_shards(clips: Iterable[Clip], clips_per_shard: int) -> list[Shard]:
 def load_index(folder: str | os.PathLike) -> dict:
     """Return the index of a folder of shards, finished or not, without checking its files.
 
-    Raises InputError for a missing or damaged index.
+    Raises InputError for a missing index, and for one with a field that no shards have.
     """
     path = pathlib.Path(folder, INDEX_FILE)
     if not path.parent.is_dir():
         raise InputError(f"{folder}: no such folder of shards; make it with mmat prepare")
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        _ = index["schema_version"], [(e["name"], e["bytes"]) for e in shard_entries(index)]
+        return parsed_index(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder}: holds no {INDEX_FILE}, so it is no folder of shards") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = " ".join(str(error).split())
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: damaged ({what}); remove the folder and run mmat prepare again"
+            f"{path}: damaged ({one_line(error)}); remove the folder and run mmat prepare again"
         ) from error
-    return index
 
 
 def read_index(folder: str | os.PathLike) -> dict:
@@ -125,11 +121,6 @@ def read_index(folder: str | os.PathLike) -> dict:
         if shard.stat().st_size != entry["bytes"]:
             raise InputError(f"{shard}: not as long as {INDEX_FILE} says; run mmat prepare again")
     return index
-
-
-def shard_entries(index: dict) -> list[dict]:
-    """Return an index's entry of every shard."""
-    return [entry for split in index["splits"].values() for entry in split["files"]]
 
 
 def shard_files(folder: str | os.PathLike, index: dict, split: str) -> list[str]:

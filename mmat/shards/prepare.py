@@ -43,7 +43,6 @@ from mmat.shards.clip_job import (
 )
 from mmat.shards.encode import add_encoder, with_entries
 from mmat.shards.folder import (
-    ADDING,
     FAILURES_FILE,
     INDEX_FILE,
     LABELS_FILE,
@@ -61,6 +60,7 @@ from mmat.shards.frozen import (
     IMAGE_SIZE,
     kept_encoder,
 )
+from mmat.shards.index import ADDING, check_settings
 from mmat.shards.record import FRAME_BYTES, SCHEMA_VERSION, encode_example
 from mmat.shards.writer import ShardFile
 
@@ -130,6 +130,10 @@ def prepare(
         **config.for_index(),
         "list_sha256": list_sha256(clips),
     }
+    try:
+        check_settings(about)
+    except ValueError as error:
+        raise InputError(f"prepare: {error}") from error
     media = functools.cache(lambda: MediaFolder(media_folder))  # adding an encoder needs none
     ways, seen = Ways(), set()
 

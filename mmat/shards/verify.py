@@ -15,18 +15,16 @@ from google.protobuf.message import DecodeError
 from mmat.files import InputError
 from mmat.labels import LabelSet, task_entry
 from mmat.shards.folder import (
-    ADDING,
     FAILURES_FILE,
     INDEX_FILE,
     LABELS_FILE,
     NEW_SUFFIX,
-    SUMMED,
     WARNINGS_FILE,
     load_index,
-    shard_entries,
     shard_names,
 )
 from mmat.shards.frozen import ENCODER, frozen_shapes, kept_encoder
+from mmat.shards.index import ADDING, SUMMED, shard_entries
 from mmat.shards.record import MATRICES, SCHEMA_VERSION, Record, decode_example, whole_records
 from mmat.shards.writer import PART_SUFFIX, Counts
 

@@ -97,6 +97,49 @@ def test_more_failures_than_allowed_are_status_3(bench, capsys):
     assert len(rows) == index()["failures"] == 2
 
 
+def test_clips_that_lost_something_are_counted_and_named(bench, capsys):
+    """A cut file; ranges that go beyond their files, also of a trimmed one; and none of them."""
+    os.truncate("media/1.wav", 20_044)
+    soundfile.write("media/Yv0000000000_30.000_31.000.wav", np.zeros(12_000), 16000)
+    soundfile.write("media/short.wav", np.zeros(8000), 16000)
+    write(
+        "list.csv",
+        "id,file,start_seconds,end_seconds,video_id,labels",
+        "whole,0.wav,,,,Dog",
+        "cut,1.wav,,,,Dog",
+        "inside,2.wav,0.25,0.75,,Dog",
+        "beyond,3.wav,0.75,1.5,,Dog",
+        "trimmed,v0000000000.wav,30,31,v0000000000,Dog",
+        "open end,4.wav,0.75,,,Dog",
+        "short,short.wav,,,,Dog",
+        "rounded,4.wav,0,1.05,,Dog",
+    )
+    assert prepare() == 0
+    said = "3 clips with a warning: shards/warnings.csv\n"
+    assert capsys.readouterr().out.endswith("train: 8 clips\n" + said)
+    with open("shards/warnings.csv", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == {"cut", "beyond", "trimmed"}
+    assert index()["warnings"] == 3 and index()["failures"] == 0
+    assert rows["cut"]["file"] == "1.wav" and "1.0 s" in rows["cut"]["warning"]
+    assert rows["beyond"]["warning"] == (
+        "of the 0.75 s in the list, 0.50 s are missing; zeros are in their place"
+    )
+    assert rows["trimmed"]["warning"] == (
+        "of the 1 s in the list, 0.25 s are missing; zeros are in their place"
+    )
+    assert prepare() == 0  # reused, and said again
+    assert said in capsys.readouterr().out
+    assert main(["prepare", "--verify", "shards"]) == 0
+    write("shards/warnings.csv", "id,file,warning")
+    assert main(["prepare", "--verify", "shards"]) == 2
+    assert "warnings.csv: 0 rows, but 3 in index.json" in capsys.readouterr().err
+    assert prepare("--clip-seconds", "whole", out="others") == 0
+    with open("others/warnings.csv", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert rows["beyond"]["warning"] == "of the 0.75 s in the list, 0.50 s are missing"
+
+
 def test_other_settings_need_a_word(bench, capsys):
     assert prepare() == 0
     assert prepare("--keep-frames") == 2

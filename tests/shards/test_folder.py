@@ -180,9 +180,9 @@ def test_one_record_of_every_shard_in_turn_is_the_order_of_the_list(n_clips, cli
 
 def index_of(folder, **changes):
     (folder / NAME).write_bytes(b"12345")
-    files = [{"name": NAME, "bytes": 5}]
-    index = {"schema_version": 1, "complete": True, "splits": {"train": {"files": files}}}
-    index["splits"]["train"]["clips"] = 1
+    files = [{"name": NAME, "bytes": 5, "clips": 0}]
+    index = {"schema_version": 1, "labels": ["Dog"], "clip_seconds": 1.0, "n_frames": 2}
+    index |= {"n_image_labels": 0, "splits": {"train": {"files": files, "clips": 0}}}
     write_index(folder, index | changes)
 
 
@@ -190,6 +190,9 @@ def test_a_finished_index_is_read_back(tmp_path):
     index_of(tmp_path, labels=["Müll"])
     index = read_index(tmp_path)
     assert index["labels"] == ["Müll"]
+    with pytest.raises(InputError, match="no clips of a split 'train'; its splits: train"):
+        shard_files(tmp_path, index, "train")
+    index["splits"]["train"]["clips"] = 1
     assert shard_files(tmp_path, index, "train") == [str(tmp_path / NAME)]
     assert not (tmp_path / "index.json.part").exists()
     with pytest.raises(InputError, match="no clips of a split 'test'; its splits: train"):
@@ -199,7 +202,6 @@ def test_a_finished_index_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"complete": False}, "unfinished; run the same mmat prepare command again"),
         ({"schema_version": 2}, "schema version 2, this mmat reads 1"),
         ({"splits": [1]}, "damaged"),
         ({"splits": {"train": {}}}, "damaged"),

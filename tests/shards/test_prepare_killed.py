@@ -1,5 +1,7 @@
 """Killed at any moment, or out of space: what is there is valid, and the next run goes on."""
 
+import csv
+import os
 import subprocess
 
 import numpy as np
@@ -15,13 +17,15 @@ N_CLIPS = 60
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
-    """Sixty short sounds, of which every seventh is none."""
+    """Sixty short sounds, of which every seventh is none, and every eleventh is cut off."""
     folder = tmp_path_factory.mktemp("media")
     rng = np.random.default_rng(0)
     for i in range(N_CLIPS):
         soundfile.write(folder / f"{i}.wav", rng.normal(0, 0.1, 8000), 16000)
         if i % 7 == 3:
             (folder / f"{i}.wav").write_text("no sound, no sound")
+        elif i % 11 == 2:
+            os.truncate(folder / f"{i}.wav", 6_044)
     return folder
 
 
@@ -50,6 +54,10 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(media, tmp_path):
     ids = [x for split in ("train", "test") for x in read_arrays(tmp_path / "killed", split)["ids"]]
     assert sorted(ids) == sorted(f"clip {i}" for i in range(N_CLIPS) if i % 7 != 3)
     assert verify(tmp_path / "killed", progress=False).clips == len(ids)
+    with open(tmp_path / "killed" / "warnings.csv", newline="") as file:
+        warned = [row["id"] for row in csv.DictReader(file)]
+    expected = [f"clip {i}" for i in range(N_CLIPS) if i % 11 == 2 and i % 7 != 3]
+    assert sorted(warned) == sorted(expected) and len(expected) == 5
 
 
 # --- a full disk
