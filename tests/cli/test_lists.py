@@ -138,3 +138,41 @@ def test_names_that_the_terminal_cannot_show_are_no_crash(tmp_path):
 def test_it_is_said_without_tensorflow(public):
     done = run_process(program("reading_a_list", public))
     assert done.returncode == 0, done.stderr
+
+
+def test_lists_that_others_wrote(tmp_path, capsys):
+    """Excel's, AudioSet's strong labels, and events as `mmat tag --format tsv` writes them."""
+    excel, strong, events = (tmp_path / name for name in ("excel.csv", "strong.tsv", "pred.tsv"))
+    excel.write_text("\ufefffile;labels;end_seconds\r\nrex.mp4;Dog;36,5\r\n")
+    strong.write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "b0RFKhbpFJA_30000\t0.000\t10.000\t/m/0bt9lr\n--4gqARaEJE_0\t0.000\t2.000\t/m/none\n"
+    )
+    events.write_text("filename\tonset\toffset\tevent_label\nrex.mp4\t3.4\t5.7\tDog\n")
+    report = json.loads(run(capsys, excel, "--events", events, "--json")[0])
+    assert (report["clips"], report["labels"], report["dropped"]) == (1, {"Dog": 1}, 0)
+    assert report["hours"] == pytest.approx(36.5 / 3600, abs=1e-6)
+    out, err = run(capsys, strong, "--json")
+    report = json.loads(out)
+    assert report["labels"] == {"/m/none": 1, "Dog": 1} and report["clips"] == 2
+    assert report["hours"] == pytest.approx(20 / 3600, abs=1e-6)
+    assert err.startswith(f"mmat: warning: {strong}: 1 machine ids, first /m/none")
+
+
+def test_what_a_joined_list_and_names_that_look_alike_are(tmp_path, capsys):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels\na.wav,Dog\nfile,labels\nb.wav,D\u043eg\nc.wav,Dog\u200b\n")
+    out, err = run(capsys, path, "--json")
+    report = json.loads(out)
+    assert report["splits"] == {"train": 3}
+    assert report["labels"] == {"Dog": 2, "D\u043eg": 1}
+    assert "list.csv: the labels 'Dog' and 'D\\u043eg' look alike" in err
+    assert "list.csv:3: the header of line 1 again" in err
+
+
+def test_the_bound_of_times_can_be_moved(tmp_path, capsys):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels,end_seconds\na.wav,Dog,1\nb.wav,Dog,172800\n")
+    assert "list.csv:3: end_seconds '172800' is later than 86400 s" in run(capsys, path)[1]
+    out, err = run(capsys, path, "--max-seconds", "1e6")
+    assert err == "" and re.search(r"^clips +2$", out, re.M)

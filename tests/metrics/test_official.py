@@ -251,3 +251,72 @@ def test_events_of_a_case_worked_by_hand(tmp_path):
         "precision": 50,
         "recall": 100,
     }
+
+
+# --- the forms of lists of events
+
+ROWS = [("a.wav", "0.5", "1.25", "Dog"), ("b.wav", "2", "3", "Cat"), ("c.wav", "", "", "")]
+HEADS = ["", "filename onset offset event_label", "file event_onset event_offset event_label"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+@pytest.mark.parametrize("head", HEADS)
+def test_lists_of_events_are_read_in_every_form(head, mark, encoding, tmp_path):
+    lines = [mark.join(row) for row in ([tuple(head.split())] if head else []) + ROWS]
+    lines += [*lines[:1], "d.wav", mark * 3] if head else ["d.wav", mark * 3]
+    found = read_rows(write(tmp_path, "\r\n".join(lines).encode(encoding)))
+    assert [row[1:] for row in found] == [
+        ("a", 0.5, 1.25, "Dog"),
+        ("b", 2.0, 3.0, "Cat"),
+        ("c", 0.0, 0.0, ""),
+        ("d", 0.0, 0.0, ""),
+    ]
+
+
+def test_scenes_decimal_commas_and_spellings(tmp_path):
+    with_scenes = write(tmp_path, "a.wav\tpark\t0.5\t1.25\tDog\n")
+    assert read_rows(with_scenes)[0][1:] == ("a", 0.5, 1.25, "Dog")
+    text = "sep=;\na.wav;0,5;1,25;Cafe\u0301\u200b\n"
+    assert read_rows(write(tmp_path, text))[0][1:] == ("a", 0.5, 1.25, "Caf\u00e9")
+
+
+def test_audiosets_strong_labels_are_scored_against_files_of_its_segments(tmp_path):
+    truth = write(
+        tmp_path,
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "b0RFKhbpFJA_30000\t0.000\t10.000\t/m/07jdr\n"
+        "b0RFKhbpFJA_30000\t4\t6\t/m/0k4j\n",
+        "truth.tsv",
+    )
+    predicted = write(
+        tmp_path,
+        "filename\tonset\toffset\tevent_label\nYb0RFKhbpFJA_30_40.flac\t0\t10\tTrain\n",
+        "prediction.tsv",
+    )
+    names = {"/m/07jdr": "Train", "/m/0k4j": "Car"}
+    found = official.score_events(truth, predicted, name_of=lambda name: names.get(name, name))
+    assert set(found["per_class"]) == {"Train", "Car"}
+    assert found["per_class"]["Train"]["f1"] == 100
+    assert found["micro"]["recall"] == pytest.approx(100 * 10 / 12)
+
+
+@pytest.mark.parametrize("end", ["86400.5", "1e7", "1e300"])
+@pytest.mark.parametrize("task", BOTH)
+def test_no_time_is_later_than_a_day_unless_it_is_asked_for(end, task, tmp_path):
+    truth = write(tmp_path, f"a.wav\t0\t5\tDog\na.wav\t0\t{end}\tDog\n", "truth.tsv")
+    predicted = write(tmp_path, "a.wav\t0\t5\tDog\n", "prediction.tsv")
+    score = getattr(official, f"score_{task}")
+    for files in ((truth, predicted), (predicted, truth)):
+        with pytest.raises(InputError, match=rf"truth.tsv:2: end '{end}' is later than 86400 s"):
+            score(*files)
+    assert score(truth, predicted, max_seconds=1e301)["micro"]["precision"] == 100
+
+
+def test_names_with_quotes_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "events.tsv"
+    write_events(path, ['"best" of', 'a"b'], ['5" gun'], [[(0, 1.0, 2.0)], []])
+    assert [(row.clip, row.label) for row in read_rows(path)] == [
+        ('"best" of', '5" gun'),
+        ('a"b', ""),
+    ]
