@@ -288,6 +288,9 @@ ROWS = [
         "--test more.csv: list.csv has test clips too",
         {"list.csv": "file,labels,split\na.wav,Dog,test\nb.wav,Dog,train\n",
          "more.csv": "file,labels\nc.wav,Dog\n"}),
+    Row("learnt: nothing to learn from in what a spreadsheet wrote", "train list.csv --out out",
+        "list.csv: no clip of the split 'train' to learn from",
+        {"list.csv": "\ufefffile;labels;split\r\na.wav;Dog;test\r\n"}),
     Row("learnt: no media folder", "train list.csv --out out --media none",
         "none: no such media folder"),
     Row("learnt: prose", "train notes.txt --out out", "notes.txt:1: no column 'file'",
@@ -379,7 +382,7 @@ ROWS = [
           f"score --task {task} --truth truth.csv --prediction bad.csv", expected, made)
       for task in ("tagging", "events")
       for what, expected, made in [
-        ("a picture", "bad.csv:1: not UTF-8",
+        ("a picture", "bad.csv:1: the row holds a NUL byte",
          {"truth.csv": TRUTH, "bad.csv": b"\x89PNG\xff\xfe\0"}),
         ("two columns", "bad.csv:3: 2 columns",
          {"truth.csv": TRUTH, "bad.csv": "a.wav\t0\t10\n\nb.wav\tDog\n"}),

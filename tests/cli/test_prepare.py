@@ -260,3 +260,22 @@ def test_files_that_are_trimmed_already_are_read_whole_and_told(bench, capsys):
         moments = starts[video] + np.arange(n_samples) / 16000
         np.testing.assert_allclose(sound[:n_samples] * 100, moments, atol=0.01)
         assert not sound[n_samples:].any()
+
+
+def test_lists_that_others_wrote_are_prepared(bench, capsys):
+    """Excel's with decimal commas, AudioSet's strong labels, and rows without an event."""
+    write("excel.csv", "file;labels;start_seconds;end_seconds", "0.wav;Dog;0,25;0,75")
+    write("events.tsv", "1.wav\t0.5\t0.75\tDog", "2.wav")
+    write("labels.csv", "index;mid;display_name", "0;/m/0bt9lr;Dog")
+    os.rename("media/3.wav", "media/Yb0RFKhbpFJA.wav")
+    strong = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+    write("strong.tsv", strong, "b0RFKhbpFJA_0\t0.100\t0.200\t/m/0bt9lr")
+    assert prepare("--strict", lists=("excel.csv", "events.tsv", "strong.tsv")) == 0
+    assert capsys.readouterr().out.endswith("train: 4 clips\n")
+    found = read_arrays("shards", "train")
+    segment = "b0RFKhbpFJA_0.000_10.000"
+    truth = dict(zip(found["ids"], found["weak_labels"][:, 0].tolist(), strict=True))
+    assert truth == {"0_0.250_0.750": 1, "1": 1, "2": 0, segment: 1}
+    times = {name: events for name, events in zip(found["ids"], found["events"], strict=True)}
+    assert times["1"] == [(0, 0.5, 0.75)]
+    assert times[segment] == [(0, pytest.approx(0.1), pytest.approx(0.2))]

@@ -117,3 +117,14 @@ def test_names_that_would_break_the_table_are_refused_and_nothing_is_written(tmp
     with pytest.raises(InputError, match="comes twice"):
         files.write_truth_tsv(path, ["a", "a"], ["Dog"], [[True], [True]])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_groups_are_read_from_what_a_spreadsheet_wrote(tmp_path, mark, encoding):
+    text = mark.join(["id", "file", "source_group"]) + "\r\n"
+    text += mark.join(["a", "a.wav", '"kennel;yard"']) + "\r\n" + mark.join(["b", "b.wav", ""])
+    assert files.read_groups(write(tmp_path, text.encode(encoding))) == {
+        "a": "kennel;yard",
+        "b": "",
+    }

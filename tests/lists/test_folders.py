@@ -138,3 +138,16 @@ def test_links_back_to_the_top_end(tmp_path):
     made(tmp_path, "Dog/a.wav")
     (tmp_path / "Dog" / "again").symlink_to(tmp_path)
     assert [clip.file for clip in read(tmp_path).clips] == ["Dog/a.wav"]
+
+
+def test_a_folder_named_as_macs_spell_it_is_the_label_of_the_set(tmp_path):
+    made(tmp_path, "Cafe\u0301/a.wav")
+    assert read(tmp_path).labels.names == ("Caf\u00e9",)
+    (clip,) = read(tmp_path, LabelSet.of(["Caf\u00e9"])).clips
+    assert (clip.file, clip.labels) == ("Cafe\u0301/a.wav", ("Caf\u00e9",))
+
+
+def test_folders_that_look_alike_are_warned_of(tmp_path):
+    made(tmp_path, "Dog/a.wav", "D\N{CYRILLIC SMALL LETTER O}g/b.wav")
+    with pytest.warns(UserWarning, match=r"the labels 'Dog' and 'D\\u043eg' look alike"):
+        assert len(read(tmp_path).labels) == 2
