@@ -13,14 +13,14 @@ FILM_SUFFIXES = {
     *(".webm", ".mkv", ".mk3d", ".ogv", ".ogm", ".ogx", ".avi", ".divx", ".xvid"),
     *(".ts", ".mts", ".m2ts", ".m2t", ".tp", ".trp", ".mpg", ".mpeg", ".mpe", ".m2p", ".m2v"),
     *(".vob", ".mod", ".tod", ".flv", ".wmv", ".asf", ".dvr-ms", ".mxf", ".nut", ".rm", ".rmvb"),
-    *(".ivf",),
+    *(".ivf", ".dv"),
 }
 SOUND_SUFFIXES = {
     *(".wav", ".wave", ".rf64", ".bwf", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
     *(".flac", ".ogg", ".oga", ".opus", ".spx", ".mp1", ".mp2", ".mp3", ".mpa", ".mpga", ".m2a"),
     *(".m4a", ".m4b", ".m4r", ".isma", ".aac", ".adts", ".weba", ".mka", ".wma", ".ra"),
     *(".amr", ".awb", ".3ga", ".wv", ".tta", ".ape", ".ac3", ".eac3", ".ec3", ".dts"),
-    *(".voc", ".sph", ".nist", ".ircam"),
+    *(".dtshd", ".mpc", ".voc", ".sph", ".nist", ".ircam", ".sf", ".sox"),
 }
 MEDIA_SUFFIXES = FILM_SUFFIXES | SOUND_SUFFIXES
 

@@ -44,7 +44,9 @@ SOUNDS = {  # how FFmpeg writes what its suffixes stand for: format, codec, rate
     ("ac3", "ac3", RATE_HZ): ".ac3",
     ("eac3", "eac3", RATE_HZ): ".eac3 .ec3",
     ("rm", "ac3", RATE_HZ): ".ra",
-    ("ircam", "pcm_s16le", RATE_HZ): ".ircam",
+    ("ircam", "pcm_s16le", RATE_HZ): ".ircam .sf",
+    ("sox", "pcm_s32le", RATE_HZ): ".sox",
+    ("voc", "pcm_s16le", RATE_HZ): ".voc",
 }
 FILMS = {  # format, codec of the pictures, codec of the sound
     ("mp4", "libx264", "aac"): ".mp4 .m4v .ismv .mj2",
@@ -66,31 +68,34 @@ FILMS = {  # format, codec of the pictures, codec of the sound
     ("nut", "libx264", "aac"): ".nut",
     ("rm", "rv20", "ac3"): ".rm .rmvb",
     ("ivf", "libvpx", None): ".ivf",
+    ("dv", "dvvideo", "pcm_s16le"): ".dv",
 }
 # FFmpeg cannot write these; what stands for them in a folder is read by libsndfile or FFmpeg.
-NOT_WRITTEN = {".mp1", ".awb", ".ape", ".dts", ".voc", ".sph", ".nist"}
+NOT_WRITTEN = {".mp1", ".awb", ".ape", ".dts", ".dtshd", ".mpc", ".sph", ".nist"}
 
 
 def write_media(path, container, video, audio, rate=RATE_HZ):
     """Write two seconds of a sine, of grey pictures, or of both."""
     with av.open(str(path), "w", format=container) as out:
         pictures = out.add_stream(video, rate=25) if video else None
-        sound = out.add_stream(audio, rate=rate, layout="mono") if audio else None
+        layout = "stereo" if container == "dv" else "mono"  # DV knows no other
+        sound = out.add_stream(audio, rate=rate, layout=layout) if audio else None
         if pictures:
-            pictures.width, pictures.height, pictures.pix_fmt = 352, 288, "yuv420p"
+            width, height = (720, 576) if container == "dv" else (352, 288)
+            pictures.width, pictures.height, pictures.pix_fmt = width, height, "yuv420p"
             for i in range(round(25 * SECONDS)):
-                grey = np.full((288, 352, 3), 2 * i, np.uint8)
+                grey = np.full((height, width, 3), 2 * i, np.uint8)
                 frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
                 frame.pts, frame.time_base = i, Fraction(1, 25)
                 out.mux(pictures.encode(frame))
             out.mux(pictures.encode(None))
         if sound:
-            for frame in sine_frames(sound.codec_context, rate):
+            for frame in sine_frames(sound.codec_context, rate, layout):
                 out.mux(sound.encode(frame))
             out.mux(sound.encode(None))
 
 
-def sine_frames(codec, rate):
+def sine_frames(codec, rate, layout):
     """Yield a sine of 440 Hz in the codec's own sample format and frame length."""
     codec.bit_rate = 128_000 if rate > 8000 else 12_200
     if not codec.is_open:
@@ -99,7 +104,7 @@ def sine_frames(codec, rate):
     whole = av.AudioFrame.from_ndarray(np.float32(wave[None]), format="flt", layout="mono")
     whole.rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
     fifo, n_written = av.AudioFifo(), 0
-    for frame in av.AudioResampler(codec.format.name, "mono", rate).resample(whole):
+    for frame in av.AudioResampler(codec.format.name, layout, rate).resample(whole):
         fifo.write(frame)
     while fifo.samples:
         frame = fifo.read(min(codec.frame_size or 1024, fifo.samples))
