@@ -209,24 +209,24 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
 def expanded(names: Sequence[str]) -> list[str]:
     """Return files in the given order, the media of a folder and those below it by name.
 
-    Raises InputError for a folder without media.
+    What is left out of a folder is counted on standard error. Raises InputError for a folder
+    without media.
     """
-    from mmat.media.find import MEDIA_SUFFIXES
+    from mmat.media.folder import files_in, left_out_line
 
     files = []
     for name in names:
         if not os.path.isdir(name):
             files.append(name)
             continue
-        found = [
-            os.path.join(folder, file)
-            for folder, _, inside in os.walk(name)
-            for file in inside
-            if os.path.splitext(file)[1].lower() in MEDIA_SUFFIXES
-        ]
-        if not found:
-            raise InputError(f"{name}: no media file in this folder; name files or another folder")
-        files += sorted(found)
+        found = files_in(name)
+        left_out = left_out_line(found.left_out)
+        if not found.media:
+            said = "no media file in this folder" + (left_out and f" ({left_out})")
+            raise InputError(f"{name}: {said}; name files or another folder")
+        if left_out:
+            log("note", f"{name}: {left_out}")
+        files += found.media
     return files
 
 
@@ -258,7 +258,7 @@ class TagFiles:
                     log("error", error)
                     continue
             if tagging.problem:
-                log("warning", f"{file}: {tagging.problem}; tagged up to there")
+                log("warning", f"{file}: {tagging.problem}")
             if self._arguments.plot:
                 result.plot(tagging, self._arguments.plot)
             if self._arguments.frame_scores:

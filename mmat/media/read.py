@@ -17,8 +17,6 @@ from mmat.media.pictures import Size, read_pictures
 from mmat.media.sound import SAMPLE_RATE_HZ, sound_from
 from mmat.media.survey import Survey, survey
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Media:

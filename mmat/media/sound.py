@@ -42,15 +42,15 @@ class Sound:
         self._cancelled_seconds = 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        begin, end = self._span
+        (begin, end), is_begun = self._span, False
         for rate, frames in itertools.groupby(self._frames, key=lambda frame: frame.sample_rate):
             first = round(begin * rate)
             last = None if end is None else round(end * rate)
-            placed = _placed(frames, rate, self._look, first)
+            placed = _placed(frames, rate, self._look, first, is_begun)
             section = _Section(_contiguous(self._runs(placed, last), first, last))
             for block in resampled_blocks(section, rate, LONGEST_SECONDS):
                 yield np.clip(block, -1.0, 1.0)  # as shards keep it
-            begin += section.n_samples / rate
+            begin, is_begun = begin + section.n_samples / rate, True
             if end is not None and begin >= end:
                 return
 
@@ -68,12 +68,8 @@ class Sound:
                 f"the channels cancel each other out for {self._cancelled_seconds:.1f} s: the "
                 "louder one is heard there"
             )
-        if self._peak > self._allowed_peak:
-            said.append(
-                f"samples reach {self._peak:.5g}, where 1 is full scale: they are cut off there; "
-                "store them in [-1, 1]"
-            )
-        return said
+        said.append(beyond_full_scale(self._peak, self._allowed_peak))
+        return list(filter(None, said))
 
     def _runs(self, placed: Iterator[tuple], last: int | None) -> Iterator[tuple]:
         """Yield (place, mono samples) of several frames each that follow without a gap."""
@@ -117,6 +113,20 @@ class _Section:
             yield block
 
 
+def beyond_full_scale(peak: float, allowed: float) -> str:
+    """Return what is said of samples beyond 1, or nothing.
+
+    >>> beyond_full_scale(32767.0, allowed=1.0)
+    'samples reach 32767, where 1 is full scale: they are cut off there; store them in [-1, 1]'
+    """
+    if not peak > allowed:
+        return ""
+    return (
+        f"samples reach {peak:.5g}, where 1 is full scale: they are cut off there; store them in "
+        "[-1, 1]"
+    )
+
+
 @contextlib.contextmanager
 def sound_from(look: Survey, start_seconds: float = 0.0, end_seconds: float | None = None):
     """Open a file's `Sound`, or give None without a sound track.
@@ -148,8 +158,8 @@ def mixdown(samples: np.ndarray) -> tuple[np.ndarray, bool]:
     middle = 128.0 if samples.dtype == np.uint8 else 0.0
     # Channel by channel: NumPy's mean takes ten times as long where the channels of a sample lie
     # side by side.
-    channels = [channel.astype(kind) - middle for channel in samples]
     with np.errstate(all="ignore"):  # damage, which the caller checks for
+        channels = [channel.astype(kind) - middle for channel in samples]
         total = np.sum(channels, axis=0) if len(channels) > 1 else channels[0]
         if len(channels) > 1:
             energies = [float(np.dot(channel, channel)) for channel in channels]
@@ -219,17 +229,26 @@ def _chunks(
     yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
 
 
-def _placed(frames: Iterator, rate: int, look: Survey, first: int) -> Iterator[tuple]:
-    """Yield (place in samples, frame) of each frame."""
-    cursor = None
+def _placed(
+    frames: Iterator, rate: int, look: Survey, first: int, is_begun: bool
+) -> Iterator[tuple]:
+    """Yield (place in samples, frame) of each frame; is_begun: others of another rate came before.
+
+    Where time stamps are counts of samples, they are wrong from there on. In a file whose time
+    stamps restart, nothing comes twice: what would lie before the last frame's end follows it.
+    """
+    cursor, shift, has_times = first, 0, look.has_times or not is_begun
     for frame in frames:
-        expected, time = first if cursor is None else cursor, frame.time
-        place = expected if time is None else round((time - look.origin_seconds) * rate)
-        near = abs(place - expected) <= _SAME_PLACE_SECONDS * rate
-        if cursor is not None and (near or not look.has_gaps):
-            place = expected
-        yield place, frame
-        cursor = place + frame.samples
+        if frame.time is not None and has_times:
+            place = round((frame.time - look.origin_seconds) * rate) + shift
+            if not look.is_plain and is_begun and place < cursor:
+                shift += cursor - place
+                place = cursor
+            if not is_begun or abs(place - cursor) > _SAME_PLACE_SECONDS * rate:
+                cursor = place
+        is_begun = True
+        yield cursor, frame
+        cursor += frame.samples
 
 
 def _contiguous(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarray]:

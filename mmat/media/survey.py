@@ -27,10 +27,12 @@ from mmat.media.containers import (
 from mmat.media.promises import Promise, promise_of
 from mmat.media.timeline import Stamp, Timeline
 
-# Time stamps of these count what came before: nothing to look through, and no gaps.
+# Time stamps of these count what came before, so that there is nothing to look through.
 _COUNTED = {"wav", "w64", "aiff", "au", "caf", "voc", "ircam", "nistsphere", "iff", "sox"}
-# So do these, but where parts with other rates were joined they count wrong.
-_COUNTED_PACKETS = {"mp3", "aac", "ac3", "eac3", "dts", "dtshd", "amr", "flac", "wv", "tta", "mpc8"}
+# So do these, packet by packet, and count wrong where a part of another rate was joined.
+_COUNTING = {
+    *("mp3", "aac", "ac3", "eac3", "dts", "dtshd", "amr", "flac", "wv", "tta", "mpc8", "ogg", "rm")
+}
 # A longer leap of all tracks is no pause: in transport streams as FFmpeg has it, which expects them
 # to be cut and joined, and elsewhere.
 _LEAP_SECONDS = {"mpegts": 10.0, "mpeg": 10.0}
@@ -51,10 +53,10 @@ class Survey:
 
     origin_seconds: where second 0 lies by the file's clock. sound_track, picture_track: their
     numbers, None without one. is_plain: time stamps can be relied on, so that one can seek.
-    has_gaps: whether there may be gaps between packets. seconds: the length by the header, where
-    what was seen agrees with it. seen_seconds: by the packets, of the file or up to where one
-    looked. reached_end: whether that is all of the file. notes: what a user should know, in
-    sentences.
+    has_times: they are more than counts of samples. seconds: the length by the header, where what
+    was seen agrees with it. sound_seconds: of the sound alone. seen_seconds: by the packets, of the
+    file or up to where one looked. reached_end: whether that is all of the file. notes: what a user
+    should know, in sentences.
     """
 
     path: pathlib.Path
@@ -62,8 +64,9 @@ class Survey:
     sound_track: int | None
     picture_track: int | None
     is_plain: bool
-    has_gaps: bool
+    has_times: bool
     seconds: float
+    sound_seconds: float
     seen_seconds: float
     reached_end: bool
     promise: Promise
@@ -81,7 +84,7 @@ class Survey:
 
     def timeline(self) -> Timeline:
         """Return the timeline of its packets, at their beginning."""
-        return Timeline(self.origin_seconds, self.longest_gap_seconds)
+        return Timeline(self.origin_seconds, self.longest_gap_seconds, self.sound_track)
 
 
 def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
@@ -95,7 +98,8 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         pictures = [track.index for track in tracks_of(container, "video")]
         promise = promise_of(path, container, duration)
         longest_gap = _LEAP_SECONDS.get(name, _OTHER_LEAP_SECONDS)
-        line = Timeline(_origin_seconds(container), longest_gap)
+        sound, silent_note = _heard(path, sounds)
+        line = Timeline(_origin_seconds(container), longest_gap, sound)
         seconds = seen_seconds = duration
         reached_end = True
         if name not in _COUNTED or duration is None:
@@ -104,15 +108,18 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
             seconds = seen_seconds
             if line.is_plain:
                 seconds = _agreed(duration, seen_seconds, reached_end)
-    sound, silent_note = _heard(path, sounds)
+    sound_seconds = seconds
+    if line.end_seconds > line.origin_seconds and sound is not None:
+        sound_seconds = min(seconds, line.track_end_seconds(sound) - line.origin_seconds)
     return Survey(
         path=path,
         origin_seconds=line.origin_seconds,
         sound_track=sound,
         picture_track=pictures[0] if pictures else None,
         is_plain=line.is_plain,
-        has_gaps=name not in _COUNTED | _COUNTED_PACKETS,
+        has_times=name not in _COUNTED | _COUNTING,
         seconds=seconds,
+        sound_seconds=sound_seconds,
         seen_seconds=seen_seconds,
         reached_end=reached_end,
         promise=promise if line.is_plain else Promise(),

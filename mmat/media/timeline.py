@@ -12,6 +12,7 @@ _BACKWARD_SECONDS = 0.05  # a track's stamps go back by more: another part begin
 _BACKWARD_SHOWN_SECONDS = 0.5  # where packets have no decoding time, which would not go back at all
 _BEFORE_SECONDS = 2.0  # a track may be decoded, but not shown, this much before the file starts
 _GAPS_SECONDS = 60.0  # pauses may take this, and as much as there is to hear or to see
+_SOUND_SHORTER_SECONDS = 1.0  # than the pictures of a part
 _PARTS_KEPT = 8  # damage makes parts without end
 
 
@@ -41,9 +42,10 @@ class Timeline:
     """Places packets, in their file's order, on one timeline.
 
     origin_seconds: where it starts, by the file's clock. longest_gap_seconds: a longer leap, in
-    which no track has anything, is no pause. end_seconds: of all packets so far. n_jumps,
-    jumped_seconds: of leaps ahead that were closed. is_plain: whether every packet has stayed where
-    its stamp says.
+    which no track has anything, is no pause. sound_track: the one that parts follow each other by,
+    as they do for a player; the pictures of a part may last a bit longer. end_seconds: of all
+    packets so far. n_jumps, jumped_seconds: of leaps ahead that were closed. is_plain: whether
+    every packet has stayed where its stamp says.
 
     >>> line = Timeline(origin_seconds=1.0, longest_gap_seconds=60.0)
     >>> [line.shift(Stamp(0, seconds, seconds, 1.0)) for seconds in (1.0, 2.0, 0.0, 1.0)]  # joined
@@ -52,8 +54,11 @@ class Timeline:
     5.0
     """
 
-    def __init__(self, origin_seconds: float, longest_gap_seconds: float):
+    def __init__(
+        self, origin_seconds: float, longest_gap_seconds: float, sound_track: int | None = None
+    ):
         self.origin_seconds, self._longest_gap = origin_seconds, longest_gap_seconds
+        self._sound_track = sound_track
         self.end_seconds = origin_seconds
         self.n_jumps, self.jumped_seconds = 0, 0.0
         self.is_plain = True
@@ -78,6 +83,10 @@ class Timeline:
         shown_end = stamp.shown_seconds + track.shift + duration
         self.end_seconds = max(self.end_seconds, track.end, shown_end)
         return track.shift
+
+    def track_end_seconds(self, track: int) -> float:
+        """Return where a track ends so far."""
+        return self._tracks[track].end if track in self._tracks else self.origin_seconds
 
     def _begun(self, stamp: Stamp) -> _Track:
         """Return a track that begins; one by another clock begins with the others."""
@@ -118,9 +127,15 @@ class Timeline:
                 break
         else:
             part = len(self._shifts)
-            self._shifts.append(self.end_seconds - stamp.shown_seconds)
+            self._shifts.append(self._part_end() - stamp.shown_seconds)
             if is_ahead:
                 self.n_jumps += 1
                 self.jumped_seconds += stamp.seconds + track.shift - self.end_seconds
         # Nothing of it may lie before what the track has given already, or it would be lost.
         track.part, track.shift = part, max(self._shifts[part], track.end - stamp.seconds)
+
+    def _part_end(self) -> float:
+        """Return where the next part begins."""
+        sound = self._tracks.get(self._sound_track)
+        near = sound is not None and self.end_seconds - sound.end < _SOUND_SHORTER_SECONDS
+        return sound.end if near else self.end_seconds

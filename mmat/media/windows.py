@@ -17,7 +17,7 @@ from mmat.files import InputError
 from mmat.media.containers import NotReadable
 from mmat.media.pictures import PictureStream, Size
 from mmat.media.read import Media, one_error, problem_of, readable_path
-from mmat.media.sound import SAMPLE_RATE_HZ, sound_from
+from mmat.media.sound import SAMPLE_RATE_HZ, beyond_full_scale, sound_from
 from mmat.media.survey import survey
 
 SHORTEST_REST_SECONDS = 0.1  # what codecs add at a file's end gets no window of its own
@@ -97,18 +97,23 @@ class MediaStream(_Stream):
         self._damage = ""
         with contextlib.ExitStack() as self._open, one_error(path):
             self._look = survey(self._path)
-            self.seconds = self._look.seconds
+            self.seconds = self._look.sound_seconds
             self._sound = self._open.enter_context(sound_from(self._look))
             if spec.n_frames and self._look.picture_track is not None:
                 size = Size(square_px=spec.square_px)
                 self._pictures = PictureStream(self._look, spec.clip_seconds, spec.n_frames, size)
                 self._open.callback(self._pictures.close)
+                self.seconds = self._look.seconds
             self._open = self._open.pop_all()  # it stays open
 
     def __exit__(self, *_) -> None:
         self._open.close()
 
     def __iter__(self) -> Iterator[Window]:
+        with one_error(self._path):
+            yield from self._windows()
+
+    def _windows(self) -> Iterator[Window]:
         end = 0.0
         for window in windows(Sound(self._until_damage()), self._pictures, self._spec):
             end = window.start_seconds + window.media.duration_seconds
@@ -117,8 +122,7 @@ class MediaStream(_Stream):
         problems += filter(None, [self._damage, self._pictures and self._pictures.problem])
         if not end:
             lacking = "no sound track" + " and no picture track" * bool(self._spec.n_frames)
-            said = "; ".join(problems) or f"{lacking}, or nothing on it"
-            raise InputError(f"{self._path}: {said}")
+            raise InputError("; ".join(problems) or f"{lacking}, or nothing on it")
         self.problem = problem_of(self._look, problems)
 
     def _until_damage(self) -> Iterator[np.ndarray]:
@@ -141,7 +145,7 @@ class MediaStream(_Stream):
                 return
             seconds = n_samples / SAMPLE_RATE_HZ
             if seconds < self._spec.clip_seconds:
-                raise InputError(f"{self._path}: {error}") from None
+                raise
             self._damage = f"the sound ends at {seconds:.1f} s: {error}"
 
 
@@ -162,11 +166,16 @@ class ArrayStream(_Stream):
         if media.waveform is not None:
             _check_waveform(media.waveform)
         self._media, self._spec, self.seconds = media, spec, media.duration_seconds
+        self.problem = media.problem
         if media.frames is not None and spec.n_frames:
             self._pictures = ArrayPictures(media.frames, media.duration_seconds)
 
     def __iter__(self) -> Iterator[Window]:
-        sound = [] if self._media.waveform is None else [self._media.waveform.astype(np.float32)]
+        sound = []
+        if self._media.waveform is not None:
+            peak = float(np.abs(self._media.waveform).max())
+            self.problem = "; ".join(filter(None, [self.problem, beyond_full_scale(peak, 1.0)]))
+            sound.append(np.clip(self._media.waveform, -1.0, 1.0).astype(np.float32))
         found = windows(Sound(sound), self._pictures, self._spec)
         first = next(found, None)
         if first is None:

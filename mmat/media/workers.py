@@ -33,6 +33,7 @@ from mmat.media.read import Media, read_media
 
 _LENGTH = struct.Struct(">I")
 _MAX_HEADER_BYTES = 1 << 20  # the longest is a job with its path, or a reason
+_MAX_TEXT = _MAX_HEADER_BYTES // 16  # JSON takes up to twelve bytes for a character
 _DTYPES = {"waveform": np.float32, "frames": np.uint8}
 _AXES = {"waveform": 1, "frames": 4}
 _AHEAD_A_WORKER = 4  # files a worker that are decoded in advance, at most
@@ -161,7 +162,6 @@ def serve(limit_seconds: float, memory_limit_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import av  # noqa: F401  now, or a file would be blamed where it does not fit the limits
-    import soundfile  # noqa: F401
     import soxr  # noqa: F401
 
     results = os.fdopen(os.dup(1), "wb")
@@ -213,11 +213,12 @@ def read_job(stream: BinaryIO) -> dict:
 def write_result(stream: BinaryIO, result: Media | str) -> None:
     """Write media, or why they cannot be read."""
     if isinstance(result, str):
-        _write_header(stream, {"reason": result[: _MAX_HEADER_BYTES // 16]})
+        _write_header(stream, {"reason": result[:_MAX_TEXT]})
     else:
         arrays = {name: getattr(result, name) for name in _DTYPES}
         shapes = {name: None if x is None else x.shape for name, x in arrays.items()}
-        _write_header(stream, shapes | {"duration_seconds": float(result.duration_seconds)})
+        seconds, problem = float(result.duration_seconds), result.problem[:_MAX_TEXT]
+        _write_header(stream, shapes | {"duration_seconds": seconds, "problem": problem})
         for name, array in arrays.items():
             if array is not None:
                 stream.write(np.ascontiguousarray(array, _DTYPES[name]).data)
@@ -232,8 +233,10 @@ def read_result(stream: BinaryIO, max_bytes: int) -> Media | str:
     header = _read_header(stream)
     if set(header) == {"reason"} and isinstance(header["reason"], str):
         return " ".join(header["reason"].split())
-    if set(header) != {*_DTYPES, "duration_seconds"}:
+    if set(header) != {*_DTYPES, "duration_seconds", "problem"}:
         raise Malformed("neither media nor a reason")
+    if not isinstance(header["problem"], str):
+        raise Malformed("a problem that is no text")
     seconds = header["duration_seconds"]
     if not isinstance(seconds, float) or not math.isfinite(seconds) or seconds < 0:
         raise Malformed(f"no duration: {seconds!r}")
@@ -241,7 +244,7 @@ def read_result(stream: BinaryIO, max_bytes: int) -> Media | str:
     if sum(_n_bytes(name, shape) for name, shape in shapes.items()) > max_bytes:
         raise Malformed("more than was allowed")
     arrays = {name: _read_array(stream, name, shape) for name, shape in shapes.items()}
-    return Media(**arrays, duration_seconds=seconds)
+    return Media(**arrays, duration_seconds=seconds, problem=" ".join(header["problem"].split()))
 
 
 def _checked_shape(name: str, shape) -> tuple[int, ...] | None:

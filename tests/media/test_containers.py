@@ -172,11 +172,15 @@ def test_a_pause_in_the_time_stamps_is_silence_and_what_comes_twice_counts_once(
     assert np.abs(samples - expected).max() < 1e-6
 
 
-def test_a_rate_that_changes_inside_is_reported(tmp_path, sine, write_container):
+@pytest.mark.parametrize(("suffix", "codec"), [("aac", "aac"), ("mp3", "libmp3lame")])
+def test_a_rate_that_changes_inside_is_resampled_on(tmp_path, suffix, codec, write_container, sine):
     parts = [
-        write_container(tmp_path / f"{rate}.aac", None, "aac", sine(1.0, rate), rate).read_bytes()
+        write_container(tmp_path / f"{rate}.{suffix}", None, codec, sine(1.0, rate), rate)
         for rate in (44100, 22050)
     ]
-    (tmp_path / "both.aac").write_bytes(b"".join(parts))
-    with pytest.raises(InputError, match="both.aac: the sample rate changes inside the file"):
-        read_audio(tmp_path / "both.aac")
+    both = tmp_path / f"both.{suffix}"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    samples = read_audio(both)
+    assert len(samples) == pytest.approx(sum(len(read_audio(part)) for part in parts), abs=2600)
+    for begin in (4000, 22000):
+        assert abs(loudest_hz(samples[begin : begin + 6000]) - 1000) <= 2

@@ -10,6 +10,7 @@ import pytest
 
 from mmat.media.pictures import PictureStream, Size, orientation_of
 from mmat.media.read import read_frames
+from mmat.media.survey import survey
 
 SIZE = (96, 48)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -67,7 +68,7 @@ def matrix(a, b, c, d, scale=ONE):
 
 def streamed(path, **size):
     """Return all pictures of a file, as a stream gives them."""
-    stream = PictureStream(path, 1.0, 2, Size(**size))
+    stream = PictureStream(survey(path), 1.0, 2, Size(**size))
     stream.read_until(2.0)
     pictures, _ = stream.between(0.0, 2.0, 4)
     stream.close()

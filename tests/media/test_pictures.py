@@ -170,7 +170,7 @@ def test_a_video_cut_off_gives_its_last_picture(tmp_path, write_container):
         )
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
         numbers = numbers_of(read_frames(path, 5))
-        assert (np.diff(numbers) >= 0).all() and 15 <= numbers[-1] < 40
+        assert (np.diff(numbers) >= 0).all() and 12 <= numbers[-1] < 40
 
 
 def corner_picture(_):
@@ -292,7 +292,7 @@ def test_the_rule(intervals, fps, reorder, n_frames, part):
             if start + 0.001 < nearest < end - 0.001:
                 assert packets[n].is_keyframe and abs(packets[n].seconds - time) <= interval / 2
         else:
-            assert -0.001 <= late <= 1 / fps + 1e-9
+            assert -0.001 - 1e-9 <= late <= 1 / fps + 1e-9
 
 
 @settings(max_examples=100, deadline=None)

@@ -28,7 +28,8 @@ AUDIO_FILES = [
     ("a.flac", "PCM_16", ALL_RATES, range(1, 9), LOSSLESS),
     ("a.flac", "PCM_24", ALL_RATES, range(1, 9), LOSSLESS),
     ("a.ogg", "VORBIS", ALL_RATES, (1, 2, 3, 4, 5, 8), LOSSY),
-    ("a.opus", "OPUS", (8000, 16000, 24000, 48000), (1, 2, 3, 4, 5), LOSSY),
+    # FFmpeg's decoder shifts the streams of more than two channels, but at 48 kHz.
+    ("a.opus", "OPUS", (8000, 16000, 24000, 48000, 48000), (1, 2, 3, 4, 5), LOSSY),
     ("a.mp3", "MPEG_LAYER_III", (8000, 11025, 16000, 22050, 44100, 48000), (1, 2), LOSSY),
 ]
 
@@ -45,7 +46,7 @@ def test_audio_files_keep_pitch_level_and_length(
         soundfile.write(tmp_path / name, sound, rate, subtype=subtype, format=container)
         samples = read_audio(tmp_path / name)
         assert samples.dtype == np.float32 and samples.ndim == 1
-        assert abs(len(samples) - 16000) <= (0 if tolerance < LOSSY else 800), (rate, n_channels)
+        assert abs(len(samples) - 16000) <= (0 if tolerance < LOSSY else 900), (rate, n_channels)
         middle = samples[4000:12000]
         assert abs(loudest_hz(middle) - 1000) <= 2, (rate, n_channels)
         assert amplitude(middle) == pytest.approx(level, rel=tolerance), (rate, n_channels)

@@ -57,8 +57,14 @@ def test_it_agrees_with_the_default_reader(tmp_path, name, subtype):
             continue
         path = write_noise(tmp_path / name, rate, channels, subtype)
         default, inside = read_audio(path), read_audio_file(path)
+        if subtype == "VORBIS":  # FFmpeg is late by the first block, and plays the last to its end
+            late = delay_samples(inside, default)
+            assert 0 <= late <= 256 * 16000 / rate
+            assert len(inside) <= len(default) < len(inside) + 2048 * 16000 / rate
+            default, inside = default[late : len(inside)], inside[: len(inside) - late]
+            default, inside = default[:-200], inside[:-200]  # what follows is not the same
         assert inside.dtype == np.float32 and inside.shape == default.shape
-        assert delay_samples(default, inside) == 0
+        assert delay_samples(default, inside) == 0, (rate, channels)
         assert np.abs(inside - default).max() < 1e-5, (rate, channels)
 
 

@@ -208,8 +208,8 @@ def passed_on(result, max_bytes=1 << 20):
 @pytest.mark.parametrize("waveform", [None, SOUND, SOUND[::2], SOUND[:0]])
 @pytest.mark.parametrize("frames", [None, PICTURES, PICTURES[:, ::2], PICTURES[:0]])
 def test_media_arrive_as_they_were(waveform, frames):
-    media = passed_on(Media(waveform, frames, 1.25))
-    assert media.duration_seconds == 1.25
+    media = passed_on(Media(waveform, frames, 1.25, "it ends at 1.2 s\nof 2.0 s"))
+    assert media.duration_seconds == 1.25 and media.problem == "it ends at 1.2 s of 2.0 s"
     for sent, came in ((waveform, media.waveform), (frames, media.frames)):
         assert (sent is None) == (came is None)
         if sent is not None:
@@ -238,7 +238,7 @@ def message(header, payload=b""):
     return struct.pack(">I", len(text)) + text + payload
 
 
-GOOD = {"waveform": None, "frames": None, "duration_seconds": 1.0}
+GOOD = {"waveform": None, "frames": None, "duration_seconds": 1.0, "problem": ""}
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,7 @@ GOOD = {"waveform": None, "frames": None, "duration_seconds": 1.0}
         message(GOOD | {"duration_seconds": "long"}),
         message(GOOD | {"duration_seconds": float("nan")}),
         message(GOOD | {"duration_seconds": -1.0}),
+        message(GOOD | {"problem": 1}),
         message(GOOD | {"waveform": 4}),
         message(GOOD | {"waveform": [-1]}),
         message(GOOD | {"waveform": [True]}),
@@ -263,7 +264,7 @@ GOOD = {"waveform": None, "frames": None, "duration_seconds": 1.0}
         message(GOOD | {"frames": [1 << 40, 1 << 40, 1 << 40, 3]}),
         message(GOOD | {"frames": [0, 0, "x", 3]}),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_what_is_no_result_is_malformed(content):
     with pytest.raises(Malformed):
