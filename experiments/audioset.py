@@ -124,7 +124,8 @@ def fused(
     for branch, trained in zip(branches, (trained_audio, trained_video), strict=True):
         branch.set_weights(trained.get_weights())
     fusion = common.FUSIONS[arguments.fusion]
-    return mmat.fused_model(*branches, fusion, corpus.label_rates(balanced=True))
+    rates = corpus.label_rates(balanced=True, queues=common.queues_of(arguments))
+    return mmat.fused_model(*branches, fusion, rates)
 
 
 def read_audioset(folder: str | None, unbalanced: bool) -> ReadList | None:

@@ -63,6 +63,7 @@ from mmat.pretrained.text import (
 )
 from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
 from mmat.shards.prepare import prepare
+from mmat.shards.sampling import Queues, class_queues, queues_with_unlabelled
 from mmat.training.checkpoints import load_best
 from mmat.training.distributed import DEVICES, is_chief, make_strategy
 from mmat.training.learn import learn
@@ -178,6 +179,12 @@ def parser(
     )
     train.add_argument("--checkpoints", type=at_least(1), default=recipe.checkpoints)
     train.add_argument("--seed", type=at_least(0), default=recipe.seed)
+    train.add_argument(
+        "--draw-unlabelled",
+        action="store_true",
+        help="in class-balanced batches draw clips without a label too, as often as those of a "
+        "class (default: never)",
+    )
     train.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
     train.add_argument("--devices", choices=DEVICES, default="one")
     train.add_argument(
@@ -245,6 +252,11 @@ def begin(arguments: argparse.Namespace) -> tf.distribute.Strategy | None:
 
 
 # The clips: shards, prepared from lists and media where need be.
+
+
+def queues_of(arguments: argparse.Namespace) -> Queues:
+    """Return what class-balanced batches draw equally often."""
+    return queues_with_unlabelled if arguments.draw_unlabelled else class_queues
 
 
 def open_or_prepare(
@@ -406,7 +418,13 @@ class Training:
         validation = ValidationSet(self.corpus, model)
         train(
             model,
-            self.corpus.batches_from(split, [*model.input, "ids"], recipe.batch_size, recipe.seed),
+            self.corpus.batches_from(
+                split,
+                [*model.input, "ids"],
+                recipe.batch_size,
+                recipe.seed,
+                queues_of(self.arguments),
+            ),
             recipe,
             folder,
             validation,
@@ -464,6 +482,8 @@ class Training:
         """What tells a training from another one, besides its model and recipe."""
         about = {"system": name, "dtype": dtype, "labels": list(self.corpus.labels.names)}
         about["shards"] = self.corpus.index.get("list_sha256")
+        if self.arguments.draw_unlabelled:  # only then: older checkpoints are gone on with
+            about["draw_unlabelled"] = True
         return about if name == "audio" else about | {"text encoder": self._text_encoder().name}
 
     def _text_encoder(self) -> TextEncoder:

@@ -24,7 +24,7 @@ from mmat.pretrained.registry import AudioEncoder, ImageNetwork, image_network
 from mmat.shards.folder import LABELS_FILE, read_index, shard_files
 from mmat.shards.frozen import IMAGE_SIZE, SOURCE_GROUPS, kept_encoder
 from mmat.shards.read import MODEL_INPUTS, batches, list_order, read_arrays
-from mmat.shards.sampling import batches_from, clips_once, scan_split
+from mmat.shards.sampling import Queues, batches_from, class_queues, clips_once, scan_split
 
 TRAIN, HELD_OUT_SHARE = "train", 0.1
 LONGEST_CLIP_SECONDS = 30.0
@@ -183,21 +183,32 @@ class Corpus:
         return batches(clips, batch_size).map(lambda given, labels: (given, {"clip": labels}))
 
     def batches_from(
-        self, split: str, inputs: Sequence[str], batch_size: int, seed: int = 0
+        self,
+        split: str,
+        inputs: Sequence[str],
+        batch_size: int,
+        seed: int = 0,
+        queues: Queues = class_queues,
     ) -> Callable[[int], tf.data.Dataset]:
-        """Return class-balanced batches of `train` or `validation`, for `mmat.training`."""
+        """Return class-balanced batches of `train` or `validation`, for `mmat.training`.
+
+        queues: `queues_with_unlabelled` (`mmat.shards.sampling`) also draws clips without a label,
+        which else are never drawn.
+        """
         split, among = self._where(split)
-        return batches_from(self.folder, split, batch_size, seed, inputs, among=among)
+        return batches_from(self.folder, split, batch_size, seed, inputs, among, queues)
 
     def once(self, split: str, inputs: Sequence[str], batch_size: int) -> tf.data.Dataset:
         """Return batches of every clip of a split, once, in order: (inputs, weak labels)."""
         return batches(self._clips(split, inputs), batch_size)
 
-    def label_rates(self, balanced: bool = False) -> np.ndarray | None:
+    def label_rates(
+        self, balanced: bool = False, queues: Queues = class_queues
+    ) -> np.ndarray | None:
         """Return how often each class occurs in training, float64 `(classes,)`.
 
-        balanced: in class-balanced batches (`batches_from`), else in `batches`. None for a
-        regression, where every clip has a value of each label.
+        balanced: in class-balanced batches (`batches_from`) of these queues, else in `batches`.
+        None for a regression, where every clip has a value of each label.
         """
         if self.task.is_regression:
             return None
@@ -205,17 +216,14 @@ class Corpus:
         stored, n_classes = scan_split(self.folder, split), len(self.labels)
         n_clips = len(stored.offsets)
         drawn = among(np.arange(n_clips))
-        members = stored.members(n_classes, np.isin(np.arange(n_clips), drawn))
+        is_drawn = np.isin(np.arange(n_clips), drawn)
+        members = stored.members(n_classes, is_drawn)
         if not balanced:
             return np.array([*map(len, members)]) / len(drawn)
-        rows = np.concatenate(members)
-        columns = np.repeat(np.arange(n_classes), [*map(len, members)])
-        truth = scipy.sparse.csr_array(
-            (np.ones(len(rows)), (rows, columns)), shape=(n_clips, n_classes)
-        )
-        together = (truth.T @ truth).toarray()  # clips with both classes
-        own = together.diagonal()
-        return (together[own > 0] / own[own > 0, None]).mean(axis=0)
+        drawn_from = [own for own in queues(members, stored.unlabelled(is_drawn)) if len(own)]
+        # Clips of each queue that have each class.
+        together = (_columns(drawn_from, n_clips).T @ _columns(members, n_clips)).toarray()
+        return (together / np.array([*map(len, drawn_from)])[:, None]).mean(axis=0)
 
     def _clips(
         self, split: str, inputs: Sequence[str], shuffle_seed: int | None = None
@@ -231,6 +239,14 @@ class Corpus:
         if split == TRAIN:
             return TRAIN, lambda clips: np.setdiff1d(clips, held_out)
         return TRAIN, lambda clips: np.intersect1d(clips, held_out)
+
+
+def _columns(clips_of: Sequence[np.ndarray], n_clips: int) -> scipy.sparse.csr_array:
+    """Return `(clips, sets)`: 1 where a clip is in a set, given as the positions of its clips."""
+    rows = np.concatenate(clips_of)
+    columns = np.repeat(np.arange(len(clips_of)), [*map(len, clips_of)])
+    shape = (n_clips, len(clips_of))
+    return scipy.sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
 
 
 def _held_out(folder: pathlib.Path, labels: LabelSet) -> np.ndarray:

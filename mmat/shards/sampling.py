@@ -3,7 +3,8 @@
 They are class-balanced: every class as often as any other, however rare its clips are. The rule is
 that of the authors of arXiv 1712.09680. Each class has a queue of its clips, shuffled again for
 every pass. Each round takes one clip from every queue, the classes in a new order. A clip of
-several classes is in several queues, one without labels in none.
+several classes is in several queues, one without labels in none: it is never drawn, unless
+`queues_with_unlabelled` gives such clips a queue of their own.
 
 The place and the labels of each clip are scanned once; the clip is read from its place when its
 turn comes. All of it runs in tf.data's threads, without Python between the disk and the model, and
@@ -54,12 +55,39 @@ class StoredClips:
     has_audio: np.ndarray
     has_video: np.ndarray
 
+    def unlabelled(self, among: np.ndarray) -> np.ndarray:
+        """Return the clips without a label, as positions, of those where `(clips,)` is True."""
+        return np.flatnonzero(among & (np.asarray(self.label_counts) == 0))
+
     def members(self, n_classes: int, among: np.ndarray) -> list[np.ndarray]:
         """Return each class's clips, as positions, of those among which `(clips,)` is True."""
         n_clips = len(self.offsets)
         clips = np.repeat(np.arange(n_clips), self.label_counts)
         pairs = np.unique((self.labels * n_clips + clips)[among[clips]])  # by class, then by clip
         return np.split(pairs % n_clips, np.searchsorted(pairs, n_clips * np.arange(1, n_classes)))
+
+
+# Given each class's clips and those without a label, as positions, the queues to draw from.
+Queues = Callable[[list[np.ndarray], np.ndarray], list[np.ndarray]]
+
+
+def class_queues(members: list[np.ndarray], unlabelled: np.ndarray) -> list[np.ndarray]:
+    """Return a queue for each class: clips without a label are never drawn.
+
+    members: for each class the positions of its clips. unlabelled: those of clips without a label.
+    """
+    return members
+
+
+def queues_with_unlabelled(members: list[np.ndarray], unlabelled: np.ndarray) -> list[np.ndarray]:
+    """Return a queue for each class, and one of clips without a label, as if they were a class.
+
+    Arguments are those of `class_queues`.
+
+    >>> [queue.tolist() for queue in queues_with_unlabelled([np.array([0, 2])], np.array([1, 3]))]
+    [[0, 2], [1, 3]]
+    """
+    return [*members, unlabelled]
 
 
 def batches_from(
@@ -69,15 +97,18 @@ def batches_from(
     seed: int,
     inputs: Sequence[str] = FIXED_INPUTS,
     among: Callable[[np.ndarray], np.ndarray] = lambda clips: clips,
+    queues: Queues = class_queues,
 ) -> Callable[[int], tf.data.Dataset]:
     """Return a function from a batch's number to the class-balanced batches from there on.
 
     `mmat.training.loop.train` takes it. The split is scanned once, here; nothing is read of the
     batches before. Elements and left-out clips are those of `load_split`; the batches are without
     end, and the same for the same seed. among: given the positions of the usable clips, shard by
-    shard, returns those to draw. A warning lists classes and clips that can never be drawn. Raises
-    InputError for a missing or damaged folder, for a split that it does not hold, and where no clip
-    has what the inputs need, or none has a label.
+    shard, returns those to draw. queues: what is drawn equally often; `queues_with_unlabelled` also
+    draws clips without a label. A warning lists classes and clips that can never be drawn, and says
+    where all that can be have the same single label. Raises InputError for a missing or damaged
+    folder, for a split that it does not hold, and where no clip has what the inputs need, or none
+    is in a queue.
     """
     index, stored = _opened(shards_folder, split, inputs)
     drawn = among(np.flatnonzero(_usable(stored, inputs)))
@@ -86,10 +117,11 @@ def batches_from(
         raise InputError(f"{where}: no clip has what the model needs ({', '.join(inputs)})")
     is_drawn = np.isin(np.arange(len(stored.offsets)), drawn)
     members = stored.members(len(index["labels"]), is_drawn)
-    _warn_of_what_is_never_drawn(where, index, stored, members)
+    drawn_from = queues(members, stored.unlabelled(is_drawn))
+    _warn_of_what_is_never_drawn(where, index, stored, members, drawn_from)
 
     def balanced_batches(start_batch: int) -> tf.data.Dataset:
-        order = balanced_order(members, seed, start_batch * batch_size)
+        order = balanced_order(drawn_from, seed, start_batch * batch_size)
         return batches(with_options(_parsed(stored, order, index, inputs)), batch_size)
 
     return balanced_batches
@@ -120,8 +152,10 @@ def clips_once(
 def balanced_order(members: Sequence[np.ndarray], seed: int, start: int = 0) -> tf.data.Dataset:
     """Return clip positions, int64 (), without end, every class as often as every other.
 
-    members: for each class the positions of its clips; classes without clips are skipped. start:
-    how many positions to skip, which takes no time. Raises InputError where no class has clips.
+    members: for each class the positions of its clips; classes without clips are skipped, and what
+    is in none is never drawn. With a single class each of its clips is drawn once in every pass.
+    start: how many positions to skip, which takes no time. Raises InputError where no class has
+    clips.
 
     >>> order = balanced_order([np.array([0, 1]), np.array([2])], seed=0)
     >>> sorted(int(clip) for clip in order.take(4))
@@ -201,18 +235,36 @@ def _usable(stored: StoredClips, inputs: Sequence[str]) -> np.ndarray:
 
 
 def _warn_of_what_is_never_drawn(
-    where: str, index: dict, stored: StoredClips, members: list[np.ndarray]
+    where: str,
+    index: dict,
+    stored: StoredClips,
+    members: list[np.ndarray],
+    queues: list[np.ndarray],
 ) -> None:
-    notes = []
-    empty = [name for name, clips in zip(index["labels"], members, strict=True) if not len(clips)]
+    names, notes = index["labels"], []
+    empty = [name for name, clips in zip(names, members, strict=True) if not len(clips)]
     if empty:
         shown = ", ".join(empty[:_NAMED_AT_MOST]) + ", …" * (len(empty) > _NAMED_AT_MOST)
         notes.append(f"{len(empty)} classes have no clip ({shown})")
-    n_drawn = len(np.unique(np.concatenate(members)))
-    if n_left := len(stored.offsets) - n_drawn:
-        notes.append(f"{n_left} clips have no label or lack what the model needs")
+    n_clips = len(stored.offsets)
+    is_drawn = np.isin(np.arange(n_clips), np.concatenate(queues))
+    n_unlabelled = len(stored.unlabelled(~is_drawn))
+    if n_unlabelled:
+        notes.append(f"{n_unlabelled} clips have no label")
+    if n_left := n_clips - is_drawn.sum() - n_unlabelled:
+        notes.append(f"{n_left} clips lack what the model needs, or are held out")
     if notes:
         warnings.warn(f"{where}: {'; '.join(notes)}: never drawn", stacklevel=3)
+    # A value of a single quantity is what there is to learn, a single label is not.
+    has_values = (index.get("task") or "").startswith("regression")
+    if sum(len(queue) > 0 for queue in queues) == 1 and len(empty) < len(names) and not has_values:
+        (name,) = set(names) - set(empty)
+        warnings.warn(
+            f"{where}: all clips that are drawn have the one label {name!r}, so that nothing tells "
+            "it from other sounds; add clips of other labels, or draw clips without a label "
+            "(queues=queues_with_unlabelled, in the scripts --draw-unlabelled)",
+            stacklevel=3,
+        )
 
 
 def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Dataset:

@@ -7,6 +7,7 @@ there, or spoil a copy of something good. Names in braces are good things, see `
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import struct
@@ -349,6 +350,19 @@ ROWS = [
     Row("evaluated: unfinished shards", EVALUATE + " --data copy",
         "copy: unfinished; run the same mmat prepare command again",
         changed("shards", "index.json", replaced(b'"complete": true', b'"complete": false'))),
+    Row("evaluated: an index without end", EVALUATE_AUDIO + " --data copy",
+        "index.json: damaged|remove the folder",
+        changed("shards", "index.json", lambda _: b"[" * 100_000)),
+    Row("evaluated: clips of no length", EVALUATE_AUDIO + " --data copy",
+        "index.json: damaged|clip_seconds -1",
+        changed("shards", "index.json", lambda content: re.sub(
+            rb'"clip_seconds": [^,]+', b'"clip_seconds": -1', content))),
+    Row("evaluated: pictures without number", EVALUATE_AUDIO + " --data copy",
+        "index.json: damaged|n_frames 1000000000",
+        changed("shards", "index.json", lambda content: re.sub(
+            rb'"n_frames": \d+', b'"n_frames": 1000000000', content))),
+    Row("prepared: pictures without number", PREPARE + " --frames 1000000000",
+        "prepare: n_frames 1000000000"),
     Row("evaluated: an unknown split", EVALUATE_AUDIO + " --split tset",
         "no clips of a split 'tset'; its splits: test"),
     Row("evaluated: other labels", EVALUATE + " --data copy",

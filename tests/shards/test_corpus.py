@@ -9,6 +9,7 @@ from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, LabelSet, regression
 from mmat.shards.corpus import open_corpus
 from mmat.shards.folder import load_index, write_index
+from mmat.shards.sampling import class_queues, queues_with_unlabelled
 from tests.shards.tiny_shards import N_CLIPS, write_shards
 
 LABELS = LabelSet.of("abc")
@@ -87,6 +88,23 @@ def test_rates_are_how_often_a_class_occurs_in_the_training_clips(corpus):
     np.testing.assert_allclose(corpus.label_rates(), truth.mean(axis=0))
     of_values = dataclasses.replace(LABELS, task=regression(0, 1))
     assert dataclasses.replace(corpus, labels=of_values).label_rates() is None
+
+
+@pytest.mark.filterwarnings("ignore:.*never drawn")
+@pytest.mark.parametrize("queues", [class_queues, queues_with_unlabelled])
+def test_rates_in_balanced_batches_are_those_that_are_drawn(corpus, queues):
+    drawn = corpus.batches_from("train", ["has_audio"], 40, queues=queues)(0).take(200)
+    found = np.concatenate([labels for _, labels in drawn]).mean(axis=0)
+    rates = corpus.label_rates(balanced=True, queues=queues)
+    np.testing.assert_allclose(rates, found, atol=0.01)
+    n_queues = 3 + (queues is queues_with_unlabelled and len(unlabelled(corpus)) > 0)
+    assert rates[1] == pytest.approx(1 / n_queues)  # class b is in its own queue alone
+
+
+def unlabelled(corpus):
+    """The training clips without a label: the last, if it was not held out."""
+    ((_, labels),) = corpus.once("train", ["ids"], N_CLIPS).as_numpy_iterator()
+    return np.flatnonzero(~labels.any(axis=1))
 
 
 def test_the_loss_is_the_tasks(tmp_path):

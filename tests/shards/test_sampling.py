@@ -2,6 +2,8 @@
 
 import collections
 import itertools
+import json
+import warnings
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -13,12 +15,20 @@ from hypothesis import assume, given, settings
 from mmat.files import InputError
 from mmat.shards.read import read_arrays
 from mmat.shards.record import Record
-from mmat.shards.sampling import balanced_order, batches_from, clips_once, scan_split, shuffled
+from mmat.shards.sampling import (
+    balanced_order,
+    batches_from,
+    class_queues,
+    clips_once,
+    queues_with_unlabelled,
+    scan_split,
+    shuffled,
+)
 from tests.processes import program, run_process
 from tests.programs.batch_digest import digest
 from tests.shards.tiny_shards import N_CLIPS, N_SAMPLES, clip_numbers, write_shards
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*never drawn")
+pytestmark = pytest.mark.filterwarnings("ignore:.*never drawn", "ignore:.*the one label")
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +218,60 @@ def test_what_is_never_drawn_is_reported(tmp_path):
     write_shards(tmp_path, 8 / 16000, 1, records)
     with pytest.warns(UserWarning, match=r"2 classes have no clip \(b, c\); 1 clips have no label"):
         batches_from(tmp_path, "train", 5, seed=0)
+
+
+def unlabelled_shards(folder, n_labels):
+    """Six clips at their number's level: the first of each label in turn, the last two of none."""
+    labels = [(i % n_labels,) if i < 4 else () for i in range(6)]
+    records = [Record(str(i), np.full(8, i, np.int16), labels=x) for i, x in enumerate(labels)]
+    write_shards(folder, 8 / 16000, 2, records)
+    return folder
+
+
+def drawn_levels(batches):
+    return [round(float(inputs["waveform"][0, 0]) * 32768) for inputs, _ in batches.unbatch()]
+
+
+@pytest.mark.parametrize("n_labels", [1, 2])
+def test_clips_without_a_label_are_drawn_as_often_as_those_of_a_class(tmp_path, n_labels):
+    folder = unlabelled_shards(tmp_path, n_labels)
+    draw = batches_from(folder, "train", 6, 1, ["waveform"], queues=queues_with_unlabelled)
+    levels = drawn_levels(draw(0).take(4 * (n_labels + 1)))
+    times = np.bincount(levels, minlength=6)
+    assert (times[4:] == 12).all() and (times[:4] == 6 * n_labels).all()
+    assert drawn_levels(draw(3).take(2)) == levels[18:30]
+    without = batches_from(folder, "train", 6, 1, ["waveform"])
+    assert set(drawn_levels(without(0).take(4))) == {0, 1, 2, 3}
+
+
+def test_a_single_class_is_drawn_in_passes_and_said_to_be_told_from_nothing(tmp_path):
+    folder = unlabelled_shards(tmp_path, 1)
+    with pytest.warns(UserWarning, match="all clips that are drawn have the one label 'a'"):
+        levels = drawn_levels(batches_from(folder, "train", 4, 0, ["waveform"])(0).take(5))
+    assert np.sort(np.reshape(levels, (5, 4))).tolist() == [[0, 1, 2, 3]] * 5
+    index = json.loads((folder / "index.json").read_text())
+    for queues, task in ((queues_with_unlabelled, None), (class_queues, "regression 0 1")):
+        (folder / "index.json").write_text(json.dumps(index | {"task": task}))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            batches_from(folder, "train", 4, 0, ["waveform"], queues=queues)
+        assert not any("the one label" in str(each.message) for each in said)
+
+
+def test_where_no_clip_has_a_label_they_may_be_drawn_alone(tmp_path):
+    records = [Record(str(i), np.full(8, i, np.int16)) for i in range(3)]
+    write_shards(tmp_path, 8 / 16000, 1, records)
+    with pytest.raises(InputError, match="no clip has a label"):
+        batches_from(tmp_path, "train", 3, 0, ["waveform"])(0)
+    draw = batches_from(tmp_path, "train", 3, 0, ["waveform"], queues=queues_with_unlabelled)
+    assert sorted(drawn_levels(draw(0).take(2))) == [0, 0, 1, 1, 2, 2]
+
+
+def test_the_order_without_the_option_is_what_it_was():
+    """As drawn before there was one."""
+    members = [np.arange(4), np.arange(4, 6), np.array([1, 6])]
+    order = [1, 1, 5, 6, 2, 4, 4, 3, 6, 5, 1, 0, 2, 6, 4, 1, 1, 5]
+    assert take(members, 7, 18) == order
 
 
 def test_damage_is_reported_in_a_line(shards, tmp_path):
