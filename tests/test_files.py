@@ -80,6 +80,47 @@ def test_a_zip_that_leads_out_is_refused(member):
             check_zip(archive, "bad.zip")
 
 
+def odd(name="a", **fields):
+    """A member's entry in a zip file's table."""
+    entry = zipfile.ZipInfo(name)
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([odd(external_attr=0o120777 << 16)], "member 'a' is a link or a device"),
+        ([odd(external_attr=0o010666 << 16)], "member 'a' is a link or a device"),
+        ([odd(flag_bits=0x1)], "member 'a' is encrypted"),
+        ([odd(compress_type=99)], "member 'a' is packed in an unknown way"),
+        ([odd("a/b"), odd("a/b")], "member 'a/b' is there twice"),
+        ([odd("a/./b"), odd("a/b")], "member 'a/b' is there twice"),
+        ([odd("a"), odd("a/b")], "member 'a/b' is there twice"),
+        ([odd("a/b"), odd("a")], "member 'a' is there twice"),
+        ([odd("b" * 256)], "has no name that a file can have"),
+        ([odd("")], "member '' has no name that a file can have"),
+        ([odd("a\nb/..")], r"member 'a\\nb/\.\.' leads out"),
+    ],
+)
+def test_a_zip_of_odd_members_is_refused_in_one_line(members, reason):
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        archive.filelist += members
+        with pytest.raises(InputError, match=f"^odd.zip: .*{reason}.*refused$") as error:
+            check_zip(archive, "odd.zip")
+        archive.filelist.clear()
+    assert "\n" not in str(error.value)
+
+
+def test_a_zip_of_plain_members_and_their_folders_passes():
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        archive.writestr(odd("a/", external_attr=0o040755 << 16), "")
+        for member in ("a/b", "a/c/d", "e"):
+            archive.writestr(member, "x")
+        check_zip(archive, "plain.zip")
+
+
 def test_a_zip_of_too_many_members_or_bytes_is_refused():
     with zipfile.ZipFile(io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(5):

@@ -126,7 +126,7 @@ def _open_alone(part: pathlib.Path) -> Iterator[BinaryIO]:
 
     Whoever may write to the folder could have put a link there, to have another file overwritten.
     """
-    with _open_own(part, "ab") as file:
+    with _open_own(part) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -134,14 +134,14 @@ def _open_alone(part: pathlib.Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _open_own(path: pathlib.Path, mode: str) -> BinaryIO:
-    """Open a regular file for writing, or make it for its owner alone; follows no link."""
+def _open_own(path: pathlib.Path) -> BinaryIO:
+    """Open a regular file for appending, or make it for its owner alone; follows no link."""
 
     def opener(name, flags):
         return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)  # a pipe would wait
 
     try:
-        file = open(path, mode, opener=opener)  # noqa: SIM115 - whoever asked closes it
+        file = open(path, "ab", opener=opener)  # noqa: SIM115 - whoever asked closes it
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe
             raise
@@ -230,7 +230,8 @@ def _receive(
             if response.status_code == 200:
                 start = 0
                 file.truncate(0)
-                with _open_own(note, "wb") as noted:
+                with _open_own(note) as noted:
+                    noted.truncate(0)
                     noted.write(response.headers.get("ETag", "").encode("latin-1", "replace"))
             elif not _continues(response, start, etag):
                 file.truncate(0)

@@ -119,7 +119,8 @@ def _refuse_class(part: dict) -> None:
     known = {*keras.saving.get_custom_objects(), "Functional"}
     # Keras reads whatever has these as a functional model, for which `_Functional` stands.
     is_graph = isinstance(part.get("config"), dict) and "input_layers" in part["config"]
-    if not (own or known.intersection(names)) or (is_graph and names[0] not in known):
+    is_known_graph = part.get("registered_name", part["class_name"]) in known
+    if not (own or known.intersection(names)) or (is_graph and not is_known_graph):
         raise ValueError(
             f"{CONFIGURATION}: {one_line((module, *names), 100)}: neither a layer of Keras nor "
             "registered here; refused"

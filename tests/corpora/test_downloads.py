@@ -255,6 +255,52 @@ def test_a_check_refuses_before_the_file_is_in_place(server, path):
     assert names(path) == []
 
 
+@pytest.mark.parametrize("name", ["list.csv.part", "list.csv.part.etag"])
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_a_link_in_a_parts_place_is_refused_and_its_target_stays(server, path, name, link):
+    server.files["list.csv"] = Served(CONTENT, etag='"1"')
+    target = path.parent.parent / "precious"
+    target.write_bytes(b"mine")
+    path.parent.mkdir()
+    link(target, path.with_name(name))
+    with pytest.raises(InputError, match=f"{name}: is a link or a .*; remove it"):
+        fetch(server, path)
+    assert target.read_bytes() == b"mine" and not path.exists()
+
+
+def test_a_link_to_nowhere_makes_no_file_there(server, path):
+    server.files["list.csv"] = Served(CONTENT)
+    path.parent.mkdir()
+    os.symlink(path.parent / "nowhere", path.with_name("list.csv.part"))
+    with pytest.raises(InputError, match="is a link"):
+        fetch(server, path)
+    assert not (path.parent / "nowhere").exists()
+
+
+def test_a_pipe_in_a_parts_place_is_not_waited_for(server, path):
+    server.files["list.csv"] = Served(CONTENT)
+    path.parent.mkdir()
+    os.mkfifo(path.with_name("list.csv.part"))
+    with pytest.raises(InputError, match="is a link or a pipe"):
+        fetch(server, path)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_part_is_for_its_owner_and_the_whole_as_the_umask_says(server, path, umask):
+    server.files["list.csv"] = Served(CONTENT)
+    modes = []
+
+    def check(found):
+        modes.append(found.stat().st_mode & 0o777)
+
+    before = os.umask(umask)
+    try:
+        fetch(server, path, check=check)
+    finally:
+        assert os.umask(before) == umask
+    assert modes == [0o600] and path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
 def test_two_at_once_do_not_mix(server, path):
     server.files["list.csv"] = Served(CONTENT)
     leave_part(path, CONTENT[:HALF])

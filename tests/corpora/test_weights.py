@@ -157,3 +157,29 @@ def test_the_real_wheels_are_in_the_cache(models_cache):
         files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
         own = {file for file in files if not file.parts[0].endswith(".dist-info")}
         assert own and all(file.as_posix().startswith(kept) for file in own)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_wheel_with_another_content_than_its_crc_says_is_refused(tmp_path, compression):
+    wheel, content = tmp_path / "w.whl", bytes(range(1, 200)) * 9
+    with zipfile.ZipFile(wheel, "w", compression) as archive:
+        archive.writestr("numbers", content)
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[:100] + bytes(20) + whole[120:])
+    with pytest.raises(InputError, match="w.whl: not a whole wheel: .*; fetch it again") as error:
+        unpack_wheel(wheel, tmp_path / "out")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [("../outside", "leads out"), ("/outside", "leads out"), ("n" * 300, "no name that a file")],
+)
+def test_a_wheel_of_odd_members_leaves_nothing(tmp_path, member, reason):
+    wheel = tmp_path / "w.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("first", "x")
+        archive.writestr(member, "x")
+    with pytest.raises(InputError, match=f"w.whl: member .* {reason}.*; refused"):
+        unpack_wheel(wheel, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.whl"]

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mmat.cli import main
 from mmat.export.litert import (
+    INT8,
     TFLiteTagger,
     _convert_apart,
     export_tflite,
@@ -21,7 +22,7 @@ from mmat.export.litert import (
     tflite_log_mel,
 )
 from mmat.files import InputError
-from mmat.labels import LabelSet
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
 from mmat.metrics.decisions import decide
 from mmat.models.audio import SPEECH_BLOCKS, audio_branch, crnn_trunk
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
@@ -147,6 +148,42 @@ def test_what_cannot_be_made_is_one_line(bundles, tiny_encoder, tmp_path):
     with pytest.raises(InputError, match="end it in .tflite"):
         export_tflite(encoded, tmp_path / "folder")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(1, 8000, 1), (1, 32000, 1), (16000,), (2, 16000, 1)], ids=str)
+def test_a_waveform_of_another_length_or_form_is_one_line(made, shape):
+    tagger = TFLiteTagger(made[1])
+    reason = r"takes a waveform \(1, 16000, 1\), 1 s at 16000 Hz, and was given .*put zeros behind"
+    with pytest.raises(InputError, match=reason) as error:
+        tagger(np.zeros(shape, np.float32))
+    assert str(made[1]) in str(error.value) and "\n" not in str(error.value)
+    assert tagger(np.zeros((1, 16000, 1), np.float32))["clip"].shape == (1, 2)
+
+
+def test_a_waveform_of_another_type_is_one_line(made):
+    with pytest.raises(InputError, match=r"takes float32 in \[-1, 1\], and was given int16"):
+        TFLiteTagger(made[1])(np.zeros((1, 16000, 1), np.int16))
+
+
+@pytest.mark.parametrize("content", [b"", b"no such file at all", None])
+def test_what_is_no_such_file_is_one_line(tmp_path, content):
+    path = tmp_path / "a.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="a.tflite: no TensorFlow Lite file of a tagger") as error:
+        TFLiteTagger(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(-3, 3)], ids=str)
+def test_a_model_of_one_class_becomes_a_file_too(task, tmp_path):
+    labels = LabelSet(("Dog",), task=task)
+    bundle = Bundle(audio_branch(labels), labels, np.float32([0.5]), clip_seconds=1.0)
+    for quantize, largest in {"": 1e-5, INT8: 2e-2}.items():
+        file = export_tflite(bundle, tmp_path / "a.tflite", quantize)
+        assert measure_tflite(file, bundle, rounds=1).largest_deviation < largest
+        found = TFLiteTagger(file)(np.zeros((1, 16000, 1), np.float32))
+        assert found["clip"].shape == found["fired"].shape == (1, 1)
 
 
 def test_quantize_is_for_tflite_alone(bundles, tmp_path, capsys):

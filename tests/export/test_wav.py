@@ -39,9 +39,20 @@ def test_a_wav_is_the_mean_of_its_channels(n, channels, form, chunk, trailing):
     np.testing.assert_allclose(waveform[0, :, 0], expected, atol=1e-6)
 
 
-def test_a_wav_out_of_a_pipe_lasts_to_its_end():
-    endless = GOOD[:40] + b"\xff" * 4 + GOOD[44:]
+@pytest.mark.parametrize("size", [b"\xff" * 4, b"\0" * 4], ids=["pipe", "crashed"])
+def test_a_wav_of_unknown_size_lasts_to_its_end(size):
+    endless = GOOD[:40] + size + GOOD[44:]
     np.testing.assert_array_equal(decode(endless), decode(GOOD))
+
+
+def chunks(n: int) -> bytes:
+    """So many chunks of nothing."""
+    return (b"none" + bytes(4)) * n
+
+
+def test_more_chunks_than_anybody_writes_end_the_search():
+    np.testing.assert_array_equal(decode(GOOD[:12] + chunks(900) + GOOD[12:]), decode(GOOD))
+    assert "there is no format" in refusal(GOOD[:12] + chunks(1000) + GOOD[12:])
 
 
 @pytest.mark.parametrize(
@@ -68,6 +79,26 @@ def test_other_bytes_are_refused_in_words(contents, sentence):
     assert sentence in text and text.endswith(
         "a WAV of 16-bit PCM (encoding 1) at 16000 Hz is needed"
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    fields=st.dictionaries(
+        st.sampled_from([4, 16, 20, 22, 24, 28, 32, 34, 36, 40]),  # where the header's numbers are
+        st.sampled_from([0, 1, 2, 0x7FFF, 0xFFFE, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1]),
+        max_size=3,
+    )
+)
+def test_numbers_at_their_ends_are_decoded_or_refused_in_words(fields):
+    odd = bytearray(GOOD)
+    for at, number in fields.items():
+        odd[at : at + 4] = struct.pack("<I", number)
+    try:
+        waveform = decode(bytes(odd)).numpy()
+    except tf.errors.InvalidArgumentError:
+        assert refusal(bytes(odd))
+    else:
+        assert 0 < waveform.size <= 100 and np.isfinite(waveform).all()
 
 
 @settings(max_examples=60, deadline=None)
