@@ -146,7 +146,8 @@ class MediaStream(_Stream):
             seconds = n_samples / SAMPLE_RATE_HZ
             if seconds < self._spec.clip_seconds:
                 raise
-            self._damage = f"the sound ends at {seconds:.1f} s: {error}"
+            whole = self._look.sound_seconds
+            self._damage = f"the sound ends at {seconds:.1f} s of {whole:.1f} s: {error}"
 
 
 class ArrayStream(_Stream):

@@ -92,7 +92,7 @@ class Tagging:
     score. events: by onset. reasons: of classes that fired, and of others where they are asked for;
     the weightiest first. pictures: those in which a class that fired was seen best, by time.
     log_mel: decibels `(mel_time, bands)` at 40 Hz over the file, where they were asked for.
-    problem: what kept the rest of a damaged file from being read, else empty. task: what the
+    problem: what was lost or changed in reading the file, else empty. task: what the
     scores are.
     """
 

@@ -153,8 +153,8 @@ class Tagger:
         A file longer than a clip of training is cut into overlapping windows of that length, the
         last one aligned at the end: a class has the highest score of all windows (classes that
         exclude each other, and values, their mean), and frame scores fade from window to window.
-        Memory does not grow with the file, except for the frame scores. A file that is damaged
-        further on is tagged up to there, and `problem` says so. A model of both senses works with
+        Memory does not grow with the file, except for the frame scores. What was lost
+        or changed in reading it, `problem` says. A model of both senses works with
         either sound or pictures alone. Media are tagged as if they were the file that they were
         read from.
 

@@ -141,7 +141,7 @@ def test_what_is_not_there_is_not_claimed(tagging):
 def test_labels_that_nothing_is_near_to_and_damage_are_shown(tagging):
     page = Page(render(dataclasses.replace(tagging, problem="it ends early"), ["Tax", "Rent"]))
     assert "Nothing is known that is near to: Tax; Rent." in page.text
-    assert "A part of it could not be read: it ends early." in page.text
+    assert "Of this file: it ends early." in page.text
 
 
 def test_reasons_stand_in_the_order_of_the_tags(tagging):
