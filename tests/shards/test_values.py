@@ -68,7 +68,7 @@ def test_a_written_list_is_read_back(tmp_path):
         ("valence=high", "write it as NAME=VALUE"),
         ("=1", "no name"),
         ("valence=4", "not within -3 to 3"),
-        ("valence=nan", "not within -3 to 3"),
+        ("valence=nan", "write it as NAME=VALUE"),
         ("valence=1;valence=2", "it stands there twice"),
         ("anger=1", "unknown label 'anger'"),
     ],

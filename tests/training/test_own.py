@@ -201,7 +201,11 @@ def test_media_lie_beside_the_list(place, tmp_path):
         + "".join(f"{label}/{i}.wav,{label}\n" for label in (TONE, NOISE) for i in range(3))
         + "gone.wav,Sine wave\n"
     )
-    with pytest.warns(UserWarning, match=r"1 clips cannot be read, see .*failures.csv"):
+    os.truncate(tmp_path / NOISE / "2.wav", 20_044)
+    with (
+        pytest.warns(UserWarning, match=r"1 clips cannot be read, see .*failures.csv"),
+        pytest.warns(UserWarning, match=r"1 clips with a warning: .*warnings.csv"),
+    ):
         found = trained_on(tmp_path / "list.csv", tmp_path / "model", tmp_path / "cache")
     assert [each[:3] for each in found.labels] == [(TONE, 3, 3), (NOISE, 3, 3)]
 
