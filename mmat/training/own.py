@@ -175,6 +175,12 @@ def train(
     own = _read(source, media, labels)
     other = None if test is None else _read(test, media, labels or own.labels, TEST)
     learnt_from, tested = _parted(own, other, source, test)
+    _warn(
+        pathlib.Path(source),
+        "labels are in every training clip, so nothing tells when they are absent; add clips "
+        "without them, in a folder such as _noise",
+        _always_there(learnt_from),
+    )
     if settings.audio_encoder:
         encoder_of(settings.audio_encoder).load()  # raises before anything is written
     learnt_from = _cut(learnt_from, settings)
@@ -270,6 +276,12 @@ def _warn(source: pathlib.Path, what: str, names: Sequence[object]) -> None:
     if names:
         shown = ", ".join(map(str, names[:SHOWN_NAMES])) + (", …" if names[SHOWN_NAMES:] else "")
         warnings.warn(f"{source}: {len(names)} {what}: {shown}", stacklevel=3)
+
+
+def _always_there(source: Source) -> list[str]:
+    """Return the labels that every training clip has."""
+    clips = [set(clip.labels) for clip in source.clips if clip.split == TRAIN]
+    return [name for name in source.labels.names if all(name in labels for labels in clips)]
 
 
 def _parted(

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -125,6 +126,18 @@ def test_the_commands_take_the_model(trained, place, capsys):
     tags = json.loads(capsys.readouterr().out)["tags"]
     assert [tag["label"] for tag in tags if tag["fired"]] == [TONE]
     assert mmat.load(trained.folder).labels == (TONE, NOISE)
+
+
+def test_a_label_that_every_clip_has_is_said(tmp_path):
+    options = {"labels": TONE, "image_network": None, "workers": 0, "progress": False}
+    write_sounds(tmp_path / "all", range(3))
+    for path in (tmp_path / "all").iterdir():
+        if path.name != TONE:
+            shutil.rmtree(path)
+    with pytest.warns(UserWarning, match=f"1 labels are in every training clip, .*: {TONE}$"):
+        one = train(tmp_path / "all", tmp_path / "model", cache=tmp_path / "cache", **options)
+    assert [each.label for each in one.labels] == [TONE]
+    assert mmat.load(one.folder).labels == (TONE,)
 
 
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
