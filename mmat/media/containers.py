@@ -22,7 +22,7 @@ _OPTIONS = {
 }
 # FFmpeg looks for DTS hidden in a WAV file, by default in 5 MB of it: ten times the cost of reading
 # a clip of 10 s.
-_WAV_OPTIONS = {"probesize": str(1 << 15)}
+_WAV_OPTIONS = {"probesize": str(1 << 14)}
 _WAV_HEADS = (b"RIFF", b"RF64")
 _SAMPLE_KINDS = {
     kind + planar for kind in ("u8", "s16", "s32", "flt", "dbl") for planar in ("", "p")

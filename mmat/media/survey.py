@@ -161,15 +161,17 @@ def frames_from(look: Survey, number: int | None, start_seconds: float, losses: 
         yield track, frames
 
 
-def stamp_of(packet) -> Stamp | None:
-    """Return a packet's time stamp, None without one."""
+def stamp_of(packet, bases: dict[int, float]) -> Stamp | None:
+    """Return a packet's time stamp, None without one; bases: of the tracks, filled here."""
     pts, dts = packet.pts, packet.dts
     if pts is None and dts is None:
         return None
-    # Fractions of Python take ten times as long.
-    base = packet.time_base.numerator / packet.time_base.denominator
+    track = packet.stream_index
+    base = bases.get(track)
+    if base is None:  # fractions of Python take ten times as long as all the rest
+        base = bases[track] = float(packet.time_base)
     return Stamp(
-        packet.stream_index,
+        track,
         (pts if dts is None else dts) * base,
         (dts if pts is None else pts) * base,
         (packet.duration or 0) * base,
@@ -179,8 +181,9 @@ def stamp_of(packet) -> Stamp | None:
 
 def on_timeline(packets: Iterable, line: Timeline, track) -> Iterator:
     """Yield a track's packets of those of the whole file, their time stamps put on its timeline."""
+    bases: dict[int, float] = {}
     for packet in packets:
-        stamp = stamp_of(packet)
+        stamp = stamp_of(packet, bases)
         shift = 0.0 if stamp is None else line.shift(stamp)
         if (
             packet.stream.index != track.index
@@ -214,8 +217,9 @@ def _header_seconds(container) -> float | None:
 def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[float, bool]:
     """Return when the last of the packets ends, and whether the file ended by the time."""
     until = until_seconds + line.origin_seconds
+    bases: dict[int, float] = {}
     for packet in packets_of(container):
-        stamp = stamp_of(packet) if packet.size else None
+        stamp = stamp_of(packet, bases) if packet.size else None
         if stamp is None:
             continue
         line.shift(stamp)
