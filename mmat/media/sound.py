@@ -243,12 +243,14 @@ def _placed(
 ) -> Iterator[tuple]:
     """Yield (place in samples, frame) of each frame; is_begun: others of another rate came before.
 
-    Where time stamps are counts of samples, they are wrong from there on. In a file whose time
-    stamps restart, nothing comes twice: what would lie before the last frame's end follows it.
+    Where time stamps are counts of samples, they are wrong from there on, and where such files were
+    joined. In a file whose time stamps restart nothing comes twice: what would lie before the last
+    frame's end follows it.
     """
-    cursor, shift, has_times = first, 0, look.has_times or not is_begun
+    cursor, shift = first, 0
+    has_times = look.has_times or (look.is_plain and not is_begun)
     for frame in frames:
-        if frame.time is not None and has_times:
+        if frame.time is not None and (has_times or not is_begun):
             place = round((frame.time - look.origin_seconds) * rate) + shift
             if not look.is_plain and is_begun and place < cursor:
                 shift += cursor - place
