@@ -174,7 +174,7 @@ ROWS = [
 
     # with which model, and where the picture goes
     Row("no model", "tag {clips}/both.mp4 --model none", "none: no such folder"),
-    Row("a file as model", "tag {clips}/both.mp4 --model model.pb", "model.pb: no such folder",
+    Row("a file as model", "tag {clips}/both.mp4 --model model.pb", "model.pb: a file, not a folder",
         {"model.pb": "x"}),
     Row("another folder as model", "tag {clips}/both.mp4 --model .", ": no exported model here"),
     Row("a damaged model that is not exported", "tag {clips}/both.mp4 --model copy",
