@@ -35,23 +35,23 @@ class Sound:
 
     def __init__(self, track, frames: Iterator, losses: Losses, look: Survey, span: tuple):
         self._frames, self._losses = frames, losses
-        self._look, self._span = look, span
+        self._places, self._span = _Places(look), span
         # What was never compressed has no excuse.
         self._allowed_peak = 1.0 if track.codec_context.name.startswith("pcm_f") else _OVERSHOOT
         self._peak = 0.0
         self._cancelled_seconds = 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        (begin, end), is_begun = self._span, False
+        start, end = self._span
         for rate, frames in itertools.groupby(self._frames, key=lambda frame: frame.sample_rate):
-            first = round(begin * rate)
+            first = round(start * rate)
             last = None if end is None else round(end * rate)
-            placed = _placed(frames, rate, self._look, first, is_begun)
+            placed = self._places.placed(frames, rate)
             section = _Section(_contiguous(self._runs(placed, last), first, last))
             for block in resampled_blocks(section, rate, LONGEST_SECONDS):
                 yield np.clip(block, -1.0, 1.0)  # as shards keep it
-            begin, is_begun = begin + section.n_samples / rate, True
-            if end is not None and begin >= end:
+            start += section.n_samples / rate
+            if end is not None and self._places.end_seconds >= end:
                 return
 
     @property
@@ -76,7 +76,10 @@ class Sound:
         run, begin, cursor, kind = [], 0, 0, None
         for place, frame in placed:
             if last is not None and place >= last:
-                break
+                if run:
+                    yield begin, self._mono(run)
+                yield last, np.zeros(0, np.float32)  # so that a pause reaches up to there
+                return
             own = frame.format.name, frame.layout.nb_channels
             if run and (place != cursor or own != kind or len(run) == _FRAMES_AT_ONCE):
                 yield begin, self._mono(run)
@@ -99,6 +102,36 @@ class Sound:
         if samples.dtype.kind == "f" and len(mono):
             self._peak = max(self._peak, float(np.abs(mono).max()))
         return mono
+
+
+class _Places:
+    """Where frames lie, rate after rate; end_seconds: of those so far, 0 before the first."""
+
+    def __init__(self, look: Survey):
+        self._look = look
+        self.end_seconds, self._is_begun = 0.0, False
+
+    def placed(self, frames: Iterable, rate: int) -> Iterator[tuple]:
+        """Yield (place in samples, frame) of each frame of one rate.
+
+        Where time stamps are counts of samples, they are wrong after a change of the rate, and
+        where such files were joined. In a file whose time stamps restart nothing comes twice: what
+        would lie before the last frame's end follows it.
+        """
+        look, cursor, shift = self._look, round(self.end_seconds * rate), 0
+        has_times = look.has_times or (look.is_plain and not self._is_begun)
+        for frame in frames:
+            if frame.time is not None and (has_times or not self._is_begun):
+                place = round((frame.time - look.origin_seconds) * rate) + shift
+                if not look.is_plain and self._is_begun and place < cursor:
+                    shift += cursor - place
+                    place = cursor
+                if not self._is_begun or abs(place - cursor) > _SAME_PLACE_SECONDS * rate:
+                    cursor = place
+            self._is_begun = True
+            self.end_seconds = (cursor + frame.samples) / rate
+            yield cursor, frame
+            cursor += frame.samples
 
 
 class _Section:
@@ -236,30 +269,6 @@ def _chunks(
             yield np.concatenate(waiting), False
             waiting, n_waiting = [], 0
     yield np.concatenate([*waiting, np.zeros(0, np.float32)]), True
-
-
-def _placed(
-    frames: Iterator, rate: int, look: Survey, first: int, is_begun: bool
-) -> Iterator[tuple]:
-    """Yield (place in samples, frame) of each frame; is_begun: others of another rate came before.
-
-    Where time stamps are counts of samples, they are wrong from there on, and where such files were
-    joined. In a file whose time stamps restart nothing comes twice: what would lie before the last
-    frame's end follows it.
-    """
-    cursor, shift = first, 0
-    has_times = look.has_times or (look.is_plain and not is_begun)
-    for frame in frames:
-        if frame.time is not None and (has_times or not is_begun):
-            place = round((frame.time - look.origin_seconds) * rate) + shift
-            if not look.is_plain and is_begun and place < cursor:
-                shift += cursor - place
-                place = cursor
-            if not is_begun or abs(place - cursor) > _SAME_PLACE_SECONDS * rate:
-                cursor = place
-        is_begun = True
-        yield cursor, frame
-        cursor += frame.samples
 
 
 def _contiguous(placed: Iterator, first: int, last: int | None) -> Iterator[np.ndarray]:

@@ -33,6 +33,7 @@ _COUNTED = {"wav", "w64", "aiff", "au", "caf", "voc", "ircam", "nistsphere", "if
 _COUNTING = {
     *("mp3", "aac", "ac3", "eac3", "dts", "dtshd", "amr", "flac", "wv", "tta", "mpc8", "ogg", "rm")
 }
+_OGG_CODECS = ("vorbis", "opus")
 # A longer leap of all tracks is no pause: in transport streams as FFmpeg has it, which expects them
 # to be cut and joined, and elsewhere.
 _LEAP_SECONDS = {"mpegts": 10.0, "mpeg": 10.0}
@@ -150,15 +151,35 @@ def frames_from(look: Survey, number: int | None, start_seconds: float, losses: 
             frames = decoded(packets, losses)
             if not seek:
                 break
-            seconds = max(0.0, start_seconds - PREROLL_SECONDS) + look.origin_seconds
             with contextlib.suppress(av.error.FFmpegError, NotReadable):
-                container.seek(int(seconds / track.time_base), stream=track)
-                first = next(frames, None)
-                # Some formats cannot seek, or land too late: they are read from the front.
-                if first is not None and (first.time or 0.0) - look.origin_seconds <= start_seconds:
-                    frames = itertools.chain([first], frames)
+                if (sought := _sought(look, container, track, frames, start_seconds)) is not None:
+                    frames = sought
                     break
         yield track, frames
+
+
+def _sought(look: Survey, container, track, frames: Iterator, start_seconds: float):
+    """Return the frames from a time on, None where seeking does not lead there for certain."""
+    codec, name = track.codec_context, container.format.name
+    # FFmpeg goes by the mean bit rate of sound that is compressed in files for plain samples, and
+    # gives wrong times in Ogg files to codecs that do not fill pages as Ogg's own do.
+    if name in _COUNTED and not codec.name.startswith("pcm_"):
+        return None
+    if name == "ogg" and codec.name not in _OGG_CODECS:
+        return None
+    rate = getattr(codec, "sample_rate", None)
+    seconds = max(0.0, start_seconds - PREROLL_SECONDS) + look.origin_seconds
+    container.seek(int(seconds / track.time_base), stream=track)
+    frames = itertools.dropwhile(lambda frame: frame.time is None, frames)
+    first = list(itertools.islice(frames, 2))
+    # Some formats cannot seek, or land too late.
+    if not first or first[0].time - look.origin_seconds > start_seconds:
+        return None
+    # Time stamps that count samples are wrong behind a change of their rate; a decoder still gives
+    # the first frame the rate of before.
+    if not look.has_times and any(getattr(frame, "sample_rate", None) != rate for frame in first):
+        return None
+    return itertools.chain(first, frames)
 
 
 def stamp_of(packet, bases: dict[int, float]) -> Stamp | None:
