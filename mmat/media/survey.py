@@ -206,10 +206,11 @@ def on_timeline(packets: Iterable, line: Timeline, track) -> Iterator:
     for packet in packets:
         stamp = stamp_of(packet, bases)
         shift = 0.0 if stamp is None else line.shift(stamp)
-        if (
-            packet.stream.index != track.index
-        ):  # the last, empty packets have no number of their own
+        # The last, empty packets have no number of their own.
+        if packet.stream.index != track.index:
             continue
+        if stamp is not None and line.credible(stamp) != stamp:
+            packet.pts = packet.dts
         if shift:
             ticks = round(shift / float(packet.time_base))
             packet.pts = None if packet.pts is None else packet.pts + ticks

@@ -67,7 +67,8 @@ class Timeline:
         self._tracks: dict[int, _Track] = {}
 
     def shift(self, stamp: Stamp) -> float:
-        """Return the seconds to add to the next packet's time stamps."""
+        """Return the seconds to add to the next packet's time stamps; as `credible` gives them."""
+        stamp = self.credible(stamp)
         track = self._tracks.get(stamp.track)
         if track is None:
             track = self._begun(stamp)
@@ -83,6 +84,13 @@ class Timeline:
         shown_end = stamp.shown_seconds + track.shift + duration
         self.end_seconds = max(self.end_seconds, track.end, shown_end)
         return track.shift
+
+    def credible(self, stamp: Stamp) -> Stamp:
+        """Return a stamp whose picture is shown when it is decoded, if it is said to be far off."""
+        if abs(stamp.shown_seconds - stamp.seconds) <= self._longest_gap:
+            return stamp
+        self.is_plain = False
+        return stamp._replace(shown_seconds=stamp.seconds)
 
     def track_end_seconds(self, track: int) -> float:
         """Return where a track ends so far."""
