@@ -6,6 +6,7 @@ file must not look like a fault of this program.
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -100,8 +101,12 @@ def packets_of(container, *tracks) -> Iterator:
 
 @dataclasses.dataclass
 class Losses:
-    """What decoding had to leave out: packets that are damaged, and how long they last."""
+    """What decoding had to leave out: packets that are damaged, and how long they last.
 
+    until_seconds: packets that begin there or later, by the file's clock, do not count.
+    """
+
+    until_seconds: float = math.inf
     n_packets: int = 0
     seconds: float = 0.0
     _from_seconds: float = 0.0
@@ -113,7 +118,10 @@ class Losses:
     def add(self, packet) -> None:
         """Count a packet that cannot be decoded."""
         base = float(packet.time_base or 0)
-        if packet.size and (packet.pts is None or packet.pts * base >= self._from_seconds):
+        is_wanted = packet.pts is None or (
+            self._from_seconds <= packet.pts * base < self.until_seconds
+        )
+        if packet.size and is_wanted:
             self.n_packets += 1
             self.seconds += (packet.duration or 0) * base
 

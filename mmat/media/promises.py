@@ -1,21 +1,26 @@
 """What a media file's header promises, against which what was read is held.
 
-FFmpeg cuts the promise of a WAV file down to the bytes that are there, and makes one up from the
-bit rate where there is none; so the few headers in question are read here.
+FFmpeg cuts some promises down to the bytes that are there, and makes them up from the bit rate
+where there are none; so the few headers in question are read here.
 """
 
 import dataclasses
 import os
 import pathlib
+import re
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
 
 # Their length is an estimate, or what time stamps say: nothing that the file promises.
 _WITHOUT_PROMISE = {
     *("aac", "ac3", "eac3", "amr", "dts", "dtshd", "h264", "hevc", "m4v", "mpeg", "mpegts"),
     *("mpegvideo", "ogg", "mp3", "iff", "dv", "nut"),
 }
-_UNKNOWN_BYTES = 0x7FFF0000  # a size from here on stands for "until the end"
+_UNKNOWN_BYTES = range(0x7FFF0000, 1 << 32)  # sizes that stand for "until the end"
+_RF64_BYTES = 0xFFFFFFFF  # the size is in another chunk
+_HEAD_BYTES = 1 << 16  # in which the headers of AVI and ASF lie
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # of its file properties
 _ID3_HEAD_BYTES = 10
 _MP3_HEAD_BYTES = 512
 
@@ -50,32 +55,85 @@ def promise_of(path: pathlib.Path, container, duration_seconds: float | None) ->
     name = container.format.name
     if name == "wav":
         return _wav_promise(path, duration_seconds)
-    if name == "mp3" and _has_frame_count(path):
-        return Promise(duration_seconds)
-    return Promise() if name in _WITHOUT_PROMISE else Promise(duration_seconds)
+    if name in _WITHOUT_PROMISE and not (name == "mp3" and _has_frame_count(path)):
+        return Promise()
+    with open(path, "rb") as file:
+        promised = _SECONDS_OF[name](file) if name in _SECONDS_OF else None
+    return Promise(promised or duration_seconds)
 
 
 def _wav_promise(path: pathlib.Path, duration_seconds: float | None) -> Promise:
-    size = os.path.getsize(path)
+    size, bytes_a_second, begin, end = os.path.getsize(path), 0, 0, 0
     with open(path, "rb") as file:
-        if file.read(4) != b"RIFF":
-            return Promise(duration_seconds)
+        long_bytes = _RF64_BYTES if file.read(4) == b"RF64" else 0
         file.seek(12)
-        bytes_a_second, end = 0, size
         for name, begin, length in _chunks(file, size):
-            if name == b"fmt ":
-                bytes_a_second = struct.unpack("<8xI", file.read(12))[0] if length >= 12 else 0
-            if name == b"data":
-                end = begin + length
+            end = begin + (long_bytes if length == _RF64_BYTES and long_bytes else length)
+            if name == b"ds64" and length >= 16:
+                _, long_bytes = struct.unpack("<QQ", file.read(16))
+            elif name == b"fmt " and length >= 12:
+                (bytes_a_second,) = struct.unpack("<8xI", file.read(12))
+            elif name == b"data":
                 break
-        if not bytes_a_second or end - begin >= _UNKNOWN_BYTES or end in (begin, size):
+        if end - begin in _UNKNOWN_BYTES and not long_bytes or end in (begin, size):
             return Promise()
         if end > size:
-            return Promise((end - begin) / bytes_a_second)
+            by_bytes = (end - begin) / bytes_a_second if bytes_a_second else 0.0
+            return Promise(max(by_bytes, duration_seconds or 0.0))  # or by the number of samples
         file.seek(end + end % 2)
         beyond = size - max((end, *(b + n for _, b, n in _chunks(file, size) if b + n <= size)))
-    rest = beyond / bytes_a_second
+    rest = beyond / bytes_a_second if bytes_a_second else 0.0
     return Promise(None, rest if rest >= 0.05 else 0.0)
+
+
+def _w64_seconds(file: BinaryIO) -> float | None:
+    file.seek(40)
+    bytes_a_second = 0
+    while len(head := file.read(24)) == 24:
+        name, length = head[:4], int.from_bytes(head[16:], "little") - 24
+        if name == b"data" or length < 0:
+            return length / bytes_a_second if bytes_a_second and length > 0 else None
+        begin = file.tell()
+        if name == b"fmt ":
+            (bytes_a_second,) = struct.unpack("<8xI", file.read(12).ljust(12, b"\0"))
+        file.seek(begin + length + -length % 8)
+    return None
+
+
+def _caf_seconds(file: BinaryIO) -> float | None:
+    file.seek(8)
+    bytes_a_second = 0.0
+    while len(head := file.read(12)) == 12:
+        name, length = struct.unpack(">4sq", head)
+        if name == b"data" or length < 0:
+            return (length - 4) / bytes_a_second if bytes_a_second and length > 4 else None
+        begin = file.tell()
+        if name == b"desc":
+            rate, *_, n_bytes, n_samples = struct.unpack(">d4s3I", file.read(24).ljust(24, b"\0"))
+            bytes_a_second = rate * n_bytes / n_samples if n_samples else 0.0
+        file.seek(begin + length)
+    return None
+
+
+def _avi_seconds(file: BinaryIO) -> float | None:
+    head = file.read(_HEAD_BYTES)
+    tracks = [match.end() + 24 for match in re.finditer(b"strh", head)]
+    counts = [struct.unpack_from("<4I", head, at) for at in tracks if at + 16 <= len(head)]
+    return max((n * scale / rate for scale, rate, _, n in counts if rate), default=None)
+
+
+def _asf_seconds(file: BinaryIO) -> float | None:
+    head = file.read(_HEAD_BYTES)
+    at = head.find(_ASF_FILE)
+    if not 0 <= at <= len(head) - 92:
+        return None
+    ticks, _, preroll_ms, flags = struct.unpack_from("<3QI", head, at + 64)
+    is_broadcast = flags & 1
+    return None if is_broadcast else ticks / 1e7 - preroll_ms / 1e3
+
+
+# Of formats whose promise FFmpeg does not tell where the file was cut.
+_SECONDS_OF = {"w64": _w64_seconds, "caf": _caf_seconds, "avi": _avi_seconds, "asf": _asf_seconds}
 
 
 def _chunks(file, size: int) -> Iterator[tuple[bytes, int, int]]:

@@ -167,7 +167,7 @@ def sound_from(look: Survey, start_seconds: float = 0.0, end_seconds: float | No
     Raises NotReadable, while it is iterated, for what FFmpeg cannot decode, and InputError for a
     rate that no sound has.
     """
-    losses = Losses()
+    losses = Losses(math.inf if end_seconds is None else look.origin_seconds + end_seconds)
     with frames_from(look, look.sound_track, start_seconds, losses) as (track, frames):
         if track is None:
             yield None

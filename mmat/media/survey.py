@@ -39,7 +39,6 @@ _OGG_CODECS = ("vorbis", "opus")
 _LEAP_SECONDS = {"mpegts": 10.0, "mpeg": 10.0}
 _OTHER_LEAP_SECONDS = 60.0
 _CODEC_DELAY_SECONDS = 1.0  # what begins this much before zero, or less, is left out
-_HEADER_TOLERANCE_SECONDS = 1.0  # between a header's duration and what the packets say
 _SILENT_PEAK = 1e-4  # -80 dB
 _INTERLEAVED_SECONDS = 2.0
 _MISSING_SECONDS, _MISSING_SOUND_SECONDS = 0.5, 0.2
@@ -79,8 +78,7 @@ class Survey:
         wanted = end_seconds is None or end_seconds > self.seen_seconds
         if not (self.reached_end and wanted):
             return ""
-        # Sound ends where it ends; the last picture may be meant to stay.
-        tolerance = _MISSING_SOUND_SECONDS if self.picture_track is None else _MISSING_SECONDS
+        tolerance = _tolerance_seconds(self.picture_track is not None)
         return self.promise.missing(self.seen_seconds, tolerance)
 
     def timeline(self) -> Timeline:
@@ -103,12 +101,13 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         line = Timeline(_origin_seconds(container), longest_gap, sound)
         seconds = seen_seconds = duration
         reached_end = True
-        if name not in _COUNTED or duration is None:
+        if name not in _COUNTED or duration is None or promise.seconds is not None:
             until = math.inf if until_seconds is None else until_seconds
             seen_seconds, reached_end = _looked_through(container, line, until)
             seconds = seen_seconds
             if line.is_plain:
-                seconds = _agreed(duration, seen_seconds, reached_end)
+                tolerance = _tolerance_seconds(bool(pictures))
+                seconds = _agreed(duration, seen_seconds, reached_end, tolerance)
     sound_seconds = seconds
     if line.end_seconds > line.origin_seconds and sound is not None:
         sound_seconds = min(seconds, line.track_end_seconds(sound) - line.origin_seconds)
@@ -251,13 +250,20 @@ def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[fl
     return line.end_seconds - line.origin_seconds, True
 
 
-def _agreed(header_seconds: float | None, seen_seconds: float, reached_end: bool) -> float:
+def _tolerance_seconds(has_pictures: bool) -> float:
+    """Return how far a header and packets may differ: the last picture may be meant to stay."""
+    return _MISSING_SECONDS if has_pictures else _MISSING_SOUND_SECONDS
+
+
+def _agreed(
+    header_seconds: float | None, seen_seconds: float, reached_end: bool, tolerance_seconds: float
+) -> float:
     """Return the length by the header, unless what was seen is clearly something else."""
     if header_seconds is None:
         return seen_seconds
     if not reached_end:
         return max(header_seconds, seen_seconds)
-    near = abs(header_seconds - seen_seconds) < _HEADER_TOLERANCE_SECONDS
+    near = abs(header_seconds - seen_seconds) <= tolerance_seconds
     return header_seconds if near else seen_seconds
 
 

@@ -1,4 +1,4 @@
-"""Time stamps that restart, wrap and leap are placed on one timeline, whatever was cut and joined."""
+"""Time stamps that restart, wrap and leap are placed on one timeline, however files are joined."""
 
 import itertools
 import math
