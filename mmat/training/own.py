@@ -175,16 +175,16 @@ def train(
     own = _read(source, media, labels)
     other = None if test is None else _read(test, media, labels or own.labels, TEST)
     learnt_from, tested = _parted(own, other, source, test)
+    if settings.audio_encoder:
+        encoder_of(settings.audio_encoder).load()  # raises before anything is written
+    learnt_from = _cut(learnt_from, settings)
+    shards = _prepared(learnt_from, settings)
     _warn(
         pathlib.Path(source),
         "labels are in every training clip, so nothing tells when they are absent; add clips "
         "without them, in a folder such as _noise",
         _always_there(learnt_from),
     )
-    if settings.audio_encoder:
-        encoder_of(settings.audio_encoder).load()  # raises before anything is written
-    learnt_from = _cut(learnt_from, settings)
-    shards = _prepared(learnt_from, settings)
     test_shards = None
     if tested is not None:  # before the learning, so that what is wrong with them is said soon
         tested = _cut(tested, settings)
