@@ -221,6 +221,7 @@ class Video:
 
         def keep(frames):
             for frame in frames:
+                self.upright.see(frame)
                 if frame.pts in numbers:
                     found.setdefault(numbers[frame.pts], self.upright(frame))
 
@@ -275,6 +276,7 @@ class Shown:
         if frame is None:
             self._following = None
             return
+        self._upright.see(frame)
         begins = number / self._rate if frame.time is None else frame.time - self._origin
         self._following = begins, frame
 
@@ -282,8 +284,9 @@ class Shown:
 class Upright:
     """Turns and mirrors frames into RGB pictures as a player shows them, of the first one's size.
 
-    Their pixels are square. The first frame's display matrix decides for all; one that appears
-    later is ignored. aspect: width by height of the pictures before they are squeezed to a square.
+    Their pixels are square. The last display matrix that was seen by the first picture decides for
+    all; one that appears later is ignored. aspect: width by height of the pictures before they are
+    squeezed to a square.
     """
 
     def __init__(self, size: Size, track):
@@ -291,12 +294,16 @@ class Upright:
         self.shape: tuple[int, int] | None = None
         self.orientation, self.aspect = Orientation(False, 1, 1), 1.0
 
+    def see(self, frame) -> None:
+        """Take the display matrix of a decoded frame, picture or not: only some may carry one."""
+        if self.shape is None and (matrix := display_matrix(frame)) is not None:
+            self.orientation = orientation_of(matrix)
+
     def __call__(self, frame) -> np.ndarray:
         if self.shape is None:
             ratio = float(self.track.sample_aspect_ratio or 1)
             ratio = ratio if 1 / 4 <= ratio <= 4 else 1.0  # others are damage
             self.shape = self.size.scaled(frame.width * ratio, frame.height)
-            self.orientation = orientation_of(display_matrix(frame))
             aspect = frame.width * ratio / frame.height
             self.aspect = 1 / aspect if self.orientation.is_transposed else aspect
         width, height = self.shape
@@ -330,17 +337,17 @@ def orientation_of(matrix: np.ndarray) -> Orientation:
     return Orientation(False, -1 if d < 0 else 1, -1 if a < 0 else 1)
 
 
-def display_matrix(frame) -> np.ndarray:
-    """Return the display matrix (3, 3) of a frame, fixed-point numbers; the identity without one.
+def display_matrix(frame) -> np.ndarray | None:
+    """Return the display matrix (3, 3) of a frame, fixed-point numbers; None without one.
 
     It comes from the container, from an SEI message of H.264 and HEVC, or from Exif.
     """
     try:
         found = [bytes(d) for d in frame.side_data if d.type.name == "DISPLAYMATRIX"]
     except ValueError:  # side data newer than PyAV hide the rest: the rotation is known alone
-        return _rotation_matrix(frame.rotation)
+        return _rotation_matrix(frame.rotation) if frame.rotation else None
     if not found or len(found[0]) != _MATRIX_BYTES:
-        return np.eye(3)
+        return None
     return np.frombuffer(found[0], np.int32).reshape(3, 3)
 
 

@@ -148,10 +148,10 @@ def orientation_message(codec, mirrored, upside_down, turns):
     return b"\0\0\0\1" + NAL_HEADERS[codec] + b"\x2f\x03" + payload + b"\x80"
 
 
-def write_with_messages(path, codec, message, on):
+def write_with_messages(path, codec, message, on, keyint=5):
     """Write a video without B-pictures, a message before the packets that `on(number)` names."""
     with av.open(str(path), "w") as out:
-        options = {"g": "5"} | (X265 if codec == "libx265" else {"bf": "0"})
+        options = {"g": str(keyint)} | (X265 if codec == "libx265" else {"bf": "0"})
         track = out.add_stream(codec, rate=25, options=options)
         track.width, track.height, track.pix_fmt = *SIZE, "yuv420p"
         frames = [av.VideoFrame.from_ndarray(four_colours(0)) for _ in range(50)]
@@ -179,6 +179,20 @@ def test_orientation_in_the_pictures_themselves(tmp_path, codec, message, seen):
     with av.open(str(path)) as container:  # FFmpeg says so too
         frame = next(container.decode(video=0))
         assert bytes(frame.side_data["DISPLAYMATRIX"])
+
+
+@pytest.mark.parametrize("codec", NAL_HEADERS)
+@pytest.mark.parametrize("keyint", [5, 50])
+def test_keyframes_alone_may_carry_the_orientation(tmp_path, codec, keyint):
+    """The first picture that is asked for may be any other."""
+    path = tmp_path / "a.ts"
+    message = orientation_message(codec, 0, 0, 1)
+    write_with_messages(path, codec, message, lambda number: number % keyint == 0, keyint)
+    for span in [(0.0, None), (0.1, 0.2), (0.5, 0.7), (1.31, 1.39), (1.7, None)]:
+        for n_frames in (1, 4):
+            pictures = read_frames(path, n_frames, *span)
+            assert {corners_of(picture) for picture in pictures} == {"GWRB"}, (span, n_frames)
+    assert {corners_of(picture) for picture in streamed(path)[0]} == {"GWRB"}
 
 
 def test_a_message_before_one_packet_alone_turns_nothing(tmp_path):
