@@ -19,6 +19,8 @@ from mmat.metrics.events import Event, frames_around, frames_to_events
 from mmat.metrics.thresholds import fire
 
 NO_SCORE = -np.inf  # of a label without any prediction; it decides nothing
+SURE_FROM = np.float32(0.5)  # the confidence from which a class fires
+_JUST_BELOW = np.nextafter(SURE_FROM, np.float32(0))
 
 
 def decide(task: Task, scores, thresholds) -> np.ndarray:
@@ -40,6 +42,34 @@ def decide(task: Task, scores, thresholds) -> np.ndarray:
         return fire(scores, thresholds)
     best = scores.argmax(axis=-1)[..., None]
     return (np.arange(scores.shape[-1]) == best) & (scores > 0)
+
+
+def confidence(task: Task, scores, thresholds) -> np.ndarray:
+    """Return how sure a decision is, float32 of the scores' shape in [0, 1], on one scale.
+
+    scores: `(…, classes)`; thresholds: `(classes,)` or one for all. multi-label: odds(score) /
+    (odds(score) + odds(threshold)), so a class fires from 0.5 on, whatever its threshold; one that
+    never fires has 0. multi-class: the score itself. regression: NaN, which no value has.
+
+    >>> from mmat.metrics.thresholds import NEVER_FIRES
+    >>> confidence(MULTI_LABEL, [0.0, 0.05, 0.2, 1.0], [0.05, 0.05, 0.05, NEVER_FIRES]).round(2)
+    array([0.  , 0.5 , 0.83, 0.  ], dtype=float32)
+    """
+    scores, thresholds = np.asarray(scores, np.float32), np.asarray(thresholds, np.float32)
+    if task.is_regression:
+        return np.full(scores.shape, np.nan, np.float32)
+    found = np.clip(scores.astype(np.float64), 0, 1)
+    if task.is_multi_class:
+        return found.astype(np.float32)
+    bar = np.clip(thresholds.astype(np.float64), 0, 1)
+    for_it, against = found * (1 - bar), bar * (1 - found)
+    total = for_it + against  # 0 where score and threshold are the same end of the scale
+    share = np.divide(for_it, total, out=np.full(total.shape, 0.5), where=total != 0)
+    share = share.astype(np.float32)
+    # Rounding must not take a class to the other side.
+    fires = np.where(fire(scores, thresholds), np.maximum(share, SURE_FROM), share)
+    below = np.where(scores < thresholds, np.minimum(fires, _JUST_BELOW), fires)
+    return np.where(thresholds > 1, np.float32(0), below)
 
 
 def pool_windows(task: Task, scores, weights) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
-from mmat.metrics.decisions import NO_SCORE, decide, pool_windows, to_events
+from mmat.metrics.decisions import NO_SCORE, confidence, decide, pool_windows, to_events
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.thresholds import NEVER_FIRES, fire
 
@@ -26,6 +26,32 @@ def test_a_multi_label_clip_is_decided_by_its_thresholds(scores):
     thresholds = np.linspace(0, NEVER_FIRES, scores.shape[1], dtype=np.float32)
     expected = fire(scores, thresholds)
     np.testing.assert_array_equal(decide(MULTI_LABEL, scores, thresholds), expected)
+
+
+@settings(deadline=None)
+@given(scores=SCORES, threshold=st.floats(0, float(NEVER_FIRES), width=32))
+def test_a_label_is_sure_from_a_half_exactly_where_it_fires(scores, threshold):
+    sure = confidence(MULTI_LABEL, scores, threshold)
+    np.testing.assert_array_equal(sure >= 0.5, fire(scores, threshold))
+    assert sure.dtype == np.float32 and sure.shape == scores.shape
+    assert ((sure >= 0) & (sure <= 1)).all()
+    order = np.argsort(scores, axis=None)
+    assert (np.diff(sure.ravel()[order]) >= 0).all()  # a higher score is never less sure
+
+
+def test_confidence_is_a_share_of_odds():
+    # odds of 0.2 are 1 : 4, those of 0.05 are 1 : 19
+    found = confidence(MULTI_LABEL, [0.2, 0.05, 0.0, NO_SCORE], 0.05)
+    np.testing.assert_allclose(found, [(1 / 4) / (1 / 4 + 1 / 19), 0.5, 0, 0], rtol=1e-6)
+    # the ends of the scale
+    ends = confidence(MULTI_LABEL, [0, 1, 0.5, 1, 1], [0, 1, 0, NEVER_FIRES, 0.5])
+    np.testing.assert_array_equal(ends, np.float32([0.5, 0.5, 1, 0, 1]))
+
+
+def test_confidence_of_other_tasks():
+    shares = np.float32([[0.25, 0.75], [1, 0]])
+    np.testing.assert_array_equal(confidence(MULTI_CLASS, shares, NEVER_FIRES), shares)
+    assert np.isnan(confidence(VALUES, [[-1.5, 2]], 0.5)).all()
 
 
 @settings(deadline=None)
