@@ -239,15 +239,22 @@ def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[fl
     """Return when the last of the packets ends, and whether the file ended by the time."""
     until = until_seconds + line.origin_seconds
     bases: dict[int, float] = {}
+    untimed: dict[int, float] = {}  # seconds of a track's packets without a stamp, since the last
     for packet in packets_of(container):
-        stamp = stamp_of(packet, bases) if packet.size else None
-        if stamp is None:
+        if not packet.size:
             continue
+        stamp = stamp_of(packet, bases)
+        if stamp is None:
+            seconds = float((packet.duration or 0) * packet.time_base)
+            untimed[packet.stream_index] = untimed.get(packet.stream_index, 0.0) + seconds
+            continue
+        untimed.pop(stamp.track, None)
         line.shift(stamp)
         # Tracks are interleaved, but not to the second.
         if line.end_seconds > until + _INTERLEAVED_SECONDS:
             return line.end_seconds - line.origin_seconds, False
-    return line.end_seconds - line.origin_seconds, True
+    ends = [line.track_end_seconds(track) + seconds for track, seconds in untimed.items()]
+    return max([line.end_seconds, *ends]) - line.origin_seconds, True
 
 
 def _tolerance_seconds(has_pictures: bool) -> float:

@@ -12,11 +12,13 @@ from mmat.media.read import read_media
 from mmat.media.survey import survey
 from mmat.media.windows import MediaStream, WindowSpec
 from tests.media.made_joined import made
+from tests.media.made_media import write_media_file
 from tests.media.made_tracks import FPS, later, one_colour, tone, write_tracks
 from tests.media.sounds import loudest_hz, onset_seconds
 
 GREY = one_colour([128], 12 * FPS)
 WRAP_SECONDS = 2**33 / 90_000
+X265 = {"x265-params": "log-level=none"}
 WALL_SECONDS = 172_800.0  # as of a camera that stamps the seconds since it was switched on
 
 
@@ -210,3 +212,22 @@ def test_one_wrong_time_of_showing_makes_nothing_longer(tmp_path, suffix, which)
     assert onset_seconds(media.waveform) == pytest.approx(7.0, abs=0.06)
     with MediaStream(path, WindowSpec(4.0, 4.0, 2)) as stream:
         assert len(list(stream)) <= 4
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.hevc", "libx265")])
+def test_pictures_without_any_stamps_last_as_long_as_they_are_many(tmp_path, name, codec):
+    """As of cameras that write the bare stream of their encoder."""
+    path = write_media_file(
+        tmp_path / name, codec, None, size=(96, 64), options=X265 if codec == "libx265" else {}
+    )
+    with av.open(str(path)) as container:
+        assert {packet.pts for packet in container.demux()} == {None}
+    assert file_seconds(path) == pytest.approx(2.0, abs=0.1)
+    media = read_media(path, n_frames=5)
+    assert media.duration_seconds == pytest.approx(2.0, abs=0.1)
+    shades = media.frames.mean(axis=(1, 2, 3))
+    assert shades == pytest.approx(5 * np.array([5, 15, 25, 35, 45]), abs=12)
+    late = read_media(path, 1.0, 2.0, n_frames=1).frames
+    assert late.mean() == pytest.approx(5 * 37, abs=12)
+    with MediaStream(path, WindowSpec(1.0, 1.0, 2)) as stream:
+        assert len(list(stream)) == 2
