@@ -186,6 +186,53 @@ class ArrayStream(_Stream):
         yield from found
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldWindows(contextlib.AbstractContextManager):
+    """Windows that were read of a file and are held in memory; `MediaStream` is used the same way.
+
+    seconds: up to where they were read; aspect: width by height of the pictures; problem: what was
+    lost or changed in reading. They can be iterated any number of times.
+    """
+
+    windows: tuple[Window, ...]
+    aspect: float = 1.0
+    problem: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Where the last window ends."""
+        return max(w.start_seconds + w.media.duration_seconds for w in self.windows)
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Window]:
+        return iter(self.windows)
+
+
+def hold_windows(
+    path: str | os.PathLike, spec: WindowSpec, until_seconds: float = math.inf
+) -> HeldWindows:
+    """Read the windows of a file, as `MediaStream` gives them, into memory.
+
+    until_seconds: no more is read behind the first window that ends later. Raises InputError for a
+    file that cannot be read, and for one that has neither sound nor pictures.
+
+    >>> import tempfile, soundfile
+    >>> path = tempfile.mkdtemp() + "/silence.wav"
+    >>> soundfile.write(path, np.zeros(30 * 16000), 16000)
+    >>> [len(hold_windows(path, WindowSpec(), seconds).windows) for seconds in (12.0, math.inf)]
+    [2, 5]
+    """
+    held = []
+    with MediaStream(path, spec) as stream:
+        for window in stream:
+            held.append(window)
+            if window.start_seconds + window.media.duration_seconds > until_seconds:
+                break
+        return HeldWindows(tuple(held), stream.aspect, stream.problem)
+
+
 class ArrayPictures(Pictures):
     """Pictures uint8 (n, height, width, 3), evenly spaced over some seconds, all in memory."""
 

@@ -7,12 +7,14 @@ memory without end, costs only the file that it was reading.
 The worker protocol: JSON and plain arrays over pipes. A worker reads untrusted files, so its parent
 trusts nothing that it sends: no pickle, no types but the two of `Media`, and no more bytes than the
 parent allows. A message is four bytes of length (big-endian), that many bytes of JSON and, in a
-result, the bytes of its arrays.
+result, the bytes of its arrays. Windows of a file are one result, all of them behind each other,
+and a message that says how it is cut.
 """
 
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -23,13 +25,14 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
 from mmat.files import InputError
 from mmat.media.read import Media, read_media
+from mmat.media.windows import HeldWindows, Window, WindowSpec, hold_windows
 
 _LENGTH = struct.Struct(">I")
 _MAX_HEADER_BYTES = 1 << 20  # the longest is a job with its path, or a reason
@@ -39,6 +42,7 @@ _AXES = {"waveform": 1, "frames": 4}
 _AHEAD_A_WORKER = 4  # files a worker that are decoded in advance, at most
 _GRACE_SECONDS = 5.0  # after the parent's limit, for a worker without a parent
 _READY = b"ready"
+_Answer = TypeVar("_Answer", Media, HeldWindows)
 
 
 def decode(
@@ -107,6 +111,19 @@ class DecodingProcess:
 
         Raises InputError where no process can be started.
         """
+        return self._answer(job, read_result)
+
+    def decode_windows(
+        self, path: str | os.PathLike, spec: WindowSpec, until_seconds: float
+    ) -> HeldWindows | str:
+        """Return what `mmat.media.windows.hold_windows` does, or on one line why it cannot.
+
+        Raises InputError where no process can be started.
+        """
+        windows = dataclasses.asdict(spec) | {"until_seconds": until_seconds}
+        return self._answer({"path": path, "windows": windows}, read_windows)
+
+    def _answer(self, job: dict, read: Callable[[BinaryIO, int], _Answer]) -> _Answer | str:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._start()
@@ -116,7 +133,7 @@ class DecodingProcess:
         timer.start()
         try:
             write_job(self._process.stdin, job)
-            return read_result(self._process.stdout, self.memory_limit_bytes)
+            return read(self._process.stdout, self.memory_limit_bytes)
         except (EOFError, OSError, Malformed):
             status = self.close()
             if too_long.is_set():
@@ -175,12 +192,18 @@ def serve(limit_seconds: float, memory_limit_bytes: int) -> None:
             job = read_job(sys.stdin.buffer)
             # The parent ends a worker that hangs; without a parent the system does, a bit later.
             signal.setitimer(signal.ITIMER_REAL, limit_seconds + _GRACE_SECONDS)
-            write_result(results, _decode_one(job))
+            found = _decode_one(job)
+            write = write_windows if isinstance(found, HeldWindows) else write_result
+            write(results, found)
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _decode_one(job: dict) -> Media | str:
+def _decode_one(job: dict) -> Media | HeldWindows | str:
     try:
+        if "windows" in job:
+            windows = dict(job["windows"])
+            until = windows.pop("until_seconds")
+            return hold_windows(job["path"], WindowSpec(**windows), until)
         return read_media(**job)
     except InputError as error:
         return str(error)
@@ -245,6 +268,76 @@ def read_result(stream: BinaryIO, max_bytes: int) -> Media | str:
         raise Malformed("more than was allowed")
     arrays = {name: _read_array(stream, name, shape) for name, shape in shapes.items()}
     return Media(**arrays, duration_seconds=seconds, problem=" ".join(header["problem"].split()))
+
+
+def write_windows(stream: BinaryIO, held: HeldWindows) -> None:
+    """Write windows: their sound and their pictures behind each other, then how they are cut."""
+    parts = [w.media for w in held.windows]
+    arrays = {
+        name: np.concatenate(found) if (found := _present(parts, name)) else None
+        for name in _DTYPES
+    }
+    write_result(stream, Media(**arrays, duration_seconds=held.seconds, problem=held.problem))
+    cuts = [
+        [w.start_seconds, w.media.duration_seconds, *_lengths(w.media), w.picture_seconds.tolist()]
+        for w in held.windows
+    ]
+    _write_header(stream, {"aspect": held.aspect, "cuts": cuts})
+    stream.flush()
+
+
+def read_windows(stream: BinaryIO, max_bytes: int) -> HeldWindows | str:
+    """Read what `write_windows` wrote, or the reason that came in its place.
+
+    Raises what `read_result` does.
+
+    >>> import io
+    >>> window = Window(5.0, Media(np.ones(16000, np.float32), None, 1.0), np.zeros(0))
+    >>> write_windows(pipe := io.BytesIO(), HeldWindows((window,), problem="it ends early"))
+    >>> held = read_windows(io.BytesIO(pipe.getvalue()), 1 << 20)
+    >>> [(w.start_seconds, len(w.media.waveform)) for w in held], held.problem
+    ([(5.0, 16000)], 'it ends early')
+    """
+    whole = read_result(stream, max_bytes)
+    if isinstance(whole, str):
+        return whole
+    header = _read_header(stream)
+    try:
+        aspect, cuts = float(header["aspect"]), header["cuts"]
+        found = tuple(_cut(whole, cuts))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Malformed("no windows") from error
+    if not found or not math.isfinite(aspect) or aspect <= 0:
+        raise Malformed("no windows")
+    return HeldWindows(found, aspect, whole.problem)
+
+
+def _cut(whole: Media, cuts: list) -> Iterator[Window]:
+    """Yield the windows; raises ValueError where the lengths are not those of the whole."""
+    firsts = dict.fromkeys(_DTYPES, 0)
+    for start, seconds, n_samples, n_pictures, times in cuts:
+        arrays = {}
+        for name, n in zip(_DTYPES, (n_samples, n_pictures), strict=True):
+            array, first = getattr(whole, name), firsts[name]
+            if n is None:
+                arrays[name] = None
+                continue
+            if type(n) is not int or n < 0 or array is None or first + n > len(array):
+                raise ValueError("a cut that leads out")
+            arrays[name] = array[first : first + n]
+            firsts[name] += n
+        times = np.asarray(times, np.float64).reshape(n_pictures or 0)
+        if not np.isfinite([start, seconds, *times]).all() or min(start, seconds) < 0:
+            raise ValueError("a time that is none")
+        yield Window(float(start), Media(**arrays, duration_seconds=float(seconds)), times)
+
+
+def _present(parts: list[Media], name: str) -> list[np.ndarray]:
+    return [array for part in parts if (array := getattr(part, name)) is not None]
+
+
+def _lengths(media: Media) -> list[int | None]:
+    return [None if (x := getattr(media, name)) is None else len(x) for name in _DTYPES]
 
 
 def _checked_shape(name: str, shape) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ from mmat.export.load import facts_of, labels_of, load_served
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, Media
-from mmat.media.windows import ArrayStream, MediaStream, WindowSpec
+from mmat.media.windows import ArrayStream, HeldWindows, MediaStream, WindowSpec
 from mmat.metrics.decisions import check_hysteresis, to_events
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.startup import prepare_tensorflow
@@ -143,7 +143,7 @@ class Tagger:
 
     def tag(
         self,
-        file: str | os.PathLike | np.ndarray | Media,
+        file: str | os.PathLike | np.ndarray | Media | HeldWindows,
         rules: EventRules = EventRules(),
         with_mel: bool = False,
         progress: Callable[[float, float], None] | None = None,
@@ -156,7 +156,7 @@ class Tagger:
         Memory does not grow with the file, except for the frame scores. What was lost
         or changed in reading it, `problem` says. A model of both senses works with
         either sound or pictures alone. Media are tagged as if they were the file that they were
-        read from.
+        read from; windows that are held, which were cut by `window_spec`, exactly as that file.
 
         with_mel: keep the log-mel for a plot. progress: called with the seconds that are done and
         those that the file promises.
@@ -164,14 +164,10 @@ class Tagger:
         hysteresis where the task has no thresholds.
         """
         check_hysteresis(self.task, rules.hysteresis)
-        spec = WindowSpec(
-            self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None
-        )
-        held = isinstance(file, np.ndarray | Media)
-        name = "" if held else os.fspath(file)
+        stream, name = self._stream(file)
         merger = WindowMerger(self.task, self.thresholds, self._maps)
         mel = MelStrip() if with_mel else None
-        with ArrayStream(file, spec) if held else MediaStream(file, spec) as stream:
+        with stream:
             for window in stream:
                 self._check(window.media, name or "the clip")
                 merger.add(window, self.predict(window.media))
@@ -183,6 +179,21 @@ class Tagger:
         return dataclasses.replace(
             tagging, problem=stream.problem, log_mel=None if mel is None else mel.result()
         )
+
+    @property
+    def window_spec(self) -> WindowSpec:
+        """The windows that this model hears and sees of a file."""
+        return WindowSpec(
+            self.clip_seconds, self.hop_seconds, self.n_frames, self.image_size_px or None
+        )
+
+    def _stream(self, file) -> tuple[ArrayStream | HeldWindows | MediaStream, str]:
+        """Return the windows of what `tag` takes, and the file's name, empty for arrays."""
+        if isinstance(file, HeldWindows):
+            return file, ""
+        if isinstance(file, np.ndarray | Media):
+            return ArrayStream(file, self.window_spec), ""
+        return MediaStream(file, self.window_spec), os.fspath(file)
 
     def predict(self, media: Media) -> dict[str, np.ndarray]:
         """Return the model's outputs for sound and pictures as one clip, without the batch axis."""

@@ -19,15 +19,19 @@ from hypothesis import strategies as st
 
 from mmat.files import InputError
 from mmat.media.read import Media
+from mmat.media.windows import HeldWindows, MediaStream, Window, WindowSpec
 from mmat.media.workers import (
     DecodingProcess,
     Malformed,
     decode,
     read_job,
     read_result,
+    read_windows,
     write_job,
     write_result,
+    write_windows,
 )
+from tests.media.made_media import make_sine, write_media_file
 from tests.processes import environment, program, run_process
 
 
@@ -311,3 +315,54 @@ def test_a_process_that_sends_nonsense_costs_one_file(tmp_path, sent):
     finally:
         process.close()
     assert result.startswith("a.wav: the decoding process died of it")
+
+
+def test_windows_are_those_of_the_file(tmp_path):
+    """Sound ends at 13 s, pictures at 16 s."""
+    path = write_media_file(tmp_path / "a.mp4", sound=make_sine(13.0), n_pictures=32, fps=2)
+    spec = WindowSpec(clip_seconds=5.0, hop_seconds=2.5, n_frames=3, square_px=32)
+    process = DecodingProcess()
+    held = process.decode_windows(path, spec, until_seconds=60.0)
+    with MediaStream(path, spec) as stream:
+        for own, there in zip(held, stream, strict=True):
+            assert own.start_seconds == there.start_seconds
+            assert own.media.duration_seconds == there.media.duration_seconds
+            np.testing.assert_array_equal(own.picture_seconds, there.picture_seconds)
+            np.testing.assert_array_equal(own.media.frames, there.media.frames)
+            if there.media.waveform is None:
+                assert own.media.waveform is None
+            else:
+                np.testing.assert_array_equal(own.media.waveform, there.media.waveform)
+        assert (held.aspect, held.problem) == (stream.aspect, stream.problem)
+        assert held.seconds == pytest.approx(stream.seconds, abs=0.1)
+    assert process.decode_windows(path, spec, until_seconds=6.0).seconds == 7.5
+    missing = process.decode_windows(tmp_path / "b.mp4", spec, 60.0)
+    assert missing == f"{tmp_path / 'b.mp4'}: no such file"
+    process.close()
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        [0.0, 1.0, 17, None, []],
+        [0.0, 1.0, -1, None, []],
+        [0.0, 1.0, True, None, []],
+        [0.0, 1.0, None, 1, [0.5]],
+        [0.0, 1.0, 16, None, [0.5]],
+        [-1.0, 1.0, 16, None, []],
+        [0.0, float("nan"), 16, None, []],
+        ["now", 1.0, 16, None, []],
+        [0.0, 1.0, 16],
+        None,
+    ],
+)
+def test_windows_that_are_none_are_malformed(cut):
+    window = Window(0.0, Media(np.zeros(16, np.float32), None, 0.001), np.zeros(0))
+    pipe = io.BytesIO()
+    write_windows(pipe, HeldWindows((window,)))
+    whole = io.BytesIO()
+    write_result(whole, Media(np.zeros(16, np.float32), None, 0.001))
+    write_job(whole, {"aspect": 1.0, "cuts": [cut]})
+    assert read_windows(io.BytesIO(pipe.getvalue()), 1000).windows[0].start_seconds == 0
+    with pytest.raises(Malformed, match="no windows"):
+        read_windows(io.BytesIO(whole.getvalue()), 1000)
