@@ -19,9 +19,9 @@ REQUIRES = [
     "scipy",  # sums over bootstrap draws as sparse products
     "pandas>=2,<3",  # tables; under 3 the event metrics meet read-only arrays
     "matplotlib",  # plots of spectrograms, scores and label maps
-    "av",  # containers: decoding and writing mp4
+    "av",  # FFmpeg: decodes media files of every kind, writes mp4
     "pillow",  # photographs: decoding, scaling, pasting
-    "soundfile",  # audio files: wav, flac, ogg, mp3
+    "soundfile",  # reads the recordings that corpora are made of, and writes WAV
     "soxr",  # resampling to 16 kHz
     "sed_eval==0.2.1",  # the field's own segment scores of sound events, in metrics/events.py
     "sed_scores_eval==0.0.4",  # PSDS and curves without a threshold, in metrics/curves.py
