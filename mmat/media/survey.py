@@ -24,6 +24,7 @@ from mmat.media.containers import (
     scaled,
     tracks_of,
 )
+from mmat.media.extents import Extents
 from mmat.media.promises import Promise, promise_of
 from mmat.media.timeline import Stamp, Timeline
 
@@ -99,15 +100,20 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         longest_gap = _LEAP_SECONDS.get(name, _OTHER_LEAP_SECONDS)
         sound, silent_note = _heard(path, sounds)
         line = Timeline(_origin_seconds(container), longest_gap, sound)
+        extents = Extents()
         seconds = seen_seconds = duration
         reached_end = True
         if name not in _COUNTED or duration is None or promise.seconds is not None:
             until = math.inf if until_seconds is None else until_seconds
-            seen_seconds, reached_end = _looked_through(container, line, until)
+            seen_seconds, reached_end = _looked_through(container, line, until, extents)
             seconds = seen_seconds
             if line.is_plain:
                 tolerance = _tolerance_seconds(bool(pictures))
                 seconds = _agreed(duration, seen_seconds, reached_end, tolerance)
+    notes = [silent_note, _leaps(line), promise.left_over]
+    if name == "mpegts" and reached_end:
+        read, kind = (sound, sounds) if sounds else (next(iter(pictures), None), pictures)
+        notes.append(extents.behind(read, kind, path.stat().st_size))
     sound_seconds = seconds
     if line.end_seconds > line.origin_seconds and sound is not None:
         sound_seconds = min(seconds, line.track_end_seconds(sound) - line.origin_seconds)
@@ -124,7 +130,7 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         reached_end=reached_end,
         promise=promise if line.is_plain else Promise(),
         longest_gap_seconds=longest_gap,
-        notes=tuple(filter(None, [silent_note, _leaps(line), promise.left_over])),
+        notes=tuple(filter(None, notes)),
     )
 
 
@@ -235,7 +241,9 @@ def _header_seconds(container) -> float | None:
     return (start + container.duration) / av.time_base - _origin_seconds(container)
 
 
-def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[float, bool]:
+def _looked_through(
+    container, line: Timeline, until_seconds: float, extents: Extents
+) -> tuple[float, bool]:
     """Return when the last of the packets ends, and whether the file ended by the time."""
     until = until_seconds + line.origin_seconds
     bases: dict[int, float] = {}
@@ -249,6 +257,7 @@ def _looked_through(container, line: Timeline, until_seconds: float) -> tuple[fl
             untimed[packet.stream_index] = untimed.get(packet.stream_index, 0.0) + seconds
             continue
         untimed.pop(stamp.track, None)
+        extents.add(stamp.track, packet.pos, stamp.duration_seconds)
         line.shift(stamp)
         # Tracks are interleaved, but not to the second.
         if line.end_seconds > until + _INTERLEAVED_SECONDS:

@@ -1,6 +1,7 @@
 """What is known of a file before it is decoded: tracks, lengths, and clocks of all kinds."""
 
 import math
+import re
 
 import av
 import numpy as np
@@ -231,3 +232,37 @@ def test_pictures_without_any_stamps_last_as_long_as_they_are_many(tmp_path, nam
     assert late.mean() == pytest.approx(5 * 37, abs=12)
     with MediaStream(path, WindowSpec(1.0, 1.0, 2)) as stream:
         assert len(list(stream)) == 2
+
+
+OTHER_PIDS = {"mpegts_start_pid": "0x200"}
+OTHER_PROGRAM = OTHER_PIDS | {"mpegts_service_id": "7", "mpegts_pmt_start_pid": "0x1100"}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, OTHER_PIDS, OTHER_PROGRAM], ids=["same", "pids", "program"]
+)
+@pytest.mark.parametrize("what", ["sound", "pictures", "both"])
+def test_tracks_that_begin_behind_the_others_are_read_or_named(tmp_path, options, what):
+    """Transport streams of two senders, joined: the second one's tracks may have other numbers."""
+    sounds = [] if what == "pictures" else [tone(12.0)]
+    pictures = None if what == "sound" else GREY
+    one = write_tracks(tmp_path / "one.ts", sounds, pictures).read_bytes()
+    other = write_tracks(tmp_path / "other.ts", sounds, pictures, options=options).read_bytes()
+    path = tmp_path / "a.ts"
+    path.write_bytes(one + other)
+    media = read_media(path)
+    if not options:
+        assert media.problem == "" and media.duration_seconds == pytest.approx(24.0, abs=0.3)
+        return
+    assert media.duration_seconds == pytest.approx(12.0, abs=0.3)
+    said = re.fullmatch(
+        r"behind ([\d.]+) s there are about ([\d.]+) s on tracks that begin there; they .* read",
+        media.problem,
+    )
+    assert [float(number) for number in said.groups()] == pytest.approx([12.0, 12.0], abs=0.7)
+    assert read_media(path, 0.0, 5.0).problem == ""
+
+
+def test_a_second_language_begins_beside_the_first(tmp_path):
+    path = write_tracks(tmp_path / "a.ts", [tone(12.0), tone(8.0, 500.0)], GREY)
+    assert read_media(path).problem == ""
