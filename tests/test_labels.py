@@ -17,52 +17,7 @@ from mmat.labels import (
     look_alikes,
     regression,
 )
-from mmat.lists.read import parse_label_set
-
-
-def test_names_as_a_user_types_them():
-    text = " Dog;Train ;Fire engine,  fire truck (siren); "
-    assert parse_label_set(text).names == ("Dog", "Train", "Fire engine, fire truck (siren)")
-    assert parse_label_set("Dog").names == ("Dog",)
-    assert parse_label_set("Car/Truck;").names == ("Car/Truck",)
-    assert parse_label_set("Bee, wasp, etc.").names == ("Bee, wasp, etc.",)
-    assert len(parse_label_set("dcase2017")) == 17
-
-
-def test_label_files(tmp_path, monkeypatch):
-    labels = LabelSet(("Dog", "Cat, kitten"), synonyms=(("hound",), ()))
-    labels.to_csv(tmp_path / "labels.csv")
-    assert parse_label_set(str(tmp_path / "labels.csv")) == labels
-    (tmp_path / "names.txt").write_text("\ufeffDog\n\n  Cat,  kitten \n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    assert parse_label_set("names.txt").names == ("Dog", "Cat, kitten")
-    assert parse_label_set("./names.txt") == LabelSet.from_lines("names.txt")
-
-
-@pytest.mark.parametrize("text", ["missing.csv", "labels.TXT", "no/such/file", "./x"])
-def test_a_path_that_is_not_there_is_reported(text, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no such file") as caught:
-        parse_label_set(text)
-    assert text in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["", " ; ;", "Dog;Cat;Dog"])
-def test_missing_and_repeated_names_are_reported(text):
-    with pytest.raises(InputError) as caught:
-        parse_label_set(text)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n \n", b"Dog\nDog\n", b"\xff\xfe\x00"])
-def test_a_label_file_that_is_wrong_is_reported_with_its_name(content, tmp_path):
-    path = tmp_path / "names.txt"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"names\.txt") as caught:
-        parse_label_set(str(path))
-    assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="cannot read"):
-        LabelSet.from_lines(tmp_path)
+from mmat.lists.read import named_label_set
 
 
 def test_many_names_are_looked_at_once():
@@ -187,7 +142,7 @@ def test_names_that_look_alike_are_said():
     assert r"'Hot D\u043eg' mixes letters of CYRILLIC and LATIN in one word" in alone
     no_mixture = ["\u041a\u043e\u0442 dog", "\u03bcm", "Ähre", "犬", "Dog", "Dogs"]
     assert look_alikes(no_mixture) == []
-    assert look_alikes(parse_label_set("dcase2017").names) == []
+    assert look_alikes(named_label_set("dcase2017").names) == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

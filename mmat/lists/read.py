@@ -152,33 +152,20 @@ def named_label_set(name: str | os.PathLike) -> LabelSet:
     if name == "dcase2017":
         return LabelSet.from_csv(data_list("dcase2017", "labels.csv"))
     if name == "audioset":
-        path = cache_folder() / "lists" / "audioset" / AUDIOSET_FILE
+        path = _fetched_audioset()
         if not path.is_file():
             raise InputError(f"{path}: AudioSet's labels are not there; run `mmat fetch audioset`")
         return LabelSet.from_csv(path)
     return LabelSet.from_csv(name)
 
 
-def parse_label_set(text: str) -> LabelSet:
-    """Return the labels that a user's text means: a set's name, a file, or the names themselves.
+def audioset_is_fetched() -> bool:
+    """Return whether AudioSet's 527 labels were fetched."""
+    return _fetched_audioset().is_file()
 
-    text: `dcase2017` or `audioset`; the path of a CSV file (as `LabelSet.from_csv` reads) or of a
-    text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
-    a slash and no `;` is a path. Raises InputError for a path that cannot be read, and where there
-    is no name or one twice.
 
-    >>> parse_label_set("Dog;Train horn").names, len(parse_label_set("dcase2017"))
-    (('Dog', 'Train horn'), 17)
-    """
-    text = text.strip()
-    if text in NAMED_LABEL_SETS:
-        return named_label_set(text)
-    suffix = pathlib.PurePath(text).suffix.lower()
-    if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
-        return LabelSet.from_text(text)
-    if not os.path.exists(text):
-        raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
-    return LabelSet.from_csv(text) if suffix == ".csv" else LabelSet.from_lines(text)
+def _fetched_audioset() -> pathlib.Path:
+    return cache_folder() / "lists" / "audioset" / AUDIOSET_FILE
 
 
 def public_label_set(path: str | os.PathLike, kind: str) -> LabelSet:
@@ -235,7 +222,7 @@ class MachineIds:
     @functools.cached_property
     def _names(self) -> dict[str, str]:
         sets = [data_list(name, "labels.csv") for name in _WITH_AUDIOSETS_NAMES]
-        sets.append(cache_folder() / "lists" / "audioset" / AUDIOSET_FILE)
+        sets.append(_fetched_audioset())
         sets.append(self._path.with_name(AUDIOSET_FILE))
         found = [LabelSet.from_csv(path) for path in sets if path.is_file()]
         names = {mid: name for each in found for mid, name in each.names_by_mid().items()}

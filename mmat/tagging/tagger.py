@@ -31,7 +31,7 @@ def load(
 
     path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
     what `mmat export` made of one, which loads faster. labels: names, or a text as
-    `mmat.lists.read.parse_label_set` reads it: names separated by `;`, a label file, or a
+    `mmat.models.asked.parse_label_set` reads it: names separated by `;`, a label file, or a
     named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
     a long file to the next. sound_model, image_model: with labels, the pretrained networks:
     `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
@@ -281,7 +281,7 @@ def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
     if isinstance(labels, LabelSet):
         return labels
     if isinstance(labels, str):
-        from mmat.lists.read import parse_label_set
+        from mmat.models.asked import parse_label_set
 
         return parse_label_set(labels)
     return LabelSet.of(labels)

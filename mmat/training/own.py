@@ -28,12 +28,13 @@ from mmat.labels import FRAME_HZ, LabelSet
 from mmat.lists.clip import Clip
 from mmat.lists.folders import read_folder
 from mmat.lists.pieces import pieces
-from mmat.lists.read import parse_label_set, read_list
+from mmat.lists.read import read_list
 from mmat.lists.splits import VALIDATION
 from mmat.media.find import MediaFolder
 from mmat.media.folder import MEDIA_SUFFIXES, kinds_line, suffix_kind
 from mmat.metrics.bootstrap import RESAMPLES
 from mmat.metrics.decisions import decide
+from mmat.models.asked import parse_label_set
 from mmat.models.bundle import RECORD_FILE, Bundle, save_bundle, tuned_bundle
 from mmat.models.learnt import Learnable
 from mmat.models.names import THRESHOLD, unmapped_labels
