@@ -57,9 +57,16 @@ def promise_of(path: pathlib.Path, container, duration_seconds: float | None) ->
         return _wav_promise(path, duration_seconds)
     if name in _WITHOUT_PROMISE and not (name == "mp3" and _has_frame_count(path)):
         return Promise()
+    if name == "aiff" and not _is_plain(container):
+        return Promise()  # some count samples, some packets
     with open(path, "rb") as file:
         promised = _SECONDS_OF[name](file) if name in _SECONDS_OF else None
     return Promise(promised or duration_seconds)
+
+
+def _is_plain(container) -> bool:
+    codec = container.streams[0].codec_context
+    return codec is not None and codec.name.startswith("pcm_")
 
 
 def _wav_promise(path: pathlib.Path, duration_seconds: float | None) -> Promise:
@@ -129,7 +136,7 @@ def _asf_seconds(file: BinaryIO) -> float | None:
         return None
     ticks, _, preroll_ms, flags = struct.unpack_from("<3QI", head, at + 64)
     is_broadcast = flags & 1
-    return None if is_broadcast else ticks / 1e7 - preroll_ms / 1e3
+    return None if is_broadcast else max(0.0, ticks / 1e7 - preroll_ms / 1e3)
 
 
 # Of formats whose promise FFmpeg does not tell where the file was cut.

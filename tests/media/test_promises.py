@@ -21,6 +21,10 @@ SECONDS = 3.0
 LIST = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"Lavf61.7.100\0\0"
 
 
+UNREADABLE = {"NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32", "DWVW_12", "DWVW_16", "DWVW_24"}
+COMPRESSED = {"GSM610", "IMA_ADPCM", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"}
+
+
 def wav(data_bytes=None, riff_bytes=None, *, channels=1, before=b"", behind=b"", cut=0, bits=16):
     """Return a WAV file of a sine; data_bytes, riff_bytes: what its header says, else the truth."""
     sound = make_sine(SECONDS, RATE_HZ, channels=channels)
@@ -165,11 +169,20 @@ def test_streams_promise_nothing(tmp_path, name):
     assert promised_seconds(path) is None
 
 
-def test_written_sound_files_keep_their_promise(tmp_path):
-    """Of all the kinds that libsndfile writes as WAV, of odd lengths."""
-    kinds = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")
-    for kind, n_samples in itertools.product(kinds, (16001, 8000)):
-        path = tmp_path / "a.wav"
-        soundfile.write(path, make_sine(n_samples / RATE_HZ, RATE_HZ), RATE_HZ, subtype=kind)
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC"])
+def test_whole_files_keep_their_promise_and_cut_ones_do_not(tmp_path, form):
+    """Of all kinds of samples that libsndfile writes, of odd lengths."""
+    kinds = [kind for kind in soundfile.available_subtypes(form) if kind not in UNREADABLE]
+    path = tmp_path / f"a.{form.lower()}"
+    for kind, n_samples in itertools.product(kinds, (48001, 40000)):
+        try:
+            sound = make_sine(n_samples / RATE_HZ, RATE_HZ)
+            soundfile.write(path, sound, RATE_HZ, subtype=kind, format=form)
+        except soundfile.LibsndfileError:  # it writes some at other rates alone
+            continue
         media = read_media(path)
-        assert media.problem == "" and len(media.waveform) >= n_samples, kind
+        assert media.problem == "", (kind, n_samples)
+        assert len(media.waveform) == pytest.approx(n_samples, abs=1500), kind
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+        if form not in ("AIFF", "CAF") or kind not in COMPRESSED:
+            assert "it ends at " in read_media(path).problem, (kind, n_samples)

@@ -98,8 +98,9 @@ def test_the_mean_is_the_mean_and_the_louder_one_a_channel(n_channels, kind, see
     mixed, cancels = mixdown(samples)
     if not cancels:
         np.testing.assert_allclose(mixed, samples.mean(axis=0), rtol=1e-4, atol=1e-5)
-    samples = samples // 2 + middle // 2 if kind == np.uint8 else samples / 2  # so that it fits
-    mirrored = np.stack([samples[0], 2 * middle - samples[0]]).astype(kind)
+    own = (samples[0].astype(np.float64) - middle) / 2  # so that what is mirrored fits
+    own = np.trunc(own) if np.dtype(kind).kind != "f" else own
+    mirrored = np.stack([middle + own, middle - own]).astype(kind)
     mixed, cancels = mixdown(mirrored)
     assert cancels
     assert any((mixed == channel.astype(mixed.dtype)).all() for channel in mirrored)
