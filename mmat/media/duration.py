@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 
-from mmat.media.containers import NotReadable
 from mmat.media.survey import survey
 
 
@@ -12,5 +11,5 @@ def file_seconds(path: str | os.PathLike) -> float:
     """Return the length of what is in a media file, in seconds; NaN if it cannot be read."""
     try:
         return survey(pathlib.Path(path)).seconds
-    except (NotReadable, OSError):
+    except Exception:  # NotReadable, OSError, and whatever a codec library raises
         return math.nan

@@ -39,6 +39,7 @@ _OGG_CODECS = ("vorbis", "opus")
 # to be cut and joined, and elsewhere.
 _LEAP_SECONDS = {"mpegts": 10.0, "mpeg": 10.0}
 _OTHER_LEAP_SECONDS = 60.0
+_HEADER_BYTES = 1 << 16
 _CODEC_DELAY_SECONDS = 1.0  # what begins this much before zero, or less, is left out
 _SILENT_PEAK = 1e-4  # -80 dB
 _INTERLEAVED_SECONDS = 2.0
@@ -103,7 +104,7 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         extents = Extents()
         seconds = seen_seconds = duration
         reached_end = True
-        if name not in _COUNTED or duration is None or promise.seconds is not None:
+        if name not in _COUNTED or duration is None or not _is_whole(path, container, promise):
             until = math.inf if until_seconds is None else until_seconds
             seen_seconds, reached_end = _looked_through(container, line, until, extents)
             seconds = seen_seconds
@@ -281,6 +282,17 @@ def _agreed(
         return max(header_seconds, seen_seconds)
     near = abs(header_seconds - seen_seconds) <= tolerance_seconds
     return header_seconds if near else seen_seconds
+
+
+def _is_whole(path: pathlib.Path, container, promise: Promise) -> bool:
+    """Return whether a file of plain samples has as many bytes as it promises, and a header."""
+    if promise.seconds is None:
+        return True
+    codec = container.streams[0].codec_context
+    if codec is None or not codec.name.startswith("pcm_") or not codec.bit_rate:
+        return False
+    rest = path.stat().st_size - promise.seconds * codec.bit_rate / 8
+    return 0 <= rest < _HEADER_BYTES
 
 
 def _leaps(line: Timeline) -> str:
