@@ -35,7 +35,7 @@ class Sound:
 
     def __init__(self, track, frames: Iterator, losses: Losses, look: Survey, span: tuple):
         self._frames, self._losses = frames, losses
-        self._places, self._span = _Places(look), span
+        self._places, self._span = _Places(look, span[0]), span
         # What was never compressed has no excuse.
         self._allowed_peak = 1.0 if track.codec_context.name.startswith("pcm_f") else _OVERSHOOT
         self._peak = 0.0
@@ -62,6 +62,11 @@ class Sound:
             said.append(
                 f"{self._losses.n_packets} damaged packets, {self._losses.seconds:.1f} s of sound, "
                 "cannot be decoded"
+            )
+        if self._places.twice_seconds >= _WORTH_SAYING_SECONDS:
+            said.append(
+                f"{self._places.twice_seconds:.1f} s of sound lie where other sound is already, "
+                "and are left out"
             )
         if self._cancelled_seconds >= _WORTH_SAYING_SECONDS:
             said.append(
@@ -105,11 +110,14 @@ class Sound:
 
 
 class _Places:
-    """Where frames lie, rate after rate; end_seconds: of those so far, 0 before the first."""
+    """Where frames lie, rate after rate; end_seconds: of those so far, 0 before the first.
 
-    def __init__(self, look: Survey):
-        self._look = look
-        self.end_seconds, self._is_begun = 0.0, False
+    twice_seconds: how much from `start_seconds` on lies where others lie already.
+    """
+
+    def __init__(self, look: Survey, start_seconds: float):
+        self._look, self._start_seconds = look, start_seconds
+        self.end_seconds, self.twice_seconds, self._is_begun = 0.0, 0.0, False
 
     def placed(self, frames: Iterable, rate: int) -> Iterator[tuple]:
         """Yield (place in samples, frame) of each frame of one rate.
@@ -118,7 +126,8 @@ class _Places:
         where such files were joined. In a file whose time stamps restart nothing comes twice: what
         would lie before the last frame's end follows it.
         """
-        look, cursor, shift = self._look, round(self.end_seconds * rate), 0
+        look, shift, begin = self._look, 0, round(self._start_seconds * rate)
+        cursor = end = round(self.end_seconds * rate)
         has_times = look.has_times or (look.is_plain and not self._is_begun)
         for frame in frames:
             if frame.time is not None and (has_times or not self._is_begun):
@@ -128,8 +137,11 @@ class _Places:
                     place = cursor
                 if not self._is_begun or abs(place - cursor) > _SAME_PLACE_SECONDS * rate:
                     cursor = place
+            if self._is_begun and begin <= cursor < end:
+                self.twice_seconds += min(end - cursor, frame.samples) / rate
             self._is_begun = True
-            self.end_seconds = (cursor + frame.samples) / rate
+            end = max(end, cursor + frame.samples)
+            self.end_seconds = end / rate
             yield cursor, frame
             cursor += frame.samples
 

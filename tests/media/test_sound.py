@@ -214,6 +214,22 @@ def test_a_range_may_begin_and_end_in_a_pause(tmp_path):
         assert np.abs(part - expected).max() < 0.01, (begin, end)
 
 
+def test_sound_in_one_place_counts_once_and_is_said(tmp_path):
+    """Forty packets of 64 ms that all lie at second 2, as a damaged table of stamps has it."""
+
+    def stamp(packet, kind, number):
+        if kind == "audio" and number > 31:
+            later(packet, -0.064 * min(number - 31, 40))
+
+    sound = tone(6.0, rate_hz=16000)
+    path = write_tracks(tmp_path / "a.mkv", [sound], codec="pcm_s16le", rate_hz=16000, stamp=stamp)
+    media = read_media(path)
+    assert len(media.waveform) / 16000 == pytest.approx(6.0 - 40 * 0.064, abs=0.07)
+    assert media.problem == "2.6 s of sound lie where other sound is already, and are left out"
+    assert in_windows(path)[1] == media.problem
+    assert read_media(path, 0.0, 1.5).problem == read_media(path, 2.5, 3.0).problem == ""
+
+
 def test_a_track_that_begins_late_in_the_file_costs_no_traceback(tmp_path):
     """The header of an FLV file may leave out the sound, which then comes as a new track."""
 
