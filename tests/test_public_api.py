@@ -127,7 +127,7 @@ def test_video_and_fusion_take_two_lines_more(ran, folder):
 
 def test_a_tagging_is_shown_as_tables_and_told_in_a_line(folder, models_cache):
     tagging = mmat.load(labels="Dog;Train").tag(folder / "clip.mp4")
-    assert str(tagging).splitlines()[1].split() == ["tag", "score", "fired", "audio", "video"]
+    assert str(tagging).splitlines()[1].split() == ["tag", "sure", "fires", "audio", "video"]
     assert repr(tagging).startswith("<Tagging of ") and "\n" not in repr(tagging)
     assert len(repr(tagging)) < 300
 

@@ -10,10 +10,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, log
+from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, at_least, log
 from mmat.files import InputError, atomic_path
 from mmat.startup import on_terminal
 from mmat.tagging import result
+from mmat.tagging.result import MOST_ROWS
 
 FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
 FORMATS = ("table", "json", "csv", "tsv", "audacity")
@@ -34,13 +35,16 @@ def add(commands) -> None:
     command.add_argument(
         "--labels",
         metavar="LABELS",
-        help='without a model: any labels, "Dog;Train horn", a label file, dcase2017 or audioset',
+        help='without a model: any labels, "Dog;Train horn", a label file, dcase2017 or audioset '
+        "(default: the 521 names that YAMNet knows; see `mmat labels`)",
     )
     command.add_argument(
-        "--sound-model", metavar="NAME", help="with --labels: yamnet (default), or a TF-Hub handle"
+        "--sound-model",
+        metavar="NAME",
+        help="without a model: yamnet (default), or a TF-Hub handle",
     )
     command.add_argument(
-        "--image-model", metavar="NAME", help="with --labels: efficientnet_lite0 (default), …"
+        "--image-model", metavar="NAME", help="without a model: efficientnet_lite0 (default), …"
     )
     _add_outputs(command)
     _add_rules(command)
@@ -48,6 +52,13 @@ def add(commands) -> None:
 
 def _add_outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=FORMATS, default="table", help="(default table)")
+    command.add_argument(
+        "--top",
+        metavar="N",
+        type=at_least(1),
+        help="only the N surest tags that fire, and their events "
+        f"(default {MOST_ROWS} with neither --model nor --labels, else all)",
+    )
     command.add_argument("--out", metavar="FILE", help="write there instead of on the terminal")
     command.add_argument(
         "--explain", action="store_true", help="also the names that pretrained networks gave"
@@ -131,10 +142,12 @@ def _write(path: str, text: list[str]) -> None:
 
 def _checked(arguments: argparse.Namespace) -> list[str]:
     """Return the files to tag; raises InputError for options that contradict each other."""
-    if (arguments.model is None) == (arguments.labels is None):
-        raise InputError("name either --model EXPORT, or --labels without a model")
-    if arguments.labels is None and (arguments.sound_model or arguments.image_model):
-        raise InputError("--sound-model and --image-model: are about --labels; leave them out")
+    if arguments.model is not None and arguments.labels is not None:
+        raise InputError("name either --model EXPORT, or --labels without a model, or neither")
+    if arguments.model is not None and (arguments.sound_model or arguments.image_model):
+        raise InputError("--sound-model and --image-model: are not about a --model; leave them out")
+    if arguments.top is None and arguments.model is arguments.labels is None:
+        arguments.top = MOST_ROWS
     if arguments.live is not None:
         _check_live(arguments)
     files = expanded(arguments.files)
@@ -177,13 +190,16 @@ def _check_target(option: str, path: str, is_folder: bool) -> None:
 
 def _form(arguments: argparse.Namespace, several: bool):
     forms = {
-        "table": lambda: result.table_form(arguments.explain),
+        "table": lambda: result.table_form(arguments.explain, arguments.top),
         "json": lambda: result.json_form(several, arguments.explain),
         "csv": result.csv_form,
         "tsv": result.events_form,
         "audacity": result.audacity_form,
     }
-    return forms[arguments.format]()
+    form = forms[arguments.format]()
+    if arguments.top is None or arguments.format == "table":  # a table says how many it lacks
+        return form
+    return dataclasses.replace(form, one=lambda tagging: form.one(tagging.best(arguments.top)))
 
 
 def _listen(arguments: argparse.Namespace, tagger) -> int:
@@ -192,18 +208,36 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
     hop_seconds = 1.0 if arguments.hop_seconds is None else arguments.hop_seconds
     behind = False
     for moment in listen(tagger, sys.stdin.buffer, arguments.live, hop_seconds):
+        tags = [_tag_of(tagger, *tag) for tag in moment.tags[: arguments.top]]
         if arguments.format == "json":
-            tags = [{"label": label, "score": score} for label, score in moment.tags]
             line = json.dumps(moment._asdict() | {"tags": tags}, ensure_ascii=False)
         else:
-            tags = ", ".join(f"{label} {score:.2f}" for label, score in moment.tags)
-            line = f"{moment.seconds:8.1f} s  {tags or '-'}"
+            line = f"{moment.seconds:8.1f} s  {', '.join(map(_told, tags)) or '-'}"
         print(line, flush=True)
         if moment.compute_seconds > hop_seconds and not behind:
             behind = True
             seconds = f"{moment.compute_seconds:.2f} s"
             log("warning", f"a prediction took {seconds}, longer than the hop; raise --hop-seconds")
     return 0
+
+
+def _tag_of(tagger, label: str, score: float) -> dict:
+    from mmat.metrics.decisions import confidence
+
+    threshold = tagger.thresholds[tagger.labels.index(label)]
+    sure = None if tagger.task.is_regression else confidence(tagger.task, score, threshold)
+    return {"label": label, "score": score, "confidence": None if sure is None else float(sure)}
+
+
+def _told(tag: dict) -> str:
+    from mmat.metrics.decisions import percent_sure
+
+    sure = tag["confidence"]
+    return (
+        f"{tag['label']} {tag['score']:.2f}"
+        if sure is None
+        else (f"{tag['label']} {percent_sure(sure)}")
+    )
 
 
 def expanded(names: Sequence[str]) -> list[str]:
@@ -260,7 +294,7 @@ class TagFiles:
             if tagging.problem:
                 log("warning", f"{file}: {tagging.problem}")
             if self._arguments.plot:
-                result.plot(tagging, self._arguments.plot)
+                result.plot(tagging, self._arguments.plot, self._arguments.top)
             if self._arguments.frame_scores:
                 kept.append((file, tagging.frame_scores))
             yield dataclasses.replace(tagging, file=file)

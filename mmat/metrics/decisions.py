@@ -72,6 +72,16 @@ def confidence(task: Task, scores, thresholds) -> np.ndarray:
     return np.where(thresholds > 1, np.float32(0), below)
 
 
+def percent_sure(confidence: float) -> int:
+    """Return a confidence as whole per cent, where 50 and more fires and up to 49 does not.
+
+    >>> percent_sure(0.4999), percent_sure(0.5), percent_sure(0.876)
+    (49, 50, 88)
+    """
+    rounded = round(100 * float(confidence))
+    return rounded if confidence >= SURE_FROM else min(rounded, 49)
+
+
 def pool_windows(task: Task, scores, weights) -> np.ndarray:
     """Return the scores `(classes,)` of several windows `(windows, classes)` as one, float32.
 

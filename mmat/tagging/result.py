@@ -9,18 +9,27 @@ import dataclasses
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from mmat.labels import MULTI_LABEL, Task
+from mmat.metrics.decisions import confidence, percent_sure
 from mmat.metrics.events import Event
 
 AUDIO, VIDEO, BOTH = "audio", "video", "both"
-CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score"]
+CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score", "confidence"]
 EVENTS_HEADER = ["filename", "onset", "offset", "event_label"]
-LEAST_ROWS = 5  # of a table of tags
+LEAST_ROWS, MOST_ROWS = 5, 10  # of a printed table of tags, where more do not or do fire
+_NUMBER = re.compile(r"(-?\d+(\.\d+)?)?")
+MOST_NAMED = 5  # in the line that is a tagging's repr
+_LEGENDS = {
+    "multi-label": "sure: 50 and more fires, 100 is certain",
+    "multi-class": "sure: shares of 100, and the surest class is the answer",
+    "regression": "",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +37,8 @@ class Tag:
     """One class of one file: its score, whether it fired, and each branch's own score (or None).
 
     Of classes that exclude each other the best one fires. Of a regression the score is the value,
-    and every label fires.
+    and every label fires. confidence: how sure that is, as `mmat.metrics.decisions.confidence` has
+    it: it fires from 0.5 on; None for a value.
     """
 
     label: str
@@ -36,6 +46,7 @@ class Tag:
     fired: bool
     audio_score: float | None = None
     video_score: float | None = None
+    confidence: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +56,7 @@ class TimedTag:
     Of classes that exclude each other: in which it is the best of all, whatever fired. Of a
     regression: in which the value rounds to the same whole number; score: its mean.
     modality: whose own scores reach it there, `audio` or `video`; `both` where both do, and where
-    neither does alone.
+    neither does alone. confidence: how sure the score is, as a `Tag`'s.
     """
 
     label: str
@@ -53,6 +64,7 @@ class TimedTag:
     offset_seconds: float
     score: float
     modality: str = AUDIO
+    confidence: float | None = None
 
 
 class Reason(NamedTuple):
@@ -88,12 +100,11 @@ class Tagging:
 
     file: its path, empty for an array. labels and thresholds: float32 `(classes,)`, the model's.
     clip_scores: float32 `(classes,)`; frame_scores: float32 `(time, classes)` at 10 Hz; fired: bool
-    `(classes,)`; all in the label set's order. tags: every class, those that fired first, then by
-    score. events: by onset. reasons: of classes that fired, and of others where they are asked for;
-    the weightiest first. pictures: those in which a class that fired was seen best, by time.
-    log_mel: decibels `(mel_time, bands)` at 40 Hz over the file, where they were asked for.
-    problem: what was lost or changed in reading the file, else empty. task: what the
-    scores are.
+    `(classes,)`; all in the label set's order. tags: every class, those that fired first, the
+    surest first. events: by onset. reasons: of classes that fired, and of others where they are
+    asked for; the weightiest first. pictures: those in which a class that fired was seen best, by
+    time. log_mel: decibels `(mel_time, bands)` at 40 Hz over the file, where they were asked for.
+    problem: what was lost or changed in reading the file, else empty. task: what the scores are.
     """
 
     file: str
@@ -114,12 +125,44 @@ class Tagging:
     task: Task = MULTI_LABEL
 
     def __str__(self) -> str:
-        return as_table(self)
+        return as_table(self, top=MOST_ROWS)
 
     def __repr__(self) -> str:
-        fired = "; ".join(f"{tag.label} {tag.score:.2f}" for tag in self.tags if tag.fired)
+        fired = [f"{tag.label}, {self._how_sure(tag)}" for tag in self.tags if tag.fired]
+        if fired[MOST_NAMED:]:
+            fired[MOST_NAMED:] = [f"and {len(fired) - MOST_NAMED} more"]
         name = self.file or "waveform"
-        return f"<Tagging of {name}, {self.duration_seconds:.1f} s: {fired or 'nothing fired'}>"
+        return (
+            f"<Tagging of {name}, {self.duration_seconds:.1f} s: "
+            f"{'; '.join(fired) or 'nothing fired'}>"
+        )
+
+    def _how_sure(self, tag: Tag) -> str:
+        (sure,) = self.sure(tag.label, tag.score)
+        return f"{tag.score:.2f}" if sure is None else f"sure {percent_sure(sure)}"
+
+    def sure(self, label: str, *scores: float | None) -> list[float | None]:
+        """Return how sure scores of a label are, as `mmat.metrics.decisions.confidence` has it.
+
+        None for a score that is missing, and for a value.
+        """
+        threshold = self.thresholds[self.labels.index(label)]
+        if self.task.is_regression:
+            return [None] * len(scores)
+        return [
+            None if score is None else float(confidence(self.task, score, threshold))
+            for score in scores
+        ]
+
+    def best(self, n: int) -> "Tagging":
+        """Return the tagging with the `n` surest of the tags that fired, and their events, alone.
+
+        The arrays stay whole. Of a regression these are the first `n` values.
+        """
+        fired = tuple(tag for tag in self.tags if tag.fired)
+        left_out = {tag.label for tag in fired[n:]}
+        events = tuple(event for event in self.events if event.label not in left_out)
+        return dataclasses.replace(self, tags=fired[:n], events=events)
 
     def text_of(self, event: TimedTag) -> str:
         """Return what an event is called in a list: its label, of a regression with its value.
@@ -138,32 +181,32 @@ class Tagging:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How taggings are written: one by one, with what comes before, between and after them."""
+    """How taggings are written: one by one, with what comes before, between and after them.
+
+    one: a tagging's text, which ends a line, for on a terminal messages come between the files.
+    """
 
     one: Callable[[Tagging], str]
     before: str = ""
-    between: str = "\n"
-    after: str = "\n"
+    between: str = ""
+    after: str = ""
 
     def write(self, taggings: Iterable[Tagging]) -> Iterator[str]:
         """Yield the text bit by bit, each tagging as soon as it is there."""
-        begun = False
+        lead = self.before
         for tagging in taggings:
-            text = self.one(tagging)
-            if not begun:
-                yield self.before + text
-            elif text:
-                yield self.between + text
-            begun = True
-        yield self.after if begun else self.before + self.after.lstrip()
+            yield lead + self.one(tagging)
+            lead = self.between
+        yield self.after if lead is not self.before else self.before + self.after
 
 
 def json_form(several: bool, explain: bool = False) -> Form:
     """Return JSON: an object for the one file, or an array of objects.
 
     `task` says what the scores are: `multi-label`, `multi-class` or `regression LOW HIGH`.
-    `audio_score` and `video_score` are null where a branch has no score. explain: tags also have
-    `reasons`: sense, name, probability, similarity, seconds.
+    `audio_score` and `video_score` are null where a branch has no score, `confidence` where the
+    score is a value. `n_labels` and `n_fired` count all labels, of which `tags` may be the best.
+    explain: tags also have `reasons`: sense, name, probability, similarity, seconds.
 
     >>> print("".join(json_form(several=True).write([])), end="")
     [
@@ -183,31 +226,34 @@ def json_form(several: bool, explain: bool = False) -> Form:
             "duration_seconds": round(tagging.duration_seconds, 6),
             "has_audio": tagging.has_audio,
             "has_video": tagging.has_video,
+            "n_labels": len(tagging.labels),
+            "n_fired": int(np.sum(tagging.fired)),
             "tags": [tag_of(tag, tagging.reasons) for tag in tagging.tags],
             "events": [vars(event) for event in tagging.events],
         }
         if tagging.problem:
             whole["problem"] = tagging.problem
-        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
-    return Form(one, "[\n", ",\n", "\n]\n") if several else Form(one)
+    return Form(one, "[\n", ",\n", "]\n") if several else Form(one)
 
 
 def csv_form() -> Form:
     """Return CSV: a header and a row for every file and label; a branch without a score is empty.
 
     >>> "".join(csv_form().write([]))
-    'file,label,score,fired,audio_score,video_score\\n'
+    'file,label,score,fired,audio_score,video_score,confidence\\n'
     """
 
     def one(tagging: Tagging) -> str:
         rows = []
         for tag in tagging.tags:
-            scores = [None if x is None else f"{x:.6f}" for x in (tag.audio_score, tag.video_score)]
-            rows.append([tagging.file, tag.label, f"{tag.score:.6f}", int(tag.fired), *scores])
+            rest = (tag.audio_score, tag.video_score, tag.confidence)
+            cells = [None if x is None else f"{x:.6f}" for x in rest]
+            rows.append([tagging.file, tag.label, f"{tag.score:.6f}", int(tag.fired), *cells])
         return _rows(rows)
 
-    return Form(one, _rows([CSV_HEADER]), "", "")
+    return Form(one, _rows([CSV_HEADER]))
 
 
 def events_form() -> Form:
@@ -224,7 +270,7 @@ def events_form() -> Form:
         ]
         return _rows(rows, "\t")
 
-    return Form(one, _rows([EVENTS_HEADER], "\t"), "", "")
+    return Form(one, _rows([EVENTS_HEADER], "\t"))
 
 
 def audacity_form() -> Form:
@@ -234,7 +280,7 @@ def audacity_form() -> Form:
         rows = [[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in _event_rows(tagging)]
         return _rows(rows, "\t")
 
-    return Form(one, "", "", "")
+    return Form(one)
 
 
 def _event_rows(tagging: Tagging) -> list[tuple[float, float, str]]:
@@ -253,54 +299,88 @@ def _one_line(cell) -> str:
     return " ".join(str(cell).split()) if any(c in str(cell) for c in "\t\r\n") else str(cell)
 
 
-def table_form(explain: bool = False) -> Form:
-    """Return tables: the tags that fired and the best of the rest, and the events, file by file.
-
-    explain: also the names that pretrained networks gave behind each of these tags.
-    """
-    return Form(lambda tagging: as_table(tagging, explain), "", "\n\n")
+def table_form(explain: bool = False, top: int | None = None) -> Form:
+    """Return tables of the tags and the events, file by file, as `as_table` makes them."""
+    return Form(lambda tagging: as_table(tagging, explain, top) + "\n", between="\n")
 
 
-def as_table(tagging: Tagging, explain: bool = False) -> str:
-    """Return the tables of one file.
+def as_table(tagging: Tagging, explain: bool = False, top: int | None = None) -> str:
+    """Return the tables of one file: of tags, how sure they are, and of events.
+
+    The tags are those that fired, of which the `top` surest (default all), and the surest of the
+    rest where these are few. explain: also the names that pretrained networks gave behind them.
 
     >>> tags = (Tag("Dog", 0.75, True, 0.5, 0.9),)
-    >>> one = np.ones(1, "float32")
-    >>> a = ("a.mp4", 1.0, ("Dog",), one, one, one[None], one > 0, tags, (), True, True)
+    >>> half, one = np.full(1, 0.5, "float32"), np.ones(1, "float32")
+    >>> a = ("a.mp4", 1.0, ("Dog",), half, one, one[None], one > 0, tags, (), True, True)
     >>> Tagging(*a)
-    <Tagging of a.mp4, 1.0 s: Dog 0.75>
-    >>> print(Tagging(*a))  # is the same
+    <Tagging of a.mp4, 1.0 s: Dog, sure 75>
+    >>> print(Tagging(*a))  # the same in full
     a.mp4: 1.0 s, sound and pictures
-    tag    score    fired    audio    video
-    -----  -------  -------  -------  -------
-    Dog    0.750    *        0.500    0.900
+    tag      sure  fires      audio    video
+    -----  ------  -------  -------  -------
+    Dog        75  yes           50       90
+    sure: 50 and more fires, 100 is certain
     """
     senses = ["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video
-    shown = tagging.tags[: max(LEAST_ROWS, int(np.sum(tagging.fired)))]
+    shown = _shown(tagging, top)
+    left_out = {tag.label for tag in tagging.tags[len(shown) :] if tag.fired}
+    events = [event for event in tagging.events if event.label not in left_out]
     name = tagging.file or "waveform"
     is_value = tagging.task.is_regression
-    head = ["value"] if is_value else ["score", "fired"]
+    head = ["value"] if is_value else ["sure", "best" if tagging.task.is_multi_class else "fires"]
     parts = [
         f"{name}: {tagging.duration_seconds:.1f} s, {' and '.join(senses)}",
-        _tabulate(["tag", *head, "audio", "video"], [_tag_row(tag, is_value) for tag in shown]),
+        _tabulate(["tag", *head, "audio", "video"], [_tag_row(tagging, tag) for tag in shown]),
+        *_legend(tagging, shown),
     ]
-    if tagging.events:
+    if events:
         rows = [
-            [e.label, f"{e.onset_seconds:.1f}", f"{e.offset_seconds:.1f}", _digits(e.score)]
-            + [e.modality]
-            for e in tagging.events
+            [e.label, f"{e.onset_seconds:.1f}", f"{e.offset_seconds:.1f}"]
+            + [*_cells(tagging, e.label, e.score), e.modality]
+            for e in events
         ]
-        head = ["event", "from s", "to s", "mean" if is_value else "peak", "by"]
+        head = ["event", "from s", "to s", "mean" if is_value else "sure", "by"]
         parts.append("\n" + _tabulate(head, rows))
     if explain:
         parts.append("\n" + _reasons(tagging, shown))
     return "\n".join(parts)
 
 
-def _tag_row(tag: Tag, is_value: bool) -> list[str]:
-    fired = [] if is_value else ["*" if tag.fired else ""]
-    branches = [_digits(score) for score in (tag.audio_score, tag.video_score)]
-    return [tag.label, _digits(tag.score), *fired, *branches]
+def _shown(tagging: Tagging, top: int | None) -> tuple[Tag, ...]:
+    """Return the tags of a table: the `top` that fired, filled up with the next."""
+    n_fired = int(np.sum([tag.fired for tag in tagging.tags]))
+    most = n_fired if top is None else min(n_fired, top)
+    return tagging.tags[: max(most, min(LEAST_ROWS, top or LEAST_ROWS))]
+
+
+def _legend(tagging: Tagging, shown: tuple[Tag, ...]) -> list[str]:
+    """Return the line under a table of tags: what its numbers are, and how many tags it lacks."""
+    rest = tagging.tags[len(shown) :]
+    n_fired = sum(tag.fired for tag in rest)
+    counts = [(n_fired, "fire" if n_fired != 1 else "fires"), (len(rest) - n_fired, "do not fire")]
+    sentences = [_LEGENDS[tagging.task.kind]]
+    if tagging.task == MULTI_LABEL:
+        more = " and ".join(f"{n} {what}" for n, what in counts if n)
+        sentences += [f"of the labels not shown {more}"] if rest else []
+    elif rest:
+        sentences.append(f"{len(rest)} more labels are not shown")
+    line = "; ".join(filter(None, sentences))
+    return [line] if line else []
+
+
+def _tag_row(tagging: Tagging, tag: Tag) -> list[str]:
+    score, *branches = _cells(tagging, tag.label, tag.score, tag.audio_score, tag.video_score)
+    fired = [] if tagging.task.is_regression else ["yes" if tag.fired else "no"]
+    return [tag.label, score, *fired, *branches]
+
+
+def _cells(tagging: Tagging, label: str, *scores: float | None) -> list[str]:
+    """Return scores of a label as a table has them: how sure they are, or a value's digits."""
+    if tagging.task.is_regression:
+        return [_digits(score) for score in scores]
+    sure = tagging.sure(label, *scores)
+    return ["" if each is None else str(percent_sure(each)) for each in sure]
 
 
 def _reasons(tagging: Tagging, shown: tuple[Tag, ...]) -> str:
@@ -323,30 +403,42 @@ def _digits(score: float | None) -> str:
 def _tabulate(head: list[str], rows) -> str:
     import tabulate
 
-    return tabulate.tabulate(list(rows), head, disable_numparse=True)
+    rows = list(rows)
+    numbers = [all(_NUMBER.fullmatch(row[c]) for row in rows) for c in range(len(head))]
+    align = ["right" if is_number else "left" for is_number in numbers]
+    return tabulate.tabulate(rows, head, disable_numparse=True, colalign=align)
 
 
-def plot(tagging: Tagging, path_png: str | os.PathLike) -> None:
-    """Draw a file that was tagged `with_mel`: mel, frame scores, and its pictures."""
+def plot(tagging: Tagging, path_png: str | os.PathLike, top: int | None = None) -> None:
+    """Draw a file that was tagged `with_mel`: mel, frame scores, and its pictures.
+
+    top: only the tags that a table of so many has.
+    """
     from mmat.plots.tagging import plot_tagging
 
-    indices = {label: c for c, label in enumerate(tagging.labels)}
+    every = range(len(tagging.labels))
+    wanted = None if top is None else {tag.label for tag in _shown(tagging, top)}
+    kept = [c for c in every if wanted is None or tagging.labels[c] in wanted]
+    labels = [tagging.labels[c] for c in kept]
+    places = {label: place for place, label in enumerate(labels)}
     events = [
-        Event(indices[e.label], e.onset_seconds, e.offset_seconds, e.score) for e in tagging.events
+        Event(places[e.label], e.onset_seconds, e.offset_seconds, e.score)
+        for e in tagging.events
+        if e.label in places
     ]
     captions = [", ".join(label for label, _ in picture.labels) for picture in tagging.pictures]
     plot_tagging(
         path_png,
         tagging.log_mel,
-        tagging.frame_scores,
-        tagging.labels,
-        tagging.thresholds,
+        tagging.frame_scores[:, kept],
+        labels,
+        tagging.thresholds[kept],
         pictures=[
             (picture.seconds, picture.image, caption)
             for picture, caption in zip(tagging.pictures, captions, strict=True)
         ],
         events=events,
-        clip_scores=tagging.clip_scores,
+        clip_scores=tagging.clip_scores[kept],
         title=os.path.basename(tagging.file),
         task=tagging.task,
     )

@@ -11,7 +11,7 @@ from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.windows import ArrayStream, HeldWindows, MediaStream, WindowSpec
-from mmat.metrics.decisions import check_hysteresis, to_events
+from mmat.metrics.decisions import check_hysteresis, confidence, to_events
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.startup import prepare_tensorflow
 from mmat.tagging.merge import MelStrip, WindowMerger
@@ -29,6 +29,9 @@ def load(
 ) -> "Tagger":
     """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
 
+    With nothing at all it knows the 521 names of AudioSet that YAMNet hears, and looks for those
+    of them that the image network has names for.
+
     path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
     what `mmat export` made of one, which loads faster. labels: names, or a text as
     `mmat.models.asked.parse_label_set` reads it: names separated by `;`, a label file, or a
@@ -45,8 +48,8 @@ def load(
     >>> tagger.tag(np.zeros(16000, "float32"))  # or a file; print it for tables
     <Tagging of waveform, 1.0 s: nothing fired>
     """
-    if (path is None) == (labels is None):
-        raise InputError("load: name either a model's folder, or labels")
+    if path is not None and labels is not None:
+        raise InputError("load: name either a model's folder, or labels, or nothing")
     prepare_tensorflow()
     if path is not None:
         return Tagger(path, hop_seconds)
@@ -231,7 +234,8 @@ class Tagger:
         frame_scores = merger.frame_scores()
         # A branch whose sense is absent has no score, which is not the same as 0.
         branches = {sense: merger.outputs[sense] for sense in merger.has if sense in merger.outputs}
-        order = range(len(clip)) if self.task.is_regression else np.lexsort((-clip, ~fired))
+        sure = confidence(self.task, clip, self.thresholds)
+        order = range(len(clip)) if self.task.is_regression else np.lexsort((-clip, -sure, ~fired))
         return Tagging(
             file=name,
             duration_seconds=merger.seconds,
@@ -241,7 +245,10 @@ class Tagger:
             frame_scores=frame_scores,
             fired=fired,
             tags=tuple(self._tag(c, clip[c], fired[c], branches) for c in order),
-            events=self._events(frame_scores, fired, merger, rules),
+            events=tuple(
+                dataclasses.replace(event, confidence=self._confidence(event.label, event.score))
+                for event in self._events(frame_scores, fired, merger, rules)
+            ),
             has_audio=merger.has[AUDIO],
             has_video=merger.has[VIDEO],
             reasons=merger.explanations.reasons(self.labels),
@@ -251,7 +258,13 @@ class Tagger:
 
     def _tag(self, c: int, score, fired, branches: dict[str, np.ndarray]) -> Tag:
         by_branch = {f"{sense}_score": float(scores[c]) for sense, scores in branches.items()}
-        return Tag(self.labels[c], float(score), bool(fired), **by_branch)
+        sure = self._confidence(self.labels[c], score)
+        return Tag(self.labels[c], float(score), bool(fired), **by_branch, confidence=sure)
+
+    def _confidence(self, label: str, score: float) -> float | None:
+        if self.task.is_regression:
+            return None
+        return float(confidence(self.task, score, self.thresholds[self.labels.index(label)]))
 
     def _events(self, frame_scores, fired, merger: WindowMerger, rules: EventRules) -> tuple:
         alone = merger.decided_alone()
@@ -277,11 +290,11 @@ def modality(heard: bool, seen: bool) -> str:
     return BOTH if heard == seen else AUDIO if heard else VIDEO
 
 
-def _label_set(labels: str | Iterable[str] | LabelSet) -> LabelSet:
+def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet:
+    from mmat.models.asked import heard_label_set, parse_label_set
+
+    if labels is None:
+        return heard_label_set()
     if isinstance(labels, LabelSet):
         return labels
-    if isinstance(labels, str):
-        from mmat.models.asked import parse_label_set
-
-        return parse_label_set(labels)
-    return LabelSet.of(labels)
+    return parse_label_set(labels) if isinstance(labels, str) else LabelSet.of(labels)

@@ -140,8 +140,9 @@ ROWS = [
         "mp4: no such file"),
 
     # how it is tagged
-    Row("neither model nor labels", "tag {clips}/both.mp4",
-        "name either --model EXPORT, or --labels without a model"),
+    Row("labels between commas", "tag {clips}/both.mp4 --labels 'Dog, Cow, Crow'",
+        "labels 'Dog, Cow, Crow': 3 names|--labels \"Dog;Cow;Crow\""),
+    Row("none of the best", "tag {clips}/both.mp4 --top 0", "'0' is no whole number from 1 up"),
     Row("both model and labels", TAG + " --labels Dog",
         "name either --model EXPORT, or --labels without a model"),
     Row("labels of no name", "tag {clips}/both.mp4 --labels ' ; '", "label"),
@@ -155,7 +156,7 @@ ROWS = [
     Row("live with what is about files", "tag - --model {fused} --live 16000 --explain",
         "--explain: is about files, not about --live"),
     Row("a model and another ear", TAG + " --sound-model yamnet",
-        "--sound-model and --image-model: are about --labels"),
+        "--sound-model and --image-model: are not about a --model"),
     Row("an unknown eye", "tag {clips}/both.mp4 --labels Dog --image-model owl",
         "image network 'owl': unknown"),
     Row("two files as one label track",
@@ -174,7 +175,8 @@ ROWS = [
 
     # with which model, and where the picture goes
     Row("no model", "tag {clips}/both.mp4 --model none", "none: no such folder"),
-    Row("a file as model", "tag {clips}/both.mp4 --model model.pb", "model.pb: a file, not a folder",
+    Row("a file as model", "tag {clips}/both.mp4 --model model.pb",
+        "model.pb: a file, not a folder",
         {"model.pb": "x"}),
     Row("another folder as model", "tag {clips}/both.mp4 --model .", ": no exported model here"),
     Row("a damaged model that is not exported", "tag {clips}/both.mp4 --model copy",

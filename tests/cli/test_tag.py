@@ -27,8 +27,9 @@ def run_tag(capsys, *words) -> str:
 def test_tag_prints_a_table_of_tags_and_events(clips, exports, capsys):
     lines = run_tag(capsys, clips / "both.mp4", "--model", exports["fused"]).splitlines()
     assert lines[0] == f"{clips / 'both.mp4'}: 2.0 s, sound and pictures"
-    assert lines[1].split() == ["tag", "score", "fired", "audio", "video"]
-    assert lines[3].split()[::2] == ["Dog", "*", lines[3].split()[-1]]
+    assert lines[1].split() == ["tag", "sure", "fires", "audio", "video"]
+    assert lines[3].split()[::2] == ["Dog", "yes", lines[3].split()[-1]]
+    assert [line.startswith("sure: 50 and more fires") for line in lines].index(True) == 6
     assert [line.split()[0] for line in lines if line.startswith("event")] == ["event"]
 
 
@@ -46,9 +47,12 @@ def test_tag_as_json_and_csv(clips, exports, capsys):
     model = ["--model", exports["fused"], "--format"]
     one = json.loads(run_tag(capsys, clips / "both.mp4", *model, "json"))
     assert one["file"] == str(clips / "both.mp4")
-    assert {"label", "score", "fired", "audio_score", "video_score"} == set(one["tags"][0])
+    scores = {"score", "audio_score", "video_score", "confidence"}
+    assert scores | {"label", "fired"} == set(one["tags"][0])
     times = {"onset_seconds", "offset_seconds"}
-    assert times | {"label", "score", "modality"} == set(one["events"][0])
+    assert times | {"label", "score", "modality", "confidence"} == set(one["events"][0])
+    for tag in one["tags"]:
+        assert (tag["confidence"] >= 0.5) == tag["fired"]
     files = [clips / "both.mp4", clips / "sound.wav"]
     both = json.loads(run_tag(capsys, *files, *model, "json"))
     assert both[0] == one
@@ -70,6 +74,30 @@ def test_tag_draws_a_plot(file, clips, exports, tmp_path, capsys):
     assert picture.shape[0] > 300 and picture.shape[1] > 900
     assert np.ptp(picture[..., :3]) > 0.5
     assert os.listdir(path.parent) == ["plot.png"]
+
+
+def test_a_file_alone_is_tagged_by_all_that_yamnet_knows(clips, models_cache, capsys):
+    whole = json.loads(run_tag(capsys, clips / "both.mp4", "--format", "json"))
+    assert whole["n_labels"] == 521 and whole["has_video"]
+    assert len(whole["tags"]) == min(10, whole["n_fired"]) and whole["n_fired"] > 0
+    assert all(tag["fired"] for tag in whole["tags"])
+    words = [clips / "both.mp4", "--top", "2"]
+    lines = run_tag(capsys, *words).splitlines()
+    assert lines[3].split("  ")[0] == whole["tags"][0]["label"]
+    assert lines[5].startswith("sure: ") and lines[5].endswith("do not fire")
+    best = json.loads(run_tag(capsys, *words, "--format", "json"))
+    assert best["tags"] == whole["tags"][:2]
+    assert {event["label"] for event in best["events"]} <= {tag["label"] for tag in best["tags"]}
+
+
+def test_lines_on_standard_error_do_not_stick_to_the_tables(clips, exports, tmp_path):
+    """On a terminal both are one stream."""
+    files = [clips / "sound.wav", tmp_path / "none.wav", clips / "sound.wav"]
+    command = mmat_command("tag", *files, "--model", exports["audio"])
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    lines = subprocess.run(command, timeout=300, **both).stdout.splitlines()
+    errors = [line for line in lines if "mmat: error: " in line]
+    assert errors == [f"mmat: error: {files[1]}: no such file"]
 
 
 def test_one_bad_file_does_not_stop_the_others(clips, exports, capsys):
@@ -160,7 +188,7 @@ def test_a_live_stream_is_tagged_while_it_runs(exports):
             process.stdin.flush()
             moment = json.loads(process.stdout.readline())
             assert moment["seconds"] == second
-            assert [tag["label"] for tag in moment["tags"]][:1]
+            assert moment["tags"][0]["label"] and moment["tags"][0]["confidence"] >= 0.5
         process.stdin.close()
         assert process.stdout.read() == b""
         assert process.wait(timeout=60) == 0

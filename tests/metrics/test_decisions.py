@@ -8,7 +8,14 @@ from hypothesis.extra import numpy as arrays
 
 from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
-from mmat.metrics.decisions import NO_SCORE, confidence, decide, pool_windows, to_events
+from mmat.metrics.decisions import (
+    NO_SCORE,
+    confidence,
+    decide,
+    percent_sure,
+    pool_windows,
+    to_events,
+)
 from mmat.metrics.events import frames_to_events
 from mmat.metrics.thresholds import NEVER_FIRES, fire
 
@@ -46,6 +53,12 @@ def test_confidence_is_a_share_of_odds():
     # the ends of the scale
     ends = confidence(MULTI_LABEL, [0, 1, 0.5, 1, 1], [0, 1, 0, NEVER_FIRES, 0.5])
     np.testing.assert_array_equal(ends, np.float32([0.5, 0.5, 1, 0, 1]))
+
+
+@given(sure=st.floats(0, 1))
+def test_per_cent_tell_what_fires(sure):
+    assert (percent_sure(sure) >= 50) == (sure >= 0.5)
+    assert abs(percent_sure(sure) - 100 * sure) <= 1
 
 
 def test_confidence_of_other_tasks():

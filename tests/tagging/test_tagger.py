@@ -45,7 +45,8 @@ def test_a_short_file_has_the_exports_scores(taggers, exports, clips):
 def test_tags_are_every_class_in_order_and_events_of_those_that_fired(taggers, clips):
     tagging = taggers["fused"].tag(clips / "both.mp4")
     assert sorted(tag.label for tag in tagging.tags) == ["Cat, kitten", "Dog", "Train"]
-    keys = [(not tag.fired, -tag.score) for tag in tagging.tags]
+    keys = [(not tag.fired, -tag.confidence) for tag in tagging.tags]
+    assert [tag.confidence >= 0.5 for tag in tagging.tags] == [tag.fired for tag in tagging.tags]
     assert keys == sorted(keys)
     # The thresholds are 0, 0.5 and 1.
     fired = {tag.label: tag.fired for tag in tagging.tags}
