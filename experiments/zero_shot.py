@@ -8,6 +8,8 @@ The tagger is ours, as is the comparison. Commands and results:
                                                 of YAMNet alone 67.3 %
     python experiments/zero_shot.py --floors    a minute; prints the page's table of floors: from
                                                 which cosine on a name is near enough to a label
+    python experiments/zero_shot.py --names     a minute; prints how many label names of other data
+                                                sets find the right name of AudioSet
 
 Labels are asked for by their names alone, as a user types them. Defaults are chosen on validation;
 every threshold is tuned there and in the same way, the baseline's too: one for all labels (the
@@ -20,6 +22,7 @@ floor concerns them.
 """
 
 import argparse
+import csv
 import itertools
 import json
 import os
@@ -57,11 +60,13 @@ from mmat.models.fusion import Competing, EitherRight
 from mmat.models.label_map import (
     EqualPriors,
     LikeliestName,
+    asked_names,
     imagenet_hypernyms,
+    label_similarities,
     matched_similarities,
     sound_label_names,
 )
-from mmat.models.names import THRESHOLD, zero_shot_bundle
+from mmat.models.names import SOUND_FLOOR, THRESHOLD, sound_similarities, zero_shot_bundle
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
 from mmat.pretrained.registry import imagenet_labels, yamnet
@@ -69,6 +74,7 @@ from mmat.pretrained.text import embedded_text_encoder
 from mmat.shards.read import read_arrays
 
 SPLITS = ("validation", "test")
+NAMES_OF_SETS = pathlib.Path(__file__).with_name("label_names.csv")
 POOLED_BY = ("mean_pooling", "linear_softmax", "exponential_softmax", "max_pooling")
 PICTURE_WEIGHTS = (0.2, 0.3, 0.5, 1.0)
 COMPETITIONS = (0.0, 0.5, 1.0)
@@ -95,9 +101,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Named by the page's former name, so that what was computed before is still found.
     parser.add_argument("--out", default="runs/zero_training", help="folder of the results")
     parser.add_argument("--floors", action="store_true", help="print the table of floors alone")
+    parser.add_argument("--names", action="store_true", help="print which label names are found")
     arguments = parser.parse_args(argv)
     if arguments.floors:
         show_floors()
+    elif arguments.names:
+        show_found_names()
     else:
         compare(pathlib.Path(arguments.out))
 
@@ -265,9 +274,8 @@ def show(report: dict) -> None:
 
 def show_floors() -> None:
     """Print how many labels of sounds, and how much nonsense, find a name from each floor on."""
-    sound_labels = LabelSet.of(yamnet.labels())
     networks = {
-        "YAMNet": ([sound_label_names(sound_labels, i) for i in range(len(sound_labels))], None),
+        "YAMNet": (names_of_sounds(), None),
         "image network": (imagenet_labels(), imagenet_hypernyms()),
     }
     rows = []
@@ -281,6 +289,51 @@ def show_floors() -> None:
             rows.append([network, f"{title} ({len(nearest)})", *shares])
     head = ["% that find a name", "", *(f"from {floor:g}" for floor in FLOORS)]
     print(tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True))
+
+
+def names_of_sounds() -> list[tuple[str, ...]]:
+    labels = LabelSet.of(yamnet.labels())
+    return [sound_label_names(labels, i) for i in range(len(labels))]
+
+
+def show_found_names() -> None:
+    """Print how many label names of each data set find their right names, and which do not.
+
+    The right names are facts of `label_names.csv`: the sound itself or the thing whose sound it is;
+    where AudioSet has neither, to find nothing is right.
+    """
+    with open(NAMES_OF_SETS, encoding="utf-8", newline="") as file:
+        facts = list(csv.DictReader(file))
+    rows, names = [], names_of_sounds()
+    for data_set, own in itertools.groupby(facts, lambda fact: fact["set"]):
+        own = list(own)
+        labels = LabelSet.of(fact["label"] for fact in own)
+        asked = [asked_names(labels, i) for i in range(len(labels))]
+        cosines = label_similarities(
+            names, LabelSet(labels.names, synonyms=tuple(asked)), embedded_text_encoder()
+        )
+        for way, found in (
+            ("cosines alone", np.where(cosines >= SOUND_FLOOR, cosines, 0)),
+            ("names, words, cosines", sound_similarities(labels)),
+        ):
+            verdicts = [
+                verdict(column, names, fact) for column, fact in zip(found.T, own, strict=True)
+            ]
+            counts = [verdicts.count(each) for each in ("right", "wrong", "none")]
+            missed = [f["label"] for f, x in zip(own, verdicts, strict=True) if x != "right"]
+            rows.append([f"{data_set} ({len(own)})", way, *counts, ", ".join(missed)])
+    head = ["label names of", "found by", "right", "wrong", "none", "not right"]
+    print(tabulate.tabulate(rows, head, tablefmt="github"))
+
+
+def verdict(similarities: np.ndarray, names: Sequence[Sequence[str]], fact: dict) -> str:
+    """Whether the names that mean a label most are `right`, `wrong` or `none`."""
+    right = {name for name in fact["right"].split(";") if name}
+    nearest = np.flatnonzero((similarities > 0) & (similarities == similarities.max()))
+    found = {names[each][0] for each in nearest}
+    if not found and right:
+        return "none"
+    return "right" if found <= right else "wrong"
 
 
 if __name__ == "__main__":

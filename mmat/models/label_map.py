@@ -6,8 +6,9 @@ of their names. Synonyms are embedded one by one: a string of many names lies ne
 - `label_similarities` computes it, `nearest_labels` lists what lies nearest;
 - the evidence functions (`top_label`, `Sharpened`, …) turn image-label probabilities into evidence
   of sounds by it;
-- `matched_similarities` goes by equal names first and by cosines for the rest, which is how the
-  names of a pretrained network are mapped to any labels (`mmat.models.names`).
+- `matched_similarities` goes by equal names first, then by what people call sounds, and by cosines
+  for the rest, which is how the names of a pretrained network are mapped to any labels
+  (`mmat.models.names`).
 """
 
 import collections
@@ -24,6 +25,7 @@ from keras import ops
 
 from mmat.files import atomic_path, cache_folder, data_list
 from mmat.labels import LabelSet
+from mmat.models.words import everyday_sound, stems
 from mmat.pretrained.text import TextEncoder
 
 # (probabilities (…, n_image_labels), similarities (n_image_labels, classes)) -> (…, classes)
@@ -238,26 +240,45 @@ def matched_similarities(
     make_encoder: Callable[[], TextEncoder],
     floor: float,
     hypernyms: Names | None = None,
+    heard: bool = False,
 ) -> np.ndarray:
     """Return how much each name of a network means each label: 1 the same, 0 nothing of the kind.
 
     names: what each output of the network is called, its whole name first. hypernyms: more general
-    names for it, the nearest first, which count as its own for labels without synonyms. A label
-    whose whole name is an output's is that output; one that shares another name with outputs is
-    all of these, but an output that several labels share is that label's which names it most
-    closely (a hen is a chicken before it is a bird). For the rest the cosines of the names' text
-    vectors count, from `floor` on: a label that nothing is near enough to has a column of zeros.
+    names for it, the nearest first, which count as its own for labels without synonyms. heard:
+    whether the names are of sounds, so that other endings and another order make no other name
+    ("sneezing" is Sneeze, but fencing is no fence), and verbs are looked up.
+
+    A label whose whole name is an output's is that output; one that shares another name with
+    outputs is all of these, but an output that several labels share is that label's which names it
+    most closely (a hen is a chicken before it is a bird). A label that is no name, but an everyday
+    word (`mmat.models.words`), is what that means and nothing else. For the rest the cosines of the
+    names' text vectors count, from `floor` on: a label that nothing is near enough to has a column
+    of zeros.
+
     make_encoder: called only where a cosine is needed. Letter case does not matter. Returns
     float32 `(n_names, classes)` in [0, 1].
 
     >>> names = [("Bark",), ("Bee, wasp, etc.", "Bee", "wasp")]
-    >>> matched_similarities(names, LabelSet.of(["bark", "Wasp"]), None, 0.6).tolist()
+    >>> labels = LabelSet.of(["woof", "Wasp"])
+    >>> matched_similarities(names, labels, None, 0.6, heard=True).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    exact = _exact(names, labels, hypernyms)  # bool (n_names, classes)
-    found = exact.astype(np.float32)
-    rest = np.flatnonzero(~exact.any(axis=0))
-    if len(rest):
+    same = _exact(names, labels, hypernyms)  # bool (n_names, classes)
+    by_stems = _by_stems(names) if heard else {}
+    rest = []
+    for i in np.flatnonzero(~same.any(axis=0)):
+        asked = asked_names(labels, i)
+        inflected = [by_stems[stems(name)] for name in asked if stems(name) in by_stems]
+        everyday = [sound for name in asked if (sound := everyday_sound(name))]
+        if inflected:
+            same[list(set().union(*inflected)), i] = True
+        elif not everyday:
+            rest.append(i)
+        elif meant := [name for x in everyday if heard or x.is_thing for name in x.names]:
+            same[:, i] = _exact(names, LabelSet.of(meant), hypernyms).any(axis=1)
+    found = same.astype(np.float32)
+    if rest:
         asked = LabelSet(
             tuple(labels.names[i] for i in rest),
             synonyms=tuple(asked_names(labels, i) for i in rest),
@@ -270,10 +291,12 @@ def matched_similarities(
 def asked_names(labels: LabelSet, index: int) -> tuple[str, ...]:
     """Return the names of an asked label, also without what stands in brackets behind them.
 
-    >>> asked_names(LabelSet.of(["Police car (siren)"]), 0)
+    Underscores are spaces, as in the files of data sets.
+
+    >>> asked_names(LabelSet.of(["Police_car (siren)"]), 0)
     ('Police car (siren)', 'Police car')
     """
-    names = sound_label_names(labels, index)
+    names = [name.replace("_", " ") for name in sound_label_names(labels, index)]
     plain = (re.sub(r"\s*\([^)]*\)\s*$", "", name) for name in names)
     return tuple(dict.fromkeys([*names, *filter(None, plain)]))
 
@@ -327,3 +350,12 @@ def _by_name(names: Names) -> dict[str, dict[int, int]]:
         for place, name in enumerate(own):
             found[name.casefold()].setdefault(output, place)
     return found
+
+
+def _by_stems(names: Names) -> dict[frozenset[str], set[int]]:
+    """The stems of each name with the outputs that bear it; of a whole name with that output."""
+    found = collections.defaultdict(set)
+    for output, own in enumerate(names):
+        for name in own:
+            found[stems(name)].add(output)
+    return found | {stems(own[0]): {output} for output, own in enumerate(names)}

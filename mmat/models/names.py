@@ -90,7 +90,7 @@ def sound_similarities(
         return np.zeros((0, len(labels)), np.float32)
     heard = LabelSet.of(heard)
     names = [sound_label_names(heard, index) for index in range(len(heard))]
-    return matched_similarities(names, labels, _encoder(text_encoder), SOUND_FLOOR)
+    return matched_similarities(names, labels, _encoder(text_encoder), SOUND_FLOOR, heard=True)
 
 
 def image_similarities(
