@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmat.files import InputError
 from mmat.media.read import SAMPLE_RATE_HZ, read_audio, read_media
-from mmat.media.sound import mixdown
+from mmat.media.sound import mixdown, resampled
 from mmat.media.windows import ArrayStream, MediaStream, WindowSpec
 from mmat.shards.record import to_float32, to_int16
 from tests.media.made_tracks import FPS, later, one_colour, tone, write_tracks
@@ -148,6 +148,25 @@ def test_full_scale_and_what_lossy_codecs_make_of_it_need_no_word(tmp_path):
         assert peak > 1.0
         media = read_media(path)
         assert np.abs(media.waveform).max() == 1.0 and media.problem == ""
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 32000, 44100, 48000])
+def test_vorbis_has_no_holes_where_its_blocks_change(tmp_path, rate_hz):
+    """It is what libvorbis decodes: clicks let short blocks follow long ones."""
+    sound = 0.01 * np.random.default_rng(0).standard_normal(6 * rate_hz)
+    for at in np.arange(0.3, 5.9, 0.37):
+        sound[round(at * rate_hz) : round((at + 0.01) * rate_hz)] += 0.7
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, sound, rate_hz)
+    expected = resampled([soundfile.read(path, dtype="float32")[0]], rate_hz)
+    media = read_media(path)
+    assert media.problem == "" and len(media.waveform) >= len(expected)
+    both = len(expected) - 200
+    differences = [
+        np.abs(media.waveform[100 + n :][:both] - expected[100:][:both]).max()
+        for n in range(-40, 41)
+    ]
+    assert min(differences) < 0.02
 
 
 def spoil(path, kind, numbers=None):
