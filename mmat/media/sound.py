@@ -22,7 +22,7 @@ _SILENCE_SAMPLES = 2048  # before it, at least
 _BLOCK_SAMPLES = 1 << 16
 # Containers round their times, Matroska to a millisecond, and FFmpeg's for Vorbis are 14 ms off, at
 # most, where long blocks follow short ones.
-_SAME_PLACE_SECONDS = 0.02
+_SAME_PLACE_SECONDS = 0.015
 _FRAMES_AT_ONCE = 16  # converted together: a call of NumPy costs as much as a frame's arithmetic
 _CANCELLED_SHARE = 0.05  # of the channels' energy that is left in their sum
 _OVERSHOOT = 2.0  # lossy codecs exceed the full scale, but not by as much
