@@ -1,4 +1,4 @@
-"""The command `mmat`: fetch, lists, prepare, train, evaluate, score, export, tag, app.
+"""The command `mmat`: fetch, labels, lists, prepare, train, evaluate, score, export, tag, app.
 
 Bad input is one line on standard error and exit status 2. What computes is imported by the command
 that needs it, so that help and errors come at once.
@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmat import __version__
-from mmat.cli import app, evaluate, export, fetch, lists, prepare, score, tag, train
+from mmat.cli import app, evaluate, export, fetch, labels, lists, prepare, score, tag, train
 from mmat.cli.common import Parser, exit_status
 
 
@@ -35,6 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("mmat", description="Tag environmental sounds in clips by sound and picture.")
     parser.add_argument("--version", action="version", version=f"mmat {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (fetch, lists, prepare, train, evaluate, score, export, tag, app):
+    for command in (fetch, labels, lists, prepare, train, evaluate, score, export, tag, app):
         command.add(commands)
     return parser

@@ -137,34 +137,30 @@ class KnownName(NamedTuple):
 
 
 def known_names(text: str = "") -> list[KnownName]:
-    """Return the names that hold a text, whatever the case, of what is heard and then of the rest.
+    """Return the names with a word that begins as a text does: what is heard, and then the rest.
 
-    What is heard is known by eye too where the image network has a thing that is called so.
-    Raises InputError where weights were not fetched.
+    What is heard is known by eye too where the image network has names for it. Letter case does
+    not matter. Raises InputError where weights were not fetched.
 
     >>> [(known.name, known.by) for known in known_names("accordion")]
     [('Accordion', ('ear', 'eye'))]
     >>> len([known for known in known_names() if "ear" in known.by])
     521
     """
-    seen = {names[0].casefold(): names for names in imagenet_labels()}
-    outputs = _known()
-    names = []
-    for name in yamnet_labels():
-        by_eye = any(sense == EYE for sense, _ in _outputs(outputs, name))
-        names.append(KnownName(name, (EAR, EYE) if by_eye else (EAR,)))
-    heard = {known.name.casefold() for known in names}
-    names += [KnownName(own[0], (EYE,), own[1:]) for key, own in seen.items() if key not in heard]
-    asked = clean_name(text).casefold()
-    return [
-        known
-        for known in names
-        if any(asked in name.casefold() for name in (known.name, *known.synonyms))
+    from mmat.models.names import image_similarities
+
+    heard = heard_label_set()
+    seen_too = image_similarities(heard, efficientnet_lite0).any(axis=0)
+    names = [
+        KnownName(name, (EAR, EYE) if too else (EAR,))
+        for name, too in zip(heard.names, seen_too, strict=True)
     ]
-
-
-def _outputs(outputs: dict, name: str) -> frozenset:
-    return frozenset().union(*(outputs.get(x.casefold(), ()) for x in (name, *name.split(", "))))
+    seen = {names[0].casefold(): names for names in imagenet_labels()}
+    for name in heard.names:
+        seen.pop(name.casefold(), None)
+    names += [KnownName(own[0], (EYE,), own[1:]) for own in seen.values()]
+    asked = re.compile(r"(?<!\w)" + re.escape(clean_name(text)), re.IGNORECASE)
+    return [known for known in names if any(map(asked.search, (known.name, *known.synonyms)))]
 
 
 class Mapping(NamedTuple):
@@ -190,7 +186,7 @@ def mappings(labels: Iterable[str]) -> list[Mapping]:
     >>> dog.heard, len(dog.seen), tax.heard, tax.seen
     ((('Dog', 1.0),), 118, (), ())
     """
-    from mmat.models.label_map import label_similarities, nearest_labels
+    from mmat.models.label_map import asked_names, label_similarities, nearest_labels
     from mmat.models.names import image_similarities, sound_similarities
     from mmat.pretrained.text import embedded_text_encoder
 
@@ -205,7 +201,10 @@ def mappings(labels: Iterable[str]) -> list[Mapping]:
         below = dict.fromkeys(range(len(asked)))
         lost = [i for i, each in enumerate(near) if not each]
         if lost:
-            rest = LabelSet.of(asked.names[i] for i in lost)
+            rest = LabelSet(
+                tuple(asked.names[i] for i in lost),
+                synonyms=tuple(asked_names(asked, i) for i in lost),
+            )  # as the mapping itself asks, whose cosines are in the cache
             cosines = label_similarities(names, rest, embedded_text_encoder())
             nearest = (each[0] for each in nearest_labels(cosines, names, 1))
             below |= dict(zip(lost, nearest, strict=True))

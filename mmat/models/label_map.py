@@ -276,7 +276,7 @@ def matched_similarities(
         elif not everyday:
             rest.append(i)
         elif meant := [name for x in everyday if heard or x.is_thing for name in x.names]:
-            same[:, i] = _exact(names, LabelSet.of(meant), hypernyms).any(axis=1)
+            same[:, i] = _exact(names, LabelSet.of(dict.fromkeys(meant)), hypernyms).any(axis=1)
     found = same.astype(np.float32)
     if rest:
         asked = LabelSet(

@@ -47,7 +47,8 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["fetch", "lists", "prepare", "train", "evaluate", "score", "export", "tag", "app"]
+    "command",
+    ["fetch", "labels", "lists", "prepare", "train", "evaluate", "score", "export", "tag", "app"],
 )
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as end:
