@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mmat.tagging.tagger import load
     from mmat.training.own import train
 
+# TensorFlow reads its variables at its import, which any module below may be the first to do.
+prepare_tensorflow()
+
 __version__ = "0.1.0"
 __all__ = [
     "LabelSet",
@@ -61,7 +64,6 @@ def __getattr__(name: str):
     """Import a public name from its module at its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    prepare_tensorflow()
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -13,7 +13,9 @@ ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 def prepare_tensorflow() -> None:
     """Set those variables of `ENVIRONMENT` that are not set yet, before TensorFlow is imported.
 
-    Afterwards nothing is changed, so that the processes that this one starts compute as it does.
+    Importing `mmat` does so. Where TensorFlow or Keras was imported before nothing is changed, so
+    that the processes that this one starts compute as it does; its log lines cannot be silenced
+    then, nor those of errors where `TF_CPP_MIN_LOG_LEVEL` is set to less than 3.
 
     >>> prepare_tensorflow()
     >>> "TF_ENABLE_ONEDNN_OPTS" in os.environ

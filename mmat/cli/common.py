@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from mmat.files import InputError
-from mmat.startup import prepare_tensorflow
 from mmat.tables import MAX_SECONDS
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
@@ -48,7 +47,6 @@ def exit_status(command: Callable[[], int | None]) -> int:
     >>> exit_status(lambda: None)
     0
     """
-    prepare_tensorflow()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
             stream.reconfigure(errors="backslashreplace")

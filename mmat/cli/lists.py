@@ -86,6 +86,7 @@ def _as_json(summary, dropped) -> dict:
         "clips": summary.clips,
         "hours": round(summary.hours, 6),
         "labels": summary.labels,
+        "labels_by_split": summary.labels_by_split,
         "labels_per_clip": {str(n): clips for n, clips in summary.labels_per_clip.items()},
         "dropped": len(dropped),
         "splits": summary.splits,
@@ -113,8 +114,12 @@ def _as_text(summary, n_dropped: int) -> str:
         facts.append(("of unknown length", f"{unknown:,} (not in the hours)"))
     facts += [(f"split {split}", f"{clips:,}") for split, clips in summary.splits.items()]
     facts.append(("rows dropped", f"{n_dropped:,}"))
-    head = ["label", "clips"]
-    rows = [[name, f"{clips:,}"] for name, clips in summary.labels.items()]
+    by_split = summary.labels_by_split if len(summary.splits) > 1 else {}
+    head = ["label", "clips", *by_split]
+    rows = [
+        [name, f"{clips:,}", *(f"{of_split[name]:,}" for of_split in by_split.values())]
+        for name, clips in summary.labels.items()
+    ]
     if media:
         facts.append(("media found", f"{media.found:,}"))
         facts += [(f"  {words}", f"{clips:,}") for words, clips in media.ways.told()]

@@ -34,7 +34,8 @@ class Summary:
     """Counts of a list, labels in the label set's order.
 
     hours: of the clips whose length is known; without_length: how many other clips there are.
-    labels_per_clip: number of labels -> number of clips. media: None without a media folder.
+    labels_by_split: split -> label -> number of clips. labels_per_clip: number of labels -> number
+    of clips. media: None without a media folder.
     """
 
     clips: int
@@ -42,6 +43,7 @@ class Summary:
     without_length: int
     splits: dict[str, int]
     labels: dict[str, int]
+    labels_by_split: dict[str, dict[str, int]]
     labels_per_clip: dict[int, int]
     media: MediaCount | None = None
 
@@ -70,12 +72,17 @@ def summarise(read: ReadList, media: "MediaFolder | None" = None) -> Summary:
     if media is not None:
         by_label = _by_label(found, names), _by_label(missing, names)
         count = MediaCount(len(found), len(missing), *by_label, ways)
+    splits = dict(collections.Counter(clip.split for clip in clips))
     return Summary(
         clips=len(clips),
         hours=math.fsum(known) / SECONDS_AN_HOUR,
         without_length=len(clips) - len(known),
-        splits=dict(collections.Counter(clip.split for clip in clips)),
+        splits=splits,
         labels=_by_label(clips, names),
+        labels_by_split={
+            split: _by_label([clip for clip in clips if clip.split == split], names)
+            for split in splits
+        },
         labels_per_clip=dict(sorted(collections.Counter(len(c.labels) for c in clips).items())),
         media=count,
     )

@@ -58,6 +58,20 @@ def test_tables_say_the_same(public, capsys):
     assert "unknown length" not in out
 
 
+def test_labels_are_counted_by_split(tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    path.write_text("file,labels,split\na.wav,Dog,train\nb.wav,Dog;Cat,test\nc.wav,Dog,train\n")
+    out, _ = run(capsys, path)
+    assert re.search(r"^label +clips +train +test$", out, re.M)
+    assert re.search(r"^Dog +3 +2 +1$", out, re.M) and re.search(r"^Cat +1 +0 +1$", out, re.M)
+    out, _ = run(capsys, path, "--json")
+    by_split = {"train": {"Dog": 2, "Cat": 0}, "test": {"Dog": 1, "Cat": 1}}
+    assert json.loads(out)["labels_by_split"] == by_split
+    path.write_text("file,labels,split\na.wav,Dog,train\n")
+    out, _ = run(capsys, path)
+    assert re.search(r"^label +clips$", out, re.M)  # one split says nothing more
+
+
 def test_media_are_counted_a_class_and_drawn(public, tmp_path, capsys):
     media = tmp_path / "media"
     media.mkdir()

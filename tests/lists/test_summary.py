@@ -33,6 +33,10 @@ def test_labels_are_counted_in_the_label_sets_order():
     assert (summary.clips, summary.without_length, summary.media) == (3, 0, None)
     assert summary.hours == pytest.approx(1 + 36 / 3600)
     assert summary.splits == {"train": 2, "test": 1}
+    assert summary.labels_by_split == {
+        "train": {"Train": 0, "Car": 1, "Dog": 1},
+        "test": {"Train": 0, "Car": 0, "Dog": 1},
+    }
 
 
 def test_lengths_that_no_list_gives_are_left_out_or_measured(tmp_path, sine, write_container):
