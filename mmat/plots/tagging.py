@@ -1,7 +1,9 @@
-"""A picture of one clip on one time axis: its pictures, its mel spectrogram, its scores.
+"""A picture of one clip on one time axis: its pictures, its mel spectrogram, how sure its tags are.
 
-Each picture has a line to the time at which it was seen. Of a regression there is, in the place of
-scores, a panel a label, with a line of the frames and a line at the clip's value.
+How sure they are, in the clip and frame by frame, is on the one scale of
+`mmat.metrics.decisions.confidence`. Each picture has a line to the time at which it was seen. Of a
+regression there is, in the place of scores, a panel a label, with a line of the frames and a line
+at the clip's value.
 """
 
 import os
@@ -13,7 +15,13 @@ import numpy as np
 
 from mmat.files import InputError
 from mmat.labels import MULTI_LABEL, Task
-from mmat.metrics.decisions import decide, pool_windows, to_events
+from mmat.metrics.decisions import (
+    confidence,
+    decide,
+    percent_sure,
+    pool_windows,
+    to_events,
+)
 from mmat.metrics.events import Event
 from mmat.plots.style import (
     BLUE,
@@ -51,7 +59,7 @@ def plot_tagging(
     n_rows: int = 5,
     task: Task = MULTI_LABEL,
 ) -> None:
-    """Draw a clip: pictures of it, its log-mel spectrogram and the frame scores on one time axis.
+    """Draw a clip: pictures of it, its log-mel spectrogram and how sure its frames are, over time.
 
     log_mel: decibel `(mel_time, bands)`, 0 to 8000 Hz on Slaney's scale; frame_scores:
     probabilities `(time, classes)`, one every `hop_seconds`, over the same stretch of time as
@@ -83,7 +91,8 @@ def plot_tagging(
         rows = list(range(len(labels)))[:n_rows]
         heights = [VALUE_HEIGHT] * len(rows)
     else:
-        rows = _rows_to_show(clip_scores, fired, [*events, *true_events], n_rows)
+        sure = confidence(task, clip_scores, thresholds)
+        rows = _rows_to_show(sure, fired, [*events, *true_events], n_rows)
         heights = [ROW_HEIGHT * len(rows)]
 
     seconds, names = len(frame_scores) * hop_seconds, [labels[c] for c in rows]
@@ -95,10 +104,16 @@ def plot_tagging(
         _draw_values(scores, frame_scores[:, rows], clip_scores[rows], names, task)
         _draw_values_key(mel.figure, LEFT)
     else:
-        image = _draw_scores(scores[0], frame_scores[:, rows], seconds)
+        frames = confidence(task, frame_scores[:, rows], thresholds[rows])
+        image = _draw_frames(scores[0], frames, seconds)
         _draw_events(scores[0], rows, events, true_events)
-        limits = thresholds[rows] if task == MULTI_LABEL else None
-        _write_rows(scores[0], names, clip_scores[rows], limits, fired[rows])
+        _write_rows(
+            scores[0],
+            names,
+            sure[rows],
+            fired[rows],
+            "sure" if task.is_multi_class else "sure, fires\nfrom 50 on",
+        )
         _draw_key(mel.figure, image, task, bool(true_events))
     save(mel.figure, path_png)
 
@@ -115,12 +130,12 @@ def _checked(log_mel, frame_scores, labels, thresholds):
     return log_mel, frame_scores, thresholds
 
 
-def _rows_to_show(clip_scores, fired, events, n_rows: int) -> list[int]:
+def _rows_to_show(sure, fired, events, n_rows: int) -> list[int]:
     """Return the classes to draw, the surest first."""
-    by_score = np.argsort(-clip_scores, kind="stable")
+    in_order = np.argsort(-sure, kind="stable")
     wanted = set(np.flatnonzero(fired)) | {event[0] for event in events}
-    wanted |= set([c for c in by_score if c not in wanted][: max(0, n_rows - len(wanted))])
-    return [int(c) for c in by_score if c in wanted]
+    wanted |= set([c for c in in_order if c not in wanted][: max(0, n_rows - len(wanted))])
+    return [int(c) for c in in_order if c in wanted]
 
 
 def _panels(heights: Sequence[float], seconds: float, title: str) -> list:
@@ -157,11 +172,11 @@ def _mel(hertz):
     return np.where(np.asarray(hertz) < 1000, np.asarray(hertz) * 15 / 1000, above)
 
 
-def _draw_scores(axes, frame_scores, seconds: float):
-    extent = (0, seconds, frame_scores.shape[1] - 0.5, -0.5)
-    image = axes.imshow(frame_scores.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, extent=extent)
+def _draw_frames(axes, frames, seconds: float):
+    extent = (0, seconds, frames.shape[1] - 0.5, -0.5)
+    image = axes.imshow(frames.T, aspect="auto", cmap="Blues", vmin=0, vmax=1, extent=extent)
     image.set_interpolation("nearest")
-    for row in range(1, frame_scores.shape[1]):
+    for row in range(1, frames.shape[1]):
         axes.axhline(row - 0.5, color="white", linewidth=3)
     axes.set_xlabel("seconds", size=9, color=INK)
     return image
@@ -179,22 +194,19 @@ def _draw_events(axes, rows: list[int], events, true_events) -> None:
         axes.add_patch(Rectangle(corner, offset - onset, 0.8, fill=False, ec=INK, lw=1.3))
 
 
-def _write_rows(axes, labels, clip_scores, limits, fired) -> None:
-    """Write names and scores beside the rows, and limits where there are any."""
-    names = [textwrap.fill(textwrap.shorten(name, 44, placeholder=" …"), 23) for name in labels]
+def _write_rows(axes, labels, sure, fired, heading: str) -> None:
+    """Write names and how sure each is beside the rows, bold where it fired."""
+    names = ["\n".join(textwrap.wrap(x, 23, max_lines=2, placeholder=" …")) for x in labels]
     axes.set_yticks(range(len(names)), names, size=9.5, **PLAIN)
     axes.tick_params(axis="y", length=0)
-    right = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
+    right = {"textcoords": "offset points", "annotation_clip": False, "color": INK}
     edge = axes.get_xlim()[1]
     for row, name in enumerate(axes.get_yticklabels()):
-        text, weight = f"{clip_scores[row]:.2f}", "bold" if fired[row] else "normal"
-        if limits is not None:
-            sign = "≥" if fired[row] else "<"
-            text += f" {sign} {limits[row]:.2f}" if limits[row] <= 1 else f" {sign} never"
-        axes.annotate(text, (edge, row), (8, 0), weight=weight, size=9.5, color=INK, **right)
+        weight = "bold" if fired[row] else "normal"
+        text = str(percent_sure(sure[row]))
+        axes.annotate(text, (edge, row), (8, 0), weight=weight, size=9.5, va="center", **right)
         name.set_weight(weight)
-    heading = "score" if limits is None else "score, threshold"
-    axes.annotate(heading, (edge, -0.5), (8, 9), size=8, color=INK, **right)
+    axes.annotate(heading, (edge, -0.5), (8, 4), size=8, va="bottom", **right)
 
 
 def _draw_key(figure, image, task: Task, with_truth: bool) -> None:
@@ -204,8 +216,9 @@ def _draw_key(figure, image, task: Task, with_truth: bool) -> None:
 
     bar = add_panel(figure, LEFT, 0.42, 1.6, 0.12)
     figure.colorbar(image, cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.set_xticklabels(["0", "50", "100"])
     bar.tick_params(labelsize=8, length=0, labelcolor=INK)
-    bar.set_title("frame score", size=8.5, color=INK, pad=3)
+    bar.set_title("sure, frame by frame", size=8.5, color=INK, pad=3)
     name = "best class" if task.is_multi_class else "detected"
     key = [Line2D([], [], color=ORANGE, lw=3.5, label=name)]
     if with_truth:

@@ -51,6 +51,19 @@ def test_the_best_class_is_underlined_whatever_the_thresholds():
     assert spans[1] == pytest.approx([0, 6], abs=0.05)
 
 
+def test_what_is_as_sure_looks_the_same_whatever_its_threshold():
+    log_mel, frame_scores, _ = clip()
+    pictures = []
+    # odds of 1 : 4 against 1 : 19, the same ratio again, and another one
+    for score, threshold in ((0.2, 1 / 20), (0.5, 4 / 23), (0.5, 0.5)):
+        frame_scores[:] = 0
+        frame_scores[20:40, 0] = score
+        given = log_mel, frame_scores, LABELS, [threshold] * 3
+        pictures.append(pixels(plot_tagging, *given))
+    np.testing.assert_allclose(pictures[0], pictures[1], atol=2)
+    assert not np.allclose(pictures[1], pictures[2], atol=2)
+
+
 def test_a_value_is_a_line_as_high_as_it_is():
     rows, heights = {}, []
     for n_labels in (1, 2):
