@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.labels import MULTI_LABEL, Task
 from mmat.models.fast_cpu import fast_cpu
+from mmat.models.tracing import traced
 from mmat.shards.read import required_flags
 
 BATCH_SIZE = 16  # clips
@@ -34,12 +34,11 @@ class Predictor:
         self.inputs, self.task, self.batch_size = list(model.input), task, batch_size
         self.flags = required_flags(self.inputs)
 
-        @tf.function(reduce_retracing=True)
         def outputs(inputs):
             with fast_cpu(model):
                 return model(inputs, training=False)
 
-        self._outputs = outputs
+        self._outputs = traced(outputs)
 
     def __call__(self, clips: Mapping) -> dict[str, np.ndarray]:
         """Return the model's outputs, `(clips, …)` each, for one step or for all clips at once.

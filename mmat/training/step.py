@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from mmat.labels import MULTI_LABEL, Task
 from mmat.models.fast_cpu import fast_cpu
+from mmat.models.tracing import traced
 
 _SEED_STRIDE = 1_000_003
 _NAMED_AS_DAMAGED = 5
@@ -64,14 +65,13 @@ def training_step(
             scaled = optimizer.scale_loss(loss)
         return loss, tape.gradient(scaled, variables)
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def step(inputs, weak_labels):
         loss, gradients = gradients_of(inputs, weak_labels)
         optimizer.apply(gradients, variables)
         return loss
 
     if strategy is None:
-        return step
+        return traced(step, autograph=False)
     return _step_of_replicas(gradients_of, model, optimizer, strategy)
 
 
@@ -136,12 +136,11 @@ def _step_of_replicas(gradients_of, model, optimizer, strategy):
             variable.assign(mean)
         return loss
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def step(inputs, weak_labels):
         losses = strategy.run(replica_step, args=(inputs, weak_labels))
         return strategy.experimental_local_results(losses)[0]
 
-    return step
+    return traced(step, autograph=False)
 
 
 def _rows_of(replica, batch, strategy):
@@ -180,7 +179,7 @@ def _leave_the_sum_to_the_step(optimizer) -> None:
     inner._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
 
 
-@tf.function(reduce_retracing=True)
+@traced
 def _all_finite(tensors):
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(x)) for x in tensors])
 
