@@ -10,6 +10,7 @@ what is seen to sound events by sentence embeddings. Commands and results:
                                         half a minute; prints docs/cmu_mosi.md's two tables: whether
                                         what a picture shows says anything of a speaker's sentiment
     python experiments/label_map.py hypernyms wordnet/data.noun
+    python experiments/label_map.py kinds ontology.json
                                         seconds; writes data_lists/imagenet/kinds.csv from WordNet
                                         3.0's nouns, of Debian's wordnet-base
 
@@ -78,11 +79,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands.add_parser("sentiment", help="the map of names of sentiment, and of sounds beside")
     hypernyms = commands.add_parser("hypernyms", help="write data_lists/imagenet/kinds.csv")
     hypernyms.add_argument("nouns", help="WordNet 3.0's data.noun")
+    kinds = commands.add_parser("kinds", help="write data_lists/audioset/kinds.csv")
+    kinds.add_argument("ontology", help="AudioSet's ontology.json")
     arguments = parser.parse_args(argv)
     if arguments.command == "sentiment":
         map_sentiment()
     elif arguments.command == "hypernyms":
         write_hypernyms(arguments.nouns)
+    elif arguments.command == "kinds":
+        write_kinds(arguments.ontology)
     else:
         compare_ways()
 
@@ -181,6 +186,23 @@ def write_hypernyms(nouns: str) -> None:
             named = "" if wnid in above else ";".join(names)
             writer.writerow([wnid, named, ";".join(each for each in parents if each in kept)])
     print(f"{len(hypernyms)} hypernyms above {len(ids)} labels")
+
+
+def write_kinds(ontology: str) -> None:
+    """Write `data_lists/audioset/kinds.csv`, a row a sound: its name, those above, if a heading."""
+    with open(ontology, encoding="utf-8") as file:
+        sounds = json.load(file)
+    above = collections.defaultdict(list)
+    for sound in sounds:
+        for child in sound["child_ids"]:
+            above[child].append(sound["name"])
+    with open(data_list("audioset") / "kinds.csv", "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["name", "above", "heading"])
+        for sound in sounds:
+            is_heading = 1 if "abstract" in sound["restrictions"] else ""
+            writer.writerow([sound["name"], ";".join(above[sound["id"]]), is_heading])
+    print(f"{len(sounds)} sounds")
 
 
 def read_nouns(path: str) -> dict[str, tuple[list[str], list[str]]]:

@@ -5,7 +5,7 @@ corrects that by a small network on the joined embeddings. The layers below work
 clips `(batch, classes)` and of frames `(batch, time, classes)` alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -19,6 +19,8 @@ from mmat.models.video import HoldFrames
 
 _MARGIN = 1e-6  # probabilities are kept this far from 0 and 1 before log-odds are taken
 LATE_WEIGHTS = (0.7, 1.0)  # of audio and video, where learning starts; chosen on validation
+MOST_SHIFT = 4.0  # log-odds by which a clip's belief moves what is heard; chosen on validation
+N_RIVALS = 16  # strongest labels of a moment among which a label's rivals are looked for
 
 
 def fused_model(
@@ -264,6 +266,55 @@ class Corrected(ScoreLayer):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
+class LogitsTimedBySound(ScoreLayer):
+    """Frames that are when the sound says, as sure as both senses are of the clip: their log-odds.
+
+    A picture says that something is there, the sound says when. So what is heard is shifted over
+    the whole clip by what the picture adds to its belief, or takes from it, `most` at most. Inputs,
+    log-odds: of what is heard `(batch, time, classes)`, of the clip by the sound alone and by both
+    senses `(batch, classes)`, and of the frames by both senses, which stay for labels that the
+    sound does not know. heard: bool `(classes,)`, those that it knows.
+
+    >>> heard, sound, both = np.float32([[[2], [-2]]]), np.float32([[-1]]), np.float32([[0]])
+    >>> LogitsTimedBySound([True])([heard, sound, both, heard]).numpy().ravel().tolist()
+    [3.0, -1.0]
+    """
+
+    def __init__(self, heard: Sequence[bool], most: float = MOST_SHIFT, **kwargs):
+        super().__init__(**kwargs)
+        self.heard = [bool(knows) for knows in heard]
+        self.most = most
+
+    def call(self, inputs):
+        frames, sound, both, frames_of_both = inputs
+        shifted = frames + self.shift(sound, both)
+        return ops.where(np.array(self.heard), shifted, frames_of_both)
+
+    def shift(self, sound, both):
+        """By how much log-odds of frames are shifted: `(batch, 1, classes)`."""
+        return ops.expand_dims(ops.clip(both - sound, -self.most, self.most), 1)
+
+    def get_config(self):
+        return super().get_config() | {"heard": self.heard, "most": self.most}
+
+
+@keras.saving.register_keras_serializable(package="mmat")
+class TimedBySound(LogitsTimedBySound):
+    """The same of scores in [0, 1]; what is heard with 0 stays 0.
+
+    >>> heard, sound, both = np.float32([[[0.5], [0.0]]]), np.float32([[0.5]]), np.float32([[0.75]])
+    >>> TimedBySound([True])([heard, sound, both, heard]).numpy().round(4).ravel().tolist()
+    [0.75, 0.0]
+    """
+
+    def call(self, inputs):
+        frames, sound, both, frames_of_both = inputs
+        shifted = frames * ops.exp(self.shift(log_odds(sound), log_odds(both)))  # odds, unscaled
+        shifted = shifted / (1.0 - frames + shifted)
+        return ops.where(np.array(self.heard), shifted, frames_of_both)
+
+
+@keras.saving.register_keras_serializable(package="mmat")
 class Fallback(ScoreLayer):
     """The fused scores where both are present, else exactly those of the one that is, else 0.
 
@@ -313,29 +364,63 @@ class EitherRight(ScoreLayer):
 
 @keras.saving.register_keras_serializable(package="mmat")
 class Competing(ScoreLayer):
-    """Labels that are asked for together compete: `x · (x / the highest at that moment) ** power`.
+    """Labels that are asked for together compete: `x · (x / the strongest rival) ** power`.
 
-    `(batch, time, classes)` in [0, 1] to the same shape. The highest keeps its score, and so does
-    a label that is asked for alone; a weaker one must be the surer of itself, since networks give
-    half a thought to whatever resembles what they hear.
+    `(batch, time, classes)` in [0, 1] to the same shape. What no rival exceeds keeps its score, and
+    so does a label that is asked for alone; a weaker one must be the surer of itself, since
+    networks give half a thought to whatever resembles what they hear. kin: pairs of labels by their
+    indices that are no rivals, such as `mmat.models.kin.kin_pairs` gives.
 
     >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
     [[[0.5, 0.125, 0.0]]]
+    >>> Competing(kin=[(0, 1)])(np.float32([[[0.5, 0.25, 0.125]]])).numpy().tolist()
+    [[[0.5, 0.25, 0.03125]]]
     """
 
-    def __init__(self, power: float = 1.0, **kwargs):
+    def __init__(self, power: float = 1.0, kin: Sequence[tuple[int, int]] = (), **kwargs):
         super().__init__(**kwargs)
         self.power = power
+        self.kin = [list(pair) for pair in kin]
 
     def call(self, scores):
-        highest = ops.max(scores, axis=-1, keepdims=True)
-        return scores * ops.power(scores / ops.where(highest > 0, highest, 1.0), self.power)
+        return scores * ops.power(share_of_rival(scores, self.kin), self.power)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return super().get_config() | {"power": self.power}
+        return super().get_config() | {"power": self.power, "kin": self.kin}
+
+
+def share_of_rival(scores, kin: Sequence[Sequence[int]] = ()):
+    """Return how much of its strongest rival's score each label has, 1 at most: `(…, classes)`.
+
+    >>> share_of_rival(np.float32([0.5, 0.25, 0.0])).numpy().tolist()
+    [1.0, 0.5, 0.0]
+    """
+    rival = strongest_rival(scores, kin)
+    shares = ops.minimum(scores / ops.where(rival > 0, rival, 1.0), 1.0)
+    return ops.where(rival > 0, shares, 1.0)
+
+
+def strongest_rival(scores, kin: Sequence[Sequence[int]] = ()):
+    """Return of each label the highest score of all that are not its kin: `(…, classes)`.
+
+    scores: `(…, classes)`; kin: pairs of labels by their indices. Rivals are looked for among the
+    N_RIVALS strongest; where all of these are kin, there is none: 0. Without any kin the highest of
+    all is returned, `(…, 1)`.
+
+    >>> strongest_rival(np.float32([0.5, 0.25, 0.125]), kin=[(0, 1)]).numpy().tolist()
+    [0.125, 0.125, 0.5]
+    """
+    if not len(kin):
+        return ops.max(scores, axis=-1, keepdims=True)
+    n_classes = scores.shape[-1]
+    rivals = 1.0 - np.eye(n_classes, dtype=np.float32)
+    for one, other in kin:
+        rivals[one, other] = rivals[other, one] = 0.0
+    highest, labels = ops.top_k(scores, min(N_RIVALS, n_classes))  # (…, rivals)
+    return ops.max(ops.take(rivals, labels, axis=0) * ops.expand_dims(highest, -1), axis=-2)
 
 
 def log_odds(probabilities):

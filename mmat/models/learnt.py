@@ -12,7 +12,8 @@ outputs (`mmat.models.label_map`), and an embedding. A clip's logit of a label i
 With scale 1 and all else 0 a clip is decided as the untrained tagger does. A lead is a label's log
 evidence less that of its strongest rival. A moment is judged as a clip of that moment alone, by the
 same weights. A clip that is heard and seen gets the weighted sum of the branches' logits, any other
-exactly the logit of the branch that has something.
+exactly the logit of the branch that has something. Its moments are those of the sound, shifted by
+what the pictures add to the clip's logit.
 
 The weights are found by `mmat.training.learn`, or by `fit`. That image labels become evidence of
 sounds by their names, and that both senses are fused, is the paper's (arXiv 1712.09680); the tiers
@@ -21,6 +22,7 @@ are ours.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -30,7 +32,14 @@ from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task
 from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Fallback, ScoreLayer, WherePresent
+from mmat.models.fusion import (
+    Fallback,
+    LogitsTimedBySound,
+    ScoreLayer,
+    WherePresent,
+    share_of_rival,
+)
+from mmat.models.kin import kin_pairs
 from mmat.models.label_map import EqualPriors, LikeliestName
 from mmat.models.masking import HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.names import IMAGE_PRIOR, THRESHOLD, image_similarities, sound_similarities
@@ -114,10 +123,11 @@ def learnt_models(
     if labels.task.is_regression:
         raise InputError("a learnable tagger: values have no names to start from; train a branch")
     senses: dict[str, _Sense] = {}
+    kin = _kin(labels, encoder)
     if encoder is not None:
-        senses["audio"] = _hearing(labels, encoder, ridges)
+        senses["audio"] = _hearing(labels, encoder, kin, ridges)
     if network is not None:
-        senses["video"] = _seeing(labels, network, ridges)
+        senses["video"] = _seeing(labels, network, kin, ridges)
     fusion = AddedLogits(name="added_logits") if len(senses) == 2 else None
     inputs, features, judged = {}, {}, {}
     for name, sense in senses.items():
@@ -128,7 +138,8 @@ def learnt_models(
             {f"{name}_pooled": read[1]} if read[1:] else {}
         )
         judged[name] = sense.judge(read)  # (batch, classes)
-    outputs = _outputs(judged, fusion, inputs, labels.task, "clip")
+    added = None if fusion is None else fusion([judged["audio"], judged["video"]])
+    outputs = _outputs(judged, added, inputs, labels.task, "clip")
     return Learnable(
         keras.Model(inputs, outputs, name="frozen"),
         keras.Model(inputs, features, name="features"),
@@ -209,8 +220,15 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
             frame["video"] = HoldOwnFrames(name="held_frames")([x, own_frames])
         else:
             frame["video"] = HoldFrames(name="held_frames")([x, frame["audio"]])
-    outputs |= _outputs(clip, fusion, inputs, task, "clip")
-    outputs |= _outputs(frame, fusion, inputs, task, "frame")
+    added = timed = None
+    if fusion is not None:
+        added = fusion([clip["audio"], clip["video"]])  # (batch, classes)
+        together = fusion([frame["audio"], frame["video"]])  # (batch, time, classes)
+        timed = LogitsTimedBySound(senses["audio"].knows, name="timed")(
+            [frame["audio"], clip["audio"], added, together]
+        )
+    outputs |= _outputs(clip, added, inputs, task, "clip")
+    outputs |= _outputs(frame, timed, inputs, task, "frame")
     if n_samples is not None:
         # A clip without sound is judged by its pictures, over the whole time.
         lasts = n_samples if network is None else ops.where(n_samples > 0, n_samples, ENDLESS)
@@ -243,37 +261,54 @@ class _Sense:
         one = [None if x is None else ops.expand_dims(x, 2) for x in (scores, embeddings)]
         return self.clip(*one, None)
 
+    @property
+    def knows(self) -> np.ndarray:
+        """Which labels have a name among the network's: bool `(classes,)`."""
+        if self.evidence is None:
+            return np.zeros(self.n_classes, bool)
+        return self.evidence.similarities.any(axis=0)
+
     def _evidence(self, scores, embeddings):
         if self.evidence is not None:
             return self.evidence(scores)  # (batch, steps, classes)
         return ops.zeros_like(embeddings[..., :1]) * np.zeros(self.n_classes, np.float32)
 
 
-def _hearing(labels: LabelSet, encoder: AudioEncoder, ridges) -> _Sense:
+def _kin(labels: LabelSet, encoder: AudioEncoder | None) -> list[tuple[int, int]]:
+    """Which labels are no rivals; classes of which one is right all are."""
+    if encoder is None or labels.task.is_multi_class:
+        return []
+    return kin_pairs(sound_similarities(labels, encoder), encoder.labels())
+
+
+def _hearing(labels: LabelSet, encoder: AudioEncoder, kin, ridges) -> _Sense:
     similarities = sound_similarities(labels, encoder)
     named = len(similarities) > 0
     return _Sense(
         LabelMap(similarities, LikeliestName(), name="sound_map") if named else None,
-        EvidenceStatistics(SOUND_MARGIN, name="sound_statistics"),
+        EvidenceStatistics(SOUND_MARGIN, kin=kin, name="sound_statistics"),
         NamesLogits(ridges, name="audio_logits"),
         len(labels),
     )
 
 
-def _seeing(labels: LabelSet, network: ImageNetwork, ridges) -> _Sense:
+def _seeing(labels: LabelSet, network: ImageNetwork, kin, ridges) -> _Sense:
     similarities = image_similarities(labels, network)
     return _Sense(
         LabelMap(similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map"),
-        EvidenceStatistics(IMAGE_MARGIN, name="image_statistics"),
+        EvidenceStatistics(IMAGE_MARGIN, kin=kin, name="image_statistics"),
         NamesLogits(ridges, name="video_logits"),
         len(labels),
     )
 
 
-def _outputs(logits: dict, fusion, inputs: dict, task: Task, what: str) -> dict:
-    """Scores of the branches and of both: `clip`, `audio`, `video`, or the same of frames."""
+def _outputs(logits: dict, together, inputs: dict, task: Task, what: str) -> dict:
+    """Scores of the branches and of both: `clip`, `audio`, `video`, or the same of frames.
+
+    together: the logits of both branches, None with one.
+    """
     to_scores = layers.Activation("softmax" if task.is_multi_class else "sigmoid", dtype="float32")
-    if fusion is None:
+    if together is None:
         (sense,) = logits
         scores = to_scores(logits[sense])
         flag = inputs.get(f"has_{sense}")
@@ -281,7 +316,7 @@ def _outputs(logits: dict, fusion, inputs: dict, task: Task, what: str) -> dict:
         return {what: scores, _branch(sense, what): scores}
     has = [inputs["has_audio"], inputs["has_video"]]
     alone = [to_scores(logits[sense]) for sense in ("audio", "video")]
-    both = to_scores(fusion([logits["audio"], logits["video"]]))
+    both = to_scores(together)
     outputs = {what: Fallback(name=what)([both, *alone, *has])}
     for sense, scores, flag in zip(("audio", "video"), alone, has, strict=True):
         outputs[_branch(sense, what)] = WherePresent()([scores, flag])
@@ -298,29 +333,36 @@ class EvidenceStatistics(ScoreLayer):
 
     Inputs: evidence in [0, 1], `(…, steps, classes)`, and where only some steps are the clip's own
     bool `(…, steps)`. Output: float32 `(…, classes, 5)`. First `log(score / threshold)` of the
-    untrained tagger, whose score is the mean of `e² / the highest e of that step`; then of the log
-    evidence `log(e + margin)` the mean and the maximum over time, and of both the lead: how far it
-    lies above the strongest other label's, 0 for a label alone.
+    untrained tagger, whose score is the mean of `e · min(1, e / its strongest rival's e)`; then of
+    the log evidence `log(e + margin)` the mean and the maximum over time, and of both the lead: how
+    far it lies above the strongest other label's, 0 for a label alone. kin: pairs of labels that
+    are no rivals.
 
     >>> statistics = EvidenceStatistics(0.01)(np.float32([[[1.0, 0.0], [0.0, 0.0]]]))
     >>> statistics.shape, round(float(statistics[0, 0, 2]), 2)
     (TensorShape([1, 2, 5]), 0.01)
     """
 
-    def __init__(self, margin: float, threshold: float = THRESHOLD, **kwargs):
+    def __init__(
+        self,
+        margin: float,
+        threshold: float = THRESHOLD,
+        kin: Sequence[tuple[int, int]] = (),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.margin = margin
         self.threshold = threshold
+        self.kin = [list(pair) for pair in kin]
 
     def call(self, inputs):
         evidence, *own = inputs if isinstance(inputs, list | tuple) else (inputs,)
         own = ops.cast(own[0], "float32") if own else ops.ones_like(evidence[..., 0])
-        share = ops.expand_dims(own / ops.sum(own, axis=-1, keepdims=True), -1)
-        highest = ops.max(evidence, axis=-1, keepdims=True)
-        competing = evidence * evidence / ops.where(highest > 0, highest, 1.0)
-        score = ops.sum(competing * share, axis=-2)  # (…, classes)
+        count = ops.expand_dims(own / ops.sum(own, axis=-1, keepdims=True), -1)
+        competing = evidence * share_of_rival(evidence, self.kin)
+        score = ops.sum(competing * count, axis=-2)  # (…, classes)
         logs = ops.log(evidence + self.margin)
-        mean = ops.sum(logs * share, axis=-2)
+        mean = ops.sum(logs * count, axis=-2)
         beyond = ops.expand_dims(own, -1) == 0
         largest = ops.max(ops.where(beyond, math.log(self.margin), logs), axis=-2)
         untrained = ops.log(score + UNTRAINED_MARGIN) - math.log(self.threshold + UNTRAINED_MARGIN)
@@ -332,7 +374,8 @@ class EvidenceStatistics(ScoreLayer):
         return (*lead, n_classes, N_STATISTICS)
 
     def get_config(self):
-        return super().get_config() | {"margin": self.margin, "threshold": self.threshold}
+        own = {"margin": self.margin, "threshold": self.threshold, "kin": self.kin}
+        return super().get_config() | own
 
 
 def _lead(logs):

@@ -18,7 +18,8 @@ from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Competing, EitherRight, WherePresent
+from mmat.models.fusion import Competing, EitherRight, Fallback, TimedBySound, WherePresent
+from mmat.models.kin import kin_pairs
 from mmat.models.label_map import (
     EqualPriors,
     LikeliestName,
@@ -130,8 +131,9 @@ def zero_shot_model(
     sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
     Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
     patches, n_sound_labels)`. A label's score at a moment is that at least one sense is right, were
-    they independent, and then the labels compete; a clip's score is pooled from its moments'. So a
-    clip without one sense gets exactly what the other predicts.
+    they independent, and then those labels compete that are not kin; a clip's score is the mean of
+    its moments'. What `frame` says of a label that the sound knows is timed by the sound. A clip
+    without one sense gets exactly what the other predicts.
     """
     n_image_labels, _ = image_similarities.shape
     waveform = keras.Input((None, 1), name="waveform")
@@ -155,14 +157,22 @@ def zero_shot_model(
     seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
 
     both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
+    kin = kin_pairs(sound_similarities, sound.labels())
     outputs = {"sound_probabilities": sounds}
     for clip, frame, x in (
-        ("clip", "frame", both),
+        ("clip", "joint_frame", both),
         ("audio", "audio_frame", heard),
         ("video", "video_frame", seen),
     ):
-        outputs[frame] = Competing(COMPETITION, name=frame)(x)  # (batch, time, classes)
+        outputs[frame] = Competing(COMPETITION, kin, name=frame)(x)  # (batch, time, classes)
         # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
         outputs[clip] = mean_pooling(outputs[frame])
+    joint = outputs.pop("joint_frame")
+    timed = TimedBySound(sound_similarities.any(axis=0), name="timed")(
+        [outputs["audio_frame"], outputs["audio"], outputs["clip"], joint]
+    )
+    alone = [outputs["audio_frame"], outputs["video_frame"]]
+    outputs["frame"] = Fallback(name="frame")([timed, *alone, has_audio, has_video])
+    # (batch, time, classes)
     inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
     return keras.Model(inputs, outputs, name="zero_training")

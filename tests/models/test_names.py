@@ -4,6 +4,7 @@ import pytest
 import soundfile
 import soxr
 import tensorflow as tf
+from scipy.special import logit
 
 from mmat.corpora.mini import mini_labels, read_sources
 from mmat.export.savedmodel import export_saved_model
@@ -12,8 +13,15 @@ from mmat.labels import LabelSet
 from mmat.lists.read import named_label_set
 from mmat.metrics.thresholds import NEVER_FIRES, fire
 from mmat.models.bundle import load_bundle, save_bundle
-from mmat.models.fusion import Competing, EitherRight
-from mmat.models.names import unmapped_labels, zero_shot_bundle
+from mmat.models.fusion import (
+    MOST_SHIFT,
+    N_RIVALS,
+    Competing,
+    EitherRight,
+    LogitsTimedBySound,
+    TimedBySound,
+)
+from mmat.models.names import THRESHOLD, unmapped_labels, zero_shot_bundle
 from mmat.pretrained.registry import imagenet_labels
 from tests.models.layer_checks import check_layer
 
@@ -56,6 +64,10 @@ def test_layers():
     one, other = np.random.default_rng(0).random((2, 2, 4, 3)).astype(np.float32)
     check_layer(EitherRight, {}, [one, other])
     check_layer(Competing, {"power": 0.5}, one)
+    check_layer(Competing, {"kin": [(0, 2)]}, one)
+    clips = [one[:, 0], other[:, 0]]
+    for layer in (TimedBySound, LogitsTimedBySound):
+        check_layer(layer, {"heard": [True, False, True], "most": 2.0}, [one, *clips, other])
 
 
 def test_competing_leaves_the_highest_and_silence_as_they_are():
@@ -65,6 +77,48 @@ def test_competing_leaves_the_highest_and_silence_as_they_are():
     np.testing.assert_array_equal(answer.max(axis=-1), scores.max(axis=-1))
     assert (answer <= scores).all() and not answer[0, 0].any()
     np.testing.assert_array_equal(Competing()(scores[..., :1]), scores[..., :1])
+
+
+def test_kin_are_no_rivals_and_others_are():
+    scores = np.random.default_rng(0).random((2, 50, N_RIVALS)).astype(np.float32)
+    kin = [(0, 1), (2, 5), (2, 6)]
+    found = np.asarray(Competing(kin=kin)(scores))
+    for label in range(N_RIVALS):
+        own = {label} | {other for pair in kin if label in pair for other in pair}
+        rival = np.delete(scores, list(own), axis=-1).max(axis=-1)
+        expected = scores[..., label] * np.minimum(scores[..., label] / rival, 1)
+        np.testing.assert_allclose(found[..., label], expected, rtol=1e-5)
+
+
+def test_a_strong_label_fires_whatever_competes_with_it():
+    """Above the root of the threshold a label's own evidence is enough."""
+    scores = np.random.default_rng(0).random((1, 200, 30)).astype(np.float32)
+    strong = scores >= np.sqrt(THRESHOLD)
+    assert strong.any() and not strong.all()
+    np.testing.assert_array_equal(np.asarray(Competing()(scores))[strong] >= THRESHOLD, True)
+
+
+def test_what_is_seen_shifts_the_whole_clip_of_what_is_heard():
+    heard, joint = np.random.default_rng(0).uniform(0.1, 0.9, (2, 1, 9, 2)).astype(np.float32)
+    sound, both = np.float32([[0.2, 0.2]]), np.float32([[0.6, 0.6]])
+    found = np.asarray(TimedBySound([True, False])([heard, sound, both, joint]))
+    shift = logit(found[0, :, 0]) - logit(heard[0, :, 0])
+    np.testing.assert_allclose(shift, logit(0.6) - logit(0.2), rtol=1e-4)
+    np.testing.assert_array_equal(found[..., 1], joint[..., 1])
+    certain = TimedBySound([True, True])([heard, np.zeros((1, 2)), np.ones((1, 2)), joint])
+    np.testing.assert_allclose(logit(np.asarray(certain)) - logit(heard), MOST_SHIFT, atol=1e-3)
+
+
+def test_a_bark_is_when_it_is_heard_however_long_a_dog_is_seen(bundle, bark):
+    """A second of barking in ten, and a dog in every picture; a banana is only seen."""
+    waveform = np.zeros(160_000, np.float32)
+    waveform[80_000:96_000] = bark[:16_000]
+    dog = said(bundle.model, clips(waveform, "pug", [True, False], [True, True]))
+    both, seen = fire(dog["frame"][:, :, 0], bundle.thresholds[0])
+    assert seen.all() and fire(dog["clip"][:, 0], bundle.thresholds[0]).all()
+    assert both[50:60].any() and not both[:40].any() and not both[72:].any()
+    banana = said(bundle.model, clips(waveform, "banana", [True], [True]))
+    assert fire(banana["frame"][0, :40, 2], bundle.thresholds[2]).all()
 
 
 def test_a_missing_sense_leaves_exactly_what_the_other_says(bundle, bark):
