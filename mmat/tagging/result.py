@@ -128,7 +128,7 @@ class Tagging:
         return as_table(self, top=MOST_ROWS)
 
     def __repr__(self) -> str:
-        fired = [f"{tag.label}, {self._how_sure(tag)}" for tag in self.tags if tag.fired]
+        fired = [f"{tag.label} ({self._how_sure(tag)})" for tag in self.tags if tag.fired]
         if fired[MOST_NAMED:]:
             fired[MOST_NAMED:] = [f"and {len(fired) - MOST_NAMED} more"]
         name = self.file or "waveform"
@@ -314,7 +314,7 @@ def as_table(tagging: Tagging, explain: bool = False, top: int | None = None) ->
     >>> half, one = np.full(1, 0.5, "float32"), np.ones(1, "float32")
     >>> a = ("a.mp4", 1.0, ("Dog",), half, one, one[None], one > 0, tags, (), True, True)
     >>> Tagging(*a)
-    <Tagging of a.mp4, 1.0 s: Dog, sure 75>
+    <Tagging of a.mp4, 1.0 s: Dog (sure 75)>
     >>> print(Tagging(*a))  # the same in full
     a.mp4: 1.0 s, sound and pictures
     tag      sure  fires      audio    video
@@ -358,13 +358,11 @@ def _legend(tagging: Tagging, shown: tuple[Tag, ...]) -> list[str]:
     """Return the line under a table of tags: what its numbers are, and how many tags it lacks."""
     rest = tagging.tags[len(shown) :]
     n_fired = sum(tag.fired for tag in rest)
-    counts = [(n_fired, "fire" if n_fired != 1 else "fires"), (len(rest) - n_fired, "do not fire")]
-    sentences = [_LEGENDS[tagging.task.kind]]
-    if tagging.task == MULTI_LABEL:
-        more = " and ".join(f"{n} {what}" for n, what in counts if n)
-        sentences += [f"of the labels not shown {more}"] if rest else []
-    elif rest:
-        sentences.append(f"{len(rest)} more labels are not shown")
+    counts = [(n_fired, " that fire"), (len(rest) - n_fired, " that do not")]
+    if tagging.task != MULTI_LABEL:
+        counts = [(len(rest), "")]
+    more = " and ".join(f"{n}{what}" for n, what in counts if n)
+    sentences = [_LEGENDS[tagging.task.kind], f"labels not shown: {more}" if rest else ""]
     line = "; ".join(filter(None, sentences))
     return [line] if line else []
 

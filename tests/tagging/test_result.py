@@ -154,13 +154,13 @@ def test_a_table_says_how_sure_tags_are_what_fires_and_what_it_lacks():
     assert lines[3].split() == ["label", "0", "83", "yes", "83"]
     assert [line for line in lines if " yes " in line] == lines[3:13]
     assert lines[13].startswith("sure: 50 and more fires")
-    assert lines[13].endswith("of the labels not shown 3 fire and 27 do not fire")
+    assert lines[13].endswith("labels not shown: 3 that fire and 27 that do not")
     assert len([line for line in lines if line.endswith(" audio")]) == 10
     every = result.as_table(many(40, 13)).splitlines()
     assert sum(" yes " in line for line in every) == 13
     few = result.as_table(many(40, 1), top=10).splitlines()
     assert [line.split()[3] for line in few[3:8]] == ["yes", "no", "no", "no", "no"]
-    assert few[8].endswith("of the labels not shown 35 do not fire")
+    assert few[8].endswith("labels not shown: 35 that do not")
     assert "not shown" not in result.as_table(many(3, 1))
 
 
@@ -169,8 +169,8 @@ def test_print_and_repr_of_many_tags_are_short():
     assert len(str(tagging).splitlines()) < 30
     told = repr(tagging)
     assert told == (
-        "<Tagging of a.wav, 1.0 s: label 0, sure 83; label 1, sure 83; label 2, sure 83; "
-        "label 3, sure 83; label 4, sure 83; and 35 more>"
+        "<Tagging of a.wav, 1.0 s: label 0 (sure 83); label 1 (sure 83); label 2 (sure 83); "
+        "label 3 (sure 83); label 4 (sure 83); and 35 more>"
     )
     assert repr(many(3, 0)) == "<Tagging of a.wav, 1.0 s: nothing fired>"
 
