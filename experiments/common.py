@@ -68,8 +68,8 @@ from mmat.training.checkpoints import load_best
 from mmat.training.distributed import DEVICES, is_chief, make_strategy
 from mmat.training.learn import learn
 from mmat.training.loop import train
-from mmat.training.precision import POLICIES, choose_dtype, training_rate
-from mmat.training.recipe import Recipe
+from mmat.training.precision import POLICIES, Cost, choose_dtype, training_rate
+from mmat.training.recipe import LARGE_LIST, Recipe
 from mmat.training.step import clip_loss
 from mmat.training.tensorboard.callback import tensorboard_callbacks
 from mmat.training.tensorboard.clips import FixedClips
@@ -95,6 +95,12 @@ MELS = {
 }
 EMBEDDED_ENCODER, HUB_ENCODER = "embedded", "use"
 CLIPS_AT_ONCE = 32  # in validation
+RECIPE_OPTIONS = {
+    "--batch-size": ("batch_size", at_least(1), "clips a step"),
+    "--learning-rate": ("learning_rate", float, "Adam's, at the beginning"),
+    "--steps": ("steps_per_checkpoint", at_least(1), "from one checkpoint to the next"),
+    "--checkpoints": ("checkpoints", at_least(1), "to train for"),
+}
 N_SHOWN = 4  # clips in TensorBoard
 SHARED_THRESHOLD, CLASS_THRESHOLDS = "shared", "class"
 
@@ -115,18 +121,21 @@ def script(main: Callable[[Sequence[str] | None], None]) -> None:
 def parser(
     script_doc: str,
     out: str,
-    recipe: Recipe,
+    recipe: Recipe | None,
     net: str = "crnn",
     systems: str | None = None,
 ) -> Parser:
     """Return the options that all training scripts have.
 
-    recipe, net, systems and out: the script's defaults.
+    recipe, net, systems and out: the script's defaults; without a recipe it follows the number of
+    training clips.
     """
     made = Parser(description=script_doc.splitlines()[0])
     data = made.add_argument_group("clips")
-    data.add_argument("--data", metavar="SHARDS", help="clips that mmat prepare made ready")
-    data.add_argument("--media", metavar="DIR", help="the lists' media, to be prepared first")
+    data.add_argument("--data", metavar="SHARDS", help="clips that mmat prepare made ready "
+                      "(default: none)")  # fmt: skip
+    data.add_argument("--media", metavar="DIR", help="the lists' media, to be prepared "
+                      "first (default: none)")  # fmt: skip
     data.add_argument("--clip-seconds", type=float, default=10.0, help="in prepare (default 10)")
     data.add_argument("--frames", type=at_least(1), default=8, help="in prepare (default 8)")
     data.add_argument("--workers", type=at_least(0), default=2, help="in prepare (default 2)")
@@ -145,11 +154,13 @@ def parser(
         help="the paper's networks, trained; or names: yamnet and the image network stay as they "
         "are, and what is learnt starts from the names of the labels (default recipe)",
     )
-    model.add_argument("--net", choices=("crnn", "talnet"), default=net)
+    model.add_argument("--net", choices=("crnn", "talnet"), default=net, help=f"(default {net})")
     model.add_argument("--mel", choices=MELS, default="authors", help="windows of the crnn: "
-                       "64 ms every 25 ms, or 25 ms every 10 ms")  # fmt: skip
-    model.add_argument("--pooling", choices=POOLINGS, default="linear")
-    model.add_argument("--fusion", choices=FUSIONS, default="late")
+                       "64 ms every 25 ms, or 25 ms every 10 ms (default authors)")  # fmt: skip
+    model.add_argument(
+        "--pooling", choices=POOLINGS, default="linear", help="over time (default linear)"
+    )
+    model.add_argument("--fusion", choices=FUSIONS, default="late", help="(default late)")
     model.add_argument(
         "--image-model",
         choices=IMAGE_NETWORKS,
@@ -165,42 +176,56 @@ def parser(
         "--audio-encoder",
         metavar="NAME",
         default="none",
-        help="none, yamnet or a TF-Hub handle, in place of the convolutions",
+        help="none, yamnet or a TF-Hub handle, in place of the convolutions (default none)",
     )
     train = made.add_argument_group("training")
     train.add_argument("--out", default=out, help=f"all results (default {out})")
-    train.add_argument("--batch-size", type=at_least(1), default=recipe.batch_size)
-    train.add_argument("--learning-rate", type=float, default=recipe.learning_rate)
+    for option, (field, convert, what) in RECIPE_OPTIONS.items():
+        train.add_argument(
+            option,
+            type=convert,
+            default=getattr(recipe, field, None),
+            help=f"{what} ({_recipe_default(field, recipe)})",
+        )
     train.add_argument(
-        "--steps",
-        type=at_least(1),
-        default=recipe.steps_per_checkpoint,
-        help="from one checkpoint to the next",
+        "--seed", type=at_least(0), default=0, help="of weights and order (default 0)"
     )
-    train.add_argument("--checkpoints", type=at_least(1), default=recipe.checkpoints)
-    train.add_argument("--seed", type=at_least(0), default=recipe.seed)
     train.add_argument(
         "--draw-unlabelled",
         action="store_true",
         help="in class-balanced batches draw clips without a label too, as often as those of a "
         "class (default: never)",
     )
-    train.add_argument("--precision", choices=("auto", *POLICIES), default="auto")
-    train.add_argument("--devices", choices=DEVICES, default="one")
+    train.add_argument(
+        "--precision",
+        choices=("auto", *POLICIES),
+        default="auto",
+        help="of the audio branch; auto measures which is fastest (default auto)",
+    )
+    train.add_argument("--devices", choices=DEVICES, default="one", help="(default one)")
     train.add_argument(
         "--deterministic",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="the same weights from the same command, to the last bit",
+        help="the same weights from the same command, to the last bit (default: on)",
     )
     train.add_argument(
         "--boards",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="TensorBoard, in OUT/tensorboard",
+        help="TensorBoard, in OUT/tensorboard (default: on)",
     )
-    train.add_argument("--again", action="store_true", help="train anew, prepare what changed")
+    train.add_argument("--again", action="store_true", help="train anew, prepare what changed "
+                       "(default: go on)")  # fmt: skip
     return made
+
+
+def _recipe_default(field: str, recipe: Recipe | None) -> str:
+    if recipe is not None:
+        return f"default {getattr(recipe, field):g}"
+    large, small = getattr(Recipe(), field), getattr(Recipe.for_list(1), field)
+    small = "a pass" if field == "steps_per_checkpoint" else f"{small:g}"
+    return f"default {small}, {large:g} from {LARGE_LIST:,} training clips on"
 
 
 def _systems(text: str) -> tuple[str, ...]:
@@ -209,6 +234,27 @@ def _systems(text: str) -> tuple[str, ...]:
     if unknown or len(set(wanted)) != len(wanted):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of {', '.join(SYSTEMS)}")
     return tuple(name for name in SYSTEMS if name in wanted)
+
+
+def settle_recipe(arguments: argparse.Namespace, n_clips: int) -> None:
+    """Give the recipe's options that were not named the values for so many training clips.
+
+    Says which they are, and why.
+    """
+    recipe = Recipe.for_list(n_clips)
+    for option, (field, _, _) in RECIPE_OPTIONS.items():
+        name = option.removeprefix("--").replace("-", "_")
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, getattr(recipe, field))
+    found = recipe_of(arguments)
+    size = f"{LARGE_LIST:,} or more" if n_clips >= LARGE_LIST else f"fewer than {LARGE_LIST:,}"
+    print(
+        f"recipe for {n_clips:,} training clips ({size}): {found.checkpoints} checkpoints of "
+        f"{found.steps_per_checkpoint} batches of {found.batch_size}, learning rate "
+        f"{found.learning_rate:g}, {found.clips / n_clips:.0f} passes; to change with "
+        f"{', '.join(RECIPE_OPTIONS)}",
+        flush=True,
+    )
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
@@ -452,13 +498,17 @@ class Training:
         """Return the audio branch's policy; what `auto` once chose holds for the whole training."""
         kept = self.out / "training" / "precision.txt"
         if self.arguments.precision != "auto" or not kept.exists():
+            few = min(recipe.batch_size, 4)
 
             def rate(dtype: str) -> float:
-                """How many steps a second the branch takes in a policy, on a few clips."""
-                model, few = build(dtype), min(recipe.batch_size, 4)
+                """How many clips a second the branch learns from in a policy, on a few of them."""
+                model = build(dtype)
                 (batch,) = self.corpus.batches_from(TRAIN, list(model.input), few)(0).take(1)
                 adapt_normalization(model, [batch])
-                return training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
+                rate = few * training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
+                cost = Cost(recipe.steps, recipe.batch_size, rate)
+                print(f"audio in {dtype}, by {few} clips at a time: {cost}", flush=True)
+                return rate
 
             dtype = choose_dtype(self.arguments.precision, rate)
             with atomic_path(kept) as part:

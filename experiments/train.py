@@ -6,10 +6,11 @@
     python experiments/train.py --list list.csv --media clips --audio names    `fit`, from names on
     mmat export runs/train/fused --out export                     what comes of it, to tag with
 
-Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680, whose recipe this is; it is long for a
-small corpus: docs/training.md has shorter ones. Expected duration: each training prints its own,
-measured, before it starts; killed and started again it goes on where it was. Expected score: it
-depends on your clips; docs/results.md has those of the mini corpus.
+Paper: Li, Wang, Szurley, Metze and Das, arXiv 1712.09680, whose recipe this is from 10,000 training
+clips on; fewer get a shorter one of ours (docs/training.md), and which is said first. Expected
+duration: each training prints its own, measured, before it starts; killed and started again it goes
+on where it was. Expected score: it depends on your clips; docs/results.md has those of the mini
+corpus.
 
 The list is a CSV of `file,labels[,split,source_group,…]` (docs/data.md). Whether a clip has several
 labels, one of them or values, the column `task` of --labels says. Where none of its clips is of the
@@ -48,21 +49,18 @@ from mmat.models.bundle import Bundle
 from mmat.models.label_map import label_similarities
 from mmat.shards.corpus import Corpus
 from mmat.training.learn import models_of, read_frozen
-from mmat.training.recipe import Recipe
 from mmat.training.tiers import DEFAULT_RIDGES, Embeddings
 
-# The authors': class-balanced batches, Adam, the rate halved when validation gets no better.
-AUDIO = Recipe(batch_size=100, learning_rate=3e-4, steps_per_checkpoint=500, checkpoints=50)
 # Of video and fusion two weights a class are learnt, which takes a few checkpoints (ours).
 SMALL_CHECKPOINTS, VIDEO_RATE, FUSION_RATE = 4, 0.05, 0.02
 FIT_EPOCHS = 30  # from names on
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = common.parser(__doc__, "runs/train", AUDIO)
-    parser.add_argument("--list", metavar="CSV", help="your clips, to prepare")
+    parser = common.parser(__doc__, "runs/train", recipe=None)
+    parser.add_argument("--list", metavar="CSV", help="your clips, to prepare (default: none)")
     parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name[,task]: of the "
-                        "list, or what the shards must have")  # fmt: skip
+                        "list, or what the shards must have (default: the list's own)")  # fmt: skip
     arguments = parser.parse_args(argv)
     strategy = common.begin(arguments)
 
@@ -81,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.audio == common.NAMES:
         saved = {"names": fit_from_names(corpus, out / "names")}
     else:
+        common.settle_recipe(arguments, corpus.splits["train"])
         saved = train(arguments, corpus, strategy)
     if saved is None:
         return  # of several machines the first goes on alone

@@ -49,7 +49,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: log("warning", message)
         try:

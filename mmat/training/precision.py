@@ -18,7 +18,9 @@ from mmat.training.step import training_step
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 MEASURED_SECONDS = 0.5  # of each candidate; a step that is begun is ended
-WARM_STEPS = 3  # of `measure_cost`: the first compiles, all take batches that were read meanwhile
+# Of `measure_cost`: the first compiles, all take batches that were read meanwhile. Slow ones are
+# timed from the second on, so that the cost is soon told.
+WARM_STEPS = 3
 TIMED_STEPS, TIMED_SECONDS = 10, 5.0
 
 
@@ -145,15 +147,18 @@ def measure_cost(
 ) -> Cost:
     """Measure a few steps on real batches; model, optimizer and random state stay what they were.
 
-    Up to 10 steps or 5 seconds are timed, after three that are not. The time of validation is not
-    in it. enough: given the seconds so far, whether to stop timing; several machines must agree.
-    Raises InputError for batches that end.
+    Up to 10 steps or 5 seconds are timed, after three or 5 seconds that are not. The time of
+    validation is not in it. enough: given the seconds so far, whether to stop timing; several
+    machines must agree. Raises InputError for batches that end.
     """
     variables = [*model.variables, *optimizer.variables]
     before = [np.asarray(variable).copy() for variable in variables]
     try:
+        began = time.perf_counter()
         for batch in itertools.islice(batches, WARM_STEPS):
             float(step(*batch))
+            if enough(time.perf_counter() - began):
+                break
         began, n_steps, n_clips = time.perf_counter(), 0, 0
         for inputs, weak_labels in itertools.islice(batches, TIMED_STEPS):
             float(step(inputs, weak_labels))

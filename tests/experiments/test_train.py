@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -109,6 +110,25 @@ def test_on_shards_alone_a_run_goes_on_where_another_ended_bit_for_bit(mine, cap
     assert "test" not in json.loads((mine / "parts" / "report.json").read_text())
     for one, other in zip(weights(mine / "whole"), weights(mine / "parts"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_done_by_default_is_said_in_the_help_and_first_of_all(mine, capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for option in re.findall(r" (--[a-z-]+) ", text.split("options:")[1]):
+        described = text.split("options:")[1].split(f" {option} ", 1)[1]
+        assert "default" in re.split(r" --[a-z-]+ ", described)[0] or option == "--help", option
+    words = ["--data", shards(mine), "--systems", "audio", "--no-boards", "--batch-size", "2"]
+    words += ["--steps", "1", "--precision", "float32", "--net", "crnn", "--no-deterministic"]
+    arguments = common.parser("Train.", "out", recipe=None).parse_args(words)
+    common.settle_recipe(arguments, 124)
+    (line,) = capsys.readouterr().out.splitlines()[-1:]
+    assert line.startswith(
+        "recipe for 124 training clips (fewer than 10,000): 25 checkpoints of 1 b"
+    )
+    assert "batches of 2, learning rate 0.001, 0 passes" in line
+    assert (arguments.steps, arguments.checkpoints, arguments.learning_rate) == (1, 25, 1e-3)
 
 
 def write(path, *lines):

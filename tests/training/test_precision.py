@@ -205,6 +205,17 @@ def test_measuring_changes_nothing_that_a_step_changes(training):
         variable.assign(value)
 
 
+def test_slow_steps_are_timed_from_the_second_on(training):
+    taken = []
+
+    def counted(*batch):
+        taken.append(batch)
+        return training[2](*batch)
+
+    cost = measure_cost(*training[:2], counted, batches(), Recipe(), enough=lambda seconds: True)
+    assert len(taken) == 2 and cost.clips_a_second > 0
+
+
 def test_a_training_gone_on_with_costs_what_is_left(training):
     recipe = Recipe(batch_size=4, steps_per_checkpoint=10, checkpoints=3)
     cost = measure_cost(*training, batches(), recipe, steps_done=12)

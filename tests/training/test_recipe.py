@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from mmat.files import InputError
-from mmat.training.recipe import History, Recipe
+from mmat.training.recipe import LARGE_LIST, History, Recipe
 
 few = settings(max_examples=50, deadline=None)
 COUNTS = ("batch_size", "steps_per_checkpoint", "checkpoints", "patience", "keep")
@@ -76,3 +76,12 @@ def test_each_figure_has_its_own_best():
     )
     assert history.best is history.checkpoints[0]
     assert history.best_by("val_loss") is history.checkpoints[1]
+
+
+def test_a_recipe_follows_the_size_of_the_list():
+    assert Recipe.for_list(LARGE_LIST) == Recipe()
+    for n_clips in (1, 15, 124, 400, LARGE_LIST - 1):
+        recipe = Recipe.for_list(n_clips)
+        passes = recipe.steps_per_checkpoint * recipe.batch_size / n_clips
+        assert passes >= 1 and (passes < 1.2 or recipe.steps_per_checkpoint == 10)
+        assert recipe.clips < Recipe().clips / 9
