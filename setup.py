@@ -76,7 +76,7 @@ setup(
     packages=[*find_packages(include=["mmat", "mmat.*"]), "mmat.data_lists"],
     package_dir={"mmat": "mmat", "mmat.data_lists": "data_lists"},
     package_data={
-        "mmat.app": ["result.html"],
+        "mmat.app": ["answer.html", "page.css", "page.js"],
         "mmat.evaluation": ["page.html"],
         "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
     },

@@ -1,64 +1,35 @@
 """The page: a clip and labels in, what the clip holds out, in Gradio and one piece of HTML.
 
-The result carries its pictures and its event list inside it. Names of clips and labels are
-untrusted: the template escapes every one of them.
+What the page does in the browser is in `page.js`: it plays the browser's own copy of the clip.
 """
 
-import base64
 import dataclasses
-import functools
 import html
 import importlib.resources
-import io
 import json
 import logging
 import pathlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import gradio as gr
-import numpy as np
 
-from mmat.app.taggers import EXAMPLE, TYPED, Taggers
+from mmat.app.answer import headline, render
+from mmat.app.taggers import EXAMPLE, MOST_LABELS, TYPED, Taggers, offered_names
 from mmat.app.uploads import Uploads
 from mmat.files import InputError
-from mmat.tagging.result import BOTH, Picture, Tagging, events_form, plot
 
 TITLE = "What sounds in a clip"
 MOST_WAITING = 16  # requests; one is tagged at a time
-CSS = """
-.gradio-container { max-width: 60rem !important; margin: 0 auto; }
-.wrap .or { color: inherit; }
-.result table { border-collapse: collapse; width: 100%; margin: 0.5rem 0 1rem; }
-.result caption { text-align: left; padding: 0.25rem 0; }
-.result th, .result td { text-align: left; padding: 0.3rem 0.6rem; border-bottom: 1px solid #8888; }
-.result th[scope=row] { font-weight: 400; }
-.result tr.fired th, .result tr.fired td { font-weight: 700; }
-.result img.timeline { width: 100%; height: auto; background: white; }
-.result ul.pictures { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-.result ul.pictures img { height: 120px; width: auto; }
-.result figure { margin: 0; }
-.result a.download { text-decoration: underline; }
-.message { border-left: 4px solid #b45309; padding: 0.25rem 0.75rem; }
-.message.done { border-color: #15803d; }
-"""
-
-# Gradio's radio buttons are no group: neither the arrow keys nor a screen reader know what belongs
-# together. It names each of them anew at every choice.
-GROUP = """() => {
-  const group = document.getElementById("tagger");
-  if (!group) return;
-  group.setAttribute("role", "radiogroup");
-  group.setAttribute("aria-label", "Tagger");
-  const join = () => group.querySelectorAll("input:not([name=tagger])").forEach(
-    radio => { radio.name = "tagger"; });
-  new MutationObserver(join).observe(group, {subtree: true, attributeFilter: ["name"]});
-  join();
-}"""
 SHOW_LABELS = f"name => ({{__type__: 'update', visible: name === {json.dumps(TYPED)}}})"
+TAKE_RECORDING = """recording => {
+  if (recording && recording.url)
+    document.dispatchEvent(new CustomEvent("mmat-recorded", {detail: recording.url}));
+  return null;
+}"""
+READ, LOADED = 0.2, 0.3  # shares of the way: the clip is read, what knows the labels is there
 
-LEAST_ROWS = 10  # of the table of tags
-_SENSES = {"audio": "sound", "video": "picture", BOTH: "both"}
+Progress = Callable[[float, str], None]
 
 
 def theme() -> gr.themes.Base:
@@ -73,29 +44,41 @@ def theme() -> gr.themes.Base:
     )
 
 
+def css() -> str:
+    """Return the page's looks."""
+    return _part("page.css")
+
+
 def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
     """Return the page, which is not served yet."""
     one_at_a_time = threading.Lock()  # also for requests that come in beside the queue
 
     def tag(
-        file: str | None, recording: str | None, labels: str, tagger: str | None
+        file: str | None,
+        recording: str | None,
+        labels: list[str] | str | None,
+        tagger: str | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  how Gradio asks for it
     ) -> tuple[str, str]:
         """Return a message, and the result or an empty text."""
         try:
             with one_at_a_time:
-                return _tag(uploads, taggers, file or recording, labels, tagger)
+                clip = file or recording
+                return _tag(uploads, taggers, clip, labels or (), tagger, progress)
         except InputError as error:
             return _message(str(error)), ""
         except Exception:  # the page goes on; what it was stands in the log alone
             logging.getLogger(__name__).exception("a clip could not be tagged")
-            return _message("something went wrong here; the page's log says what"), ""
+            return _message("something went wrong on this page's side; try another clip"), ""
         finally:
             for upload in (file, recording):
                 uploads.discard(upload)
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(f"# {TITLE}\n\n{_introduction(uploads)}")
-        file = _path_alone(gr.File(label="Audio or video file", file_count="single"))
+        file = _path_alone(
+            gr.File(label="Audio or video file", file_count="single", elem_id="file")
+        )
         recording = _path_alone(
             gr.Audio(label="Or a recording", sources=["microphone"], type="filepath")
         )
@@ -106,44 +89,63 @@ def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
             visible=len(taggers.names) > 1,
             elem_id="tagger",
         )
-        labels = gr.Textbox(
-            label="Labels to look for, separated by ;",
-            value=EXAMPLE,
-            max_lines=3,
+        labels = gr.Dropdown(
+            offered_names(),
+            value=list(EXAMPLE),
+            label="Labels to look for",
+            info="Type and choose, or press Enter for words of your own.",
+            multiselect=True,
+            allow_custom_value=True,
+            max_choices=MOST_LABELS,
             visible=taggers.chosen == TYPED,
+            elem_id="labels",
         )
-        button = gr.Button("Tag the clip", variant="primary")
+        button = gr.Button("Tag the clip", variant="primary", elem_id="ask")
         message = gr.HTML(container=False, elem_id="message")
         result = gr.HTML(container=False, elem_id="result")
         # The later one of the two counts; it is the browser that empties the other.
         file.upload(None, outputs=recording, js="() => null", api_visibility="private")
-        recording.stop_recording(None, outputs=file, js="() => null", api_visibility="private")
+        recording.stop_recording(None, recording, file, js=TAKE_RECORDING, api_visibility="private")
         tagger.change(None, tagger, labels, js=SHOW_LABELS, api_visibility="private")
-        page.load(None, js=GROUP, api_visibility="private")
-        gr.on(
-            [button.click, labels.submit],
+        page.load(None, js=_part("page.js"), api_visibility="private")
+        button.click(
             tag,
             [file, recording, labels, tagger],
             [message, result],
             api_name="tag",
             concurrency_limit=1,
             trigger_mode="once",
+            show_progress_on=message,
         )
     return page.queue(max_size=MOST_WAITING, api_open=True)
 
 
 def _tag(
-    uploads: Uploads, taggers: Taggers, upload: str | None, labels: str, name: str | None
+    uploads: Uploads,
+    taggers: Taggers,
+    upload: str | None,
+    labels: list[str] | str,
+    name: str | None,
+    progress: Progress,
 ) -> tuple[str, str]:
     if not upload:
         raise InputError("there is no clip yet; choose a file or record one")
+    progress(0.0, desc="Reading the clip")
     # First of all, so that the upload is gone and yet remembered if the labels are refused.
-    media = uploads.read(upload, taggers.pictures_hz)
+    windows = uploads.read(upload, taggers.spec(name))
+    progress(READ, desc="Finding what the labels mean")
     tagger = taggers.get(name, labels)
-    tagging = tagger.tag(media, with_mel=True)
+
+    def tell(done_seconds: float, whole_seconds: float) -> None:
+        share = min(1.0, done_seconds / whole_seconds)
+        words = f"Listening, {done_seconds:.0f} of {whole_seconds:.0f} s"
+        progress(LOADED + (1 - LOADED) * share, desc=words)
+
+    progress(LOADED, desc="Listening")
+    tagging = tagger.tag(windows, with_mel=True, progress=tell)
     tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
-    done = html.escape(summary(tagging))
-    message = f'<p class="message done" role="status">{done}</p>'
+    done = html.escape(headline(tagging))
+    message = f'<p class="message done" role="status">{done}.</p>'
     return message, render(tagging, tagger.unmapped)
 
 
@@ -155,9 +157,13 @@ def _introduction(uploads: Uploads) -> str:
     limits = uploads.limits
     return (
         "Choose a file or record a clip, and see what sounds in it and when. It takes up to "
-        f"{limits.seconds:g} seconds and {limits.megabytes:g} MB. The file stays on this machine "
-        "and is deleted when the result is there."
+        f"{limits.seconds:g} seconds and {limits.megabytes:g} MB. The page deletes the file "
+        "when the result is there, and sends it nowhere else."
     )
+
+
+def _part(name: str) -> str:
+    return importlib.resources.files("mmat.app").joinpath(name).read_text("utf-8")
 
 
 def _path_alone(component):
@@ -169,78 +175,3 @@ def _path_alone(component):
     component.preprocess = lambda payload: None if payload is None else payload.path
     component.async_move_resource_to_block_cache = as_it_is
     return component
-
-
-def summary(tagging: Tagging) -> str:
-    """Return in a line what was found: how many tags fired, the best class, or the values.
-
-    >>> nothing = np.zeros(0)
-    >>> summary(Tagging("a", 1.0, ("Dog",), *[nothing] * 3, np.array([False]), (), (), True, False))
-    'No tags fired.'
-    """
-    fired = [tag for tag in tagging.tags if tag.fired]
-    if tagging.task.is_regression:
-        return "; ".join(f"{tag.label}: {tag.score:.2f}" for tag in fired) + "."
-    if tagging.task.is_multi_class:
-        return f"{fired[0].label} is the best of the classes." if fired else "No class was found."
-    return f"{len(fired) or 'No'} {'tag' if len(fired) == 1 else 'tags'} fired."
-
-
-def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
-    """Return the result as HTML: tags, timeline, pictures that spoke, events to download.
-
-    tagging: made `with_mel`. unmapped: labels of which the tagger knows nothing.
-    """
-    name = pathlib.PurePath(tagging.file)
-    events = "".join(events_form().write([tagging]))
-    n_rows = max(LEAST_ROWS, int(np.sum(tagging.fired)))
-    order = {tag.label: place for place, tag in enumerate(tagging.tags[:n_rows])}
-    reasons = [reason for reason in tagging.reasons if reason.label in order]
-    return _template().render(
-        tagging=tagging,
-        tags=tagging.tags[:n_rows],
-        n_left_out=len(tagging.tags) - n_rows,
-        is_value=tagging.task.is_regression,
-        multi_class=tagging.task.is_multi_class,
-        reasons=sorted(reasons, key=lambda reason: order[reason.label]),
-        senses=" and ".join(["sound"] * tagging.has_audio + ["pictures"] * tagging.has_video),
-        sense=_SENSES.get,
-        unmapped=unmapped,
-        timeline=_uri("image/png", _timeline(tagging)),
-        spoken=" ".join(
-            f"{tagging.text_of(e)} from {e.onset_seconds:.1f} to {e.offset_seconds:.1f} s."
-            for e in tagging.events
-        ),
-        pictures=[(_uri("image/jpeg", _jpeg(p)), p) for p in tagging.pictures],
-        events_uri=_uri("text/tab-separated-values;charset=utf-8", events.encode()),
-        events_file=f"{name.stem or 'clip'}-events.tsv",
-    )
-
-
-@functools.cache
-def _template():
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = importlib.resources.files("mmat.app").joinpath("result.html").read_text("utf-8")
-    return environment.from_string(text)
-
-
-def _timeline(tagging: Tagging) -> bytes:
-    png = io.BytesIO()
-    plot(tagging, png)
-    return png.getvalue()
-
-
-def _jpeg(picture: Picture) -> bytes:
-    import PIL.Image
-
-    jpeg = io.BytesIO()
-    PIL.Image.fromarray(picture.image).save(jpeg, "JPEG", quality=85)
-    return jpeg.getvalue()
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -50,11 +50,11 @@ def serving(
         from starlette.middleware import Middleware
 
         from mmat.app.middleware import PageMiddleware
-        from mmat.app.page import CSS, build, theme
+        from mmat.app.page import build, css, theme
 
         place = pathlib.Path(folder, "uploads")  # beside what Gradio itself may lay there
         place.mkdir()
-        uploads = stack.enter_context(Uploads(place, limits))
+        uploads = stack.enter_context(Uploads(place, limits, taggers.specs))
         page = build(uploads, taggers)
         stack.callback(page.close, verbose=False)
         try:
@@ -74,7 +74,7 @@ def serving(
                 ssr_mode=False,
                 max_file_size=limits.bytes,
                 theme=theme(),
-                css=CSS,
+                css=css(),
                 app_kwargs={
                     "middleware": [Middleware(PageMiddleware, uploads=uploads, hosts=hosts)],
                     "docs_url": None,

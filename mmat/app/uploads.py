@@ -13,16 +13,16 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from mmat.files import InputError
-from mmat.media.read import Media
+from mmat.media.windows import HeldWindows, WindowSpec
 from mmat.media.workers import DecodingProcess
 
-N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 40 MB
-_SHORT_SECONDS = 10.0
+N_REMEMBERED = 4  # clips; two minutes of sound and pictures are about 45 MB
 _MEGABYTE = 1_000_000
+_TOLERANCE_SECONDS = 0.5  # what codecs add
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,19 +78,26 @@ class LRUCache:
 class Uploads:
     """Reads the files in an upload folder; use it in `with`, it has a process to end.
 
-    folder: where uploads lie; files elsewhere are refused.
+    folder: where uploads lie; files elsewhere are refused. specs: of the windows that may be asked
+    for, beside those that are: an upload is gone after it was read.
 
     >>> with Uploads("no such folder") as uploads:
-    ...     uploads.read("/etc/passwd", pictures_hz=1.0)
+    ...     uploads.read("/etc/passwd", WindowSpec())
     Traceback (most recent call last):
         ...
     mmat.files.InputError: passwd: this is no upload; choose or record a clip
     """
 
-    def __init__(self, folder: str | os.PathLike, limits: Limits = Limits()):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        limits: Limits = Limits(),
+        specs: Iterable[WindowSpec] = (),
+    ):
         self.folder, self.limits = pathlib.Path(folder).resolve(), limits
+        self._specs = tuple(specs)
         self._process = DecodingProcess(limits.decode_seconds, limits.memory_bytes)
-        self._remembered = LRUCache(N_REMEMBERED)  # path -> media, or why they were refused
+        self._remembered = LRUCache(N_REMEMBERED)  # path -> what each spec gave
         self._lock = threading.Lock()
         self._reading: pathlib.Path | None = None
         self._closed = threading.Event()
@@ -117,8 +124,8 @@ class Uploads:
             path = pathlib.Path(os.path.realpath(upload))
             return path if path.parent.parent == self.folder else None
 
-    def read(self, upload: str | os.PathLike, pictures_hz: float) -> Media:
-        """Return what an upload holds, with so many pictures a second, and delete it.
+    def read(self, upload: str | os.PathLike, spec: WindowSpec) -> HeldWindows:
+        """Return the windows of an upload, the very ones that `mmat tag` has, and delete it.
 
         An upload that is gone already is remembered for a while. Raises InputError in words for
         the one who sent it.
@@ -131,18 +138,18 @@ class Uploads:
             self._reading = path
             try:
                 if os.path.isfile(path):
-                    found = self._decode(path, pictures_hz)
+                    found = {each: self._decode(path, each) for each in {spec, *self._specs}}
                     self._remembered.put(path, found)
                 else:
                     found = self._remembered.get(path)
             finally:
                 self._reading = None
                 self.discard(path)
-        if found is None:
+        if not found or spec not in found:
             raise InputError(f"{path.name}: the clip is no longer here; choose or record it again")
-        if isinstance(found, str):
-            raise InputError(found)
-        return found
+        if isinstance(found[spec], str):
+            raise InputError(found[spec])
+        return found[spec]
 
     def discard(self, upload: str | os.PathLike | None) -> None:
         """Delete an upload, if it is one and there; one that is being read goes after that."""
@@ -170,31 +177,29 @@ class Uploads:
         while not self._closed.wait(self.limits.abandoned_seconds / 30):
             self.sweep()
 
-    def _decode(self, path: pathlib.Path, pictures_hz: float) -> Media | str:
-        """Return the media, or in a line why they are refused."""
+    def _decode(self, path: pathlib.Path, spec: WindowSpec) -> HeldWindows | str:
+        """Return the windows, or in a line why the upload is refused."""
         limits = self.limits
         if path.stat().st_size > limits.bytes:
-            return (
-                f"{path.name}: larger than {limits.megabytes:g} MB, the most that this page takes; "
-                "cut it, or start the page with a larger --max-megabytes"
-            )
-        n_frames = round(max(1.0, _SHORT_SECONDS * pictures_hz))
-        media = self._decode_frames(path, n_frames)
-        if isinstance(media, str) or media.frames is None:
-            return media
-        # How long it is shows when it is read: the pictures of a long one take a second go.
-        n_more = round(media.duration_seconds * pictures_hz)
-        return self._decode_frames(path, n_more) if n_more > n_frames else media
+            most = f"{limits.megabytes:g} MB, the most that this page takes"
+            return f"{path.name}: larger than {most}; choose a smaller file, or cut it"
+        most_seconds = limits.seconds + _TOLERANCE_SECONDS
+        held = self._process.decode_windows(path, spec, most_seconds)
+        if isinstance(held, str):
+            return _for_visitors(held.replace(str(path), path.name))
+        if held.seconds > most_seconds:
+            most = f"{limits.seconds:g} s, the most that this page takes"
+            return f"{path.name}: longer than {most}; choose a shorter clip, or cut it"
+        return held
 
-    def _decode_frames(self, path: pathlib.Path, n_frames: int) -> Media | str:
-        limits = self.limits
-        job = {"path": path, "end_seconds": limits.seconds + 1.0, "n_frames": n_frames}
-        media = self._process.decode(job)
-        if isinstance(media, str):
-            return media.replace(str(path), path.name)
-        if media.duration_seconds > limits.seconds + 0.5:
-            return (
-                f"{path.name}: longer than {limits.seconds:g} s, the most that this page takes; "
-                "cut it, or start the page with a larger --max-seconds"
-            )
-        return media
+
+def _for_visitors(reason: str) -> str:
+    """Return why a file cannot be read, without what concerns the process that read it.
+
+    >>> _for_visitors("a.mp4: the decoding process died of it (exit status -9)")
+    'a.mp4: cannot be read here; it is damaged, or takes too much memory'
+    """
+    file, died, _ = reason.partition(": the decoding process died of it")
+    return (
+        f"{file}: cannot be read here; it is damaged, or takes too much memory" if died else reason
+    )

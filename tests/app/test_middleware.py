@@ -236,7 +236,7 @@ def test_the_place_of_an_upload_tells_nothing(address, folder, clip):
     assert first.parent.stat().st_mode & 0o777 == 0o700
     url = f"{address}gradio_api/file={first}"
     assert requests.get(url).content == clip.read_bytes()  # the one who sent it can hear it
-    assert "fired" in read(address, call(address, file_data(first), None, "", "fused"))
+    assert "message done" in read(address, call(address, file_data(first), None, "", "fused"))
     assert second.exists()  # the same content, another upload
     gone, never = requests.get(url), requests.get(url.replace(first.parent.name, "a" * 22))
     assert gone.status_code == never.status_code == 403
@@ -248,7 +248,7 @@ def test_any_name_stays_in_its_place(address, folder, clip, name):
     path = pathlib.Path(upload(address, clip, name or None))
     assert path.parent.parent == folder and path.read_bytes() == clip.read_bytes()
     assert [path for path in folder.rglob("*") if path.is_file()] == [path]
-    assert "fired" in read(address, call(address, file_data(path), None, "", "fused"))
+    assert "message done" in read(address, call(address, file_data(path), None, "", "fused"))
 
 
 def test_refused_labels_leave_nothing_and_others_can_be_asked(address, folder, clip, models_cache):
@@ -256,7 +256,7 @@ def test_refused_labels_leave_nothing_and_others_can_be_asked(address, folder, c
     for labels in (" ; ", "a" * 101, ";".join(map(str, range(51)))):
         assert "Not tagged" in read(address, call(address, path, None, labels, TYPED))
         assert not list(folder.iterdir())
-    assert "fired" in read(address, call(address, path, None, "Dog", TYPED))
+    assert "message done" in read(address, call(address, path, None, "Dog", TYPED))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_refused_questions_leave_nothing(address, folder, clip, question):
 
 def test_file_and_recording_at_once_leave_nothing(address, folder, clip):
     both = [file_data(upload(address, clip)) for _ in range(2)]
-    assert "fired" in read(address, call(address, *both, "", "fused"))
+    assert "message done" in read(address, call(address, *both, "", "fused"))
     assert not list(folder.iterdir())
 
 
@@ -378,7 +378,7 @@ def test_a_sender_who_goes_leaves_nothing_and_takes_no_room(address, folder, cli
             wait_until_something_is_in(folder)
         wait_until_empty(folder, 5.0)
     path = upload(address, clip)
-    assert "fired" in read(address, call(address, file_data(path), None, "", "fused"))
+    assert "message done" in read(address, call(address, file_data(path), None, "", "fused"))
 
 
 def test_silence_ends_an_upload_and_what_nobody_asks_about_goes(exports, clip):

@@ -21,6 +21,7 @@ from tests.media.damage import write_damaged, write_intact
 from tests.processes import environment, program
 
 pytest_plugins = ["tests.export.tiny"]
+FOUND = "Dog, "  # it always fires
 LIMITS = Limits(megabytes=2.0, seconds=20.0)
 
 
@@ -48,7 +49,7 @@ def uploads() -> list[pathlib.Path]:
 
 def test_a_clip_is_answered_and_gone(client, clips):
     message, result = ask(client, clips / "both.mp4")
-    assert "1 tag fired." in message and 'role="status"' in message
+    assert FOUND in message and 'role="status"' in message
     assert "both.mp4: 2.0 s, sound and pictures." in result
     assert uploads() == []
 
@@ -64,7 +65,7 @@ def test_damaged_uploads_get_a_message_and_the_page_goes_on(client, clips, tmp_p
     for path in write_damaged(tmp_path, intact, range(0, 200, 25)):
         message, result = ask(client, path)
         assert ("Not tagged:" in message and 'role="alert"' in message) != bool(result)
-    assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
+    assert FOUND in ask(client, clips / "both.mp4")[0]
     assert uploads() == []
 
 
@@ -98,13 +99,13 @@ def test_20_at_once_are_tagged_or_refused(address, clips, tmp_path):
 
     with concurrent.futures.ThreadPoolExecutor(20) as threads:
         messages = list(threads.map(one, paths))
-    tagged = [message for message in messages if "fired." in message]
+    tagged = [message for message in messages if FOUND in message]
     assert len(tagged) >= 10
-    refused = [message for message in messages if "fired." not in message]
+    refused = [message for message in messages if FOUND not in message]
     for message in refused:
         assert "Queue is full" in message or "no longer here" in message, message
     after = Client(address, verbose=False, analytics_enabled=False)
-    assert "1 tag fired." in ask(after, clips / "both.mp4")[0]
+    assert FOUND in ask(after, clips / "both.mp4")[0]
     left = uploads()  # those of who may ask again
     assert len(left) <= len(refused)
     for path in left:
@@ -161,7 +162,7 @@ def test_files_of_the_machine_and_of_others_are_not_read(address, tmp_path, else
     event = requests.post(call, json={"data": [sent, None, "", "fused"]}).json()["event_id"]
     response = requests.get(f"{call}/{event}").text
     assert "this is no upload" in response or "event: error" in response
-    assert "fired" not in response and secret.exists()
+    assert FOUND not in response and secret.exists()
 
 
 def test_the_browser_may_load_from_nobody_else(address):
@@ -197,10 +198,13 @@ def test_the_command_loads_the_export_alone_and_stopped_leaves_nothing(exports, 
         words = process.stdout.readline().split()
         assert words[:1] == ["open"], (tmp_path / "errors").read_text()
         client = Client(words[1], verbose=False, analytics_enabled=False)
-        assert "1 tag fired." in ask(client, clips / "both.mp4")[0]
+        assert FOUND in ask(client, clips / "both.mp4")[0]
         assert list(tmp_path.glob("mmat-app-*"))
         process.terminate()
         status, imported = process.communicate(timeout=120)[0].splitlines()
     assert status == "0"
-    assert set(imported.split()) <= {"mmat.models.features", "mmat.models.masking"}
+    assert set(imported.split()) <= {
+        "mmat.models.features",
+        "mmat.models.masking",
+    }
     assert not list(tmp_path.glob("mmat-app-*"))

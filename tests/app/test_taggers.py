@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmat.app.taggers import EXAMPLE, TYPED, TYPED_PICTURES_HZ, Taggers, names_of, parse_labels
+from mmat.app.taggers import (
+    EXAMPLE,
+    TYPED,
+    TYPED_SPEC,
+    Taggers,
+    names_of,
+    offered_names,
+    parse_labels,
+)
 from mmat.files import InputError
 
 pytest_plugins = ["tests.export.tiny"]
@@ -17,14 +25,15 @@ pytest_plugins = ["tests.export.tiny"]
         (" ; ;", "there are none; type some"),
         (";".join(map(str, range(51))), "51 of them; ask for 50 at most"),
         ("x" * 101, "x… has 101 letters, 100 are the most"),
+        (["Rain", "Dog, Cow, Crow"], "Dog, Cow, Crow are 3 names; type them one by one"),
     ],
 )
-def test_what_cannot_be_looked_for_is_refused(text, words):
+def test_what_cannot_be_looked_for_is_refused(text, words, models_cache):
     with pytest.raises(InputError, match=words):
         parse_labels(text)
 
 
-@given(st.text(alphabet="ab;, \n", max_size=40))
+@given(st.text(alphabet="ab; \n", max_size=40))
 def test_each_label_comes_once_and_in_order(text):
     try:
         labels = parse_labels(text)
@@ -39,8 +48,11 @@ def test_any_labels_have_their_tagger_and_no_name_is_read_as_a_file(models_cache
     taggers = Taggers()
     assert taggers.names == (TYPED,) and taggers.chosen == TYPED
     first = taggers.get(TYPED, EXAMPLE)
-    assert first.labels == parse_labels(EXAMPLE) and taggers.get(TYPED, f" {EXAMPLE};;") is first
-    assert first.n_frames / first.clip_seconds == TYPED_PICTURES_HZ == taggers.pictures_hz
+    assert (
+        first.labels == parse_labels(EXAMPLE)
+        and taggers.get(TYPED, ";".join(EXAMPLE) + ";;") is first
+    )
+    assert first.window_spec == TYPED_SPEC and taggers.specs == {TYPED_SPEC}
     path = tmp_path / "labels.csv"
     path.write_text("index,mid,display_name\n0,,Dog\n")
     assert taggers.get(TYPED, str(path)).labels == (str(path),)
@@ -50,6 +62,7 @@ def test_exports_are_chosen_by_name_whatever_is_typed(exports, models_cache):
     taggers = Taggers([exports["fused"], exports["audio"]])
     assert taggers.names == (TYPED, "fused", "audio") and taggers.chosen == "fused"
     fused, audio = taggers.get("fused", ""), taggers.get("audio", "Frog")
+    assert taggers.specs == {TYPED_SPEC, fused.window_spec, audio.window_spec}
     assert fused.n_frames == 2 and not audio.n_frames
     assert taggers.get("fused", "Frog") is fused
     assert taggers.get(TYPED, "Frog").labels == ("Frog",)
@@ -59,19 +72,46 @@ def test_exports_are_chosen_by_name_whatever_is_typed(exports, models_cache):
 
 def test_names_are_as_long_as_it_takes_to_tell_folders_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folders = ["a/x/export", "b/x/export", "small", "./small/", TYPED, "/export"]
+    folders = ["a/x/export", "b/x/export", "small", "small/export", "./small/", TYPED, "/export"]
     assert names_of(folders) == {
-        "a/x/export": "a/x/export",
-        "b/x/export": "b/x/export",
+        "a/x": "a/x/export",
+        "b/x": "b/x/export",
         "small": "./small/",
+        "small/export": "small/export",
         f"{tmp_path.name}/{TYPED}": TYPED,
         "/export": "/export",
     }
 
 
-@given(st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), max_size=6))
+def test_a_card_names_its_model(tmp_path):
+    titles = {"a": "# Birds of the garden \n", "b": "# Same", "c": "# Same\n", "d": "no heading"}
+    titles |= {"e": "# An audio tagger made with mmat\n", "f": f"# {TYPED}\n", "g": "# " + "x" * 90}
+    for name, text in titles.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.md").write_text(text)
+    named = names_of(tmp_path / name for name in [*titles, "h"])
+    assert list(named) == [
+        "Birds of the garden",
+        "Same (b)",
+        "Same (c)",
+        "d",
+        "e",
+        f"{TYPED} (f)",
+        "x" * 60,
+        "h",
+    ]
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "export"]), min_size=1, max_size=4), max_size=6))
 def test_each_folder_has_a_name_of_its_own(paths):
     folders = {"/" + "/".join(path) for path in paths}
     named = names_of(folders)
     assert set(named.values()) == folders
-    assert all(("/" + folder).endswith("/" + name) for name, folder in named.items())
+    assert all(f"/{name.strip('/')}/" in folder + "/" for name, folder in named.items())
+
+
+def test_names_that_are_known_by_ear_are_offered_before_those_by_eye(models_cache):
+    names = offered_names()
+    assert names[:2] == ("Speech", "Child speech, kid speaking") and "goldfish" in names
+    assert len(names) == len(set(names)) > 1400
+    assert names.index("Accordion") < 521 and "accordion" not in names

@@ -34,15 +34,18 @@ def chromium(with_microphone: bool = True) -> Iterator[Browser]:
 class Visit:
     """A visit to the page in a window of its own.
 
-    hosts: all that the browser loaded from, data and blobs aside.
+    width: of the window, in pixels. hosts: all that the browser loaded from, data and blobs aside.
+    errors: what the page's scripts threw.
     """
 
-    def __init__(self, browser: Browser, address: str, **options):
-        context = browser.new_context(viewport={"width": 1000, "height": 900}, **options)
+    def __init__(self, browser: Browser, address: str, width: int = 1000, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         self.page: Page = context.new_page()
         self.page.set_default_timeout(60_000)
         self.hosts: set[str] = set()
+        self.errors: list[str] = []
         self.page.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address)
         self.button.wait_for()
 
@@ -57,7 +60,26 @@ class Visit:
 
     @property
     def labels(self):
-        return self.page.get_by_label("Labels to look for, separated by ;")
+        """The field in which labels are typed."""
+        return self.page.get_by_label("Labels to look for")
+
+    @property
+    def options(self):
+        """The names that are offered for what is typed."""
+        return self.page.locator("#labels [role=option]")
+
+    def look_for(self, *labels: str) -> None:
+        """Take the labels away that are there, and type these."""
+        clear = self.page.locator("#labels .remove-all")
+        if clear.count():
+            clear.click()
+        for label in labels:
+            self.labels.fill(label)
+            self.labels.press("Enter")
+        self.labels.press("Escape")
+
+    def chosen_labels(self) -> list[str]:
+        return [text.strip() for text in self.page.locator("#labels .token").all_inner_texts()]
 
     @property
     def taggers(self):
@@ -85,6 +107,23 @@ class Visit:
 
     def message(self) -> str:
         return self.page.locator("#message p").inner_text()
+
+    @property
+    def media(self):
+        """The player of the answer's clip."""
+        return self.result.get_by_label("The clip")
+
+    def playing_seconds(self) -> float:
+        return self.media.evaluate("media => media.currentTime")
+
+    def overflow(self) -> list[str]:
+        """Return what reaches beyond the window's sides; nothing can be scrolled to there."""
+        return self.page.evaluate(
+            """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
+                .filter(each => each.scrollWidth > innerWidth
+                    || each.getBoundingClientRect().right > innerWidth + 0.5)
+                .map(each => `${each.tagName} ${each.id} ${each.className}`)"""
+        )
 
     @contextlib.contextmanager
     def next_message(self) -> Iterator[None]:
