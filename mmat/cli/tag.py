@@ -212,7 +212,7 @@ def _listen(arguments: argparse.Namespace, tagger) -> int:
         if arguments.format == "json":
             line = json.dumps(moment._asdict() | {"tags": tags}, ensure_ascii=False)
         else:
-            line = f"{moment.seconds:8.1f} s  {', '.join(map(_told, tags)) or '-'}"
+            line = f"{moment.seconds:8.1f} s  {'; '.join(map(_told, tags)) or '-'}"
         print(line, flush=True)
         if moment.compute_seconds > hop_seconds and not behind:
             behind = True
