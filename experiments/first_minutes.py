@@ -10,9 +10,10 @@ All of it is of taggers without training, and of the one that learns from names.
     python experiments/first_minutes.py short   recordings shorter than YAMNet's window, at its
                                                 beginning, in its middle, and repeated
 
-Each takes 2 to 5 minutes on 2 cores, most of it for preparing the mini corpus, and prints the
+They take 1 to 9 minutes on 2 cores, without preparing the mini corpus, and print the
 tables of docs/zero_shot.md. Choices were made on validation and training clips, and on Debian's
-recordings of sounds without Scratch's; test clips and Scratch's recordings were looked at once.
+recordings of sounds without Scratch's. Test clips were looked at once; Scratch's recordings, some
+of which made the question, beside the others.
 """
 
 import argparse
@@ -56,7 +57,7 @@ from mmat.models.kin import all_above, kin_pairs
 from mmat.models.names import THRESHOLD, zero_shot_bundle
 from mmat.models.predict import Predictor
 from mmat.pretrained.registry import yamnet
-from mmat.shards.read import read_arrays
+from mmat.shards.read import MODEL_INPUTS, read_arrays
 from mmat.tagging.tagger import Tagger
 from mmat.training.learn import learn
 
@@ -118,7 +119,9 @@ def show_when() -> None:
     """Print how far a picture may move what is heard, and what comes of it on test."""
     labels = mini_labels()
     shards = prepare_shards(labels)
-    data = {split: read_arrays(shards, split) for split in ("train", "validation", "test")}
+    inputs = [*MODEL_INPUTS, "image_embeddings"]
+    splits = ("train", "validation", "test")
+    data = {split: read_arrays(shards, split, inputs=inputs) for split in splits}
     systems = {
         "names alone": zero_shot_bundle(LabelSet.of(labels.names)),
         "with synonyms": zero_shot_bundle(labels),

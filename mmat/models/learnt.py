@@ -12,8 +12,8 @@ outputs (`mmat.models.label_map`), and an embedding. A clip's logit of a label i
 With scale 1 and all else 0 a clip is decided as the untrained tagger does. A lead is a label's log
 evidence less that of its strongest rival. A moment is judged as a clip of that moment alone, by the
 same weights. A clip that is heard and seen gets the weighted sum of the branches' logits, any other
-exactly the logit of the branch that has something. Its moments are those of the sound, shifted by
-what the pictures add to the clip's logit.
+exactly the logit of the branch that has something. Its moments are those of the sound, of labels
+that the sound has a name for: pictures decide whether, not when.
 
 The weights are found by `mmat.training.learn`, or by `fit`. That image labels become evidence of
 sounds by their names, and that both senses are fused, is the paper's (arXiv 1712.09680); the tiers
@@ -51,6 +51,7 @@ N_STATISTICS = 5  # the untrained logit; mean, maximum and two leads of the log 
 UNTRAINED_MARGIN = 1e-3  # added to an untrained score, so that its logarithm is finite
 ENDLESS = np.iinfo(np.int32).max  # samples
 SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset, as by `learn`
+PICTURE_SHIFT = 0.0  # of a clip's logit on those of its moments, at most; chosen on validation
 SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validation
 
 
@@ -224,7 +225,7 @@ def _tagger(senses, fusion, task, encoder, network, ragged, clip_seconds) -> ker
     if fusion is not None:
         added = fusion([clip["audio"], clip["video"]])  # (batch, classes)
         together = fusion([frame["audio"], frame["video"]])  # (batch, time, classes)
-        timed = LogitsTimedBySound(senses["audio"].knows, name="timed")(
+        timed = LogitsTimedBySound(senses["audio"].knows, PICTURE_SHIFT, name="timed")(
             [frame["audio"], clip["audio"], added, together]
         )
     outputs |= _outputs(clip, added, inputs, task, "clip")

@@ -21,6 +21,7 @@ from mmat.models.fusion import (
     LogitsTimedBySound,
     TimedBySound,
 )
+from mmat.models.learnt import EvidenceStatistics
 from mmat.models.names import THRESHOLD, unmapped_labels, zero_shot_bundle
 from mmat.pretrained.registry import imagenet_labels
 from tests.models.layer_checks import check_layer
@@ -88,6 +89,15 @@ def test_kin_are_no_rivals_and_others_are():
         rival = np.delete(scores, list(own), axis=-1).max(axis=-1)
         expected = scores[..., label] * np.minimum(scores[..., label] / rival, 1)
         np.testing.assert_allclose(found[..., label], expected, rtol=1e-5)
+
+
+def test_a_layer_of_an_older_model_has_no_kin():
+    scores = np.random.default_rng(0).random((1, 3, 4)).astype(np.float32)
+    older = Competing.from_config({"name": "frame", "dtype": "float32", "power": 1.0})
+    expected = scores**2 / scores.max(axis=-1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(older(scores)), expected, rtol=1e-6)
+    margins = {"name": "sound_statistics", "margin": 0.01, "threshold": THRESHOLD}
+    assert EvidenceStatistics.from_config(margins).kin == []
 
 
 def test_a_strong_label_fires_whatever_competes_with_it():
