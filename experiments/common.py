@@ -39,13 +39,14 @@ from mmat.lists.read import ReadList
 from mmat.lists.splits import VALIDATION, validation_slice
 from mmat.metrics.bootstrap import Difference, mean_difference
 from mmat.metrics.decisions import decide
-from mmat.metrics.tagging import NO_SHARES, SHORT, precision_recall_f1
+from mmat.metrics.tagging import NO_SHARES, SHORT, figure_names, precision_recall_f1
 from mmat.metrics.tagging import figures as task_figures
 from mmat.metrics.thresholds import best_single_threshold, fire, tune_thresholds
 from mmat.models.audio import BLOCKS, SPEECH_BLOCKS, adapt_normalization
 from mmat.models.bundle import Bundle, save_bundle
 from mmat.models.features import SPEECH_MEL, MelParameters
 from mmat.models.fusion import late_fusion, middle_fusion
+from mmat.models.names import zero_shot_bundle
 from mmat.models.pooling import (
     attention,
     exponential_softmax,
@@ -575,16 +576,19 @@ def learn_from_names(arguments: argparse.Namespace, corpus: Corpus) -> dict[str,
         )
     saved = {}
     for name in arguments.systems or possible:
-        own = model
-        if name in senses:
-            frames = model.output["frame" if len(senses) == 1 else f"{name}_frame"]
-            outputs = {"clip": model.output[name], "frame": frames}
-            unread = OF_PICTURES if name == "audio" else ()
-            inputs = {key: x for key, x in model.input.items() if key not in unread}
-            own = keras.Model(inputs, outputs, name=name)
+        own = sense_alone(model, name) if name in senses else model
         saved[name] = replace(learnt.bundle, model=own)
         save_bundle(pathlib.Path(arguments.out, name), saved[name])
     return saved
+
+
+def sense_alone(model: keras.Model, sense: str) -> keras.Model:
+    """Return the model of one sense of a tagger that starts from names."""
+    output = model.output
+    outputs = {"clip": output[sense], "frame": output.get(f"{sense}_frame", output["frame"])}
+    unread = OF_PICTURES if sense == "audio" else ()
+    inputs = {key: x for key, x in model.input.items() if key not in unread}
+    return keras.Model(inputs, outputs, name=sense)
 
 
 def watched(task: Task) -> str:
@@ -660,13 +664,77 @@ def evaluate_on(
     return found
 
 
-def fused_over_audio(found: dict[str, Evaluation]) -> dict | None:
-    """By how much the fusion is above audio, paired over clips, each with its own thresholds."""
-    if not {"audio", "fused"} <= found.keys():
+def gain_of(found: dict[str, Evaluation], name: str, over: str) -> dict | None:
+    """By how much a system is above another, paired over clips, each with its own thresholds.
+
+    None where one of them was not measured.
+    """
+    if not {name, over} <= found.keys():
         return None
-    audio, fused = found["audio"], found["fused"]
-    pair = (audio.fired, audio.scores), (fused.fired, fused.scores)
-    return figures.difference(fused.task, fused.truth, *pair)
+    first, second = found[over], found[name]
+    pair = (first.fired, first.scores), (second.fired, second.scores)
+    return figures.difference(second.task, second.truth, *pair)
+
+
+def is_better(gain: Mapping[str, Mapping], figure: str) -> bool:
+    """Whether a gain of a figure is one; of an error less is better."""
+    return gain[figure]["estimate"] < 0 if figure == "mae" else gain[figure]["estimate"] > 0
+
+
+def keep_better(corpus: Corpus, systems: dict[str, Bundle], out: pathlib.Path) -> dict | None:
+    """Leave in OUT/auto the better of audio and fused by validation, and say by how much.
+
+    Of equals audio. Returns its name and the paired gain, None without both.
+    """
+    if not {"audio", "fused"} <= systems.keys():
+        return None
+    pair = []
+    for name in ("audio", "fused"):
+        validation, task = ValidationSet(corpus, systems[name].model), corpus.task
+        validation(systems[name].model)
+        fired = decide(task, validation.scores, systems[name].thresholds)
+        pair.append((fired, validation.scores))
+    gain, figure = figures.difference(task, validation.truth, *pair), _main(corpus)
+    kept = "fused" if is_better(gain, figure) else "audio"
+    save_bundle(out / "auto", systems[kept])
+    print(gain_line(gain, figure, "fused over audio on validation"))
+    print(f"auto: {kept} is the better one, and kept in {out / 'auto'}")
+    return {"auto": kept, "fused_over_audio": gain}
+
+
+def _main(corpus: Corpus) -> str:
+    return figure_names(corpus.task)[0]
+
+
+def untrained(corpus: Corpus, with_pictures: bool) -> Bundle | None:
+    """What can be had without training: the tagger that goes by the labels' names.
+
+    None, and said why, where there is none: for other tasks than several labels a clip, for clips
+    with lengths of their own, and where its networks were not fetched.
+    """
+    if corpus.task != MULTI_LABEL or corpus.ragged:
+        return None
+    network = {"image_network": corpus.network.name} if corpus.network and with_pictures else {}
+    try:
+        bundle = zero_shot_bundle(corpus.labels, **network)
+    except InputError as error:
+        print(f"untrained: not measured: {error}")
+        return None
+    return bundle if network else replace(bundle, model=sense_alone(bundle.model, "audio"))
+
+
+def say_if_lost(found: dict[str, Evaluation], corpus: Corpus) -> None:
+    """Say so where no trained system is better than the untrained one."""
+    figure = _main(corpus)
+    gains = {name: gain_of(found, name, "untrained") for name in found if name != "untrained"}
+    if not all(gains.values()) or any(is_better(gain, figure) for gain in gains.values()):
+        return
+    for name, gain in gains.items():
+        print(gain_line(gain, figure, f"{name} over untrained"))
+    print(
+        "training lost: the labels' names alone do as well or better. Use `mmat tag --labels`, or learn from "
+        "names by `mmat train`; this recipe needs more clips, or more passes over them"
+    )
 
 
 def write_report(

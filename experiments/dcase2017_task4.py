@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             | official(out / "report" / f"{name}-{split}", split, arguments.lists)
             for name, evaluation in found.items()
         }
-        gain = common.fused_over_audio(found)
+        gain = common.gain_of(found, "fused", "audio")
         measured[split] = {"systems": scores, "fused_over_audio": gain}
         show(split, scores, gain)
     common.write_report(out, arguments, saved, measured)

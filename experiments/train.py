@@ -18,8 +18,9 @@ split `validation`, a tenth of the training clips is held out, whole source grou
 videos or single clips of shards. Shards may hold clips with lengths of their own (`mmat prepare
 --clip-seconds whole`). Figures are those of the split `test`, if there is one.
 
-It leaves in OUT (runs/train) a model folder of each system, `report/` with a page of each,
-`report.json`, `tensorboard/`, and in `training/` the checkpoints.
+It leaves in OUT (runs/train) a model folder of each system, in `auto` the better of audio and fused
+by validation, `report/` with a page of each, `report.json`, `tensorboard/`, and in `training/` the
+checkpoints. The table has the tagger that is not trained as a row.
 """
 
 import argparse
@@ -86,15 +87,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # Figures.
     measured = {}
+    if kept := common.keep_better(corpus, saved, out):
+        measured["validation_choice"] = kept
     if corpus.has("test"):
-        found = common.evaluate_on(corpus, saved, "test", out)
+        untrained = common.untrained(corpus, with_pictures=set(saved) != {"audio"})
+        systems = ({"untrained": untrained} if untrained else {}) | saved
+        found = common.evaluate_on(corpus, systems, "test", out)
         scores = {name: evaluation.report for name, evaluation in found.items()}
-        gain = common.fused_over_audio(found)
+        gain = common.gain_of(found, "fused", "audio")
         measured["test"] = {"systems": scores, "fused_over_audio": gain}
         names = figure_names(corpus.task)
         print(f"\n{common.figures_table(scores, names)}")
         if gain:
             print(common.gain_line(gain, names[0]))
+        if untrained:
+            common.say_if_lost(found, corpus)
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
     common.write_report(out, arguments, saved, measured)

@@ -24,6 +24,7 @@ from mmat.models.names import zero_shot_bundle
 from mmat.shards.corpus import TRAIN, Corpus
 from mmat.shards.frozen import SOURCE_GROUPS
 from mmat.training import tiers
+from mmat.training.review import gain
 from mmat.training.tiers import (
     Choice,
     Embeddings,
@@ -39,6 +40,7 @@ from mmat.training.tiers import (
 
 CLIPS_AT_ONCE = 64
 UNKNOWN_THRESHOLD = 0.5  # where no clip could be held out
+SOUND_ALONE = (1.0, 0.0, 0.0)  # a fusion where pictures count only in clips without sound
 FUSION_PULL = 3.0  # how strongly the branches' weights are held at 1
 
 
@@ -85,7 +87,9 @@ class LearntBranch:
 class LearntWeights:
     """What was learnt, before it is put into a model: a branch a sense, and the fusion.
 
-    fusion: the weights of `audio` and `video` and the bias of their sum, None with one branch.
+    fusion: the weights of `audio` and `video` and the bias of their sum, None with one branch;
+    `SOUND_ALONE` where pictures did not help. pictures: by how much, as `review.gain` says it, the
+    sum is above the sound alone out of fold; None where that could not be measured.
     held_out: float64 `(clips, classes)`, logits out of fold, NaN where there are none.
     """
 
@@ -93,6 +97,7 @@ class LearntWeights:
     branches: dict[str, LearntBranch]
     fusion: tuple[float, float, float] | None
     held_out: np.ndarray
+    pictures: dict | None = None
 
     def scores(self, clips: Frozen, senses: tuple[str, ...] = ("audio", "video")) -> np.ndarray:
         """Return scores `(clips, classes)`, 0 without a sense; senses: those that may be used."""
@@ -229,11 +234,28 @@ def learn_weights(clips: Frozen, task: Task, progress: bool = False) -> LearntWe
                 branches[sense] = learn_branch(clips, rows, sense, task, bar.update)
                 held_out[sense] = np.full(clips.truth.shape, np.nan)
                 held_out[sense][rows] = branches[sense].choice.logits
-    fusion = None
+    fusion, pictures = None, None
     if len(branches) == 2:
         fusion = learn_fusion(clips, branches, held_out, task)
+        pictures = gain_by_pictures(clips, held_out, fusion, task)
+        if pictures is not None and pictures["estimate"] < 0:
+            fusion = SOUND_ALONE
     both = combined(held_out, clips.present, fusion)
-    return LearntWeights(task, branches, fusion, both)
+    return LearntWeights(task, branches, fusion, both, pictures)
+
+
+def gain_by_pictures(
+    clips: Frozen, held_out: dict[str, np.ndarray], fusion: tuple[float, float, float], task: Task
+) -> dict | None:
+    """Return by how much both senses are above the sound alone, out of fold, as `review.gain` does.
+
+    A clip without sound is judged by its pictures in both. `untrained` is the sound, `learnt` both.
+    """
+    alone, both = (
+        to_scores(task, combined(held_out, clips.present, weights))
+        for weights in (SOUND_ALONE, fusion)
+    )
+    return gain(clips.truth > 0, alone, both, clips.groups)
 
 
 def learn_branch(
@@ -394,7 +416,21 @@ def _figures(corpus: Corpus, clips: Frozen, learnt: LearntWeights) -> dict:
     if learnt.fusion is not None:
         heard, seen, _ = learnt.fusion
         found["weights of the branches"] = f"audio {heard:.3g}, video {seen:.3g}"
+    if learnt.pictures is not None:
+        found["pictures"] = pictures_line(learnt.pictures)
     return found
+
+
+def pictures_line(pictures: dict) -> str:
+    """Return a gain by pictures in words, and what was made of it.
+
+    >>> pictures_line({"estimate": -0.01, "low": -0.03, "high": 0.02})
+    'left out: -1.0 points of average precision over the sound alone, 95 % interval -3.0 to +2.0'
+    """
+    found, low, high = (f"{100 * pictures[end]:+.1f}" for end in ("estimate", "low", "high"))
+    kept = "left out" if pictures["estimate"] < 0 else "used"
+    interval = f"95 % interval {low} to {high}"
+    return f"{kept}: {found} points of average precision over the sound alone, {interval}"
 
 
 def _untrained(corpus: Corpus, clips: Frozen) -> Learnt:

@@ -488,6 +488,8 @@ def as_text(trained: Trained) -> str:
     few = [each.label for each in trained.labels if each.groups < FEWEST_GROUPS]
     if few:
         parts.append(f"too little to learn from (one source, or none): {'; '.join(few)}")
+    if pictures := trained.report["validation"].get("pictures"):
+        parts.append(f"pictures are {pictures}")
     if trained.unmapped:
         parts.append(f"no name is near to: {'; '.join(trained.unmapped)}")
     if trained.evaluation is not None:

@@ -62,13 +62,18 @@ def weights(folder):
     return load_bundle(folder / "audio").model.get_weights()
 
 
-def test_a_list_becomes_a_model_with_figures(mine, monkeypatch):
+def test_a_list_becomes_a_model_with_figures(mine, monkeypatch, models_cache, capsys):
     # Pictures of clips take their time.
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     words = ["--list", "list.csv", "--media", "media", *SHORT, "--checkpoints", "1"]
     assert common.run(train.main, words) == 0
     out = mine / "runs" / "train"
     report = json.loads((out / "report.json").read_text())
+    assert set(report["test"]["systems"]) == {"untrained", "audio"}
+    said = capsys.readouterr().out
+    assert re.search(r"^untrained +\d", said, re.M) and re.search(r"^audio +\d", said, re.M)
+    by_f1 = {name: own["f1"] for name, own in report["test"]["systems"].items()}
+    assert ("training lost" in said) == (by_f1["audio"] <= by_f1["untrained"])
     figures = report["test"]["systems"]["audio"]
     assert figures["clips"] == 6 and list(figures["per_class"]) == sorted(NAMES)
     assert report["validation"]["audio"] == load_bundle(out / "audio").figures

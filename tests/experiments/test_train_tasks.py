@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
@@ -101,6 +102,12 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
     out = tmp_path / "runs" / "train"
     systems = json.loads((out / "report.json").read_text())["test"]["systems"]
     assert list(systems) == ["audio", "fused"]  # video alone could not tell how long a clip is
+    choice = json.loads((out / "report.json").read_text())["validation_choice"]
+    is_fused = choice["fused_over_audio"]["mae"]["estimate"] < 0  # of an error less is better
+    assert choice["auto"] == ("fused" if is_fused else "audio")
+    assert f"auto: {choice['auto']} is the better one" in said
+    kept, own = (load_bundle(out / x).model.get_weights() for x in ("auto", choice["auto"]))
+    assert all(map(np.array_equal, kept, own)) and len(kept) == len(own)
     for name, report in systems.items():
         bundle = load_bundle(out / name)
         assert bundle.labels == VALENCE and bundle.thresholds.tolist() == [-3]
@@ -129,7 +136,7 @@ def test_of_an_error_a_gain_is_below_0(name, said):
 def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
     index = {"clip_seconds": None, "image_network": "efficientnet_lite0"}
     corpus = Corpus(tmp_path, index, MOODS, None)
-    arguments = common.parser("Train.", "out", train.AUDIO).parse_args([])
+    arguments = common.parser("Train.", "out", recipe=None).parse_args([])
     assert possible_systems(arguments, corpus) == ("audio", "fused")
     arguments.systems = ("audio", "video")
     with pytest.raises(InputError, match="lengths of their own, which only sound tells"):
@@ -141,6 +148,6 @@ def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
 @pytest.mark.parametrize("words", [["--net", "talnet"], ["--audio-encoder", "yamnet"]])
 def test_the_front_end_for_speech_is_the_crnns_alone(words, tmp_path):
     corpus = Corpus(tmp_path, {"clip_seconds": 1.0}, MOODS, None)
-    arguments = common.parser("Train.", "out", train.AUDIO).parse_args(["--mel", "speech", *words])
+    arguments = common.parser("Train.", "out", recipe=None).parse_args(["--mel", "speech", *words])
     with pytest.raises(InputError, match="--mel speech: it is for --net crnn"):
         possible_systems(arguments, corpus)

@@ -8,11 +8,13 @@ from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
 from mmat.lists.clip import Clip
 from mmat.metrics.ranking import roc_auc
+from mmat.metrics.tagging import mean_average_precision
 from mmat.models.learnt import NO_EVIDENCE
 from mmat.models.names import zero_shot_bundle
 from mmat.models.predict import predict
 from mmat.shards.corpus import open_corpus
 from mmat.training.learn import (
+    SOUND_ALONE,
     Frozen,
     combined,
     learn,
@@ -202,6 +204,28 @@ def test_a_sense_that_says_nothing_counts_less_in_the_sum():
     both = learnt.scores(clips)
     assert mean_auc(clips.truth, both) > mean_auc(clips.truth, heard) - 0.01
     assert np.abs(seen - seen.mean(axis=0)).mean() < np.abs(heard - heard.mean(axis=0)).mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pictures_are_used_where_they_help_and_left_out_where_they_do_not(seed):
+    """What is kept is at least as good, out of fold, as the sound alone."""
+    helpful = made(30, named=1.5, seed=seed, senses=("audio", "video"))
+    learnt = learn_weights(helpful, MULTI_LABEL)
+    assert learnt.pictures["low"] > 0 and min(learnt.fusion[:2]) > 0
+    misleading = made(30, named=3.0, seed=seed, senses=("audio", "video"))
+    noise_alone = made(30, named=0.0, seed=5 + seed)
+    misleading.statistics["video"][:] = noise_alone.statistics["audio"]
+    learnt = learn_weights(misleading, MULTI_LABEL)
+    left_out = learnt.pictures["estimate"] < 0
+    assert left_out == (learnt.fusion == SOUND_ALONE)
+    heard, both = (learnt.scores(misleading, x) for x in (("audio",), ("audio", "video")))
+    if left_out:
+        np.testing.assert_array_equal(both, heard)
+    sound = learnt.pictures["untrained"]
+    held_out = to_scores(MULTI_LABEL, learnt.held_out)
+    known = np.isfinite(held_out).all(axis=1)
+    kept = mean_average_precision(misleading.truth[known] > 0, np.float32(held_out[known]))
+    assert kept >= sound - 1e-6
 
 
 def test_a_clip_with_one_sense_gets_exactly_its_branch_and_one_with_neither_nothing():
