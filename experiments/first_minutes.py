@@ -10,10 +10,10 @@ All of it is of taggers without training, and of the one that learns from names.
     python experiments/first_minutes.py short   recordings shorter than YAMNet's window, at its
                                                 beginning, in its middle, and repeated
 
-They take 1 to 9 minutes on 2 cores, without preparing the mini corpus, and print the
-tables of docs/zero_shot.md. Choices were made on validation and training clips, and on Debian's
-recordings of sounds without Scratch's. Test clips were looked at once; Scratch's recordings, some
-of which made the question, beside the others.
+They take 1 to 9 minutes on 2 cores, without preparing the mini corpus, and print the tables of
+docs/zero_shot.md. Choices were made on validation and training clips, and on Debian's recordings of
+sounds without Scratch's. Test clips were looked at once, of the learnt tagger twice; Scratch's
+recordings, some of which made the question, beside the others.
 """
 
 import argparse
