@@ -732,8 +732,8 @@ def say_if_lost(found: dict[str, Evaluation], corpus: Corpus) -> None:
     for name, gain in gains.items():
         print(gain_line(gain, figure, f"{name} over untrained"))
     print(
-        "training lost: the labels' names alone do as well or better. Use `mmat tag --labels`, or learn from "
-        "names by `mmat train`; this recipe needs more clips, or more passes over them"
+        "training lost: the labels' names alone do as well or better. Use `mmat tag --labels`, or "
+        "learn from names by `mmat train`; this recipe needs more clips, or more passes over them"
     )
 
 
