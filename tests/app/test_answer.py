@@ -105,7 +105,10 @@ def test_events_and_pictures_can_be_played(tagging):
     page = Page(render(tagging))
     stretch, moment = page.of("button")
     assert stretch["aria-label"] == "Play Dog, 0.5 to 1.5 s" and stretch["data-seek"] == "0.500"
-    assert stretch["style"] == "left:25.000%;width:50.000%" and moment["data-seek"] == "1.250"
+    assert (
+        stretch["style"] == "left:min(25.000%,100% - 6px);width:50.000%"
+        and moment["data-seek"] == "1.250"
+    )
     (timeline,) = [each for each in page.of("figure") if each.get("class") == "timeline"]
     assert timeline["data-duration"] == "2.000"
 

@@ -259,8 +259,17 @@ def test_no_fault_no_overflow_and_no_other_host(browser, address, fire_engine, c
     assert visit.faults() == [] and visit.overflow() == []
     name = visit.page.locator(".lane .name").first
     assert float(name.evaluate("name => parseFloat(getComputedStyle(name).fontSize)")) >= 12
-    strip, lane = visit.page.locator(".strip").first, visit.page.locator(".timeline").first
-    assert strip.bounding_box()["width"] == pytest.approx(lane.bounding_box()["width"], abs=1)
+    lane = visit.page.locator(".strip").first.bounding_box()
+    timeline = visit.page.locator(".timeline").bounding_box()
+    assert lane["width"] == pytest.approx(timeline["width"], abs=1)
+    events = visit.page.locator(".events tbody tr").filter(has_text=SIREN).all()
+    stretches = visit.page.get_by_role("button", name=f"Play {SIREN}").all()
+    for event, stretch in zip(events, stretches, strict=True):
+        begin, end = map(float, event.locator("td").all_inner_texts()[:2])
+        box, pixels_a_second = stretch.bounding_box(), lane["width"] / 10.3
+        assert box["x"] - lane["x"] == pytest.approx(begin * pixels_a_second, abs=7)
+        assert box["width"] == pytest.approx((end - begin) * pixels_a_second, abs=7)
+        assert box["x"] + box["width"] <= lane["x"] + lane["width"] + 1
     assert visit.page.locator("html").get_attribute("lang") == "en"
     assert visit.page.title() == visit.page.get_by_role("heading", level=1).inner_text()
     assert visit.hosts == {address.split("/")[2]} and visit.errors == []
