@@ -34,7 +34,7 @@ def test_training_on_an_own_list(tmp_path, monkeypatch):
     pathlib.Path("list.csv").write_text("\n".join(rows) + "\n")
     pathlib.Path("labels.csv").write_text("index,mid,display_name\n0,,Dog\n1,,Train horn\n")
     text = README.read_text(encoding="utf-8")
-    command = re.search(r"\.venv/bin/mmat (prepare .*)", text).group(1)
+    command = re.search(r"^    mmat (prepare .*)", text, re.M).group(1)
     assert main([*command.split(), "--image-model", "none"]) == 0
     example = text.split("## Train on your own clips")[1].split("```python")[1].split("```")[0]
     write_media_file(tmp_path / "clip.mp4")
@@ -48,7 +48,7 @@ def test_training_on_a_folder_of_folders(models_cache, tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     write_sounds(tmp_path / "sounds", range(3))
     text = README.read_text(encoding="utf-8").split("## Train on your own clips")[1]
-    train, tag = re.findall(r"\.venv/bin/mmat (train .*|tag .*)", text)[:2]
+    train, tag = re.findall(r"^    mmat (train .*|tag .*)", text, re.M)[:2]
     assert main([*train.split(), "--cache", str(tmp_path / "cache")]) == 0
     assert TONE in capsys.readouterr().out
     sound = str(tmp_path / "sounds" / TONE / "0.wav")

@@ -117,6 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_hysteresis(tagger.task, rules.hysteresis)
     for label in tagger.unmapped:
         log("warning", f"label {label!r}: no sound and no picture has such a name; it never fires")
+    for label, sense, name, cosine in tagger.guesses if arguments.labels else ():
+        nearest = f"the nearest name of a {sense} is {name!r}, {cosine:.2f} of 1"
+        log("warning", f"label {label!r}: {nearest}, which is a guess; see `mmat labels`")
     if is_live:
         return _listen(arguments, tagger)
 

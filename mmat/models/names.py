@@ -35,6 +35,7 @@ from mmat.pretrained.registry import image_network as known_image_network
 from mmat.pretrained.text import TextEncoder, embedded_text_encoder
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
+GUESS_BELOW = 0.8  # cosine of a name that may be wrong: 6 of 7 wrong ones of ESC-50's labels are
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
 COMPETITION = 1.0
 THRESHOLD = 0.047

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -80,6 +81,15 @@ class EventRules:
             raise InputError(f"median_filter_seconds: {seconds:g} s is no duration")
 
 
+class Guess(NamedTuple):
+    """What a label is taken for where no known name is near: a name of `sound` or `image`."""
+
+    label: str
+    sense: str
+    name: str
+    cosine: float
+
+
 class Tagger:
     """Tags files and waveforms with the model of a folder, trained or exported.
 
@@ -143,6 +153,24 @@ class Tagger:
         # A model that has learnt may fire for labels without a name too.
         never = ~near & (self.thresholds >= NEVER_FIRES)
         return tuple(label for label, yes in zip(self.labels, never, strict=True) if yes)
+
+    @property
+    def guesses(self) -> tuple[Guess, ...]:
+        """The labels whose nearest name by ear or by eye is not near enough to be sure of it."""
+        from mmat.models.names import GUESS_BELOW
+
+        found = []
+        for sense in ("sound", "image"):
+            similarities = self._maps.get(f"{sense}_similarities")
+            if similarities is None or not len(similarities):
+                continue
+            for label, which, cosine in zip(
+                self.labels, similarities.argmax(axis=0), similarities.max(axis=0), strict=True
+            ):
+                if 0 < cosine < GUESS_BELOW:
+                    name = self._maps[f"{sense}_labels"][which].decode()
+                    found.append(Guess(label, sense, name, float(cosine)))
+        return tuple(found)
 
     def tag(
         self,

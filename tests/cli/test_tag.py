@@ -207,3 +207,10 @@ def test_what_is_wrong_with_part_of_a_file_is_a_warning(exports, tmp_path, capsy
     assert captured.err.startswith(f"mmat: warning: {path}: the sound ends at")
     assert "ends at 12.0 s of 14.0 s" in captured.err and captured.err.count("\n") == 1
     assert captured.out.startswith(f"{path}: ")
+
+
+def test_a_guess_is_a_warning(clips, models_cache, capsys):
+    assert main(["tag", str(clips / "sound.wav"), "--labels", "Dog;Washing machine"]) == 0
+    error = capsys.readouterr().err
+    assert error.startswith("mmat: warning: label 'Washing machine': the nearest name of a sound")
+    assert "is 'Sewing machine', 0.7" in error and error.count("\n") == 1

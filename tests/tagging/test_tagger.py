@@ -12,7 +12,7 @@ from mmat.metrics.events import frames_to_events
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.learnt import learnt_models
 from mmat.pretrained.registry import efficientnet_lite0, yamnet
-from mmat.tagging.tagger import EventRules, Tagger
+from mmat.tagging.tagger import EventRules, Tagger, load
 from tests.media.made_media import make_sine, write_media_file
 from tests.models.made_learnt import moved
 from tests.processes import mmat_command, program, run_process
@@ -229,3 +229,10 @@ def test_what_was_learnt_from_names_falls_back_to_the_sense_there_is(learnt, cli
     np.testing.assert_allclose(
         taggers["sound"].tag(media).clip_scores, alone.clip_scores, atol=1e-5
     )
+
+
+def test_a_label_that_no_name_is_near_enough_to_is_a_guess(models_cache):
+    tagger = load(labels="Dog;Woof;Washing machine;Quarterly tax return")
+    (guess,) = [each for each in tagger.guesses if each.sense == "sound"]
+    assert (guess.label, guess.name) == ("Washing machine", "Sewing machine")
+    assert 0.65 <= guess.cosine < 0.8 and tagger.unmapped == ("Quarterly tax return",)
