@@ -74,7 +74,7 @@ def test_the_example_trains_saves_and_tags(ran, folder):
     assert corpus.network == image_network(NETWORK)
     assert {"loss", "val_loss"} <= set(model.history.history)
     assert re.search(r"^clip\.mp4: 10\.\d s, sound", said, re.MULTILINE)
-    assert re.search(r"^tag +score +fired", said, re.MULTILINE)
+    assert re.search(r"^tag +sure +fires", said, re.MULTILINE)
     bundle = load_bundle(folder / "dogs")
     assert bundle.labels == corpus.labels and bundle.image_network == ""
     assert {"validation_f1", "validation_mean_average_precision", "data"} == set(bundle.figures) - {
