@@ -36,7 +36,8 @@ def parse_labels(entries: str | Iterable[str]) -> tuple[str, ...]:
     >>> parse_labels(["Dog; Fire engine, fire truck (siren) ;; Dog", "Train"])
     ('Dog', 'Fire engine, fire truck (siren)', 'Train')
     """
-    text = entries if isinstance(entries, str) else ";".join(map(str, entries))
+    entries = [entries] if isinstance(entries, str) else list(map(str, entries))
+    text = ";".join(entries)
     labels = tuple(dict.fromkeys(names_in(text)))
     if not labels:
         raise InputError(f"labels: there are none; type some, such as {EXAMPLE[0]}")
@@ -50,9 +51,9 @@ def parse_labels(entries: str | Iterable[str]) -> tuple[str, ...]:
         )
     from mmat.models.asked import names_in_one  # models, which a page of exports does without
 
-    for label in labels:
-        if parts := names_in_one(label):
-            raise InputError(f"labels: {label} are {len(parts)} names; type them one by one")
+    for entry in entries:  # who separates names by `;` means the commas
+        if ";" not in entry and (parts := names_in_one(entry)):
+            raise InputError(f"labels: {entry} are {len(parts)} names; type them one by one")
     return labels
 
 

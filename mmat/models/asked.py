@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmat.files import InputError
@@ -29,7 +29,7 @@ def parse_label_set(text: str) -> LabelSet:
     text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
     a slash and no `;` is a path. `audioset` without a fetched list is the names that YAMNet knows,
     with a warning. Raises InputError for a path that cannot be read, where there is no name or one
-    twice, and for names that are separated by commas.
+    twice, and for names that are separated by commas alone.
 
     >>> parse_label_set("Dog;Train horn").names, len(parse_label_set("dcase2017"))
     (('Dog', 'Train horn'), 17)
@@ -51,7 +51,8 @@ def parse_label_set(text: str) -> LabelSet:
     suffix = pathlib.PurePath(text).suffix.lower()
     if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
         labels = LabelSet.from_text(text)
-        check_commas(labels.names)
+        if ";" not in text:
+            check_commas(labels.names)
         return labels
     if not os.path.exists(text):
         raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
@@ -70,20 +71,20 @@ def heard_label_set() -> LabelSet:
     return LabelSet.from_csv(yamnet_wheel_folder() / "assets" / YAMNET_CLASS_MAP)
 
 
-def check_commas(names: Iterable[str]) -> None:
-    """Raise InputError where a name is several ones by its commas, see `names_in_one`.
+def check_commas(names: Sequence[str]) -> None:
+    """Raise InputError where the only name is several ones by its commas, see `names_in_one`.
 
-    >>> check_commas(["Fire engine, fire truck (siren)", "Dog"])
+    Who separates names by `;` knows the way, and means the commas.
+
+    >>> check_commas(["Fire engine, fire truck (siren)"]), check_commas(["Bus, truck", "Dog"])
+    (None, None)
     """
-    names = list(names)
-    parts = [names_in_one(name) for name in names]
-    for name, own in zip(names, parts, strict=True):
-        if own:
-            each = dict.fromkeys(x for n, p in zip(names, parts, strict=True) for x in p or (n,))
-            raise InputError(
-                f"labels {name!r}: {len(own)} names; separate them by ';': "
-                f'--labels "{";".join(each)}"'
-            )
+    parts = names_in_one(names[0]) if len(names) == 1 else ()
+    if parts:
+        raise InputError(
+            f"labels {names[0]!r}: {len(parts)} names; separate them by ';': "
+            f'--labels "{";".join(parts)}"'
+        )
 
 
 def names_in_one(name: str) -> tuple[str, ...]:
