@@ -20,7 +20,9 @@ DELIMITERS = "\t,;"
 MAX_LINE_BYTES = 1 << 20
 MAX_CELL = 131_072  # characters of a quoted cell, the csv module's own limit
 MAX_SECONDS = 86_400.0  # a day: no time in a list or a score is later, unless it is asked for
+HEAD_LINES = 1000  # by which the form of a file is found
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_label")
+SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
 # Other names of these columns: sed_eval's, AudioSet's, and those of the challenge's files.
 _EVENT_NAMES = {
     "file": "filename",

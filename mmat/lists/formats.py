@@ -17,7 +17,9 @@ from mmat.lists.clip import VIDEO_ID, Segment
 from mmat.tables import (
     DELIMITERS,
     EVENT_COLUMNS,
+    HEAD_LINES,
     MAX_SECONDS,
+    SCENE_COLUMNS,
     WrongRow,
     event_columns,
     number,
@@ -28,14 +30,12 @@ from mmat.tables import (
     seconds,
 )
 
-HEAD_LINES = 1000  # by which the format is detected
 # A path that is surely inside the folder and has no empty parts, as nearly all are.
 _PLAIN_PATH = re.compile(r"[^./\\:]+(?:[./][^./\\:]+)*")
 OWN, DCASE, AUDIOSET, WEAK, STRONG = "own", "DCASE", "AudioSet", "weak truth", "strong truth"
 SEGMENT_CELLS = {DCASE: 5, AUDIOSET: 4}  # how many cells a row of segments has
 OWN_COLUMNS = ("file", "labels")
 _OWN_NAMES = {"filename": "file", "event_labels": "labels"}  # as DCASE's weak lists since 2018
-SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
 _HEADER_WORD = re.compile(rb"file|segment_id", re.IGNORECASE)  # one of them is in every header
 MACHINE_IDS = re.compile(r"/[a-z]/\S.*")  # as machine ids begin: /m/…, /t/…, /g/…
 

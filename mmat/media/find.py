@@ -16,9 +16,9 @@ from typing import NamedTuple
 from mmat.files import InputError
 from mmat.lists.clip import VIDEO_ID, Clip
 from mmat.lists.ways import Way
-from mmat.media.duration import file_seconds
 from mmat.media.folder import FILM_SUFFIXES, MEDIA_SUFFIXES, suffix_kind, walk_files
 from mmat.media.segment_names import SegmentNaming
+from mmat.media.survey import file_seconds
 
 # yt-dlp's own names: `title [id].webm`.
 _TITLED = re.compile(rf"(.*\[)({VIDEO_ID.pattern})\]", re.ASCII | re.DOTALL)

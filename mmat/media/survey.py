@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -133,6 +134,14 @@ def survey(path: pathlib.Path, until_seconds: float | None = None) -> Survey:
         longest_gap_seconds=longest_gap,
         notes=tuple(filter(None, notes)),
     )
+
+
+def file_seconds(path: str | os.PathLike) -> float:
+    """Return the length of what is in a media file, in seconds; NaN if it cannot be read."""
+    try:
+        return survey(pathlib.Path(path)).seconds
+    except Exception:  # NotReadable, OSError, and whatever a codec library raises
+        return math.nan
 
 
 @contextlib.contextmanager

@@ -46,9 +46,11 @@ from mmat.metrics.events import class_segments, micro_segments, segment_counts
 from mmat.tables import (
     DELIMITERS,
     EVENT_COLUMNS,
+    HEAD_LINES,
     MAX_SECONDS,
     NOT_PRESENT,
     PRESENT,
+    SCENE_COLUMNS,
     WrongRow,
     event_columns,
     number,
@@ -59,8 +61,6 @@ from mmat.tables import (
     seconds,
 )
 
-HEAD_LINES = 1000  # by which the form of a file without header is found
-SCENE_COLUMNS = ("filename", "scene_label", "onset", "offset", "event_label")  # sed_eval's
 COLUMNS = "file, start, end, label (tabs)"
 # The name that the public lists give a trimmed file, whose times are those of the whole video.
 _TIMED_NAME = re.compile(r".+_(\d+\.\d{3})_(\d+\.\d{3})")

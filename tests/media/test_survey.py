@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from mmat.media import survey as surveys
-from mmat.media.duration import file_seconds
 from mmat.media.read import read_media
-from mmat.media.survey import survey
+from mmat.media.survey import file_seconds, survey
 from mmat.media.windows import MediaStream, WindowSpec
 from tests.media.made_joined import made
 from tests.media.made_media import write_media_file
