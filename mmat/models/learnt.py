@@ -41,7 +41,7 @@ from mmat.models.fusion import (
 )
 from mmat.models.kin import kin_pairs
 from mmat.models.label_map import EqualPriors, LikeliestName
-from mmat.models.masking import HoldOwnFrames, ValidSteps, mask_padding
+from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.names import IMAGE_PRIOR, THRESHOLD, image_similarities, sound_similarities
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
@@ -49,7 +49,6 @@ from mmat.pretrained.registry import AudioEncoder, ImageNetwork
 
 N_STATISTICS = 5  # the untrained logit; mean, maximum and two leads of the log evidence
 UNTRAINED_MARGIN = 1e-3  # added to an untrained score, so that its logarithm is finite
-ENDLESS = np.iinfo(np.int32).max  # samples
 SLOPE_RIDGES = 4.0  # a class's slope is held this much more than its offset, as by `learn`
 PICTURE_SHIFT = 0.0  # of a clip's logit on those of its moments, at most; chosen on validation
 SOUND_MARGIN, IMAGE_MARGIN = 1e-2, 1e-3  # added to evidence; chosen on validation

@@ -8,6 +8,7 @@ import keras
 from keras import layers, ops
 
 LARGE = 1e9
+ENDLESS = 2**31 - 1  # samples; the largest int32
 
 
 class _StopsMask(layers.Layer):

@@ -27,6 +27,7 @@ from mmat.models.label_map import (
     matched_similarities,
     sound_label_names,
 )
+from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.pooling import mean_pooling
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
@@ -125,7 +126,10 @@ def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
 
 
 def zero_shot_model(
-    sound_similarities: np.ndarray, image_similarities: np.ndarray, sound: AudioEncoder = yamnet
+    sound_similarities: np.ndarray,
+    image_similarities: np.ndarray,
+    sound: AudioEncoder = yamnet,
+    ragged: bool = False,
 ) -> keras.Model:
     """Build the model behind a zero-shot bundle, from its two label maps.
 
@@ -135,27 +139,38 @@ def zero_shot_model(
     they independent, and then those labels compete that are not kin; a clip's score is the mean of
     its moments'. What `frame` says of a label that the sound knows is timed by the sound. A clip
     without one sense gets exactly what the other predicts.
+
+    ragged: clips are padded at their ends, and `n_samples` int32 `(batch,)` says how long each is.
+    A clip then gets what it gets alone without padding, and frames beyond its end are 0. A length
+    of 0 means that there is no sound, and pictures that last as long as the waveform.
     """
     n_image_labels, _ = image_similarities.shape
     waveform = keras.Input((None, 1), name="waveform")
     probabilities = keras.Input((None, n_image_labels), name="image_probabilities")
     has_audio = keras.Input((), dtype="bool", name="has_audio")
     has_video = keras.Input((), dtype="bool", name="has_video")
+    lengths = [keras.Input((), dtype="int32", name="n_samples")] if ragged else []
+    # A clip without sound is judged by its pictures, over the whole time.
+    n_samples = ops.where(lengths[0] > 0, lengths[0], ENDLESS) if ragged else None
 
-    sounds = HubAudioEncoder.of(sound, name="sound_network")(waveform)["scores"]
+    # The padding is silence, as is that which the encoder adds to a clip's end by itself.
+    silenced = mask_padding(waveform, n_samples, samples_per_step=1)
+    sounds = HubAudioEncoder.of(sound, name="sound_network")(silenced)["scores"]
     sounds = WherePresent(name="sound_probabilities")([sounds, has_audio])
     # (batch, patches, n_sound_labels)
     x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(sounds)
     # (batch, patches, classes)
     to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, FRAME_SAMPLES)
-    heard = to_frames([x, waveform])  # (batch, time, classes)
+    heard = to_frames([x, waveform, *([n_samples] if ragged else [])])  # (batch, time, classes)
+    own = ValidSteps(FRAME_SAMPLES)([heard, n_samples]) if ragged else None
 
     x = LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map")(
         probabilities
     )
     # (batch, n_frames, classes)
     x = WherePresent(name="seen")([x, has_video])
-    seen = HoldFrames(name="held_frames")([x, heard])  # (batch, time, classes)
+    hold, time = (HoldOwnFrames, own) if ragged else (HoldFrames, heard)
+    seen = hold(name="held_frames")([x, time])  # (batch, time, classes)
 
     both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
     kin = kin_pairs(sound_similarities, sound.labels())
@@ -165,9 +180,10 @@ def zero_shot_model(
         ("audio", "audio_frame", heard),
         ("video", "video_frame", seen),
     ):
-        outputs[frame] = Competing(COMPETITION, kin, name=frame)(x)  # (batch, time, classes)
+        x = Competing(COMPETITION, kin, name=frame)(x)
+        outputs[frame] = mask_padding(x, n_samples, FRAME_SAMPLES)  # (batch, time, classes)
         # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
-        outputs[clip] = mean_pooling(outputs[frame])
+        outputs[clip] = mean_pooling(outputs[frame], own)
     joint = outputs.pop("joint_frame")
     timed = TimedBySound(sound_similarities.any(axis=0), name="timed")(
         [outputs["audio_frame"], outputs["audio"], outputs["clip"], joint]
@@ -175,5 +191,5 @@ def zero_shot_model(
     alone = [outputs["audio_frame"], outputs["video_frame"]]
     outputs["frame"] = Fallback(name="frame")([timed, *alone, has_audio, has_video])
     # (batch, time, classes)
-    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video)}
+    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video, *lengths)}
     return keras.Model(inputs, outputs, name="zero_training")
