@@ -1,6 +1,7 @@
 """What the commands share: how they are added and end, messages, lists, argument types."""
 
 import argparse
+import functools
 import math
 import sys
 import warnings
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 def exit_status(command: Callable[[], int | None]) -> int:
     """Run a command and return its exit status; bad input and a full disk are one line and 2.
 
-    Warnings are one line each. A KeyboardInterrupt may carry a status of its own.
+    Warnings are one line each, said once. A KeyboardInterrupt may carry a status of its own.
 
     >>> exit_status(lambda: None)
     0
@@ -51,7 +52,8 @@ def exit_status(command: Callable[[], int | None]) -> int:
         if hasattr(stream, "reconfigure"):  # a file's name may be no text that can be encoded
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: log("warning", message)
+        said = functools.cache(log)  # else once from every place of the code that may warn
+        warnings.showwarning = lambda message, *_: said("warning", str(message))
         try:
             return command() or 0
         except InputError as error:

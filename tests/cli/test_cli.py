@@ -5,11 +5,13 @@ import os
 import pathlib
 import signal
 import subprocess
+import warnings
 
 import pytest
 
 import mmat
 from mmat.cli import main
+from mmat.cli.common import exit_status
 from mmat.corpora.weights import fetch_models
 from mmat.evaluation.files import read_tags_tsv, read_truth_tsv
 from mmat.metrics.tagging import precision_recall_f1
@@ -134,3 +136,15 @@ def test_interruption_is_no_traceback(tmp_path):
             assert process.wait(timeout=60) == 130
         assert process.stderr.read() == ""
     assert os.listdir(tmp_path) == ["labels.csv"]
+
+
+def test_a_warning_is_said_once(capsys):
+    def command():
+        for text in ("one", "one", "another"):
+            warnings.warn(text, stacklevel=1)
+        warnings.warn("one", stacklevel=1)  # of another place
+
+    assert exit_status(command) == 0
+    assert exit_status(command) == 0  # each command says its own
+    said = ["mmat: warning: one", "mmat: warning: another"]
+    assert capsys.readouterr().err.splitlines() == 2 * said

@@ -1,19 +1,13 @@
-"""What a first user meets: when something sounds, and which of few or many labels it is.
+"""Which of few or many labels a recording is, without training, and which it is if it is short.
 
-All of it is of taggers without training, and of the one that learns from names. Commands:
+    python experiments/label_sets.py broad    recordings by name: sets of 2, 10, 34 and 521
+                                              labels, with and without competition
+    python experiments/label_sets.py short    recordings shorter than YAMNet's window, at its
+                                              beginning, in its middle, and repeated
 
-    python experiments/first_minutes.py when    the mini corpus: onsets and offsets of the sound
-                                                alone, and of both senses with the picture held
-                                                (as before) or timed by the sound
-    python experiments/first_minutes.py broad   recordings by name: sets of 2, 10, 34 and 521
-                                                labels, with and without competition
-    python experiments/first_minutes.py short   recordings shorter than YAMNet's window, at its
-                                                beginning, in its middle, and repeated
-
-They take 1 to 9 minutes on 2 cores, without preparing the mini corpus, and print the tables of
-docs/zero_shot.md. Choices were made on validation and training clips, and on Debian's recordings of
-sounds without Scratch's. Test clips were looked at once, of the learnt tagger twice; Scratch's
-recordings, some of which made the question, beside the others.
+They take 1 to 4 minutes on 2 cores, and print tables of docs/zero_shot.md. Choices were made on
+Debian's recordings of sounds without Scratch's. Scratch's, some of which made the question, were
+looked at once, beside the others.
 """
 
 import argparse
@@ -22,7 +16,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mmat.startup import ENVIRONMENT
@@ -30,41 +24,25 @@ from mmat.startup import ENVIRONMENT
 os.environ.update(ENVIRONMENT | os.environ)
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments` is found
 
-import dcase_util
-import keras
 import numpy as np
-import sed_eval
 import tabulate
 
-import mmat
 from experiments.common import between, script
-from experiments.mini import prepare_shards
 from mmat.corpora.debian import download_packages
-from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.corpora.package_files import iter_members
 from mmat.corpora.sounds import fetch_sounds, read_sounds
 from mmat.files import cache_folder
-from mmat.labels import MULTI_LABEL, LabelSet
+from mmat.labels import LabelSet
 from mmat.media.read import read_audio
-from mmat.metrics.bootstrap import mean_difference
-from mmat.metrics.decisions import to_events
-from mmat.metrics.events import segment_f1
 from mmat.metrics.thresholds import fire
-from mmat.models.bundle import Bundle
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Competing, LogitsTimedBySound
+from mmat.models.fusion import Competing
 from mmat.models.kin import all_above, kin_pairs
 from mmat.models.names import THRESHOLD, zero_shot_bundle
-from mmat.models.predict import Predictor
 from mmat.pretrained.registry import yamnet
-from mmat.shards.read import MODEL_INPUTS, read_arrays
 from mmat.tagging.tagger import Tagger
-from mmat.training.learn import learn
 
-CLIP_SECONDS, N_SEGMENTS = 10.0, 10
-SHIFTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)  # log-odds
 SIZES, N_SETS = (2, 10, 34, 521), 8  # labels in a set, and sets drawn for each recording
-ALONE, HELD, TIMED = "the sound alone", "both, the picture held", "both, timed by the sound"
 SCRATCH = "usr/share/scratch/Media/Sounds"
 # Scratch's recordings by what their files are called, as AudioSet names it.
 NAMED = {
@@ -93,147 +71,8 @@ NAMED = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["when", "broad", "short"], help="which tables to print")
-    {"when": show_when, "broad": show_broad, "short": show_short}[parser.parse_args(argv).what]()
-
-
-# When: onsets and offsets on the mini corpus.
-
-
-class Timed(NamedTuple):
-    """What a system says of clips: which labels fired, and scores of frames at 10 Hz."""
-
-    fired: np.ndarray  # bool (clips, classes)
-    frames: np.ndarray  # (clips, time, classes)
-    thresholds: np.ndarray
-
-    def events(self) -> list[list]:
-        """The events of each clip."""
-        return [
-            to_events(MULTI_LABEL, frames, self.thresholds, fired)
-            for frames, fired in zip(self.frames, self.fired, strict=True)
-        ]
-
-
-def show_when() -> None:
-    """Print how far a picture may move what is heard, and what comes of it on test."""
-    labels = mini_labels()
-    shards = prepare_shards(labels)
-    inputs = [*MODEL_INPUTS, "image_embeddings"]
-    splits = ("train", "validation", "test")
-    data = {split: read_arrays(shards, split, inputs=inputs) for split in splits}
-    systems = {
-        "names alone": zero_shot_bundle(LabelSet.of(labels.names)),
-        "with synonyms": zero_shot_bundle(labels),
-        "learnt": learn(mmat.open_corpus(shards)).bundle,
-    }
-    chosen, rows = [], []
-    for name, bundle in systems.items():
-        predictor = Predictor(with_held_frames(bundle.model))
-        for split in ("train", "validation"):
-            if (name, split) != ("learnt", "train"):  # on which it learnt
-                outputs = predictor(data[split])
-                f1 = [segments(data[split], shifted(outputs, most, bundle)).f1 for most in SHIFTS]
-                chosen.append([f"{name}, {split}", *(100 * each for each in f1)])
-        rows += [[name, *row] for row in test_rows(bundle, data["test"], predictor(data["test"]))]
-    head = ["segment F1, % by the most that a picture shifts", *map(str, SHIFTS)]
-    print(tabulate.tabulate(chosen, head, floatfmt=".1f", tablefmt="github"))
-    head = ["test, %", "", "segment F1", "precision", "recall", "event F1, 200 ms", "1 s"]
-    head += ["over the sound alone, by clip", "by source group", "fired without an event"]
-    print("\n" + tabulate.tabulate(rows, head, floatfmt=".1f", tablefmt="github"))
-
-
-def with_held_frames(model: keras.Model) -> keras.Model:
-    """The same with an output `held`: frames in which each picture counts for its time alone."""
-    timed = next(x for x in model.layers if isinstance(x, LogitsTimedBySound))
-    held = timed.input[3]
-    if type(timed) is LogitsTimedBySound:
-        held = keras.ops.sigmoid(held)
-    return keras.Model(model.input, model.output | {"held": held})
-
-
-def shifted(outputs: dict, most: float, bundle: Bundle) -> Timed:
-    """What both senses say where a picture shifts log-odds by `most` at most."""
-    every = [True] * len(bundle.labels)
-    logits = [keras.ops.convert_to_tensor(logit(outputs[x])) for x in ("audio_frame", "audio")]
-    both = logit(outputs["clip"])
-    frames = LogitsTimedBySound(every, most)([*logits, both, logits[0]])
-    return Timed(
-        fire(outputs["clip"], bundle.thresholds),
-        1 / (1 + np.exp(-np.asarray(frames))),
-        bundle.thresholds,
-    )
-
-
-def logit(scores: np.ndarray) -> np.ndarray:
-    """Log-odds of scores, finite at 0 and 1."""
-    scores = np.clip(scores, 1e-6, 1 - 1e-6)
-    return np.log(scores) - np.log1p(-scores)
-
-
-def test_rows(bundle: Bundle, data: dict, outputs: dict) -> Iterator[list]:
-    """A row a way to time events, the sound alone first."""
-    thresholds, groups = bundle.thresholds, [mini_groups()[clip] for clip in data["ids"]]
-    both, heard = (fire(outputs[name], thresholds) for name in ("clip", "audio"))
-    ways = {
-        ALONE: Timed(heard, outputs["audio_frame"], thresholds),
-        HELD: Timed(both, outputs["held"], thresholds),
-        TIMED: Timed(both, outputs["frame"], thresholds),
-    }
-    truth = data["events"]
-    active = {name: (segment_activity(way.events(), len(bundle.labels)),) * 2
-              for name, way in ways.items()}  # fmt: skip
-    true = segment_activity(truth, len(bundle.labels))
-    by = {"clip": np.repeat(np.arange(len(truth)), N_SEGMENTS).astype(str),
-          "group": np.repeat(groups, N_SEGMENTS)}  # fmt: skip
-    for name, way in ways.items():
-        found, events = segments(data, way), way.events()
-        gains = []
-        for drawn in by.values():
-            pair = [active[ALONE]], [active[name]]
-            gain = mean_difference(true, *pair, groups=list(drawn))["f1"]
-            gains.append("" if name == ALONE else f"{100 * gain.estimate:+.1f} "
-                         f"({between([gain.low, gain.high], '+')})")  # fmt: skip
-        collars = [100 * event_f1(truth, events, collar) for collar in (0.2, 1.0)]
-        figures = [100 * x for x in (found.f1, found.precision, found.recall)]
-        have = {(i, event.label_index) for i, own in enumerate(events) for event in own}
-        yield [name, *figures, *collars, *gains, int(way.fired.sum()) - len(have)]
-
-
-def segments(data: dict, timed: Timed):
-    """Segment figures of one second, as sed_eval has them."""
-    return segment_f1(data["events"], timed.events(), timed.fired.shape[1], CLIP_SECONDS)
-
-
-def segment_activity(clips: list, n_classes: int) -> np.ndarray:
-    """Which classes are active in which seconds: bool `(clips · seconds, classes)`."""
-    active = np.zeros((len(clips), N_SEGMENTS, n_classes), bool)
-    for clip, events in zip(active, clips, strict=True):
-        for label, onset, offset, *_ in events:
-            clip[int(onset) : int(np.ceil(offset)), int(label)] = True
-    return active.reshape(-1, n_classes)
-
-
-def event_f1(truth: list, found: list, collar_seconds: float) -> float:
-    """sed_eval's F1 over events: onsets within the collar, offsets too or within half a length."""
-    names = sorted({str(int(event[0])) for events in truth for event in events})
-    metrics = sed_eval.sound_event.EventBasedMetrics(names, t_collar=collar_seconds)
-    for clip, pair in enumerate(zip(truth, found, strict=True)):
-        metrics.evaluate(*(_as_list(events, str(clip), names) for events in pair))
-    return float(np.nan_to_num(metrics.results_overall_metrics()["f_measure"]["f_measure"]))
-
-
-def _as_list(events, clip: str, names: list[str]):
-    rows = [
-        {
-            "filename": clip,
-            "event_label": str(int(label)),
-            "event_onset": float(onset),
-            "event_offset": float(offset),
-        }
-        for label, onset, offset, *_ in events
-    ]
-    return dcase_util.containers.MetaDataContainer(rows)
+    parser.add_argument("what", choices=["broad", "short"], help="which tables to print")
+    {"broad": show_broad, "short": show_short}[parser.parse_args(argv).what]()
 
 
 # Broad and narrow: recordings by name.
