@@ -2,7 +2,7 @@
 
 Excel writes `;` and a decimal comma where the comma is the decimal mark, a byte order mark, UTF-16
 as "Unicode text", and a first line `sep=;`; two lists may be joined into one file. A row is one
-line, so no cell holds a line break.
+line, so no cell holds a line break. A Parquet file is read as such a text.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from mmat.files import InputError
+from mmat.parquet import MAGIC, parquet_lines
 
 DELIMITERS = "\t,;"
 MAX_LINE_BYTES = 1 << 20
@@ -60,11 +61,14 @@ def numbered_lines(path: str | os.PathLike, file: BinaryIO) -> Iterator[tuple[in
     """Yield (number from 1, bytes in UTF-8) of each line; the file is read once, and may be a pipe.
 
     Byte order marks, which stand amid a file that was joined of two, and Excel's `sep=;` are left
-    out. Raises InputError for a line of a megabyte and for damaged UTF-16.
+    out. The lines of a Parquet file are its header and its rows. Raises InputError for a line of a
+    megabyte and for damaged UTF-16 or Parquet.
     """
     lines = iter(lambda: file.readline(MAX_LINE_BYTES), b"")
-    first = file.peek(2)
-    if first.startswith(_UTF_16):
+    first = file.peek(len(MAGIC))
+    if first.startswith(MAGIC):
+        lines = parquet_lines(path, file)
+    elif first.startswith(_UTF_16):
         lines = _in_utf_8(io.TextIOWrapper(file, "utf-16"))
     elif b"\r" in first[:-1] and b"\n" not in first:  # as old Macs and Excel for them end lines
         lines = _in_utf_8(io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="\r"))
@@ -84,8 +88,10 @@ def _in_utf_8(text: io.TextIOWrapper) -> Iterator[bytes]:
         yield line.encode("utf-8", "surrogateescape")
 
 
-def row_cells(line: bytes, delimiter: str) -> list[str]:
+def row_cells(line: bytes, delimiter: str, quotes: bool = True) -> list[str]:
     """Return the cells of one line without outer spaces; raises WrongRow for a malformed line.
+
+    quotes: whether they hold a cell together, as spreadsheets write them; else they are text.
 
     >>> row_cells(b'-5Q, 0.0, 10.0, "/m/a,/m/b"\\r\\n', ",")
     ['-5Q', '0.0', '10.0', '/m/a,/m/b']
@@ -96,7 +102,7 @@ def row_cells(line: bytes, delimiter: str) -> list[str]:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise WrongRow("not UTF-8; save the list as UTF-8") from None
-    if '"' not in text:
+    if '"' not in text or not quotes:
         found = text.split(delimiter)
     else:
         try:

@@ -15,7 +15,8 @@ import numpy as np
 
 from mmat.app.timeline import lanes, spectrogram, ticks
 from mmat.metrics.decisions import percent_sure
-from mmat.tagging.result import BOTH, VIDEO, Tagging, TimedTag, events_form
+from mmat.tagging.forms import events_form
+from mmat.tagging.result import BOTH, VIDEO, Tagging, TimedTag
 
 LEAST_ROWS = 10  # of the table of tags
 HEADLINE_LABELS, HEADLINE_TIMES = 3, 3

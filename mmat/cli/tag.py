@@ -8,16 +8,17 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, at_least, log
 from mmat.files import InputError, atomic_path
+from mmat.parquet import check_parquet
 from mmat.startup import on_terminal
-from mmat.tagging import result
+from mmat.tagging import forms, result
 from mmat.tagging.result import MOST_ROWS
 
 FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
-FORMATS = ("table", "json", "csv", "tsv", "audacity")
+FORMATS = ("table", "json", "csv", "tsv", "audacity", "raven", "kaleidoscope", "parquet")
 STANDARD_INPUT = "-"
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total_fmt} s, {remaining} left"
 
@@ -124,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _listen(arguments, tagger)
 
     taggings = TagFiles(tagger, rules, arguments, files)
-    text = _form(arguments, len(files) > 1 or files != arguments.files).write(taggings)
+    text = _writer(arguments, len(files) > 1 or files != arguments.files)(taggings)
     if arguments.out:
         text = list(text)
         if taggings.failed < len(files):  # or what is there stays
@@ -137,10 +138,11 @@ def run(arguments: argparse.Namespace) -> int:
     return BAD_INPUT if len(files) == 1 else SOME_FAILED
 
 
-def _write(path: str, text: list[str]) -> None:
-    options = {"encoding": "utf-8", "errors": "backslashreplace"}  # names of files may be no text
-    with atomic_path(path) as part, open(part, "w", **options) as out:
-        out.writelines(text)
+def _write(path: str, pieces: list[str] | list[bytes]) -> None:
+    with atomic_path(path) as part, open(part, "wb") as out:
+        for piece in pieces:  # names of files may be no text
+            is_text = isinstance(piece, str)
+            out.write(piece.encode("utf-8", "backslashreplace") if is_text else piece)
 
 
 def _checked(arguments: argparse.Namespace) -> list[str]:
@@ -164,6 +166,10 @@ def _checked(arguments: argparse.Namespace) -> list[str]:
         path = getattr(arguments, option)
         if path:
             _check_target(f"--{option.replace('_', '-')}", path, option == "frame_scores")
+    if arguments.format == "parquet":
+        if not arguments.out:
+            raise InputError("--format parquet: is no text; name the file by --out FILE")
+        check_parquet("--format parquet")
     one_only = [("--plot", arguments.plot), ("--format audacity", arguments.format == "audacity")]
     for option, is_given in one_only:
         if is_given and len(files) > 1:
@@ -191,18 +197,21 @@ def _check_target(option: str, path: str, is_folder: bool) -> None:
         raise InputError(f"{option} {path}: is a folder; name the file")
 
 
-def _form(arguments: argparse.Namespace, several: bool):
-    forms = {
-        "table": lambda: result.table_form(arguments.explain, arguments.top),
-        "json": lambda: result.json_form(several, arguments.explain),
-        "csv": result.csv_form,
-        "tsv": result.events_form,
-        "audacity": result.audacity_form,
-    }
-    form = forms[arguments.format]()
+def _writer(arguments: argparse.Namespace, several: bool) -> Callable[[Iterable], Iterator]:
+    """Return what makes text, or bytes, of taggings, by --format and --top."""
+    form = {
+        "table": lambda: forms.table_form(arguments.explain, arguments.top),
+        "json": lambda: forms.json_form(several, arguments.explain),
+        "csv": forms.csv_form,
+        "tsv": forms.events_form,
+        "audacity": forms.audacity_form,
+        "raven": forms.RavenForm,
+        "kaleidoscope": forms.kaleidoscope_form,
+        "parquet": forms.ParquetForm,
+    }[arguments.format]()
     if arguments.top is None or arguments.format == "table":  # a table says how many it lacks
-        return form
-    return dataclasses.replace(form, one=lambda tagging: form.one(tagging.best(arguments.top)))
+        return form.write
+    return lambda taggings: form.write(tagging.best(arguments.top) for tagging in taggings)
 
 
 def _listen(arguments: argparse.Namespace, tagger) -> int:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from mmat.annotations import AnnotationTable, annotation_table
 from mmat.files import InputError
 from mmat.lists.clip import VIDEO_ID, Segment
 from mmat.tables import (
@@ -57,6 +58,7 @@ class Form(NamedTuple):
     kind: one of this module's names; columns: their names in order; header: its line, or 0;
     of_segments: its files have the names of trimmed segments of web videos. of_audioset: its labels
     are machine ids, and its files may be segment ids. comma_labels: commas part a clip's labels.
+    annotations: how a label tool's table is read, whose rows come as strong truth.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class Form(NamedTuple):
     of_segments: bool = False
     of_audioset: bool = False
     comma_labels: bool = False
+    annotations: AnnotationTable | None = None
 
 
 class ListFile:
@@ -103,6 +106,9 @@ class ListFile:
         that comes again, as in a file that was joined of two, is dropped. Raises InputError for one
         of other columns, by which the rows behind it would be misread.
         """
+        if form.annotations:
+            yield from form.annotations.rows(self.path, self.lines(form.header), self.drop)
+            return
         for line, content in self.lines(form.header):
             try:
                 cells = row_cells(content, form.delimiter)
@@ -150,6 +156,8 @@ def detect(source: ListFile) -> Form:
     if not rows:
         raise InputError(f"{source.path}: the list is empty; it needs a row for each clip")
     header = _header(source, *rows[0])
+    if header and header.annotations:
+        return header
     if header:
         of_segments = header.kind == STRONG and _of_segments(rows[1:], header)
         return header._replace(of_segments=of_segments)
@@ -201,6 +209,9 @@ def inner_path(file: str) -> str:
 
 def _header(source: ListFile, line: int, content: bytes) -> Form | None:
     """Return the form that a first line names; raises InputError where it lacks a column."""
+    annotations = annotation_table(source.path, line, content)
+    if annotations:
+        return Form(STRONG, "", EVENT_COLUMNS, header=line, annotations=annotations)
     for delimiter in DELIMITERS:
         form = _columns(row_or_none(content, delimiter))
         if form is None:

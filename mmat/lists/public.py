@@ -163,6 +163,12 @@ def attach_events(
     places: dict[str, int | None] = {}
     for i, clip in enumerate(clips):
         places[clip.file] = None if clip.file in places else i
+    if form.annotations:  # which may be named after a sound, without its suffix
+        stems: dict[str, int | None] = {}
+        for file, i in places.items():
+            stem = posixpath.splitext(file)[0]
+            stems[stem] = None if stem in stems else i
+        places = stems | places
     found: dict[int, dict[Event, None]] = collections.defaultdict(dict)
     labels_of: dict[int, frozenset[str]] = {}
     for line, row in _truth_rows(source, form, None, "train", name_of):

@@ -35,11 +35,12 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from mmat.annotations import annotation_table
 from mmat.files import InputError, atomic_path
 from mmat.labels import LabelSet, clean_name, shown
 from mmat.metrics.events import class_segments, micro_segments, segment_counts
@@ -184,14 +185,10 @@ def read_rows(
     """
     with open_table(path, "file") as file:
         lines = [each for each in numbered_lines(path, file) if not each[1].isspace()]
-    delimiter, header = _form([content for _, content in lines[:HEAD_LINES]])
     rows = []
-    for line, content in lines:
+    for line, four in _four_cells(path, lines):
         try:
-            cells = row_cells(content, delimiter)
-            if any(cells) and not (header and event_columns(cells) == header):
-                four = _cells(cells, delimiter, header)
-                rows.append(_row(line, four, max_seconds, name_of))
+            rows.append(_row(line, four, max_seconds, name_of))
         except WrongRow as wrong:
             raise InputError(f"{path}:{line}: {wrong}") from None
     if not rows:
@@ -331,6 +328,28 @@ def _with_f1(precision: float, recall: float) -> tuple[float, float, float]:
 
 def _percent(figures) -> dict[str, float]:
     return {name: 100 * value for name, value in figures._asdict().items()}
+
+
+def _four_cells(
+    path: str | os.PathLike, lines: list[tuple[int, bytes]]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, [file, start, end, label]) of each row; raises InputError where one is none."""
+
+    def stop(line: int, wrong: WrongRow) -> NoReturn:
+        raise InputError(f"{path}:{line}: {wrong}") from None
+
+    annotations = annotation_table(path, *lines[0]) if lines else None
+    if annotations:
+        yield from annotations.rows(path, lines[1:], stop)
+        return
+    delimiter, header = _form([content for _, content in lines[:HEAD_LINES]])
+    for line, content in lines:
+        try:
+            cells = row_cells(content, delimiter)
+            if any(cells) and not (header and event_columns(cells) == header):
+                yield line, _cells(cells, delimiter, header)
+        except WrongRow as wrong:
+            stop(line, wrong)
 
 
 def _form(lines: list[bytes]) -> tuple[str, tuple[str, ...]]:

@@ -1,16 +1,11 @@
-"""What tagging a file gives, as a record, and the forms in which records are written.
+"""What tagging a file gives, as a record, as tables for people, and drawn.
 
-`Tagging` holds NumPy arrays, texts and numbers. A `Form` writes taggings, for programs as JSON,
-CSV, a list of events or a label track for Audacity, for people as tables; `plot` draws one.
+`Tagging` holds NumPy arrays, texts and numbers.
 """
 
-import csv
 import dataclasses
-import io
-import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +15,6 @@ from mmat.metrics.decisions import confidence, percent_sure
 from mmat.metrics.events import Event
 
 AUDIO, VIDEO, BOTH = "audio", "video", "both"
-CSV_HEADER = ["file", "label", "score", "fired", "audio_score", "video_score", "confidence"]
-EVENTS_HEADER = ["filename", "onset", "offset", "event_label"]
 LEAST_ROWS, MOST_ROWS = 5, 10  # of a printed table of tags, where more do not or do fire
 _NUMBER = re.compile(r"(-?\d+(\.\d+)?)?")
 MOST_NAMED = 5  # in the line that is a tagging's repr
@@ -177,131 +170,6 @@ class Tagging:
             return event.label
         value = round(event.score)
         return f"{event.label} {'+' if self.task.low < 0 < value else ''}{value}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """How taggings are written: one by one, with what comes before, between and after them.
-
-    one: a tagging's text, which ends a line, for on a terminal messages come between the files.
-    """
-
-    one: Callable[[Tagging], str]
-    before: str = ""
-    between: str = ""
-    after: str = ""
-
-    def write(self, taggings: Iterable[Tagging]) -> Iterator[str]:
-        """Yield the text bit by bit, each tagging as soon as it is there."""
-        lead = self.before
-        for tagging in taggings:
-            yield lead + self.one(tagging)
-            lead = self.between
-        yield self.after if lead is not self.before else self.before + self.after
-
-
-def json_form(several: bool, explain: bool = False) -> Form:
-    """Return JSON: an object for the one file, or an array of objects.
-
-    `task` says what the scores are: `multi-label`, `multi-class` or `regression LOW HIGH`.
-    `audio_score` and `video_score` are null where a branch has no score, `confidence` where the
-    score is a value. `n_labels` and `n_fired` count all labels, of which `tags` may be the best.
-    explain: tags also have `reasons`: sense, name, probability, similarity, seconds.
-
-    >>> print("".join(json_form(several=True).write([])), end="")
-    [
-    ]
-    """
-
-    def tag_of(tag: Tag, reasons: Iterable[Reason]) -> dict:
-        if not explain:
-            return vars(tag)
-        own = [reason._asdict() for reason in reasons if reason.label == tag.label]
-        return vars(tag) | {"reasons": [{k: x for k, x in r.items() if k != "label"} for r in own]}
-
-    def one(tagging: Tagging) -> str:
-        whole = {
-            "file": tagging.file,
-            "task": str(tagging.task),
-            "duration_seconds": round(tagging.duration_seconds, 6),
-            "has_audio": tagging.has_audio,
-            "has_video": tagging.has_video,
-            "n_labels": len(tagging.labels),
-            "n_fired": int(np.sum(tagging.fired)),
-            "tags": [tag_of(tag, tagging.reasons) for tag in tagging.tags],
-            "events": [vars(event) for event in tagging.events],
-        }
-        if tagging.problem:
-            whole["problem"] = tagging.problem
-        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-    return Form(one, "[\n", ",\n", "]\n") if several else Form(one)
-
-
-def csv_form() -> Form:
-    """Return CSV: a header and a row for every file and label; a branch without a score is empty.
-
-    >>> "".join(csv_form().write([]))
-    'file,label,score,fired,audio_score,video_score,confidence\\n'
-    """
-
-    def one(tagging: Tagging) -> str:
-        rows = []
-        for tag in tagging.tags:
-            rest = (tag.audio_score, tag.video_score, tag.confidence)
-            cells = [None if x is None else f"{x:.6f}" for x in rest]
-            rows.append([tagging.file, tag.label, f"{tag.score:.6f}", int(tag.fired), *cells])
-        return _rows(rows)
-
-    return Form(one, _rows([CSV_HEADER]))
-
-
-def events_form() -> Form:
-    """Return the events of all files as sed_eval reads them: tabs, a header, a row an event.
-
-    >>> "".join(events_form().write([]))
-    'filename\\tonset\\toffset\\tevent_label\\n'
-    """
-
-    def one(tagging: Tagging) -> str:
-        rows = [
-            [tagging.file, f"{begin:.3f}", f"{end:.3f}", label]
-            for begin, end, label in _event_rows(tagging)
-        ]
-        return _rows(rows, "\t")
-
-    return Form(one, _rows([EVENTS_HEADER], "\t"))
-
-
-def audacity_form() -> Form:
-    """Return the events of one file as a label track that Audacity imports: from, to, label."""
-
-    def one(tagging: Tagging) -> str:
-        rows = [[f"{begin:.6f}", f"{end:.6f}", label] for begin, end, label in _event_rows(tagging)]
-        return _rows(rows, "\t")
-
-    return Form(one)
-
-
-def _event_rows(tagging: Tagging) -> list[tuple[float, float, str]]:
-    return [(e.onset_seconds, e.offset_seconds, tagging.text_of(e)) for e in tagging.events]
-
-
-def _rows(rows: list[list], delimiter: str = ",") -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    # A tab or a line break in a name would be read as another row.
-    writer.writerows([[_one_line(x) if delimiter == "\t" else x for x in row] for row in rows])
-    return text.getvalue()
-
-
-def _one_line(cell) -> str:
-    return " ".join(str(cell).split()) if any(c in str(cell) for c in "\t\r\n") else str(cell)
-
-
-def table_form(explain: bool = False, top: int | None = None) -> Form:
-    """Return tables of the tags and the events, file by file, as `as_table` makes them."""
-    return Form(lambda tagging: as_table(tagging, explain, top) + "\n", between="\n")
 
 
 def as_table(tagging: Tagging, explain: bool = False, top: int | None = None) -> str:

@@ -1,0 +1,237 @@
+"""Tables of the tools that people label with, as rows of file, onset, offset and label.
+
+- Raven selection tables (Raven Pro and Lite, BirdNET-Analyzer's `table`): tabs, a row for each
+  selection in each view, so that a selection of two views counts once. Of several sounds
+  `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
+- Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
+- BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`.
+- The events that `mmat tag --format parquet` writes.
+
+A tool names files by its own machine's paths. Absolute ones are taken from the folder that all of a
+table have in common, which is then the media folder.
+
+Source: the manuals' columns, and what BirdNET-Analyzer 2 writes and reads (analyze/utils.py,
+segments/utils.py in birdnet-team/BirdNET-Analyzer).
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from mmat.files import InputError
+from mmat.tables import DELIMITERS, WrongRow, number, row_cells, row_or_none
+
+NO_CALL = "nocall"  # BirdNET-Analyzer's row for a file without an event
+# What tools put behind a sound's name to name its table: `dawn.Table.1.selections.txt`.
+_TABLE_SUFFIX = re.compile(
+    r"(\.(table\.\d+|selections?|table|birdnet|results))*(\.[a-z]{1,7})?$", re.IGNORECASE
+)
+
+
+class Tool(NamedTuple):
+    """The columns of a tool's tables, in lower case.
+
+    signs: those by which a header is known. begin, end, duration: seconds; a row has an end or a
+    duration. begin_in_file: the begin, where `begin` runs on over several files. labels: the first
+    that a row fills names its label. files: the first group that a row fills is its path.
+    """
+
+    name: str
+    signs: tuple[str, ...]
+    begin: str
+    end: str
+    duration: str
+    labels: tuple[str, ...]
+    files: tuple[tuple[str, ...], ...]
+    begin_in_file: str = ""
+
+
+RAVEN = Tool(
+    "Raven",
+    ("begin time (s)",),
+    "begin time (s)",
+    "end time (s)",
+    "delta time (s)",
+    ("common name", "species", "annotation", "label", "tag", "class", "call type", "call")
+    + ("scientific name", "species code"),
+    (("begin path",), ("begin file",)),
+    "file offset (s)",
+)
+KALEIDOSCOPE = Tool(
+    "Kaleidoscope",
+    ("in file", "offset"),
+    "offset",
+    "",
+    "duration",
+    ("manual id", "common_name", "top1match", "auto id", "scientific_name"),
+    (("indir", "folder", "in file"),),
+)
+BIRDNET = Tool(
+    "BirdNET",
+    ("start (s)", "end (s)"),
+    "start (s)",
+    "end (s)",
+    "",
+    ("common name", "scientific name"),
+    (("file",),),
+)
+EVENTS = Tool(
+    "mmat tag",
+    ("file", "onset_seconds", "offset_seconds", "label"),
+    "onset_seconds",
+    "offset_seconds",
+    "",
+    ("label",),
+    (("file",),),
+)
+TOOLS = (RAVEN, KALEIDOSCOPE, BIRDNET, EVENTS)
+
+
+class AnnotationTable(NamedTuple):
+    """The form of one table: its tool, what parts its cells, and its columns in lower case."""
+
+    tool: Tool
+    delimiter: str
+    columns: tuple[str, ...]
+
+    def rows(
+        self,
+        path: str | os.PathLike,
+        lines: Iterable[tuple[int, bytes]],
+        wrong: Callable[[int, WrongRow], object],
+    ) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, [file, onset, offset, label]) of each event; of a file without one its name.
+
+        lines: those under the header. wrong: called with the line of a row that cannot be used. A
+        table that names no file is of the sound that it is named after. Raises InputError where
+        the times of several files cannot be told apart.
+        """
+        found: dict[tuple, tuple[int, list[str]]] = {}
+        for line, content in lines:
+            try:
+                row = self._row(_cells(content, self.delimiter))
+                if row:
+                    event = self._event(row)
+                    selection = row.get("selection") or line
+                    found.setdefault((selection, *event), (line, event))
+            except WrongRow as error:
+                wrong(line, error)
+        paths = dict.fromkeys(event[0] for _, event in found.values())
+        column = self.tool.begin_in_file
+        if column and column not in self.columns and len(paths) > 1:
+            raise InputError(
+                f"{path}: it is of several files and has no column 'File Offset (s)', so where in "
+                "its file an event begins is not known; add this measurement in Raven"
+            )
+        names = from_common_folder(paths)
+        for line, (file, *rest) in found.values():
+            yield line, [names[file] or _named_after(path), *rest]
+
+    def _row(self, cells: list[str]) -> dict[str, str]:
+        """Return a row by columns, empty for one without text and for the header again."""
+        if not any(cells) or _column_names(cells) == self.columns:
+            return {}
+        if any(cells[len(self.columns) :]):
+            raise WrongRow(f"{len(cells)} cells in the row, not {len(self.columns)}")
+        cells += [""] * (len(self.columns) - len(cells))
+        row = dict(zip(self.columns, cells, strict=False))
+        row.pop("", None)
+        return row
+
+    def _event(self, row: dict[str, str]) -> list[str]:
+        groups = ([row.get(column, "") for column in group] for group in self.tool.files)
+        file = next(("/".join(filter(None, group)) for group in groups if group[-1]), "")
+        label = next((row[name] for name in self.tool.labels if row.get(name)), "")
+        if not label:
+            raise WrongRow("the row names no label")
+        if label.lower() == NO_CALL:
+            return [file, "", "", ""]
+        return [file, *self._times(row), label]
+
+    def _times(self, row: dict[str, str]) -> tuple[str, str]:
+        """Return onset and offset as texts: those of the table where it has both."""
+        tool = self.tool
+        begin, end, duration = (row.get(name, "") for name in (tool.begin, tool.end, tool.duration))
+        if not (end or duration):
+            raise WrongRow("the row has no end")
+        onset = row.get(tool.begin_in_file, begin)
+        if end and onset == begin:
+            return begin, end
+        length = number(end) - number(begin) if end else number(duration)
+        if not (number(onset) >= 0 and length >= 0):
+            raise WrongRow(f"its times {onset or begin!r} and {end or duration!r} are no seconds")
+        return onset, f"{number(onset) + length:.6f}"
+
+
+def annotation_table(path: str | os.PathLike, line: int, content: bytes) -> AnnotationTable | None:
+    """Return the form of the tool's table that begins with this line, None for another line.
+
+    Raises InputError where a column lacks.
+
+    >>> found = annotation_table("a", 1, b"INDIR,FOLDER,IN FILE,OFFSET,DURATION,MANUAL ID*")
+    >>> list(found.rows("a", [(2, b"/data,a,b.wav,1.5,2,Owl")], print))
+    [(2, ['b.wav', '1.5', '3.500000', 'Owl'])]
+    """
+    for delimiter in DELIMITERS:
+        columns = _column_names(row_or_none(content, delimiter))
+        for tool in TOOLS:
+            if {*tool.signs} <= {*columns}:
+                _check(f"{path}:{line}: a table of {tool.name}", tool, columns)
+                return AnnotationTable(tool, delimiter, columns)
+    return None
+
+
+def _check(where: str, tool: Tool, columns: tuple[str, ...]) -> None:
+    used = [tool.begin, tool.end, tool.duration, *tool.labels, tool.begin_in_file]
+    for name in (*used, *(name for group in tool.files for name in group)):
+        if columns.count(name) > 1:
+            raise InputError(f"{where} with two columns {name!r}; leave one")
+    ends = [name for name in (tool.end, tool.duration) if name]
+    for names, what in ((ends, "ends"), (tool.labels, "labels")):
+        if not {*names} & {*columns}:
+            wanted = " or ".join(map(repr, names))
+            raise InputError(f"{where} without a column of {what}; name one {wanted}")
+
+
+def from_common_folder(paths: Collection[str]) -> dict[str, str]:
+    """Map absolute paths to those from the folder that they have in common; others to themselves.
+
+    >>> list(from_common_folder(["/data/a/1.wav", "/data/b/1.wav", "c/2.wav"]).values())
+    ['a/1.wav', 'b/1.wav', 'c/2.wav']
+    >>> list(from_common_folder(["F:\\\\owls\\\\1.wav"]).values())
+    ['1.wav']
+    """
+    absolute = {path: parts for path in paths if (parts := _absolute_parts(path))}
+    common = os.path.commonprefix([parts[:-1] for parts in absolute.values()])
+    return {
+        path: "/".join(absolute[path][max(len(common), 1) :]) if path in absolute else path
+        for path in paths
+    }
+
+
+def _absolute_parts(path: str) -> tuple[str, ...]:
+    posix, windows = pathlib.PurePosixPath(path), pathlib.PureWindowsPath(path)
+    if posix.is_absolute():
+        return posix.parts
+    return windows.parts if windows.anchor else ()
+
+
+def _named_after(path: str | os.PathLike) -> str:
+    return _TABLE_SUFFIX.sub("", os.path.basename(path))
+
+
+def _column_names(cells: list[str]) -> tuple[str, ...]:
+    """Return a header's names; Kaleidoscope marks those that it takes for settled by `*`."""
+    return tuple(" ".join(cell.lower().rstrip("*").split()) for cell in cells)
+
+
+def _cells(content: bytes, delimiter: str) -> list[str]:
+    """Return the cells of a line, in tables by tabs also where quotes part nothing."""
+    try:
+        return row_cells(content, delimiter)
+    except WrongRow:
+        if delimiter == "\t" and b'"' in content:
+            return row_cells(content, delimiter, quotes=False)
+        raise
