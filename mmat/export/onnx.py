@@ -1,0 +1,185 @@
+"""A bundle becomes one ONNX file, for ONNX Runtime: on servers, in other languages, in a browser.
+
+Input `waveform` float32 `(1, samples, 1)`, 16 kHz mono in [-1, 1], of any length. A model that sees
+takes besides `image_probabilities` float32 `(1, n_frames, n_image_labels)`, what its image network
+says of any number of pictures, and `has_audio` and `has_video` bool `(1,)`; without pictures zeros
+of one are enough. Outputs: those of `mmat.export.savedmodel`'s signature `audio_only`.
+
+The log-mel is in float32 (`mmat.models.features.with_float32_mel`). The file's metadata have what
+the signature `labels` of a SavedModel has, and the model card.
+
+TensorFlow's graph is converted by tf2onnx, which knows no transform but by a product with all its
+frequencies, and rounds integer divisions towards zero: `_HANDLERS` are ours.
+"""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from mmat.export.card import model_card
+from mmat.export.nonfinite import nan_in_nan_out
+from mmat.export.savedmodel import decided, whole_length
+from mmat.files import InputError, atomic_path, one_line
+from mmat.labels import FRAME_HZ
+from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.models.bundle import Bundle
+from mmat.models.features import with_float32_mel
+
+SUFFIX = ".onnx"
+OPSET = 18
+
+
+def export_onnx(bundle: Bundle, path: str | os.PathLike) -> pathlib.Path:
+    """Write a bundle as an ONNX file; return its path.
+
+    Raises InputError for a model of pictures alone, for a path that does not end in `.onnx`, where
+    the extra `onnx` is not installed, and where the converter fails.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != SUFFIX or path.is_dir():
+        raise InputError(f"{path}: no name of an ONNX file; end it in {SUFFIX}")
+    if "waveform" not in bundle.model.input:
+        raise InputError(f"{path}: this model hears nothing, and an ONNX file is for sound first")
+    converted = _converted(path, bundle)
+    for key, value in _metadata(bundle).items():
+        converted.metadata_props.add(key=key, value=value)
+    with atomic_path(path) as part:
+        part.write_bytes(converted.SerializeToString())
+    return path
+
+
+def _converted(path: pathlib.Path, bundle: Bundle):
+    """Return the graph of one clip as an ONNX model."""
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise InputError(
+            f"{path}: ONNX needs packages that are not installed; pip install 'mmat[onnx]'"
+        ) from error
+    model = with_float32_mel(bundle.model)
+
+    def predict(**inputs):
+        given = inputs | whole_length(model, inputs)
+        outputs = model(given, training=False)
+        outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
+        return outputs | {"fired": decided(bundle.labels.task, outputs["clip"], bundle.thresholds)}
+
+    specs = {
+        name: tf.TensorSpec((1, *x.shape[1:]), x.dtype, name)
+        for name, x in model.input.items()
+        if name != "n_samples"
+    }
+    guarded = nan_in_nan_out(predict)
+    # By position, as the converter calls it, and by name, as the model takes it.
+    function = tf.function(
+        lambda *tensors: guarded(**dict(zip(specs, tensors, strict=True))),
+        input_signature=list(specs.values()),
+        autograph=False,
+    )
+    try:
+        converted, _ = tf2onnx.convert.from_function(
+            function,
+            input_signature=list(specs.values()),
+            opset=OPSET,
+            custom_op_handlers={name: (handler, []) for name, handler in _HANDLERS.items()},
+        )
+    except Exception as error:  # the converter raises whatever it meets
+        raise InputError(
+            f"{path}: ONNX cannot hold this model: {one_line(error, 200)}; export a SavedModel"
+        ) from error
+    return converted
+
+
+def _metadata(bundle: Bundle) -> dict[str, str]:
+    """Return what belongs to the model besides its graph, as texts by name."""
+    facts = {
+        "labels": list(bundle.labels.names),
+        "thresholds": [float(threshold) for threshold in bundle.thresholds],
+        "task": str(bundle.labels.task),
+        "clip_seconds": float(bundle.clip_seconds),
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "frame_hz": FRAME_HZ,
+    }
+    texts = {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
+    return texts | {"card": model_card(bundle)}
+
+
+def _transform(ctx, node, name, args) -> None:
+    """TensorFlow's `RFFT` as ONNX's `DFT`, which holds complex numbers as a last axis of two."""
+    frames, out, kind = node.input[0], node.output[0], ctx.get_dtype(node.input[0])
+    *lead, _ = ctx.get_shape(frames)
+    n_fft = int(node.inputs[1].get_tensor_value(as_list=False).item())
+    ctx.remove_node(node.name)
+    last = _constant(ctx, [-1])
+    real = ctx.make_node("Unsqueeze", [frames, last]).output[0]
+    ctx.make_node(
+        "DFT",
+        [real, _constant(ctx, n_fft)],
+        attr={"onesided": 1, "axis": len(lead)},
+        outputs=[out],
+        name=name,
+        shapes=[[*lead, n_fft // 2 + 1, 2]],
+        dtypes=[kind],
+    )
+
+
+def _magnitude(ctx, node, name, args) -> None:
+    """TensorFlow's `ComplexAbs` behind `_transform`."""
+    spectrum, out = node.input[0], node.output[0]
+    shape, kind = ctx.get_shape(spectrum), ctx.get_dtype(spectrum)
+    ctx.remove_node(node.name)
+    ctx.make_node(
+        "ReduceL2",
+        [spectrum, _constant(ctx, [-1])],
+        attr={"keepdims": 0},
+        outputs=[out],
+        name=name,
+        shapes=[shape[:-1]],
+        dtypes=[kind],
+    )
+
+
+def _floor_division(ctx, node, name, args) -> None:
+    """TensorFlow's `FloorDiv`; ONNX's `Div` of integers rounds towards zero."""
+    over, under = node.input
+    out, kind, shape = node.output[0], ctx.get_dtype(over), ctx.get_shape(node.output[0])
+    ctx.remove_node(node.name)
+    kinds = {"dtypes": [kind], "shapes": [shape]}
+    if kind in _REAL:
+        ratio = ctx.make_node("Div", [over, under], **kinds).output[0]
+        ctx.make_node("Floor", [ratio], outputs=[out], name=name, **kinds)
+        return
+    rest = ctx.make_node("Mod", [over, under], **kinds).output[0]  # with the divisor's sign
+    whole = ctx.make_node("Sub", [over, rest], **kinds).output[0]
+    ctx.make_node("Div", [whole, under], outputs=[out], name=name, **kinds)
+
+
+def _constant(ctx, value):
+    return ctx.make_const(_name(), np.array(value, np.int64)).output[0]
+
+
+def _name() -> str:
+    import tf2onnx
+
+    return tf2onnx.utils.make_name("constant")
+
+
+def _log_beyond_one(ctx, node, name, args) -> None:
+    """TensorFlow's `Log1p`, which ONNX lacks."""
+    x, out, kind = node.input[0], node.output[0], ctx.get_dtype(node.input[0])
+    kinds = {"dtypes": [kind], "shapes": [ctx.get_shape(x)]}
+    ctx.remove_node(node.name)
+    one = ctx.make_const(_name(), np.array(1, np.float32)).output[0]
+    ctx.make_node("Log", ctx.make_node("Add", [x, one], **kinds).output, outputs=[out], **kinds)
+
+
+_REAL = {1, 10, 11}  # ONNX's numbers of float, float16 and double
+_HANDLERS = {
+    "RFFT": _transform,
+    "ComplexAbs": _magnitude,
+    "FloorDiv": _floor_division,
+    "Log1p": _log_beyond_one,
+}
