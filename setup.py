@@ -37,6 +37,7 @@ REQUIRES = [
 
 EXTRAS = {
     "app": ["gradio>=6.31,<7"],  # the page of `mmat app`; 7 may change its parts and its names
+    "parquet": ["pyarrow"],  # events as Parquet; 45 MB that text tables do without
     # `mmat prepare --runner`: for lists that one machine is too small for.
     "beam": ["apache-beam"],
     # Its native ops load with this TensorFlow alone, so the two are pinned together.

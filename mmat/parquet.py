@@ -44,7 +44,7 @@ def parquet_lines(path: str | os.PathLike, file: BinaryIO) -> Iterator[bytes]:
         for batch in table.iter_batches():
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 yield _csv_line(map(_cell, row))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: damaged Parquet: {one_line(error, 120)}") from None
 
 

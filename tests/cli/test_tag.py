@@ -12,6 +12,7 @@ import pytest
 import sed_scores_eval
 
 from mmat.cli import main
+from mmat.lists.read import read_list
 from tests.processes import mmat_command
 
 pytest_plugins = ["tests.export.tiny"]
@@ -135,6 +136,20 @@ def test_out_takes_what_would_be_printed_whole_or_not_at_all(clips, exports, tmp
     assert os.listdir(tmp_path) == ["events.tsv"]
     track = run_tag(capsys, clips / "both.mp4", "--model", exports["fused"], "--format", "audacity")
     assert track.split("\t")[0] == "0.000000"
+
+
+def test_events_for_other_tools_come_back_as_a_list(clips, exports, tmp_path, capsys):
+    raven, parquet = tmp_path / "events.txt", tmp_path / "events.parquet"
+    words = [clips / "both.mp4", clips / "sound.wav", "--model", exports["audio"], "--top", 1]
+    for out in (raven, parquet):
+        form = "raven" if out == raven else "parquet"
+        assert run_tag(capsys, *words, "--format", form, "--out", out) == ""
+    found, again = (read_list(path, strict=True).clips for path in (raven, parquet))
+    assert [clip.file for clip in found] == ["both.mp4", "sound.wav"]
+    assert all(clip.events and len(clip.labels) == 1 for clip in found)
+    assert found == again
+    assert main(["lists", str(raven), "--media", str(clips), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["media"]["found"] == 2
 
 
 def test_where_nothing_was_tagged_an_earlier_file_stays(exports, tmp_path, capsys):

@@ -320,3 +320,25 @@ def test_names_with_quotes_are_read_as_they_were_written(tmp_path):
         ('"best" of', '5" gun'),
         ('a"b', ""),
     ]
+
+
+def test_tables_of_label_tools_are_scored_as_the_events_in_them(tmp_path):
+    truth = tmp_path / "truth.tsv"
+    truth.write_text("dawn.wav\t0\t2\tDog\ndawn.wav\t3\t4\tCow\n")
+    raven = tmp_path / "dawn.Table.1.selections.txt"
+    head = "Selection\tView\tBegin Time (s)\tEnd Time (s)\tTag\n"
+    rows = [f"1\t{view} 1\t0\t1\tDog\n" for view in ("Waveform", "Spectrogram")]
+    raven.write_text(head + "".join(rows))
+    assert len(read_rows(raven)) == 1
+    scores = official.score_events(truth, raven)["micro"]
+    assert (scores["precision"], scores["recall"]) == (100, pytest.approx(100 / 3))
+    assert official.score_events(raven, raven)["micro"]["f1"] == 100
+    kaleidoscope = tmp_path / "id.csv"
+    kaleidoscope.write_text(
+        "INDIR,FOLDER,IN FILE,OFFSET,DURATION,MANUAL ID\n"
+        "/d,,dawn.wav,0,2,Dog\n/d,,dawn.wav,3,1,Cow\n"
+    )
+    assert official.score_events(truth, kaleidoscope)["micro"]["f1"] == 100
+    raven.write_text(head + "1\tSpectrogram 1\t0\t\tDog\n")
+    with pytest.raises(InputError, match=r"selections\.txt:2: the row has no end"):
+        read_rows(raven)

@@ -7,7 +7,9 @@ import json
 import pytest
 import sed_eval
 
+from mmat.annotations import from_common_folder
 from mmat.labels import MULTI_LABEL
+from mmat.lists.read import read_list
 from mmat.tables import EVENT_COLUMNS
 from mmat.tagging import forms
 from tests.tagging.taggings import FILES, LABELS, tagging, value_tagging
@@ -144,3 +146,101 @@ def test_a_value_is_a_value_in_every_form():
     assert [row.split("\t")[2] for row in track] == ["mood +1", "mood 0", "mood -2"]
     events = forms.events_form().one(tagging).splitlines()
     assert events[1] == "a.wav\t1.000\t1.500\tmood 0"
+
+
+def written(form, path, files, **more):
+    """Write taggings of files that hold the same events, and return where they stand."""
+    pieces = form.write(tagging(file, **more) for file in files)
+    path.write_bytes(b"".join(p if isinstance(p, bytes) else p.encode() for p in pieces))
+    return path
+
+
+TOOL_FORMS = [
+    pytest.param(forms.RavenForm(), 1e-6, id="raven"),
+    pytest.param(forms.kaleidoscope_form(), 1e-6, id="kaleidoscope"),
+    pytest.param(forms.ParquetForm(), 0, id="parquet"),
+]
+
+
+@pytest.mark.parametrize(("form", "precision"), TOOL_FORMS)
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["/data/a b.mp4"],
+        ["/data/a/1.wav", "/data/b/1.wav", "/data/c, d/1.wav"],
+        ['/data/the "old" one.wav', '/data/"new".wav', "/data/Œuvre; 2.wav"],
+    ],
+)
+def test_what_a_tool_is_given_comes_back_as_strong_labels(form, precision, files, tmp_path):
+    found = read_list(written(form, tmp_path / "events", files), strict=True)
+    assert found.dropped == ()
+    assert [clip.file for clip in found.clips] == list(from_common_folder(files).values())
+    for clip in found.clips:
+        assert clip.labels == (LABELS[1],)
+        times = [(event.onset_seconds, event.offset_seconds) for event in clip.events]
+        assert [event.label for event in clip.events] == [LABELS[1]] * 2
+        expected = [pytest.approx(each, abs=precision) for each in [(0.5, 1.2), (2.0, 2.5)]]
+        assert times == expected
+
+
+@pytest.mark.parametrize("form", [forms.RavenForm(), forms.kaleidoscope_form()])
+def test_a_line_break_or_tab_in_a_name_makes_no_row(form, tmp_path):
+    path = written(form, tmp_path / "events", ["/data/one\ttwo\nthree.wav"])
+    assert len(path.read_text().splitlines()) == 3
+    (clip,) = read_list(path, strict=True).clips
+    assert clip.file == "one two three.wav"
+
+
+def test_raven_counts_selections_and_seconds_over_all_files():
+    text = text_of(forms.RavenForm(), ["/data/a.wav", "/data/b.wav"])
+    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert [row["Selection"] for row in rows] == ["1", "2", "3", "4"]
+    assert {(row["View"], row["Channel"]) for row in rows} == {("Spectrogram 1", "1")}
+    begins = [float(row["Begin Time (s)"]) for row in rows]
+    assert begins == [0.5, 2.0, 3.5, 5.0]  # a file is 3 s long
+    assert [float(row["File Offset (s)"]) for row in rows] == [0.5, 2.0, 0.5, 2.0]
+    assert [row["Begin File"] for row in rows] == ["a.wav", "a.wav", "b.wav", "b.wav"]
+    first = rows[0]
+    assert (first["Common Name"], first["Confidence"], first["Score"]) == (
+        LABELS[1],
+        "0.900000",
+        "0.900000",
+    )
+    assert float(first["Low Freq (Hz)"]) < float(first["High Freq (Hz)"])
+
+
+def test_kaleidoscope_parts_a_path_as_birdnet_analyzer_does():
+    text = text_of(forms.kaleidoscope_form(), ["/data/2026/night 1/a,b.wav"])
+    row = next(csv.DictReader(io.StringIO(text)))
+    place = [row[name] for name in ("INDIR", "FOLDER", "IN FILE")]
+    assert place == ["/data/2026", "night 1", "a,b.wav"]
+    assert (float(row["OFFSET"]), float(row["DURATION"])) == (0.5, 0.7)
+    assert (row["common_name"], row["MANUAL ID"]) == (LABELS[1], "")
+
+
+def test_parquet_has_a_row_an_event_with_types(tmp_path):
+    import pandas as pd
+
+    path = written(forms.ParquetForm(), tmp_path / "events.parquet", ["a\tb\n.wav", "c.wav"])
+    table = pd.read_parquet(path)
+    assert list(table["file"]) == ["a\tb\n.wav"] * 2 + ["c.wav"] * 2
+    assert table.loc[0].to_dict() == {
+        "file": "a\tb\n.wav",
+        "onset_seconds": 0.5,
+        "offset_seconds": 1.2,
+        "label": LABELS[1],
+        "score": 0.9,
+        "confidence": 0.9,
+        "modality": "both",
+    }
+    empty = pd.read_parquet(written(forms.ParquetForm(), tmp_path / "empty.parquet", []))
+    assert len(empty) == 0 and empty.dtypes.to_dict() == table.dtypes.to_dict()
+    values = b"".join(forms.ParquetForm().write([value_tagging()]))
+    moods = pd.read_parquet(io.BytesIO(values))
+    assert list(moods["score"]) == [1.25, -0.125, -2.25] and moods["confidence"].isna().all()
+
+
+@pytest.mark.parametrize("form", [forms.RavenForm(), forms.kaleidoscope_form()])
+def test_without_events_a_table_is_its_header(form):
+    (header,) = text_of(form, []).splitlines()
+    assert text_of(form, ["a.wav"]).splitlines()[0] == header

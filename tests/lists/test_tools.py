@@ -1,0 +1,103 @@
+"""Tables of Raven and Parquet as lists of clips, and as the events of another list."""
+
+import pathlib
+
+import pandas as pd
+import pytest
+
+from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.lists.clip import Event
+from mmat.lists.read import read_list, read_lists
+from mmat.media.find import MediaFolder
+
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tSpecies"
+)
+DAWN = f"""{RAVEN}
+1\tWaveform 1\t1\t0.5\t1.25\t0\t8000\tWren
+1\tSpectrogram 1\t1\t0.5\t1.25\t0\t8000\tWren
+2\tSpectrogram 1\t1\t3\t4\t0\t8000\tOwl
+3\tSpectrogram 1\t1\t5\t4\t0\t8000\tOwl
+"""
+
+
+@pytest.fixture
+def dawn(tmp_path) -> pathlib.Path:
+    path = tmp_path / "dawn.Table.1.selections.txt"
+    path.write_text(DAWN)
+    return path
+
+
+def test_a_selection_table_is_a_clip_with_its_events(dawn):
+    found = read_list(dawn)
+    (clip,) = found.clips
+    assert (clip.id, clip.file, clip.labels) == ("dawn", "dawn", ("Wren", "Owl"))
+    assert clip.events == (Event("Wren", 0.5, 1.25), Event("Owl", 3.0, 4.0))
+    assert found.labels.names == ("Owl", "Wren")
+    assert [str(row).rpartition("/")[2] for row in found.dropped] == [
+        "dawn.Table.1.selections.txt:5: offset 4 is not after onset 5"
+    ]
+    with pytest.raises(InputError, match=r"selections\.txt:5: offset 4 is not after"):
+        read_list(dawn, strict=True)
+
+
+def test_labels_outside_a_label_set_are_wrong_rows(dawn):
+    found = read_list(dawn, LabelSet.of(["Wren"]))
+    assert found.clips[0].labels == ("Wren",)
+    assert "unknown label 'Owl'" in found.dropped[0].reason
+
+
+def test_a_table_a_sound_are_read_as_one_list(dawn, tmp_path):
+    dusk = tmp_path / "dusk.BirdNET.selection.table.txt"
+    dusk.write_text(f"{RAVEN}\n1\tSpectrogram 1\t1\t0\t3\t0\t8000\tNightjar\n")
+    found = read_lists([dawn, dusk])
+    assert [clip.id for clip in found.clips] == ["dawn", "dusk"]
+    assert found.labels.names == ("Nightjar", "Owl", "Wren")
+
+
+def test_a_table_gives_the_times_of_a_lists_clips(dawn, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("file,labels,split\ndawn.wav,Wren;Owl,test\nnoon.wav,Wren,train\n")
+    found = read_list(path, events=dawn)
+    assert found.clips[0].split == "test" and found.clips[1].events == ()
+    assert found.clips[0].events == (Event("Wren", 0.5, 1.25), Event("Owl", 3.0, 4.0))
+    path.write_text("file,labels\ndawn.wav,Wren;Owl\ndawn.mp4,Wren\n")
+    assert "several clips" in read_list(path, events=dawn).dropped[0].reason
+
+
+def test_the_media_of_a_table_are_found(tmp_path):
+    media = tmp_path / "media"
+    (media / "b").mkdir(parents=True)
+    for name in ("1.wav", "b/1.wav", "dusk.flac"):
+        (media / name).touch()
+    alone = tmp_path / "dusk.selections.txt"
+    alone.write_text(f"{RAVEN}\n1\tSpectrogram 1\t1\t0\t1\t0\t8000\tOwl\n")
+    several = tmp_path / "several.txt"
+    rows = [f"{n}\tS\t1\t0\t1\t0\t8000\tOwl\t{media}/{n}\t0" for n in ("1.wav", "b/1.wav")]
+    several.write_text("\n".join([f"{RAVEN}\tBegin Path\tFile Offset (s)", *rows]))
+    folder = MediaFolder(media)
+    found = [
+        folder.find(clip).path for table in (alone, several) for clip in read_list(table).clips
+    ]
+    assert found == [media / name for name in ("dusk.flac", "1.wav", "b/1.wav")]
+
+
+def test_parquet_is_read_as_any_list(tmp_path):
+    path = tmp_path / "list.parquet"
+    own = {
+        "file": ["a.wav", "b/c.wav"],
+        "labels": [["Dog", "Cow"], ["Dog"]],
+        "split": ["train", "test"],
+    }
+    pd.DataFrame(own).to_parquet(path)
+    found = read_list(path, strict=True)
+    assert [clip.labels for clip in found.clips] == [("Dog", "Cow"), ("Dog",)]
+    strong = {"filename": ["a.wav"], "onset": [0.1], "offset": [0.30000000000000004]}
+    pd.DataFrame(strong | {"event_label": ["Dog"]}).to_parquet(path)
+    assert read_list(path).clips[0].events == (Event("Dog", 0.1, 0.30000000000000004),)
+    events = {"file": ["/d/a.wav"] * 2, "onset_seconds": [1, 2], "offset_seconds": [1.5, None]}
+    pd.DataFrame(events | {"label": ["Dog", "Cow"]}).to_parquet(path)
+    found = read_list(path)
+    assert found.clips[0].file == "a.wav" and found.clips[0].events == (Event("Dog", 1, 1.5),)
+    assert [(row.line, row.reason) for row in found.dropped] == [(3, "the row has no end")]

@@ -1,0 +1,164 @@
+"""Tables as Raven, Kaleidoscope and BirdNET-Analyzer write them, by their documented columns."""
+
+import pytest
+
+from mmat.annotations import annotation_table, from_common_folder
+from mmat.files import InputError
+
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
+
+
+def read(text: str, path: str = "dawn.Table.1.selections.txt"):
+    """Return the rows of a table as (line, cells), and its wrong rows as {line: why}."""
+    header, *lines = text.encode().splitlines(keepends=True)
+    wrong = {}
+    table = annotation_table(path, 1, header)
+    rows = list(table.rows(path, enumerate(lines, 2), lambda line, why: wrong.update({line: why})))
+    return rows, {line: str(why) for line, why in wrong.items()}
+
+
+def test_a_selection_of_two_views_counts_once():
+    text = f"""{RAVEN}\tSpecies
+1\tWaveform 1\t1\t0.500000000\t1.250000000\t0.0\t24000.0\tWren
+1\tSpectrogram 1\t1\t0.500000000\t1.250000000\t0.0\t24000.0\tWren
+2\tWaveform 1\t1\t3.0\t4.0\t0.0\t24000.0\tOwl
+2\tSpectrogram 1\t1\t3.0\t4.0\t0.0\t24000.0\tOwl
+"""
+    rows, wrong = read(text)
+    assert wrong == {}
+    assert rows == [
+        (2, ["dawn", "0.500000000", "1.250000000", "Wren"]),
+        (4, ["dawn", "3.0", "4.0", "Owl"]),
+    ]
+
+
+@pytest.mark.parametrize("column", ["Species", "Annotation", "Label", "Common Name", "Tag"])
+def test_labels_stand_in_columns_of_many_names(column):
+    rows, wrong = read(f"{RAVEN}\tOccupancy\t{column}\tNotes\n1\tS\t1\t0\t1\t0\t9\t1\tOwl\t\n")
+    assert (rows, wrong) == ([(2, ["dawn", "0", "1", "Owl"])], {})
+
+
+def test_a_row_takes_the_first_label_that_it_fills():
+    text = f"{RAVEN}\tSpecies\tTag\n1\tS\t1\t0\t1\t0\t9\t\tOwl\n2\tS\t1\t2\t3\t0\t9\tWren\tOwl\n"
+    assert [row[-1] for _, row in read(text)[0]] == ["Owl", "Wren"]
+
+
+def test_what_is_wrong_with_a_row_is_said():
+    text = f"""{RAVEN}\tSpecies
+1\tS\t1\t0\t\t0\t9\tOwl
+2\tS\t1\t0\t1\t0\t9\t
+3\tS\t1\t0\t1\t0\t9\tOwl\tmore
+
+4\tS\t1\t0\t1
+5\tS\t1\t5\t6\t0\t9\tOwl
+"""
+    rows, wrong = read(text)
+    assert rows == [(7, ["dawn", "5", "6", "Owl"])]
+    assert wrong == {
+        2: "the row has no end",
+        3: "the row names no label",
+        4: "9 cells in the row, not 8",
+        6: "the row names no label",
+    }
+
+
+def test_a_duration_stands_for_an_end():
+    rows, wrong = read("Begin Time (s)\tDelta Time (s)\tTag\n1.5\t0.25\tOwl\n1\tlong\tOwl\n")
+    assert rows == [(2, ["dawn", "1.5", "1.750000", "Owl"])]
+    assert wrong == {3: "its times '1' and 'long' are no seconds"}
+
+
+def test_raven_of_several_files_counts_from_each_ones_beginning():
+    text = f"""{RAVEN}\tBegin File\tBegin Path\tFile Offset (s)\tSpecies
+1\tS\t1\t12\t13.5\t0\t9\t1.wav\t/data/a/1.wav\t12\tOwl
+2\tS\t1\t62\t63.5\t0\t9\t1.wav\t/data/b/1.wav\t2\tOwl
+"""
+    assert read(text)[0] == [
+        (2, ["a/1.wav", "12", "13.5", "Owl"]),
+        (3, ["b/1.wav", "2", "3.500000", "Owl"]),
+    ]
+    with pytest.raises(InputError, match="no column 'File Offset"):
+        read(text.replace("File Offset (s)", "Other"))
+
+
+def test_birdnet_analyzers_own_table_is_read_and_nocall_is_a_file_without_an_event():
+    head = f"{RAVEN}\tCommon Name\tSpecies Code\tConfidence\tBegin Path\tFile Offset (s)\n"
+    row = "1\tSpectrogram 1\t1\t0\t3.0\t150\t12000\t"
+    owl = f"{row}Tawny Owl\ttawowl1\t0.81\tF:\\rec\\1.wav\t0\n"
+    none = f"{row}nocall\tnocall\t1.0\tF:\\rec\\2.wav\t0\n"
+    assert read(head + owl + head + none)[0] == [
+        (2, ["1.wav", "0", "3.0", "Tawny Owl"]),
+        (4, ["2.wav", "", "", ""]),
+    ]
+
+
+def test_kaleidoscope_of_the_maker_and_of_birdnet_analyzer():
+    rows, _ = read(
+        "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,Fmin,Fmean,Fmax,TOP1MATCH*,TOP1DIST,"
+        "MANUAL ID*\n"
+        "D:\\bats,site1\\night,1.wav,0,1.25,2.5,1,2,3,NoID,0.3,\n"
+        'D:\\bats,site2,1.wav,0,0,1,1,2,3,NoID,0.3,"Owl, tawny"\n'
+    )
+    assert rows == [
+        (2, ["site1/night/1.wav", "1.25", "3.750000", "NoID"]),
+        (3, ["site2/1.wav", "0", "1.000000", "Owl, tawny"]),
+    ]
+    rows, _ = read(
+        "INDIR,FOLDER,IN FILE,OFFSET,DURATION,scientific_name,common_name,confidence,lat,lon,week,"
+        "overlap,sensitivity\n/data,site,1.wav,3.0,3.0,Strix aluco,Tawny Owl,0.8,-1,-1,-1,0,1\n"
+    )
+    assert rows == [(2, ["1.wav", "3.0", "6.000000", "Tawny Owl"])]
+
+
+def test_birdnet_analyzers_csv():
+    rows, _ = read(
+        "Start (s),End (s),Scientific name,Common name,Confidence,File\n"
+        "0.0,3.0,Strix aluco,Tawny Owl,0.8,rec/1.wav\n"
+    )
+    assert rows == [(2, ["rec/1.wav", "0.0", "3.0", "Tawny Owl"])]
+
+
+@pytest.mark.parametrize(
+    ("name", "sound"),
+    [
+        ("dawn.Table.1.selections.txt", "dawn"),
+        ("dawn.BirdNET.selection.table.txt", "dawn"),
+        ("20260305_170100.selections.txt", "20260305_170100"),
+        ("a.b.txt", "a.b"),
+    ],
+)
+def test_a_table_of_one_sound_is_named_after_it(name, sound):
+    rows, _ = read(f"{RAVEN}\tTag\n1\tS\t1\t0\t1\t0\t9\tOwl\n", f"folder/{name}")
+    assert rows[0][1][0] == sound
+
+
+def test_quotes_part_nothing_where_they_are_no_quoting():
+    start = "1\tS\t1\t0\t1\t0\t9\t"
+    text = f'{RAVEN}\tTag\n{start}"old" owl\n{start}5" owl\n{start}"owl, ""old"""\n'
+    labels = [row[-1] for _, row in read(text)[0]]
+    assert labels == ['"old" owl', '5" owl', 'owl, "old"']
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        (RAVEN, "a table of Raven without a column of labels; name one 'common name'"),
+        ("Begin Time (s)\tSpecies", "without a column of ends; name one 'end time"),
+        (f"{RAVEN}\tTag\tTAG", "with two columns 'tag'"),
+        ("INDIR,FOLDER,IN FILE,OFFSET,MANUAL ID", "without a column of ends; name one 'duration'"),
+    ],
+)
+def test_a_header_that_lacks_a_column_is_refused(header, why):
+    with pytest.raises(InputError, match="^a.txt:3: a table of ") as caught:
+        annotation_table("a.txt", 3, header.encode())
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["file,labels", "filename\tonset\toffset\tevent_label", ""])
+def test_other_lists_are_no_tables_of_tools(header):
+    assert annotation_table("a.txt", 1, header.encode()) is None
+
+
+def test_paths_of_other_drives_have_no_folder_in_common():
+    paths = ["C:\\a\\1.wav", "D:\\b\\1.wav", "/c/1.wav", "here.wav"]
+    assert list(from_common_folder(paths).values()) == ["a/1.wav", "b/1.wav", "c/1.wav", "here.wav"]
