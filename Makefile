@@ -15,7 +15,6 @@ DEFAULT_LOCK := requirements/lock-tf2.17
 NEXT_LOCK := requirements/lock-tf2.20
 # Two processes, each file of tests in one of them, which shares what the file makes.
 PYTEST := pytest -n 2 --dist loadfile
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # A name on the PATH proves nothing (version managers put shims there), so each one is run.
 RUNS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
