@@ -64,6 +64,7 @@ from mmat.pretrained.text import (
 )
 from mmat.shards.corpus import HELD_OUT_SHARE, TRAIN, Corpus, open_corpus
 from mmat.shards.prepare import prepare
+from mmat.shards.read import batches, load_split
 from mmat.shards.sampling import Queues, class_queues, queues_with_unlabelled
 from mmat.training.checkpoints import load_best
 from mmat.training.distributed import DEVICES, is_chief, make_strategy
@@ -504,7 +505,9 @@ class Training:
             def rate(dtype: str) -> float:
                 """How many clips a second the branch learns from in a policy, on a few of them."""
                 model = build(dtype)
-                (batch,) = self.corpus.batches_from(TRAIN, list(model.input), few)(0).take(1)
+                # The first clips that do: the others are looked through when this was said.
+                clips = load_split(self.corpus.folder, TRAIN, list(model.input))
+                (batch,) = batches(clips, few).take(1)
                 adapt_normalization(model, [batch])
                 rate = few * training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
                 cost = Cost(recipe.steps, recipe.batch_size, rate)

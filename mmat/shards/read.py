@@ -48,8 +48,11 @@ _MADE_OF = {
 _WHEN_MISSING = {name: b"" for name in MATRICES} | {"n_patches": 0}
 _SHARDS_AT_ONCE = 64  # open files, with a buffer of 256 kB each
 _BATCHES_AHEAD = 2  # a fixed number, so that memory is bounded
+# Of functions that give tf.data no Python `if` or loop: to look for them takes it a second.
+without_autograph = tf.autograph.experimental.do_not_convert
 
 
+@without_autograph
 def load_split(
     shards_folder: str | os.PathLike,
     split: str,

@@ -29,7 +29,14 @@ import tensorflow as tf
 from mmat.files import InputError
 from mmat.shards.folder import read_index, shard_files
 from mmat.shards.frozen import check_inputs
-from mmat.shards.read import FIXED_INPUTS, batches, parser, required_flags, with_options
+from mmat.shards.read import (
+    FIXED_INPUTS,
+    batches,
+    parser,
+    required_flags,
+    with_options,
+    without_autograph,
+)
 from mmat.shards.record import HEAD_BYTES, TAIL_BYTES
 
 _MESSAGE = 2  # protocol buffers' wire type of parts with their length in front
@@ -120,6 +127,7 @@ def batches_from(
     drawn_from = queues(members, stored.unlabelled(is_drawn))
     _warn_of_what_is_never_drawn(where, index, stored, members, drawn_from)
 
+    @without_autograph
     def balanced_batches(start_batch: int) -> tf.data.Dataset:
         order = balanced_order(drawn_from, seed, start_batch * batch_size)
         return batches(with_options(_parsed(stored, order, index, inputs)), batch_size)
@@ -127,6 +135,7 @@ def batches_from(
     return balanced_batches
 
 
+@without_autograph
 def clips_once(
     shards_folder: str | os.PathLike,
     split: str,

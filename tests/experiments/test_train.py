@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import pathlib
 import re
 import shutil
 
@@ -15,6 +16,7 @@ from mmat.cli import main as mmat
 from mmat.evaluation.evaluate import choose_clips
 from mmat.models.bundle import load_bundle
 from mmat.shards.read import read_arrays
+from mmat.training import precision
 from tests.experiments.conftest import RATE_HZ, TINY
 
 NAMES = ("Dog", "Cat", "Train")
@@ -134,6 +136,28 @@ def test_what_is_done_by_default_is_said_in_the_help_and_first_of_all(mine, caps
     )
     assert "batches of 2, learning rate 0.001, 0 passes" in line
     assert (arguments.steps, arguments.checkpoints, arguments.learning_rate) == (1, 25, 1e-3)
+
+
+def test_the_cost_is_said_before_the_clips_are_looked_through(mine, monkeypatch, capsys):
+    """The last record is damaged where only looking through them all finds it."""
+    monkeypatch.setattr(precision, "candidates", lambda has_gpu: ("float32",))
+    # A validation split of its own: to hold clips out they are looked through.
+    rows = (mine / "list.csv").read_text().splitlines()
+    write(mine / "list.csv", *rows[:10], *(row.replace("train", "validation") for row in rows[10:]))
+    data = shards(mine)
+    (shard,) = pathlib.Path(data).glob("train*")
+    content = bytearray(shard.read_bytes())
+    at = last = 0
+    while at < len(content):
+        last, at = at, at + 16 + int.from_bytes(content[at : at + 8], "little")
+    content[last] += 1
+    shard.write_bytes(content)
+    words = ["--data", data, "--labels", "shards/labels.csv", *SHORT, "--precision", "auto"]
+    with determinism_undone():
+        assert common.run(train.main, words) == 2
+    said, errors = capsys.readouterr()
+    assert "\naudio in float32, by 4 clips at a time: cost: " in said
+    assert f"{shard.name}: the shard is damaged" in errors
 
 
 def write(path, *lines):
