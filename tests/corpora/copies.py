@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.fft
 
 from mmat.lists.clip import Clip
 from mmat.media.read import read_media
@@ -25,6 +26,9 @@ class Recording:
         first = int(np.argmax(self.sums[n:] - self.sums[:-n]))
         template = self.waveform[first : first + n]
         self.template = template / np.linalg.norm(template)
+        # Only whole overlaps are looked at, so what goes round the end does no harm.
+        self.n_fft = scipy.fft.next_fast_len(len(self.waveform), real=True)
+        self.transform = scipy.fft.rfft(self.waveform, self.n_fft)
 
 
 def likeness(a: Recording, b: Recording) -> float:
@@ -36,9 +40,9 @@ def _slide(template: np.ndarray, recording: Recording) -> float:
     n, n_all = len(template), len(recording.waveform)
     if n > n_all:
         return 0.0
-    n_fft = 1 << (n + n_all).bit_length()
-    transform = np.fft.rfft(recording.waveform, n_fft) * np.conj(np.fft.rfft(template, n_fft))
-    products = np.abs(np.fft.irfft(transform)[: n_all - n + 1])
+    n_fft = recording.n_fft
+    transform = recording.transform * np.conj(scipy.fft.rfft(template, n_fft))
+    products = np.abs(scipy.fft.irfft(transform, n_fft)[: n_all - n + 1])
     norms = np.sqrt(np.maximum(recording.sums[n:] - recording.sums[:-n], 0))
     return float((products / np.maximum(norms, 1e-3 * np.sqrt(n))).max())
 
