@@ -16,7 +16,8 @@ def add(commands) -> None:
         "files",
         metavar="FILE",
         nargs="+",
-        help="a list of DCASE 2017 task 4 or AudioSet, weak or strong truth, or your own CSV; "
+        help="a list of DCASE 2017 task 4 or AudioSet, weak or strong truth, your own CSV, or a "
+        "table of Raven, Kaleidoscope or BirdNET-Analyzer; "
         "several are read as one",
     )
     command.add_argument(
