@@ -101,12 +101,13 @@ class AnnotationTable(NamedTuple):
         path: str | os.PathLike,
         lines: Iterable[tuple[int, bytes]],
         wrong: Callable[[int, WrongRow], object],
+        is_known: Callable[[str], bool] | None = None,
     ) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, [file, onset, offset, label]) of each event; of a file without one its name.
 
-        lines: those under the header. wrong: called with the line of a row that cannot be used. A
-        table that names no file is of the sound that it is named after. Raises InputError where
-        the times of several files cannot be told apart.
+        lines: those under the header. wrong: called with the line of a row that cannot be used.
+        is_known: see `from_common_folder`. A table that names no file is of the sound that it is
+        named after. Raises InputError where the times of several files cannot be told apart.
         """
         found: dict[tuple, tuple[int, list[str]]] = {}
         for line, content in lines:
@@ -125,7 +126,7 @@ class AnnotationTable(NamedTuple):
                 f"{path}: it is of several files and has no column 'File Offset (s)', so where in "
                 "its file an event begins is not known; add this measurement in Raven"
             )
-        names = from_common_folder(paths)
+        names = from_common_folder(paths, is_known)
         for line, (file, *rest) in found.values():
             yield line, [names[file] or _named_after(path), *rest]
 
@@ -195,8 +196,13 @@ def _check(where: str, tool: Tool, columns: tuple[str, ...]) -> None:
             raise InputError(f"{where} without a column of {what}; name one {wanted}")
 
 
-def from_common_folder(paths: Collection[str]) -> dict[str, str]:
+def from_common_folder(
+    paths: Collection[str], is_known: Callable[[str], bool] | None = None
+) -> dict[str, str]:
     """Map absolute paths to those from the folder that they have in common; others to themselves.
+
+    is_known: whether a path is that of a known file; the longest end of an absolute path that is
+    one comes first.
 
     >>> list(from_common_folder(["/data/a/1.wav", "/data/b/1.wav", "c/2.wav"]).values())
     ['a/1.wav', 'b/1.wav', 'c/2.wav']
@@ -205,10 +211,12 @@ def from_common_folder(paths: Collection[str]) -> dict[str, str]:
     """
     absolute = {path: parts for path in paths if (parts := _absolute_parts(path))}
     common = os.path.commonprefix([parts[:-1] for parts in absolute.values()])
-    return {
-        path: "/".join(absolute[path][max(len(common), 1) :]) if path in absolute else path
-        for path in paths
-    }
+    names = {path: path for path in paths}
+    for path, parts in absolute.items():
+        ends = ["/".join(parts[n:]) for n in range(1, len(parts))]
+        known = filter(is_known, ends) if is_known else iter(())
+        names[path] = next(known, ends[max(len(common), 1) - 1])
+    return names
 
 
 def _absolute_parts(path: str) -> tuple[str, ...]:

@@ -159,6 +159,13 @@ def test_other_lists_are_no_tables_of_tools(header):
     assert annotation_table("a.txt", 1, header.encode()) is None
 
 
+def test_the_longest_end_of_a_path_that_is_known_is_the_file():
+    known = {"1.wav", "a/1.wav", "data"}
+    paths = ["/data/a/1.wav", "/data/b/1.wav", "/data/c/2.wav", "x/1.wav"]
+    names = from_common_folder(paths, known.__contains__)
+    assert list(names.values()) == ["a/1.wav", "1.wav", "c/2.wav", "x/1.wav"]
+
+
 def test_paths_of_other_drives_have_no_folder_in_common():
     paths = ["C:\\a\\1.wav", "D:\\b\\1.wav", "/c/1.wav", "here.wav"]
     assert list(from_common_folder(paths).values()) == ["a/1.wav", "b/1.wav", "c/1.wav", "here.wav"]

@@ -9,7 +9,7 @@ import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from mmat.annotations import AnnotationTable, annotation_table
@@ -99,15 +99,19 @@ class ListFile:
             if line > after and not (content.isspace() or (comments and content.startswith(b"#"))):
                 yield line, content
 
-    def rows(self, form: Form) -> Iterator[tuple[int, list[str]]]:
+    def rows(
+        self, form: Form, is_known: Callable[[str], bool] | None = None
+    ) -> Iterator[tuple[int, list[str]]]:
         """Yield (line number, cells) of each row, behind the header if there is one.
 
+        is_known: whether a file is one that the table of a label tool may name by a longer path.
         Rows without any text are left out, and so are empty cells beyond the header's. A header
         that comes again, as in a file that was joined of two, is dropped. Raises InputError for one
         of other columns, by which the rows behind it would be misread.
         """
         if form.annotations:
-            yield from form.annotations.rows(self.path, self.lines(form.header), self.drop)
+            lines = self.lines(form.header)
+            yield from form.annotations.rows(self.path, lines, self.drop, is_known)
             return
         for line, content in self.lines(form.header):
             try:

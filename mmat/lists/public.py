@@ -171,7 +171,7 @@ def attach_events(
         places = stems | places
     found: dict[int, dict[Event, None]] = collections.defaultdict(dict)
     labels_of: dict[int, frozenset[str]] = {}
-    for line, row in _truth_rows(source, form, None, "train", name_of):
+    for line, row in _truth_rows(source, form, None, "train", name_of, places.__contains__):
         i = places.get(row.file)
         if i is not None and i not in labels_of:
             labels_of[i] = frozenset(clips[i].labels)
@@ -194,12 +194,13 @@ def _truth_rows(
     known: Collection[str] | None,
     split: str,
     name_of: Callable[[str], str],
+    is_known: Callable[[str], bool] | None = None,
 ) -> Iterator[tuple[int, Clip]]:
     """Yield line and clip of each good row; the clip has the row's label and event, and no id.
 
     A row without label has neither; one without times, or with `0 0`, has no event.
     """
-    for line, cells in source.rows(form):
+    for line, cells in source.rows(form, is_known):
         try:
             name, onset, offset, label = _truth_cells(form, cells)
             segment = _segment(source, form, name)

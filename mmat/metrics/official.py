@@ -35,7 +35,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -171,11 +171,12 @@ def read_rows(
     path: str | os.PathLike,
     max_seconds: float = MAX_SECONDS,
     name_of: Callable[[str], str] = str,
+    clips: Collection[str] = (),
 ) -> list[Row]:
     """Return the rows of a file; raises InputError with the line where one is none.
 
     max_seconds: a later time is an error. name_of: gives the name of a label that may be a machine
-    id, default the label itself.
+    id, default the label itself. clips: those that a label tool's table may name by longer paths.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "truth.csv")
@@ -186,7 +187,7 @@ def read_rows(
     with open_table(path, "file") as file:
         lines = [each for each in numbered_lines(path, file) if not each[1].isspace()]
     rows = []
-    for line, four in _four_cells(path, lines):
+    for line, four in _four_cells(path, lines, clips):
         try:
             rows.append(_row(line, four, max_seconds, name_of))
         except WrongRow as wrong:
@@ -252,7 +253,9 @@ def times_of(clip: str, clip_seconds: float = 10.0) -> tuple[float, float]:
 
 def _read(truth_path, prediction_path, labels, max_seconds, name_of) -> tuple[list[Row], list[Row]]:
     """Read both files; raises InputError for a label outside `labels`."""
-    both = [read_rows(path, max_seconds, name_of) for path in (truth_path, prediction_path)]
+    truth = read_rows(truth_path, max_seconds, name_of)
+    clips = {row.clip for row in truth}
+    both = [truth, read_rows(prediction_path, max_seconds, name_of, clips)]
     known = None if labels is None else frozenset(labels.names)
     for path, rows in zip((truth_path, prediction_path), both, strict=True):
         for row in rows:
@@ -331,7 +334,7 @@ def _percent(figures) -> dict[str, float]:
 
 
 def _four_cells(
-    path: str | os.PathLike, lines: list[tuple[int, bytes]]
+    path: str | os.PathLike, lines: list[tuple[int, bytes]], clips: Collection[str]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, [file, start, end, label]) of each row; raises InputError where one is none."""
 
@@ -340,7 +343,7 @@ def _four_cells(
 
     annotations = annotation_table(path, *lines[0]) if lines else None
     if annotations:
-        yield from annotations.rows(path, lines[1:], stop)
+        yield from annotations.rows(path, lines[1:], stop, lambda file: clip_name(file) in clips)
         return
     delimiter, header = _form([content for _, content in lines[:HEAD_LINES]])
     for line, content in lines:

@@ -66,6 +66,14 @@ def test_a_table_gives_the_times_of_a_lists_clips(dawn, tmp_path):
     assert "several clips" in read_list(path, events=dawn).dropped[0].reason
 
 
+def test_a_file_is_found_among_a_lists_clips_by_the_end_of_its_path(tmp_path):
+    path, table = tmp_path / "list.csv", tmp_path / "id.csv"
+    path.write_text("file,labels\nnight/1.wav,Owl\nday/1.wav,Owl\n")
+    table.write_text("INDIR,FOLDER,IN FILE,OFFSET,DURATION,MANUAL ID\n/d,day,1.wav,1,2,Owl\n")
+    night, day = read_list(path, events=table, strict=True).clips
+    assert night.events == () and day.events == (Event("Owl", 1.0, 3.0),)
+
+
 def test_the_media_of_a_table_are_found(tmp_path):
     media = tmp_path / "media"
     (media / "b").mkdir(parents=True)

@@ -339,6 +339,9 @@ def test_tables_of_label_tools_are_scored_as_the_events_in_them(tmp_path):
         "/d,,dawn.wav,0,2,Dog\n/d,,dawn.wav,3,1,Cow\n"
     )
     assert official.score_events(truth, kaleidoscope)["micro"]["f1"] == 100
+    truth.write_text("night/dawn.wav\t0\t2\tDog\nnight/dawn.wav\t3\t4\tCow\n")
+    kaleidoscope.write_text(kaleidoscope.read_text().replace("/d,,", "/d,night,"))
+    assert official.score_events(truth, kaleidoscope)["micro"]["f1"] == 100
     raven.write_text(head + "1\tSpectrogram 1\t0\t\tDog\n")
     with pytest.raises(InputError, match=r"selections\.txt:2: the row has no end"):
         read_rows(raven)
