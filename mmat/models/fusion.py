@@ -20,7 +20,9 @@ from mmat.models.video import HoldFrames
 _MARGIN = 1e-6  # probabilities are kept this far from 0 and 1 before log-odds are taken
 LATE_WEIGHTS = (0.7, 1.0)  # of audio and video, where learning starts; chosen on validation
 MOST_SHIFT = 4.0  # log-odds by which a clip's belief moves what is heard; chosen on validation
+MOST_SHIFT_TRAINED = 2.0  # the same of branches that were trained; chosen on validation too
 N_RIVALS = 16  # strongest labels of a moment among which a label's rivals are looked for
+YIELDED_ODDS = 0.05  # of speech beside a laugh or a scream; chosen on validation
 
 
 def fused_model(
@@ -40,7 +42,8 @@ def fused_model(
     `audio_frame` and `video_frame` `(batch, time, classes)`.
 
     A clip without video gets exactly what the audio branch predicts, a clip without audio exactly
-    what the video branch predicts, a clip with neither gets 0. The two models that are passed in
+    what the video branch predicts, a clip with neither gets 0. What `frame` says of a clip with
+    both is timed by the sound, see `LateFusion`. The two models that are passed in
     are frozen (`trainable = False`), so that what they predict alone stays what it was.
 
     audio, video: from `audio_branch` or `talnet` and from `video_branch`, of the same labels,
@@ -103,12 +106,10 @@ def fused_model(
 
 
 def late_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray) -> dict:
-    """Weigh the branches' log-odds, two weights a class, for the clip and for each frame alike."""
+    """Weigh the branches' log-odds of the clip, two weights a class; the sound times its frames."""
     weigh = LateFusion(label_rates, name="late_fusion")
-    return {
-        "clip": weigh([heard["clip"], seen["clip"], keep]),
-        "frame": weigh([heard["frame"], seen["frame"], keep]),
-    }
+    clip = [heard["clip"], seen["clip"], keep]
+    return {"clip": weigh(clip), "frame": weigh([*clip, heard["frame"]])}
 
 
 def middle_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray, units: int = 64) -> dict:
@@ -167,6 +168,9 @@ class LateFusion(ScoreLayer):
 
     `σ(w_audio · logit(audio) + w_video · (logit(video) - logit(rate)))`. Inputs: audio and video
     probabilities of one shape `(batch, …, classes)` and what to keep `(batch, 2)` of 0 and 1.
+    A picture says that something is there, the sound says when: with a fourth input, a clip's
+    frames as they are heard `(batch, time, classes)`, these are returned, their log-odds shifted
+    over the whole clip by what the fusion adds to those of its sound, `MOST_SHIFT_TRAINED` at most.
     label_rates: `(classes,)`. pull: how strongly a weight is held to where it started, so that a
     class with few clips stays near the common weights.
 
@@ -194,11 +198,17 @@ class LateFusion(ScoreLayer):
         )
 
     def call(self, inputs):
-        audio, video, keep = inputs
+        audio, video, keep, *frames = inputs
         shape = (-1, *[1] * (len(audio.shape) - 1))
         heard = self.audio_weight * log_odds(audio) * ops.reshape(keep[:, 0], shape)
         seen = self.video_weight * (log_odds(video) - self.prior)
-        return ops.sigmoid(heard + seen * ops.reshape(keep[:, 1], shape))
+        both = heard + seen * ops.reshape(keep[:, 1], shape)
+        if not frames:
+            return ops.sigmoid(both)
+        return shifted(*frames, clip_shift(log_odds(audio), both, MOST_SHIFT_TRAINED))
+
+    def compute_output_shape(self, input_shapes):
+        return input_shapes[3] if len(input_shapes) > 3 else input_shapes[0]
 
     def get_config(self):
         return super().get_config() | {"label_rates": self.label_rates, "pull": self.pull}
@@ -287,12 +297,8 @@ class LogitsTimedBySound(ScoreLayer):
 
     def call(self, inputs):
         frames, sound, both, frames_of_both = inputs
-        shifted = frames + self.shift(sound, both)
-        return ops.where(np.array(self.heard), shifted, frames_of_both)
-
-    def shift(self, sound, both):
-        """By how much log-odds of frames are shifted: `(batch, 1, classes)`."""
-        return ops.expand_dims(ops.clip(both - sound, -self.most, self.most), 1)
+        timed = frames + clip_shift(sound, both, self.most)
+        return ops.where(np.array(self.heard), timed, frames_of_both)
 
     def get_config(self):
         return super().get_config() | {"heard": self.heard, "most": self.most}
@@ -309,9 +315,8 @@ class TimedBySound(LogitsTimedBySound):
 
     def call(self, inputs):
         frames, sound, both, frames_of_both = inputs
-        shifted = frames * ops.exp(self.shift(log_odds(sound), log_odds(both)))  # odds, unscaled
-        shifted = shifted / (1.0 - frames + shifted)
-        return ops.where(np.array(self.heard), shifted, frames_of_both)
+        timed = shifted(frames, clip_shift(log_odds(sound), log_odds(both), self.most))
+        return ops.where(np.array(self.heard), timed, frames_of_both)
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -368,28 +373,54 @@ class Competing(ScoreLayer):
 
     `(batch, time, classes)` in [0, 1] to the same shape. What no rival exceeds keeps its score, and
     so does a label that is asked for alone; a weaker one must be the surer of itself, since
-    networks give half a thought to whatever resembles what they hear. kin: pairs of labels by their
-    indices that are no rivals, such as `mmat.models.kin.kin_pairs` gives.
+    networks give half a thought to whatever resembles what they hear. Whatever the power, `x · x`
+    is left. kin: pairs of labels by their indices that are no rivals, such as
+    `mmat.models.kin.kin_pairs` gives. yields: labels that are heard far too easily, and labels to
+    which they yield, by their indices: where the odds of one of the first times YIELDED_ODDS are
+    less than those of the strongest of the others, they are its score.
 
     >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
     [[[0.5, 0.125, 0.0]]]
     >>> Competing(kin=[(0, 1)])(np.float32([[[0.5, 0.25, 0.125]]])).numpy().tolist()
     [[[0.5, 0.25, 0.03125]]]
+    >>> yields = Competing(kin=[(0, 1)], yields=([0], [1]))
+    >>> yields(np.float32([[[0.5, 0.25]]])).numpy().round(3).tolist()
+    [[[0.048, 0.25]]]
     """
 
-    def __init__(self, power: float = 1.0, kin: Sequence[tuple[int, int]] = (), **kwargs):
+    def __init__(
+        self,
+        power: float = 1.0,
+        kin: Sequence[tuple[int, int]] = (),
+        yields: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.power = power
         self.kin = [list(pair) for pair in kin]
+        self.yields = [list(labels) for labels in yields]
 
     def call(self, scores):
-        return scores * ops.power(share_of_rival(scores, self.kin), self.power)
+        shares = ops.power(share_of_rival(scores, self.kin), self.power)
+        competed = scores * ops.maximum(shares, scores)
+        if not all(self.yields):
+            return competed
+        broad, narrow = self.yields
+        narrow = ops.max(ops.take(competed, narrow, axis=-1), axis=-1, keepdims=True)
+        odds = competed * YIELDED_ODDS  # times what is left to 1
+        yielded = odds / (1.0 - competed + odds)
+        is_broad = np.isin(np.arange(scores.shape[-1]), broad)
+        return ops.where(ops.logical_and(is_broad, yielded < narrow), yielded, competed)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return super().get_config() | {"power": self.power, "kin": self.kin}
+        return super().get_config() | {
+            "power": self.power,
+            "kin": self.kin,
+            "yields": self.yields,
+        }
 
 
 def share_of_rival(scores, kin: Sequence[Sequence[int]] = ()):
@@ -421,6 +452,24 @@ def strongest_rival(scores, kin: Sequence[Sequence[int]] = ()):
         rivals[one, other] = rivals[other, one] = 0.0
     highest, labels = ops.top_k(scores, min(N_RIVALS, n_classes))  # (…, rivals)
     return ops.max(ops.take(rivals, labels, axis=0) * ops.expand_dims(highest, -1), axis=-2)
+
+
+def clip_shift(sound, both, most: float):
+    """Return what both senses add to the sound's log-odds of a clip: `(batch, 1, classes)`.
+
+    sound, both: log-odds `(batch, classes)`; most: of the shift, up or down.
+    """
+    return ops.expand_dims(ops.clip(both - sound, -most, most), 1)
+
+
+def shifted(scores, shift):
+    """Return scores in [0, 1] whose log-odds are shifted; 0 stays 0, and 1 stays 1.
+
+    >>> shifted(np.float32([0.0, 0.5]), np.log(3.0)).numpy().tolist()
+    [0.0, 0.75]
+    """
+    odds = scores * ops.exp(shift)  # times what is left to 1, of which there may be nothing
+    return odds / (1.0 - scores + odds)
 
 
 def log_odds(probabilities):

@@ -175,7 +175,7 @@ def settings_of(model: keras.Model, optimizer, **more) -> dict:
     Names that Keras counts up are left out, since they depend on what else a process has built.
     """
     shapes = [[*variable.shape, str(variable.dtype)] for variable in model.variables]
-    layers = [_plain(layer) for layer in model.layers]
+    layers = [_plain(layer) for layer in _in_former_order(model.layers)]
     # By name, since a policy's configuration is its name alone.
     dtypes = [layer.dtype_policy.name for layer in model._flatten_layers()]
     text = json.dumps([shapes, layers, dtypes], sort_keys=True, default=str)
@@ -184,6 +184,22 @@ def settings_of(model: keras.Model, optimizer, **more) -> dict:
         "optimizer": json.dumps(_plain(optimizer), sort_keys=True, default=str),
         **more,
     }
+
+
+def _in_former_order(model_layers: list) -> list:
+    """Return a model's layers in their order when checkpoints began, of which settings tell.
+
+    Pictures were then held for the fusion, which came after; today for what is seen alone.
+    """
+    names = [type(layer).__name__ for layer in model_layers]
+    held = next((i for i, name in enumerate(names) if name in ("HoldFrames", "HoldOwnFrames")), 0)
+    if "LateFusion" not in names[:held]:
+        return model_layers
+    at = names.index("LateFusion")
+    while names[at - 1] == "InputLayer":
+        at -= 1
+    before, between = model_layers[:at], model_layers[at:held]
+    return [*before, model_layers[held], *between, *model_layers[held + 1 :]]
 
 
 def _plain(thing) -> list:

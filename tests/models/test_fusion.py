@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.fusion import (
     LATE_WEIGHTS,
+    MOST_SHIFT_TRAINED,
     Corrected,
     Fallback,
     L2Toward,
@@ -94,6 +96,42 @@ def test_both_present_is_more_than_either(models):
     np.testing.assert_array_equal(scores["audio"], scores_of(audio, inputs)["clip"])
     np.testing.assert_array_equal(scores["video"], scores_of(video, inputs)["clip"])
     assert (scores["clip"] != scores["audio"]).all() and (scores["clip"] != scores["video"]).all()
+
+
+def test_the_sound_says_when_and_the_picture_how_sure_of_the_whole_clip(models):
+    """However pictures change within a clip, its frames are those of the sound, shifted alike."""
+    _, _, fused = models
+    scores = scores_of(fused, some_inputs(5, 9 * 1600))
+    odds = {name: np.asarray(log_odds(value)) for name, value in scores.items()}
+    assert np.ptp(odds["video_frame"], axis=1).max() > 1  # pictures differ
+    shift = odds["frame"] - odds["audio_frame"]  # (clips, time, classes)
+    assert np.ptp(shift, axis=1).max() < 1e-3
+    added = odds["clip"] - odds["audio"]
+    assert (np.abs(added) > MOST_SHIFT_TRAINED).any() and (np.abs(added) < MOST_SHIFT_TRAINED).any()
+    correction = 0.0
+    if any(layer.name == "middle_correction" for layer in fused.layers):
+        inner = keras.Model(fused.input, fused.get_layer("middle_correction").output)
+        correction = inner(some_inputs(5, 9 * 1600)).numpy()
+    late = np.clip(added - correction, -MOST_SHIFT_TRAINED, MOST_SHIFT_TRAINED)
+    np.testing.assert_allclose(shift.mean(axis=1), late + correction, atol=1e-3)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS, regression(-3, 3)], ids=str)
+def test_in_whichever_order_pictures_come_frames_are_when_they_are_heard(task, ragged):
+    keras.utils.set_random_seed(0)
+    audio = audio_branch(N_CLASSES, task=task, ragged=ragged)
+    similarities = np.random.default_rng(1).uniform(0, 1, (N_LABELS, N_CLASSES))
+    fused = fused_model(audio, video_branch(N_CLASSES, similarities=similarities, task=task))
+    n_samples = 9 * 1600
+    inputs = some_inputs(3, n_samples) | {"n_samples": np.int32([n_samples, 4 * 1600, n_samples])}
+    turned = inputs | {"image_probabilities": inputs["image_probabilities"][:, ::-1]}
+    scores, other = scores_of(fused, inputs), scores_of(fused, turned)
+    assert np.abs(scores["video_frame"] - other["video_frame"]).max() > 0.1
+    np.testing.assert_allclose(other["frame"], scores["frame"], atol=1e-5)
+    # What is seen counts all the same, and beyond a clip's end there is nothing.
+    assert np.abs(scores["frame"] - scores["audio_frame"]).max() > 0.01
+    assert not ragged or not scores["frame"][1, 4:].any()
 
 
 def test_without_video_it_is_the_audio_branch_bit_for_bit(models):
@@ -256,6 +294,10 @@ def test_layers(scores):
     check_layer(Corrected, {}, [scores[0], CLIPS[0]])
     check_layer(Fallback, {}, [*scores, HAS_AUDIO, HAS_VIDEO])
     check_layer(ModalityDropout, {"rate": 0.3, "seed": 1}, scores[:2])
+
+
+def test_late_fusion_of_frames_that_are_heard():
+    check_layer(LateFusion, {"label_rates": [0.1, 0.4]}, [*CLIPS[:2], KEEP, FRAMES[0]])
 
 
 def test_where_present_layer():

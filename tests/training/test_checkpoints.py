@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from mmat.files import InputError
 from mmat.models.audio import audio_branch
-from mmat.models.fusion import fused_model
+from mmat.models.fusion import fused_model, late_fusion, middle_fusion
 from mmat.models.video import video_branch
 from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, forget, load_best, settings_of
 from mmat.training.recipe import History
@@ -273,6 +273,25 @@ def test_names_that_keras_counts_up_tell_no_trainings_apart():
 def test_a_training_of_before_its_layers_had_other_names_is_the_same_training(build, digest):
     """The digest is that of commit b00d41f, where classes had other names and other modules."""
     assert settings_of(build(), keras.optimizers.Adam())["model"].startswith(digest)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "ragged", "digest"),
+    [
+        (middle_fusion, True, "de2fa0be503aa6c7"),
+        (late_fusion, False, "62fef0cfec86c6b1"),
+        (middle_fusion, False, "8c45f195bd3b3f8e"),
+    ],
+)
+def test_a_fusion_of_before_the_sound_timed_its_frames_is_the_same_training(fusion, ragged, digest):
+    """The digest is that of commit d121c66; frames take no part in what is learnt."""
+    dtype = "float32" if ragged else "mixed_bfloat16"
+    branches = (
+        audio_branch(3, ragged=ragged, dtype=dtype),
+        video_branch(3, similarities=np.eye(5, 3)),
+    )
+    fused = fused_model(*branches, fusion, np.ones(3) / 3)
+    assert settings_of(fused, keras.optimizers.Adam())["model"].startswith(digest)
 
 
 # --- disks
