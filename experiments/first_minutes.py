@@ -25,14 +25,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments` is found
+
 import tabulate
 
 import mmat
+from experiments.mini import prepare_shards
 from mmat.cli.common import exit_status
-from mmat.corpora.mini import fetch_and_compose
+from mmat.corpora.mini import fetch_and_compose, mini_labels
 from mmat.corpora.sounds import fetch_sounds, read_sounds
 from mmat.export.savedmodel import export_saved_model
-from mmat.files import InputError, cache_folder
+from mmat.files import InputError
 from mmat.startup import ENVIRONMENT
 from mmat.training.learn import learn
 
@@ -143,7 +146,7 @@ def lay_out(folder: pathlib.Path) -> None:
             (folder / "sounds" / label).mkdir(parents=True, exist_ok=True)
             shutil.copy(sounds / recording.file, folder / "sounds" / label)
     (folder / "experiments").symlink_to(ROOT / "experiments")
-    learnt = learn(mmat.open_corpus(cache_folder() / "mini" / "shards"))
+    learnt = learn(mmat.open_corpus(prepare_shards(mini_labels())))
     export_saved_model(learnt.bundle, folder / "runs" / "mini" / "export")
 
 
