@@ -10,6 +10,7 @@ import importlib.resources
 import io
 import pathlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +19,12 @@ from mmat.metrics.decisions import percent_sure
 from mmat.tagging.forms import events_form
 from mmat.tagging.result import BOTH, VIDEO, Tagging, TimedTag
 
+if TYPE_CHECKING:
+    from mmat.tagging.tagger import Guess
+
 LEAST_ROWS = 10  # of the table of tags
 HEADLINE_LABELS, HEADLINE_TIMES = 3, 3
+MOST_OPEN = 5  # guesses that are shown at once
 _SENSES = {"audio": "sound", "video": "picture", BOTH: "both"}
 
 
@@ -63,10 +68,29 @@ def _when(tagging: Tagging, label: str) -> str:
     return f"{label}, {seen}{joined}"
 
 
-def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
+def doubts(unmapped: Sequence[str], guesses: Sequence["Guess"]) -> str:
+    """Return in a line which labels were guessed or are not known, empty where none is.
+
+    >>> from mmat.tagging.tagger import Guess
+    >>> doubts(["Tax"], [Guess("Washing machine", "sound", "Sewing machine", 0.74)])
+    'Guessed: Washing machine. Not known: Tax.'
+    """
+    guessed = tuple(dict.fromkeys(guess.label for guess in guesses))
+    named = (("Guessed", guessed), ("Not known", unmapped))
+    return " ".join(f"{what}: {_few(labels)}." for what, labels in named if labels)
+
+
+def _few(labels: Sequence[str]) -> str:
+    n_more = len(labels) - HEADLINE_LABELS
+    more = [f"{n_more} more"] if n_more > 0 else []
+    return "; ".join([*labels[:HEADLINE_LABELS], *more])
+
+
+def render(tagging: Tagging, unmapped: Sequence[str] = (), guesses: Sequence["Guess"] = ()) -> str:
     """Return the answer as HTML: tags, timeline, pictures that spoke, events to download.
 
-    tagging: made `with_mel`. unmapped: labels of which the tagger knows nothing.
+    tagging: made `with_mel`. unmapped: labels of which the tagger knows nothing. guesses: what the
+    others were taken for that are no known names.
     """
     name = pathlib.PurePath(tagging.file)
     events = "".join(events_form().write([tagging]))
@@ -85,6 +109,8 @@ def render(tagging: Tagging, unmapped: Sequence[str] = ()) -> str:
         sure=functools.partial(_sure, tagging),
         words=functools.partial(_words, tagging),
         unmapped=unmapped,
+        guesses=guesses,
+        most_open=MOST_OPEN,
         lanes=lanes(tagging),
         ticks=ticks(tagging.duration_seconds),
         mel=_uri("image/png", _encoded(spectrogram(tagging.log_mel), "PNG")),

@@ -24,6 +24,8 @@ UPLOADS_AT_ONCE = 8  # so many of the largest size may lie on the disk
 _FORM_BYTES = 1 << 16  # of a form around its file
 _REQUEST_BYTES = 1 << 18  # of anything else: labels, and where an upload lies
 _MOST_QUESTIONS = 1000  # of which is known what they are about
+_QUEUE_IS_FULL = 503  # what Gradio answers then, and the browser in Gradio's words
+BUSY = "too many clips wait here already. The page keeps yours; press the button again in a minute."
 
 API = "/gradio_api"
 UPLOAD, JOIN, CALL, CANCEL = (API + p for p in ("/upload", "/queue/join", "/call/tag", "/cancel"))
@@ -146,9 +148,14 @@ class PageMiddleware:
             nonlocal status
             status = event.get("status", status)
             answer.extend(event.get("body", b""))
-            if event["type"] == "http.response.body" and not event.get("more_body"):
+            is_whole = event["type"] == "http.response.body" and not event.get("more_body")
+            if is_whole:
                 self._note(path, sent, status, bytes(answer))
-            await send(event)
+            if status != _QUEUE_IS_FULL:
+                await send(event)
+            elif is_whole:  # of a 429 the browser shows what it says
+                busy = JSONResponse({"detail": BUSY}, 429, {"retry-after": "60"})
+                await busy(scope, receive, send)
 
         try:
             await self.app(scope, receive_again, note_and_send)
@@ -170,7 +177,7 @@ class PageMiddleware:
             self._questions[json.loads(answer)["event_id"]] = question
             if len(self._questions) > _MOST_QUESTIONS:  # their uploads go as abandoned ones do
                 self._questions.pop(next(iter(self._questions)))
-        elif status != 503:  # of a full queue: it may be asked again
+        elif status != _QUEUE_IS_FULL:  # else it may be asked again
             self._discard(question)
 
     async def _read(self, path: str, scope, receive, send) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from mmat.app.answer import headline, render
+from mmat.app.answer import doubts, headline, render
 from mmat.app.taggers import EXAMPLE, MOST_LABELS, TYPED, Taggers, offered_names
 from mmat.app.uploads import Uploads
 from mmat.files import InputError
@@ -26,6 +26,18 @@ TAKE_RECORDING = """recording => {
   if (recording && recording.url)
     document.dispatchEvent(new CustomEvent("mmat-recorded", {detail: recording.url}));
   return null;
+}"""
+# What was not even taken, Gradio says in a corner that no screen reader hears.
+TELL_REFUSAL = """async () => {
+  await new Promise(resolve => setTimeout(resolve, 50));  // it is drawn meanwhile
+  const told = [...document.querySelectorAll("[data-testid=toast-text]")].pop();
+  const line = document.createElement("p");
+  line.className = "message";
+  line.setAttribute("role", "alert");
+  line.innerHTML = "<strong>Not tagged:</strong> ";
+  line.append(told ? told.textContent.trim() : "the page cannot be reached.");
+  document.querySelectorAll("[data-testid=toast-close]").forEach(button => button.click());
+  return [line.outerHTML, ""];
 }"""
 READ, LOADED = 0.2, 0.3  # shares of the way: the clip is read, what knows the labels is there
 
@@ -108,7 +120,7 @@ def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
         recording.stop_recording(None, recording, file, js=TAKE_RECORDING, api_visibility="private")
         tagger.change(None, tagger, labels, js=SHOW_LABELS, api_visibility="private")
         page.load(None, js=_part("page.js"), api_visibility="private")
-        button.click(
+        asked = button.click(
             tag,
             [file, recording, labels, tagger],
             [message, result],
@@ -116,6 +128,14 @@ def build(uploads: Uploads, taggers: Taggers) -> gr.Blocks:
             concurrency_limit=1,
             trigger_mode="once",
             show_progress_on=message,
+        )
+        asked.failure(
+            None,
+            None,
+            [message, result],
+            js=TELL_REFUSAL,
+            show_progress="hidden",
+            api_visibility="private",
         )
     return page.queue(max_size=MOST_WAITING, api_open=True)
 
@@ -144,9 +164,12 @@ def _tag(
     progress(LOADED, desc="Listening")
     tagging = tagger.tag(windows, with_mel=True, progress=tell)
     tagging = dataclasses.replace(tagging, file=pathlib.PurePath(upload).name)
+    unmapped, guesses = tagger.unmapped, tagger.guesses if name == TYPED else ()
     done = html.escape(headline(tagging))
-    message = f'<p class="message done" role="status">{done}.</p>'
-    return message, render(tagging, tagger.unmapped)
+    doubtful = html.escape(doubts(unmapped, guesses))
+    aside = f' <span class="doubts">{doubtful}</span>' if doubtful else ""
+    message = f'<p class="message done" role="status">{done}.{aside}</p>'
+    return message, render(tagging, unmapped, guesses)
 
 
 def _message(text: str) -> str:

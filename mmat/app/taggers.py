@@ -11,8 +11,7 @@ import mmat
 from mmat.files import InputError
 from mmat.labels import clean_name, names_in
 from mmat.media.windows import WindowSpec
-from mmat.pretrained.embedded import yamnet_labels
-from mmat.pretrained.registry import imagenet_labels
+from mmat.pretrained.names import network_names
 
 if TYPE_CHECKING:
     from mmat.tagging.tagger import Tagger
@@ -58,18 +57,14 @@ def parse_labels(entries: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def offered_names() -> tuple[str, ...]:
-    """Return the names that the pretrained networks know, those that are heard first.
+    """Return the names that are offered while labels are typed, those that are heard first.
 
-    No network is loaded for them. There are none where the weights were not fetched.
+    There are none where the weights were not fetched.
     """
     try:
-        names = [*yamnet_labels(), *(synonyms[0] for synonyms in imagenet_labels())]
+        return tuple(known.name for known in network_names())
     except InputError:
         return ()
-    first: dict[str, str] = {}
-    for name in names:
-        first.setdefault(name.casefold(), name)
-    return tuple(first.values())
 
 
 def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLike]:

@@ -16,10 +16,10 @@ from mmat.files import InputError
 from mmat.labels import LabelSet, clean_name
 from mmat.lists.read import NAMED_LABEL_SETS, audioset_is_fetched, named_label_set
 from mmat.pretrained.embedded import YAMNET_CLASS_MAP, yamnet_labels, yamnet_wheel_folder
+from mmat.pretrained.names import EAR, EYE, KnownName, network_names
 from mmat.pretrained.registry import efficientnet_lite0, imagenet_labels, yamnet
 
 _IN_BRACKETS = re.compile(r"\s*\([^)]*\)\s*$")
-EAR, EYE = "ear", "eye"
 
 
 def parse_label_set(text: str) -> LabelSet:
@@ -129,14 +129,6 @@ def _known() -> dict[str, frozenset[tuple[str, int]]]:
     return {name: frozenset(outputs) for name, outputs in found.items()}
 
 
-class KnownName(NamedTuple):
-    """A name that may be asked for: by which senses it is known, and its synonyms."""
-
-    name: str
-    by: tuple[str, ...]
-    synonyms: tuple[str, ...] = ()
-
-
 def known_names(text: str = "") -> list[KnownName]:
     """Return the names with a word that begins as a text does: what is heard, and then the rest.
 
@@ -151,15 +143,12 @@ def known_names(text: str = "") -> list[KnownName]:
     from mmat.models.names import image_similarities
 
     heard = heard_label_set()
-    seen_too = image_similarities(heard, efficientnet_lite0).any(axis=0)
+    by_eye = image_similarities(heard, efficientnet_lite0).any(axis=0)
+    seen_too = {name for name, too in zip(heard.names, by_eye, strict=True) if too}
     names = [
-        KnownName(name, (EAR, EYE) if too else (EAR,))
-        for name, too in zip(heard.names, seen_too, strict=True)
+        known._replace(by=(EAR, EYE)) if known.name in seen_too else known
+        for known in network_names()
     ]
-    seen = {names[0].casefold(): names for names in imagenet_labels()}
-    for name in heard.names:
-        seen.pop(name.casefold(), None)
-    names += [KnownName(own[0], (EYE,), own[1:]) for own in seen.values()]
     asked = re.compile(r"(?<!\w)" + re.escape(clean_name(text)), re.IGNORECASE)
     return [known for known in names if any(map(asked.search, (known.name, *known.synonyms)))]
 

@@ -9,9 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from mmat.app.answer import headline, render
+from mmat.app.answer import doubts, headline, render
 from mmat.labels import MULTI_CLASS, regression
 from mmat.tagging.result import Picture, Reason, Tag, Tagging, TimedTag
+from mmat.tagging.tagger import Guess
 
 EVIL = '<script>alert("1")</script>"\'&'
 
@@ -138,10 +139,10 @@ def test_names_are_text_and_never_markup(tagging):
         pictures=(Picture(0.0, tagging.pictures[0].image, ((EVIL, 0.5),)),),
         problem=EVIL,
     )
-    text = render(evil, unmapped=[EVIL])
+    text = render(evil, unmapped=[EVIL], guesses=[Guess(EVIL, "sound", EVIL, 0.7)])
     page = Page(text)
     assert not page.of("script") and "<script" not in text
-    assert page.text.count(EVIL) == 9
+    assert page.text.count(EVIL) == 11
     assert {each["aria-label"] for each in page.of("button") if "aria-label" in each} == {
         f"Play {EVIL}, 0.0 to 1.0 s"
     }
@@ -168,8 +169,32 @@ def test_what_is_not_there_is_not_claimed(tagging):
 
 def test_labels_that_nothing_is_near_to_and_damage_are_shown(tagging):
     page = Page(render(dataclasses.replace(tagging, problem="it ends early"), ["Tax", "Rent"]))
-    assert "Nothing is known that is near to: Tax; Rent." in page.text
+    assert "Not known: Tax; Rent. Nothing that the page knows is near to them" in page.text
     assert "Of this file: it ends early." in page.text
+
+
+def test_what_a_label_was_taken_for_is_shown_and_many_are_folded(tagging):
+    guesses = [Guess("Dog", "sound", "Growling", 0.72), Guess("Dog", "image", "wolf", 0.789)]
+    page = Page(render(tagging, guesses=guesses))
+    assert "Guessed: the page knows no such names and took the nearest." in page.text
+    assert "Dog : listened for Growling, nearness 0.72 of 1" in page.text
+    assert "Dog : looked for wolf, nearness 0.79 of 1" in page.text
+    assert "open" in page.of("details")[0]
+    assert "open" not in Page(render(tagging, guesses=3 * guesses)).of("details")[0]
+    assert "Guessed" not in Page(render(tagging)).text
+
+
+@pytest.mark.parametrize(
+    ("unmapped", "guessed", "words"),
+    [
+        ((), (), ""),
+        (("Tax",), (), "Not known: Tax."),
+        ((), ("Woof", "Woof"), "Guessed: Woof."),
+        (tuple("abcde"), ("Woof",), "Guessed: Woof. Not known: a; b; c; 2 more."),
+    ],
+)
+def test_doubts_are_one_line(unmapped, guessed, words):
+    assert doubts(unmapped, [Guess(label, "sound", "Bark", 0.7) for label in guessed]) == words
 
 
 def test_reasons_stand_in_the_order_of_the_tags(tagging):

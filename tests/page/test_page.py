@@ -6,14 +6,17 @@ import pathlib
 import re
 
 import pytest
+import requests
 
 import mmat
+from mmat.app.middleware import BUSY
 from mmat.app.server import serving
 from mmat.app.taggers import TYPED
 from mmat.metrics.decisions import percent_sure
 from tests.media.made_media import make_sine, write_media_file
 from tests.page.browser import Visit
 
+GUESSED = "Washing machine"
 SIREN = "Fire engine, fire truck (siren)"
 
 
@@ -167,6 +170,45 @@ def test_other_labels_of_the_same_clip_by_the_keyboard_alone(visit, fire_engine)
     assert uploads() == []
 
 
+def test_labels_that_are_no_known_names_are_said(visit, fire_engine):
+    visit.upload(fire_engine)
+    visit.look_for(SIREN, GUESSED, "Quarterly tax return")
+    message = visit.tag()
+    assert message.startswith(f"{SIREN}, ")
+    assert f"Guessed: {GUESSED}. Not known: Quarterly tax return." in message
+    assert visit.page.get_by_role("status").filter(has_text="Guessed").inner_text() == message
+    (guess,) = mmat.load(labels=GUESSED).guesses
+    words = f"{GUESSED}: listened for {guess.name}, nearness {guess.cosine:.2f} of 1"
+    visit.result.get_by_text(words).wait_for()
+    visit.look_for(SIREN)
+    assert "Guessed" not in visit.tag() and visit.page.locator(".note").count() == 0
+
+
+@pytest.mark.parametrize(("width", "colours"), [(375, "dark"), (1280, "light")])
+def test_a_full_queue_is_explained(browser, address, fire_engine, colours, width):
+    visit = Visit(browser, address, width, color_scheme=colours)
+    visit.upload(fire_engine)
+    api = f"{address}gradio_api"
+    files = {"files": (fire_engine.name, fire_engine.read_bytes())}
+    (place,) = requests.post(f"{api}/upload", files=files).json()
+    clip = {"path": place, "meta": {"_type": "gradio.FileData"}}
+    joined = []
+    while (
+        answer := requests.post(f"{api}/call/tag", json={"data": [clip, None, ["Dog"], TYPED]})
+    ).ok:
+        joined.append(answer.json()["event_id"])
+    message = visit.tag()
+    assert message == f"Not tagged: {BUSY}"
+    assert visit.page.get_by_role("alert").inner_text() == message
+    assert visit.page.get_by_text("Error", exact=True).filter(visible=True).count() == 0
+    assert visit.faults() == [] and visit.overflow() == []
+    for event in joined:
+        requests.post(f"{api}/cancel", json={"event_id": event, "session_hash": "", "fn_index": 0})
+    visit.page.wait_for_timeout(3000)
+    assert SIREN in visit.tag()
+    visit.page.context.close()
+
+
 def test_known_names_are_offered_while_one_types(visit):
     visit.labels.fill("accord")
     options = visit.options
@@ -245,8 +287,9 @@ def test_no_fault_no_overflow_and_no_other_host(browser, address, fire_engine, c
     visit.labels.fill("a")
     visit.options.first.wait_for()
     assert visit.faults() == [] and visit.overflow() == []
+    # Neither of two is a known name: one is taken for another, one for nothing.
     visit.look_for(
-        "Dog", SIREN, "x" * 90, *(f"A rather long name of a sound, {i}" for i in range(9))
+        "Dog", SIREN, GUESSED, "x" * 90, *(f"A rather long name of a sound, {i}" for i in range(9))
     )
     visit.upload(fire_engine)
     assert visit.overflow() == []
@@ -256,6 +299,9 @@ def test_no_fault_no_overflow_and_no_other_host(browser, address, fire_engine, c
         assert visit.faults() == [] and visit.overflow() == []
     visit.media.wait_for()
     visit.page.get_by_text("What stands behind it").click()
+    if (guesses := visit.page.locator("details.note")).get_attribute("open") is None:
+        guesses.locator("summary").click()
+    assert visit.page.locator(".note").count() == 2
     assert visit.faults() == [] and visit.overflow() == []
     name = visit.page.locator(".lane .name").first
     assert float(name.evaluate("name => parseFloat(getComputedStyle(name).fontSize)")) >= 12
