@@ -31,7 +31,9 @@ class WindowMerger:
     values, have the mean by the windows' durations.
 
     outputs: `clip`, and the senses that any window had → `(classes,)`; has: sense → whether any
-    window had it; explanations: the names that pretrained networks gave.
+    window had it; explanations: the names that pretrained networks gave; timed_by_sound: bool
+    `(classes,)`, which labels are when they are heard, wherever there is sound: those that a name
+    of the sound network is mapped to, and all of an audio branch that was trained.
     """
 
     def __init__(self, task: Task, thresholds: np.ndarray, maps: dict[str, np.ndarray]):
@@ -39,11 +41,14 @@ class WindowMerger:
         self.has = {AUDIO: False, VIDEO: False}
         self.seconds = 0.0
         self.explanations = Explanations(maps)
+        names = maps.get("sound_similarities", np.ones((1, len(thresholds))))
+        self.timed_by_sound = names.any(axis=0)
         self._task, self._thresholds = task, thresholds
         self._merged_seconds: dict[str, float] = {}
         self._frames = FrameMerger()
         # Of a sense alone only its decisions are kept, frame by frame.
         self._decides = {sense: FrameMerger(self._decided, NO_SCORE) for sense in self.has}
+        self._sounds = FrameMerger(lambda sounds: sounds[:, 0] > 0)
         self._seen_best = np.full(len(thresholds), NO_SCORE, np.float32)
         self._seen: dict[int, tuple[float, np.ndarray, float]] = {}
 
@@ -62,6 +67,9 @@ class WindowMerger:
         for sense, merger in self._decides.items():
             alone = self._alone(outputs, sense, present)
             merger.add(*span, np.full_like(outputs["frame"], NO_SCORE) if alone is None else alone)
+            if sense == AUDIO:
+                sounds = NO_SCORE if alone is None else 1.0
+                self._sounds.add(*span, np.full((len(outputs["frame"]), 1), sounds, np.float32))
         if media.frames is not None:
             self._look(window, outputs)
         self.explanations.add(window, outputs)
@@ -77,6 +85,10 @@ class WindowMerger:
     def decided_alone(self) -> dict[str, np.ndarray]:
         """Return sense → bool `(time, classes)`, what it decides by itself; call it once."""
         return {sense: merger.result() for sense, merger in self._decides.items()}
+
+    def has_sound(self) -> np.ndarray:
+        """Return when there is sound and a model that hears it, bool `(time,)`; call it once."""
+        return self._sounds.result()
 
     def pictures(self, fired: np.ndarray, labels, aspect: float) -> tuple[Picture, ...]:
         """Return the pictures in which classes that fired were seen best, by time."""

@@ -48,8 +48,9 @@ class TimedTag:
 
     Of classes that exclude each other: in which it is the best of all, whatever fired. Of a
     regression: in which the value rounds to the same whole number; score: its mean.
-    modality: whose own scores reach it there, `audio` or `video`; `both` where both do, and where
-    neither does alone. confidence: how sure the score is, as a `Tag`'s.
+    modality: whose own scores reach it there, `audio` or `video`; `both` where both do, where
+    neither does alone, and where the picture lifts what the sound times: `video` is what is only
+    seen. confidence: how sure the score is, as a `Tag`'s.
     """
 
     label: str

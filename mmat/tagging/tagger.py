@@ -295,7 +295,7 @@ class Tagger:
         return float(confidence(self.task, score, self.thresholds[self.labels.index(label)]))
 
     def _events(self, frame_scores, fired, merger: WindowMerger, rules: EventRules) -> tuple:
-        alone = merger.decided_alone()
+        alone, has_sound = merger.decided_alone(), merger.has_sound()
         n_filtered = 2 * (round(rules.median_filter_seconds * FRAME_HZ) // 2) + 1
         smoothing = 1 / FRAME_HZ, n_filtered, rules.hysteresis
         events = []
@@ -304,18 +304,24 @@ class Tagger:
         ):
             frames = slice(round(onset * FRAME_HZ), round(offset * FRAME_HZ))
             heard, seen = (alone[sense][frames, c].any() for sense in (AUDIO, VIDEO))
+            by = modality(heard, seen, merger.timed_by_sound[c] and has_sound[frames].any())
             offset = min(offset, round(merger.seconds, 6))
-            events.append(TimedTag(self.labels[c], onset, offset, score, modality(heard, seen)))
+            events.append(TimedTag(self.labels[c], onset, offset, score, by))
         return tuple(events)
 
 
-def modality(heard: bool, seen: bool) -> str:
-    """Return whose own scores reach the decision: one sense's, or `both`, also for neither's.
+def modality(heard: bool, seen: bool, timed_by_sound: bool) -> str:
+    """Return whose an event is: one sense's, or `both`, also where neither alone would decide so.
 
-    >>> modality(True, False), modality(False, False)
-    ('audio', 'both')
+    heard, seen: whether a sense's own scores reach the decision; timed_by_sound: whether the event
+    is when it sounds. A picture makes such a one surer, and does not make it by itself.
+
+    >>> modality(True, False, True), modality(False, True, True), modality(False, True, False)
+    ('audio', 'both', 'video')
     """
-    return BOTH if heard == seen else AUDIO if heard else VIDEO
+    if heard == seen or (seen and timed_by_sound):
+        return BOTH
+    return AUDIO if heard else VIDEO
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet:

@@ -1,5 +1,7 @@
 """The tagger on real files and on arrays, against the export that it calls."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -16,6 +18,7 @@ from mmat.tagging.tagger import EventRules, Tagger, load
 from tests.media.made_media import make_sine, write_media_file
 from tests.models.made_learnt import moved
 from tests.processes import mmat_command, program, run_process
+from tests.tagging.levels import set_last_layer
 
 pytest_plugins = ["tests.export.tiny"]
 
@@ -129,6 +132,24 @@ def test_progress_mel_and_pictures(taggers, clips):
     assert {event.modality for event in tagging.events if event.label == "Dog"} == {"both"}
     heard = taggers["fused"].tag(clips / "sound.mp4")
     assert heard.pictures == () and {event.modality for event in heard.events} == {"audio"}
+
+
+def test_what_the_sound_times_is_never_said_to_be_seen_alone(bundles, clips):
+    """Log-odds of labels by ear and by eye; every threshold is 0.5, every frame the same."""
+    bundle = load_bundle(bundles["fused"])
+    heard, seen = [-1.0, 3.0, 2.0], [3.0, -1.0, 2.0]
+    set_last_layer(bundle.model.get_layer("audio"), heard)
+    calibration = bundle.model.get_layer("video").get_layer("calibration")
+    calibration.set_weights([np.zeros(3, np.float32), np.float32(seen)])
+    tagger = Tagger.of(dataclasses.replace(bundle, thresholds=np.full(3, 0.5, np.float32)))
+    whose = {
+        file: {event.label: event.modality for event in tagger.tag(clips / file).events}
+        for file in ("both.mp4", "sound.mp4", "pictures.mp4")
+    }
+    lifted, lowered, agreed = tagger.labels
+    assert whose["both.mp4"] == {lifted: "both", lowered: "audio", agreed: "both"}
+    assert whose["sound.mp4"] == {lowered: "audio", agreed: "audio"}
+    assert whose["pictures.mp4"] == {lifted: "video", agreed: "video"}
 
 
 def test_rules_for_events(taggers):

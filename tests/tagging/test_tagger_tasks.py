@@ -116,12 +116,33 @@ def test_a_sense_that_is_absent_decides_nothing_there(task):
     alone = whole.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40 + [False] * 40
     assert alone[VIDEO][:, 0].tolist() == [False] * 40 + [True] * 40
+    assert whole.has_sound().tolist() == [True] * 40 + [False] * 40
     # Where windows overlap, the one that has the sense decides.
     overlapping = merged(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9), (2.0, 2.0, 0.9, None))
     alone = overlapping.decided_alone()
     assert alone[AUDIO][:, 0].tolist() == [True] * 40
     assert alone[VIDEO][:, 0].tolist() == [True] * 30 + [False] * 10
+    assert overlapping.has_sound().all()
     two = merged(task, (0.0, 2.0, 0.9, 0.9), (1.0, 2.0, None, 0.9)).decided_alone()
     assert two[AUDIO][:, 0].tolist() == [True] * 20 + [False] * 10
     (picture,) = whole.pictures(whole.decided(), ["a"], aspect=1.0)
     assert picture.seconds == 4.0 and picture.labels == (("a", 0.75),)
+
+
+def test_the_sound_times_the_labels_that_it_has_names_for():
+    similarities = np.float32([[0.0, 0.0, 1.0], [0.7, 0.0, 0.0]])
+    named = WindowMerger(MULTI_LABEL, np.ones(3, np.float32), {"sound_similarities": similarities})
+    assert named.timed_by_sound.tolist() == [True, False, True]
+    trained = WindowMerger(
+        MULTI_LABEL, np.ones(3, np.float32), {"image_similarities": similarities}
+    )
+    assert trained.timed_by_sound.all()
+
+
+@pytest.mark.parametrize(("own", "has_sound"), [("image_probabilities", False), ("clip", True)])
+def test_a_model_that_only_looks_hears_no_sound(own, has_sound):
+    whole = WindowMerger(MULTI_LABEL, np.float32([0.5]), {})
+    media = Media(np.zeros(16000, np.float32), np.zeros((1, 4, 4, 3), np.uint8), 1.0)
+    outputs = {"clip": np.float32([0.9]), "frame": np.full((10, 1), 0.9, np.float32)}
+    whole.add(Window(0.0, media, np.zeros(1)), outputs | {own: np.float32([0.9])})
+    assert (whole.has_sound() == has_sound).all()
