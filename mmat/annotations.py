@@ -10,7 +10,7 @@
 A tool names files by its own machine's paths. Absolute ones are taken from the folder that all of a
 table have in common, which is then the media folder.
 
-Source: the manuals' columns, and what BirdNET-Analyzer 2 writes and reads (analyze/utils.py,
+Source: what BirdNET-Analyzer 2 writes and reads for these tools (analyze/utils.py,
 segments/utils.py in birdnet-team/BirdNET-Analyzer).
 """
 
