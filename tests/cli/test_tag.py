@@ -16,6 +16,7 @@ from mmat.lists.read import read_list
 from tests.processes import mmat_command
 
 pytest_plugins = ["tests.export.tiny"]
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 
 def run_tag(capsys, *words) -> str:

@@ -2,6 +2,7 @@
 module in `pytest_plugins`.
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -47,6 +48,24 @@ def exports(bundles, tmp_path_factory) -> dict[str, pathlib.Path]:
         name: export_saved_model(load_bundle(bundle), folder / name)
         for name, bundle in bundles.items()
     }
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """`mmat tag` in this process loads a model once for a file of tests: it takes the longest."""
+    from mmat.tagging import tagger
+
+    load, loaded = tagger.load, {}
+
+    def load_once(path=None, *options):
+        key = path and os.path.realpath(path), *options
+        if key not in loaded:
+            loaded[key] = load(path, *options)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tagger, "load", load_once)
+        yield
 
 
 @pytest.fixture(scope="session")
