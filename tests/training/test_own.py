@@ -14,6 +14,7 @@ import pytest
 
 import mmat
 from mmat.cli import main
+from mmat.evaluation.evaluate import choose_clips
 from mmat.files import InputError, exclusive_lock
 from mmat.lists.clip import Clip
 from mmat.lists.own import write_clip_list
@@ -35,6 +36,14 @@ from tests.training.made_sounds import (
 WRONG = f"{NOISE}/wrong.wav"  # a tone from 1 s on
 
 pytestmark = pytest.mark.usefixtures("models_cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_pictures():
+    """Pictures of clips take their time: one of the best and one of the worst in each report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choose_clips, "__defaults__", (1,))
+        yield
 
 
 def trained_on(source, out, cache, **options) -> Trained:
