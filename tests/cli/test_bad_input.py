@@ -23,6 +23,7 @@ from mmat.cli import main
 from tests.processes import mmat_command, run_process, user_environment
 
 pytest_plugins = ["tests.export.tiny"]
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 STATUS = 2
 LIST = "file,labels\nboth.mp4,Dog\n"
