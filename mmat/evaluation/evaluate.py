@@ -16,7 +16,7 @@ import numpy as np
 import tqdm
 
 from mmat.evaluation import figures
-from mmat.export.load import facts_of, is_export, labels_of, load_export
+from mmat.export.load import facts_of, is_export, load_export
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet, Task
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -240,9 +240,9 @@ def _bundle_of_export(folder: pathlib.Path, shards: str | os.PathLike | Corpus) 
     facts = facts_of(signatures)
     return Bundle(
         keras.Model({"waveform": waveform}, outputs),
-        labels_of(facts),
-        facts["thresholds"],
-        clip_seconds=float(facts["clip_seconds"]),
+        facts.labels,
+        facts.thresholds,
+        clip_seconds=facts.clip_seconds,
     )
 
 

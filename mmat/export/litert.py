@@ -1,22 +1,17 @@
-"""The audio side of a bundle becomes one TensorFlow Lite file, for a phone or a small computer.
+"""A bundle becomes one LiteRT (TensorFlow Lite) file, for a phone or a small computer.
 
-Signature `serving_default`, input `waveform` float32 `(1, samples, 1)`: one clip of the length
-that the model was trained with, 16 kHz mono in [-1, 1]. Outputs: `clip` float32 and `fired` bool
-`(1, classes)`, `frame` float32 `(1, time, classes)` at 10 Hz.
+Signature `serving_default`, of one clip of at most the length that the model was trained with:
+`waveform` float32 `(1, samples, 1)`, 16 kHz mono in [-1, 1], with zeros behind a shorter clip;
+`n_samples` int32 `(1,)`, how long that is, where the model has a ragged form
+(`mmat.models.ragged`); of a model that looks at pictures `image_probabilities` float32 `(1,
+n_frames, n_image_labels)`, which its own network in `images.tflite` gives, `has_audio` and
+`has_video` bool `(1,)`. Such a model has the signature `audio_only` too, for the sound alone. The
+outputs are those of `mmat.export.savedmodel`.
 
-The file is a zip archive too, as TensorFlow's own metadata has it: `labels.csv` in it has the
-labels and their thresholds, or their task if it has none; `README.md` is the model card.
-
-TensorFlow's converter ends the process where it meets what it cannot convert. So it runs in a
-process of its own, which this module is too:
-
-    python -m mmat.export.litert SAVED_MODEL FILE [int8]
+`mmat.export.archive` says what else lies in the file, `mmat.export.tflite_file` runs it.
 """
 
-import csv
 import dataclasses
-import io
-import math
 import os
 import pathlib
 import statistics
@@ -24,97 +19,81 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
-import zipfile
 
-import kapre
 import keras
 import numpy as np
 import tensorflow as tf
 
+from mmat.export.archive import Archive
 from mmat.export.card import model_card
+from mmat.export.lite_form import lite_form
 from mmat.export.nonfinite import nan_in_nan_out
-from mmat.export.savedmodel import decided, traced, whole_length
-from mmat.files import InputError, atomic_path, one_line
-from mmat.labels import MULTI_LABEL
+from mmat.export.savedmodel import Served, decided, map_facts, traced, whole_length
+from mmat.export.served import Facts
+from mmat.export.tflite_file import AUDIO_ONLY, IMAGE_INPUTS, SERVING, TFLiteTagger
+from mmat.files import InputError, atomic_path
 from mmat.media.read import SAMPLE_RATE_HZ
-from mmat.models.bundle import LABELS_FILE, Bundle
-from mmat.pretrained.hub import HubAudioEncoder
+from mmat.models.bundle import Bundle
+from mmat.models.ragged import ragged_form
+from mmat.pretrained.hub import HubAudioEncoder, loaded_classifier
+from mmat.pretrained.registry import ImageNetwork, image_network
 
 SUFFIX, INT8 = ".tflite", "int8"
-SOUND_INPUTS = {"waveform", "n_samples"}
+_N_EXAMPLE = np.int32([SAMPLE_RATE_HZ])  # samples
 
 
 def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -> pathlib.Path:
-    """Write a bundle's audio branch as a TensorFlow Lite file; return its path.
+    """Write a bundle as a LiteRT file; return its path.
 
-    Only operations that TensorFlow Lite has built in are used. quantize: `int8` for weights of
-    8 bits, a quarter of the size; empty for float32. A model in mixed precision is computed in
-    float32 there. Raises InputError for a model of pictures alone or with a frozen audio network,
-    for a path that does not end in `.tflite`, and where the converter fails.
+    Only operations that LiteRT has built in are used. quantize: `int8` for weights of 8 bits, a
+    quarter of the size; empty for float32. A model in mixed precision is computed in float32
+    there. Raises InputError for a model of pictures alone, for a path that does not end in
+    `.tflite`, and where the converter fails.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
     >>> bundle = Bundle(audio_branch(2), LabelSet.of(["Dog", "Cat"]), [0.5, 0.5], clip_seconds=1.0)
-    >>> path = export_tflite(bundle, tempfile.mkdtemp() + "/tagger.tflite")
-    >>> zipfile.ZipFile(path).read("labels.csv").decode().split()
-    ['index,mid,display_name,synonyms,threshold', '0,,Dog,,0.5', '1,,Cat,,0.5']
+    >>> tagger = TFLiteTagger(export_tflite(bundle, tempfile.mkdtemp() + "/tagger.tflite"))
+    >>> tagger.facts.labels.names, tagger(np.zeros((1, 8000, 1), np.float32))["frame"].shape
+    (('Dog', 'Cat'), (1, 5, 2))
     """
     path = pathlib.Path(path)
     if path.suffix != SUFFIX or path.is_dir():
         raise InputError(f"{path}: no name of a TensorFlow Lite file; end it in {SUFFIX}")
-    module = _audio_module(bundle)
-    with atomic_path(path) as part, tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=module.signature)
-        _convert_apart(path, folder, part, quantize)
-        with zipfile.ZipFile(part, "a") as archive:
-            archive.writestr(LABELS_FILE, _labels_csv(bundle))
-            archive.writestr("README.md", model_card(bundle))
+    if "waveform" not in bundle.model.input:
+        raise InputError(
+            "export: this model cannot become a TensorFlow Lite file: it hears nothing, and the "
+            "file is for sound first"
+        )
+    sees = "image_probabilities" in bundle.model.input
+    network = image_network(bundle.image_network) if sees else None
+    with atomic_path(path) as part:
+        _convert_apart(path, _signatures(bundle), part, quantize)
+        images = b""
+        if sees:
+            with_embedding = "image_embeddings" in bundle.model.input
+            signatures = _image_signatures(network, with_embedding)
+            with tempfile.TemporaryDirectory() as folder:
+                file = pathlib.Path(folder) / path.name
+                _convert_apart(path, signatures, file, quantize)
+                images = file.read_bytes()
+        facts = Facts(
+            bundle.labels,
+            np.asarray(bundle.thresholds, np.float32),
+            bundle.clip_seconds,
+            bundle.n_frames if network else 0,
+            network.input_size_px if network else 0,
+        )
+        Archive(facts, _maps(bundle.model, network), images).append_to(part, model_card(bundle))
     return path
-
-
-class TFLiteTagger:
-    """Runs a TensorFlow Lite file of `export_tflite`.
-
-    Call it with a waveform float32 `(1, n_samples, 1)`, 16 kHz mono in [-1, 1]; it returns NumPy
-    arrays by name. n_samples: how long the file's clips are; a clip of another length is cut, or
-    zeros go behind it, by who calls. threads: how many processors it may use. Raises InputError
-    for a file that is no such file, and for a waveform of another length, form or type.
-    """
-
-    def __init__(self, path: str | os.PathLike, threads: int = 1):
-        self.path = path
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the interpreter will move to another package
-                self.interpreter = tf.lite.Interpreter(str(path), num_threads=threads)
-            self.interpreter.allocate_tensors()
-            self._run = self.interpreter.get_signature_runner()
-            (given,) = self.interpreter.get_input_details()
-            _, self.n_samples, _ = map(int, given["shape"])
-        except (ValueError, RuntimeError) as error:  # what the interpreter raises for any fault
-            raise InputError(
-                f"{path}: no TensorFlow Lite file of a tagger: {one_line(error, 200)}; "
-                "export it again"
-            ) from error
-
-    def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
-        taken, given = (1, self.n_samples, 1), np.shape(waveform)
-        if given != taken:
-            raise InputError(
-                f"{self.path}: takes a waveform {taken}, {self.n_samples / SAMPLE_RATE_HZ:g} s at "
-                f"{SAMPLE_RATE_HZ} Hz, and was given {given}; cut it or put zeros behind it, or "
-                "export a SavedModel, which takes any length"
-            )
-        if np.asarray(waveform).dtype != np.float32:
-            kind = np.asarray(waveform).dtype
-            raise InputError(f"{self.path}: takes float32 in [-1, 1], and was given {kind}")
-        return self._run(waveform=waveform)
 
 
 @dataclasses.dataclass(frozen=True)
 class TFLiteFigures:
-    """A file's size, its time for one clip, and the largest difference from Keras."""
+    """A file's size, its time for one clip, and the largest difference from Keras.
+
+    largest_deviation: of what the model says of sound, clip or frame.
+    """
 
     megabytes: float
     clip_seconds: float
@@ -125,20 +104,20 @@ class TFLiteFigures:
 def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> TFLiteFigures:
     """Measure a file on one thread, warm: the median of some rounds on a clip of rising noise.
 
-    largest_deviation: of a score of the clip or a frame, from the bundle's own model.
+    largest_deviation: of a score of the clip or a frame, from the bundle's own model, for sound
+    alone; also of half of the clip where the file takes any length.
     """
     tagger = TFLiteTagger(path)
     noise = np.random.default_rng(0).uniform(-1, 1, tagger.n_samples)
     rising = np.linspace(0, 0.5, tagger.n_samples) * noise
     waveform = np.float32(rising)[np.newaxis, :, np.newaxis]
-    found, seconds = tagger(waveform), []
+    clips = [waveform, waveform[:, : tagger.n_samples // 2]] if tagger.any_length else [waveform]
+    deviations = [_deviation(tagger, bundle.model, clip) for clip in clips]
+    seconds = []
     for _ in range(rounds):
         begun = time.perf_counter()
         tagger(waveform)
         seconds.append(time.perf_counter() - begun)
-    branch, given = audio_side(bundle.model), {"waveform": tf.constant(waveform)}
-    expected = branch(given | whole_length(branch, given), training=False)
-    deviations = [np.abs(found[name] - expected[name]).max() for name in ("clip", "frame")]
     return TFLiteFigures(
         megabytes=pathlib.Path(path).stat().st_size / 1e6,
         clip_seconds=tagger.n_samples / SAMPLE_RATE_HZ,
@@ -147,152 +126,119 @@ def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> 
     )
 
 
-def tflite_log_mel(model: keras.Model, n_samples: int):
-    """Return a function from a waveform `(1, n_samples, 1)` to a model's decibels.
-
-    Kapre's transform, in float64, is no built-in operation of TensorFlow Lite; this one takes its
-    parameters from the Kapre layers of `model`, an audio branch with a log-mel. The decibels are
-    float32 `(1, frames, mel_bands, 1)`, those that enter the model's band normalization: equal to
-    `mmat.models.features.log_mel`, except for what lies more than 55 dB under a pure tone, where
-    float32 has no more digits.
-
-    >>> from mmat.models.audio import audio_branch
-    >>> decibels = tflite_log_mel(audio_branch(2), n_samples=16000)
-    >>> decibels(tf.zeros((1, 16000, 1))).shape
-    TensorShape([1, 40, 64, 1])
-    """
-    kinds = (
-        keras.layers.ZeroPadding1D,
-        kapre.STFT,
-        kapre.ApplyFilterbank,
-        kapre.MagnitudeToDecibel,
-    )
-    padding, stft, bank, decibel = (_only(model, kind) for kind in kinds)
-    window = stft.window_fn(stft.win_length, dtype=tf.float32)
-    n_frames = -(-n_samples // stft.hop_length)
-    filters = [_own_frequencies(band) for band in np.asarray(bank.filterbank, np.float32).T]
-
-    def log_mel(waveform):
-        samples = tf.pad(tf.reshape(waveform, (n_samples,)), [padding.padding])
-        frames = tf.signal.frame(samples, stft.win_length, stft.hop_length) * window
-        magnitudes = tf.abs(tf.signal.rfft(frames, [stft.n_fft]))  # (frames, n_fft / 2 + 1)
-        # One product with all frequencies would be a layer of weights to the converter, which it
-        # brings to 8 bits, too few for decibels.
-        bands = [
-            tf.reduce_sum(magnitudes[:, first:last] * weights, axis=1)
-            for first, last, weights in filters
-        ]
-        mel = tf.maximum(tf.stack(bands, axis=1), decibel.amin)
-        decibels = 10 / math.log(10) * tf.math.log(mel)
-        decibels = tf.maximum(decibels, tf.reduce_max(decibels) - decibel.dynamic_range)
-        return decibels[tf.newaxis, :n_frames, :, tf.newaxis]
-
-    return log_mel
+def _deviation(tagger: TFLiteTagger, model: keras.Model, waveform: np.ndarray) -> float:
+    given = {"waveform": tf.constant(waveform)} | _no_pictures(model, n_frames=1)
+    expected = model(given | whole_length(model, given), training=False)
+    found = tagger(waveform)
+    return max(np.abs(found[name] - expected[name]).max() for name in ("clip", "frame"))
 
 
-def audio_side(model: keras.Model) -> keras.Model:
-    """Return the part of a model that hears, with a log-mel; raises InputError without one."""
-    hearing = [
-        part
-        for part in [model, *model.layers]
-        if isinstance(part, keras.Model) and {"waveform"} <= set(part.input) <= SOUND_INPUTS
-    ]
-    if any(isinstance(layer, HubAudioEncoder) for layer in model._flatten_layers()):
-        why = "its sound goes through a frozen network, for which TensorFlow Lite has no operations"
-    elif not hearing:
-        why = "it hears nothing, and the file is for sound alone"
-    else:
-        return hearing[0]
-    raise InputError(f"export: this model cannot become a TensorFlow Lite file: {why}")
+def _no_pictures(model: keras.Model, n_frames: int) -> dict:
+    """Return what a model of both senses takes besides of one clip that has sound alone."""
+    inputs = {
+        name: tf.zeros((1, n_frames, x.shape[-1]))
+        for name, x in model.input.items()
+        if name in IMAGE_INPUTS.values()
+    }
+    flags = {"has_audio": tf.constant([True]), "has_video": tf.constant([False])}
+    return inputs | {name: flag for name, flag in flags.items() if name in model.input}
 
 
-def _audio_module(bundle: Bundle) -> tf.Module:
-    """Return a module whose `signature` predicts one clip, with the front end replaced."""
-    branch = audio_side(bundle.model)
-    normalization = branch.get_layer("band_normalization")
-    outputs = {name: branch.output[name] for name in ("clip", "frame")}
-    lengths = [x for name, x in branch.input.items() if name == "n_samples"]
-    rest = _in_float32(keras.Model([normalization.input, *lengths], outputs))
+def _signatures(bundle: Bundle) -> Served:
+    """Return the graphs of one clip."""
+    model = _any_length(bundle)
     n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
-    log_mel = tflite_log_mel(branch, n_samples)
+    shapes = {"waveform": (n_samples, 1), "n_samples": ()}
+    specs = {}
+    for name, x in model.input.items():
+        own = shapes.get(name, (bundle.n_frames, *x.shape[2:]) if len(x.shape) == 3 else ())
+        specs[name] = tf.TensorSpec((1, *own), x.dtype, name)
 
-    def predict(waveform):
-        lengths = whole_length(branch, {"waveform": waveform}).values()
-        outputs = rest([log_mel(waveform), *lengths], training=False)
+    def predict(**inputs):
+        outputs = model(inputs, training=False)
+        outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
         fired = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
         return outputs | {"fired": fired}
 
+    def audio_only(**inputs):
+        return predict(**inputs, **_no_pictures(model, bundle.n_frames))
+
     module = tf.Module()
     # The variables alone: given the Keras model, the converter does not find their values.
-    module.tracked = [variable.value for variable in rest.variables]
-    spec = tf.TensorSpec((1, n_samples, 1), tf.float32, "waveform")
-    guarded = nan_in_nan_out(predict)
-    module.signature = traced(rest, guarded, {"waveform": spec}, convolutions=False)
-    return module
+    module.tracked = [variable.value for variable in model.variables]
+    layers = model._flatten_layers()
+    module.encoders = [layer._network for layer in layers if isinstance(layer, HubAudioEncoder)]
+    functions = {SERVING: (predict, specs)}
+    heard = {name: spec for name, spec in specs.items() if name in shapes}
+    if len(heard) < len(specs):
+        functions[AUDIO_ONLY] = audio_only, heard
+    signatures = {
+        name: traced(model, nan_in_nan_out(function), own, convolutions=False)
+        for name, (function, own) in functions.items()
+    }
+    return Served(signatures, module)
 
 
-def _in_float32(model: keras.Model) -> keras.Model:
-    """Rebuild a model of any precision to compute in float32, with the same weights."""
-
-    def in_float32(config):
-        if isinstance(config, list | tuple):
-            return [in_float32(each) for each in config]
-        if not isinstance(config, dict):
-            return config
-        if config.get("class_name") == "DTypePolicy":
-            return "float32"
-        return {key: in_float32(value) for key, value in config.items()}
-
-    rebuilt = keras.Model.from_config(in_float32(model.get_config()))
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
-
-
-def _own_frequencies(band: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Return the first and behind the last frequency that a band reads, and their weights."""
-    at = np.flatnonzero(band)
-    first, last = (at[0], at[-1] + 1) if len(at) else (0, 1)
-    return first, last, band[first:last]
-
-
-def _only(model: keras.Model, kind: type):
-    (layer,) = [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
-    return layer
-
-
-def _labels_csv(bundle: Bundle) -> str:
-    """Return the label set's file, in a multi-label task with one column more, `threshold`."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / LABELS_FILE
-        bundle.labels.to_csv(file)
-        plain = file.read_text(encoding="utf-8")
-    if bundle.labels.task != MULTI_LABEL:
+def _any_length(bundle: Bundle) -> keras.Model:
+    """Return the lite form of a bundle's model, ragged where that says the same."""
+    plain, ragged = lite_form(bundle.model), ragged_form(bundle)
+    if ragged is None:
         return plain
-    head, *rows = csv.reader(io.StringIO(plain))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, "threshold"])
-    writer.writerows([*row, f"{t:.7g}"] for row, t in zip(rows, bundle.thresholds, strict=True))
-    return text.getvalue()
+    ragged, given = lite_form(ragged), _example(plain)
+    expected, found = plain(given), ragged(given | {"n_samples": tf.constant(_N_EXAMPLE)})
+    # A model of an older make may have joined its senses otherwise.
+    same = [np.allclose(expected[name], found[name], atol=1e-4) for name in expected]
+    return ragged if all(same) else plain
 
 
-def _convert_apart(path: pathlib.Path, folder: str, part: pathlib.Path, quantize: str) -> None:
-    command = [sys.executable, "-m", "mmat.export.litert", folder, str(part), quantize]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def _example(model: keras.Model) -> dict:
+    random, inputs = np.random.default_rng(0), {}
+    for name, x in model.input.items():
+        if name == "waveform":
+            inputs[name] = np.float32(random.normal(0, 0.1, (1, *_N_EXAMPLE, 1)))
+        elif name in IMAGE_INPUTS.values():
+            inputs[name] = np.float32(random.dirichlet(np.full(x.shape[-1], 0.1), (1, 2)))
+        else:
+            inputs[name] = np.array([True])
+    return {name: tf.constant(x) for name, x in inputs.items()}
+
+
+def _image_signatures(network: ImageNetwork, with_embedding: bool) -> Served:
+    """Return the graph of the image network: from one picture to what it shows."""
+    classifier = loaded_classifier(network, with_embedding)
+    size = network.input_size_px
+
+    def look(frames):
+        seen = classifier.of_squares(tf.cast(frames, tf.float32))
+        return seen if with_embedding else {"probabilities": seen}
+
+    module = tf.Module()
+    module.classifier = classifier
+    spec = tf.TensorSpec((1, size, size, 3), tf.uint8, "frames")
+    return Served({SERVING: tf.function(look).get_concrete_function(frames=spec)}, module)
+
+
+def _maps(model: keras.Model, network: ImageNetwork | None) -> dict[str, np.ndarray]:
+    """Return the label maps as arrays, names as bytes."""
+    arrays = {}
+    for name, (value, kind) in map_facts(model, network).items():
+        is_text = kind == tf.string
+        arrays[name] = (
+            np.array([each.encode() for each in value])
+            if is_text
+            else np.asarray(value, np.float32)
+        )
+    return arrays
+
+
+def _convert_apart(path: pathlib.Path, served: Served, part: pathlib.Path, quantize: str) -> None:
+    """Convert graphs into the file `part`; path: named where that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(served.module, folder, signatures=served.signatures)
+        command = [sys.executable, "-m", "mmat.export.tflite_convert", folder, str(part), quantize]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise InputError(
             f"{path}: TensorFlow Lite cannot hold this model: {reason[:200]}; export a SavedModel"
         )
-
-
-def convert(folder: str, file: str, quantize: str = "") -> None:
-    """Convert a SavedModel in this process; quantize as in `export_tflite`."""
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-    if quantize:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    pathlib.Path(file).write_bytes(converter.convert())
-
-
-if __name__ == "__main__":
-    convert(*sys.argv[1:])

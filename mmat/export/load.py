@@ -1,6 +1,7 @@
-"""A model from its folder, trained or exported, and what is wrong with a folder that holds none.
+"""A model from its folder or file, trained or exported, and what is wrong where there is none.
 
-Of an exported model TensorFlow alone is imported, none of the code that models are made of.
+Of an exported model TensorFlow alone is imported, none of the code that models are made of, and of
+a LiteRT file not even TensorFlow.
 """
 
 import os
@@ -8,42 +9,84 @@ import pathlib
 
 import numpy as np
 
+from mmat.export.served import Facts, ServedModel
+from mmat.export.tflite_file import TFLiteTagger
 from mmat.files import InputError, one_line
 from mmat.labels import LabelSet, Task
 
+TFLITE_SUFFIX = ".tflite"
 SIGNATURES = {"serving_default", "labels"}  # that every export has
 
 
-def load_served(folder: str | os.PathLike):
-    """Return a model whose `signatures` are those of `mmat.export.savedmodel`, from its folder.
+class GraphModel:
+    """Signatures of TensorFlow, those of `mmat.export.savedmodel`, as a `ServedModel`.
 
-    folder: as `mmat.save` and the training scripts leave it, or `mmat export`. Raises InputError
-    for a folder that holds neither, or a damaged one. A SavedModel is a program: load those of
-    people you trust.
+    module: what has `signatures`, and holds their variables.
     """
-    folder = pathlib.Path(folder)
+
+    def __init__(self, module):
+        # The module is held here: without it its signatures lose their variables.
+        self._module, self.signatures = module, module.signatures
+        self.facts = facts_of(self.signatures)
+        has_maps = "label_maps" in self.signatures
+        self.label_maps = constants_of(self.signatures, "label_maps") if has_maps else {}
+        taken = self.signatures["serving_default"].structured_input_signature[1]
+        self.inputs = frozenset(taken)
+
+    def serve(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for clips; see `ServedModel`."""
+        return self._answer("serving_default", inputs)
+
+    def audio_only(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for sound alone; see `ServedModel`."""
+        return self._answer("audio_only", {"waveform": waveform})
+
+    def _answer(self, name: str, inputs: dict) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        outputs = self.signatures[name](**{key: tf.constant(x) for key, x in inputs.items()})
+        return {key: output.numpy() for key, output in outputs.items()}
+
+
+def load_served(path: str | os.PathLike) -> ServedModel:
+    """Return a model that answers, from its folder or its LiteRT file.
+
+    path: a folder as `mmat.save` and the training scripts leave it, or `mmat export`, or a file
+    that ends in `.tflite`. Raises InputError for what is neither, or damaged. A SavedModel is a
+    program: load those of people you trust.
+    """
+    folder = pathlib.Path(path)
+    if folder.suffix == TFLITE_SUFFIX and folder.is_file():
+        return TFLiteTagger(folder, threads=None)
     if not folder.is_dir():
         wrong = "a file, not a folder" if folder.exists() else "no such folder"
-        raise InputError(f"{folder}: {wrong}; name one that a training or `mmat export` left")
+        raise InputError(
+            f"{folder}: {wrong}; name one that a training or `mmat export` left, or a "
+            f"{TFLITE_SUFFIX} file"
+        )
     if (folder / "model.keras").is_file():
-        from mmat.export.savedmodel import serve
-        from mmat.models.bundle import load_bundle
-
-        bundle = load_bundle(folder)
-        try:
-            return serve(bundle)
-        except InputError:
-            raise
-        # Layers that do not fit each other show here, each in its own exception.
-        except Exception as error:
-            reason = one_line(error, 200)
-            raise InputError(f"{folder}: not a usable model: {reason}; train it again") from error
+        return _trained(folder)
     if not is_export(folder):
         raise InputError(
             f"{folder}: no exported model here, and no trained one; name a folder that a training "
             "or `mmat export` left"
         )
-    return load_export(folder)
+    return GraphModel(load_export(folder))
+
+
+def _trained(folder: pathlib.Path) -> GraphModel:
+    from mmat.export.savedmodel import serve
+    from mmat.models.bundle import load_bundle
+
+    bundle = load_bundle(folder)
+    try:
+        return GraphModel(serve(bundle))
+    except InputError:
+        raise
+    # Layers that do not fit each other show here, each in its own exception.
+    except Exception as error:
+        reason = one_line(error, 200)
+        raise InputError(f"{folder}: not a usable model: {reason}; train it again") from error
 
 
 def is_export(folder: pathlib.Path) -> bool:
@@ -71,28 +114,28 @@ def load_export(folder: pathlib.Path):
 def _check_facts(folder: pathlib.Path, signatures) -> None:
     """Raise InputError where the facts of an export make no sense."""
     try:
-        facts = facts_of(signatures)
-        labels, thresholds = labels_of(facts), facts["thresholds"]
-        numbers = [facts[name].item() for name in ("clip_seconds", "n_frames", "image_size_px")]
+        are_sound = facts_of(signatures).are_sound
     except Exception as error:  # a graph of another's may hold anything
         raise InputError(
             f"{folder}: a SavedModel, but not one that `mmat export` wrote: {one_line(error, 200)}"
         ) from error
-    in_order = thresholds.shape == (len(labels),) and np.isfinite([*thresholds, *numbers]).all()
-    if not (in_order and numbers[0] > 0 and min(numbers[1:]) >= 0):
+    if not are_sound:
         raise InputError(
             f"{folder}: a damaged export: its labels, thresholds and lengths do not belong "
             "together; export it again"
         )
 
 
-def facts_of(signatures, name: str = "labels") -> dict:
-    """Return the outputs of a signature without inputs, facts of the model, as NumPy arrays."""
-    return {key: fact.numpy() for key, fact in signatures[name]().items()}
-
-
-def labels_of(facts: dict) -> LabelSet:
-    """Return the label set of a model, without machine ids and synonyms, and with its task."""
-    names = tuple(name.decode() for name in facts["labels"])
+def facts_of(signatures) -> Facts:
+    """Return what a model's signature `labels` says, labels without machine ids and synonyms."""
+    said = constants_of(signatures, "labels")
+    names = tuple(name.decode() for name in said["labels"])
     # Exports made before there were tasks are multi-label.
-    return LabelSet(names, task=Task.from_text(facts.get("task", b"").decode()))
+    labels = LabelSet(names, task=Task.from_text(said.get("task", b"").decode()))
+    numbers = (said[name].item() for name in ("clip_seconds", "n_frames", "image_size_px"))
+    return Facts(labels, said["thresholds"], *numbers)
+
+
+def constants_of(signatures, name: str) -> dict:
+    """Return the outputs of a signature without inputs as NumPy arrays by name."""
+    return {key: fact.numpy() for key, fact in signatures[name]().items()}

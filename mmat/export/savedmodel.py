@@ -103,7 +103,6 @@ def serve(bundle: Bundle) -> Served:
     module.tracked = [variable.value for variable in model.variables]
     # The networks of frozen encoders, whose variables Keras does not count.
     module.encoders = [layer for layer in layers if isinstance(layer, HubAudioEncoder)]
-    maps = {layer.name: layer for layer in layers if isinstance(layer, LabelMap)}
     sees = "image_probabilities" in model.input
     network = image_network(bundle.image_network) if sees else None
     predict = _prediction(bundle)
@@ -115,8 +114,9 @@ def serve(bundle: Bundle) -> Served:
         audio_only = _without_images(predict) if sees else predict
         signatures |= {"audio_only": audio_only, "tag_wav": _with_wav(audio_only)}
     signatures["labels"] = _constants(_facts(bundle, network))
+    maps = map_facts(model, network)
     if maps:
-        signatures["label_maps"] = _constants(_map_facts(maps, network, module.encoders))
+        signatures["label_maps"] = _constants(maps)
     return Served(signatures, module)
 
 
@@ -265,10 +265,13 @@ def _facts(bundle: Bundle, network: ImageNetwork | None) -> dict[str, tuple]:
     }
 
 
-def _map_facts(
-    maps: dict[str, LabelMap], network: ImageNetwork | None, encoders: list[HubAudioEncoder]
-) -> dict[str, tuple]:
-    facts = {}
+def map_facts(model: keras.Model, network: ImageNetwork | None) -> dict[str, tuple]:
+    """Return what the signature `label_maps` says, name to (value, type); empty without maps.
+
+    network: the image network of a model that sees.
+    """
+    layers, facts = model._flatten_layers(), {}
+    maps = {layer.name: layer for layer in layers if isinstance(layer, LabelMap)}
     if "label_map" in maps:
         facts |= {
             "image_labels": ([names[0] for names in network.labels()], tf.string),
@@ -276,7 +279,7 @@ def _map_facts(
             "image_weights": (_weights(maps["label_map"]), tf.float32),
         }
     if "sound_map" in maps:
-        (encoder,) = encoders
+        (encoder,) = (layer for layer in layers if isinstance(layer, HubAudioEncoder))
         facts |= {
             "sound_labels": (list(yamnet.labels()), tf.string),
             "sound_similarities": (maps["sound_map"].map.numpy(), tf.float32),

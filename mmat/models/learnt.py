@@ -149,6 +149,25 @@ def learnt_models(
     )
 
 
+def ragged_learnt(model: keras.Model, task: Task, network: ImageNetwork | None) -> keras.Model:
+    """Return a tagger of `learnt_models` in its form for padded clips, made of its very layers.
+
+    model: not ragged, and it hears. network: what sees, None without that sense.
+    """
+    found = {layer.name: layer for layer in model.layers}
+
+    def sense(name: str, map_name: str, statistics: str) -> _Sense:
+        n_classes = model.output["clip"].shape[-1]
+        logits = found[f"{name}_logits"]
+        return _Sense(found.get(map_name), found[statistics], logits, n_classes)
+
+    senses = {"audio": sense("audio", "sound_map", "sound_statistics")}
+    if network is not None:
+        senses["video"] = sense("video", "label_map", "image_statistics")
+    fusion, encoder = found.get("added_logits"), found["sound_network"].record
+    return _tagger(senses, fusion, task, encoder, network, ragged=True, clip_seconds=0.0)
+
+
 def _frozen_inputs(sense: str, encoder, network) -> dict[str, keras.KerasTensor]:
     """The inputs of a sense in the order of their use: outputs of the network, then the flags."""
     if sense == "audio":
@@ -266,7 +285,7 @@ class _Sense:
         """Which labels have a name among the network's: bool `(classes,)`."""
         if self.evidence is None:
             return np.zeros(self.n_classes, bool)
-        return self.evidence.similarities.any(axis=0)
+        return ops.convert_to_numpy(self.evidence.map).any(axis=0)
 
     def _evidence(self, scores, embeddings):
         if self.evidence is not None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmat.export.load import facts_of, labels_of, load_served
+from mmat.export.load import GraphModel, load_served
+from mmat.export.served import ServedModel
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, Media
@@ -19,6 +20,7 @@ from mmat.tagging.merge import MelStrip, WindowMerger
 from mmat.tagging.result import AUDIO, BOTH, VIDEO, Tag, Tagging, TimedTag
 
 SOUND_MODEL, IMAGE_MODEL = "yamnet", "efficientnet_lite0"
+GUESS_BELOW = 0.8  # cosine of a name that may be wrong: 6 of 7 wrong ones of ESC-50's labels are
 
 
 def load(
@@ -33,8 +35,9 @@ def load(
     With nothing at all it knows the 521 names of AudioSet that YAMNet hears, and looks for those
     of them that the image network has names for.
 
-    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or of
-    what `mmat export` made of one, which loads faster. labels: names, or a text as
+    path: the folder of a trained model, as `mmat.save` and the training scripts leave it, or what
+    `mmat export` made of one, which loads faster: a SavedModel's folder, or a LiteRT file, which
+    needs no TensorFlow. labels: names, or a text as
     `mmat.models.asked.parse_label_set` reads it: names separated by `;`, a label file, or a
     named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
     a long file to the next. sound_model, image_model: with labels, the pretrained networks:
@@ -91,14 +94,14 @@ class Guess(NamedTuple):
 
 
 class Tagger:
-    """Tags files and waveforms with the model of a folder, trained or exported.
+    """Tags files and waveforms with a model, trained or exported, from its folder or its file.
 
     labels: the classes' names; thresholds: float32 `(classes,)`; clip_seconds: the length of the
     windows that longer files are cut into; hop_seconds: from one window to the next, half of that
     if not given; inputs: the names of what the model takes; task: what its outputs are, an
     `mmat.labels.Task`; unmapped: labels that no name of a pretrained network is near to, which
     therefore never fire.
-    Raises InputError for a folder that holds no model, or a damaged one.
+    Raises InputError for a folder or a file that holds no model, or a damaged one.
 
     >>> import tempfile
     >>> from mmat.labels import LabelSet
@@ -121,20 +124,15 @@ class Tagger:
         from mmat.export.savedmodel import serve
 
         tagger = cls.__new__(cls)
-        tagger._set_model(serve(bundle), hop_seconds)
+        tagger._set_model(GraphModel(serve(bundle)), hop_seconds)
         return tagger
 
-    def _set_model(self, model, hop_seconds: float | None) -> None:
-        # The model is held here: without it its signatures lose their variables.
-        self._model, signatures = model, model.signatures
-        self._serve, self._audio_only = signatures["serving_default"], signatures.get("audio_only")
-        facts = facts_of(signatures)
-        self._maps = facts_of(signatures, "label_maps") if "label_maps" in signatures else {}
-        labels = labels_of(facts)
-        self.labels, self.task, self.thresholds = labels.names, labels.task, facts["thresholds"]
-        self.clip_seconds = float(facts["clip_seconds"])
-        self.n_frames, self.image_size_px = int(facts["n_frames"]), int(facts["image_size_px"])
-        self.inputs = frozenset(self._serve.structured_input_signature[1])
+    def _set_model(self, model: ServedModel, hop_seconds: float | None) -> None:
+        self._model, self._maps, self.inputs = model, model.label_maps, model.inputs
+        facts = model.facts
+        self.labels, self.task = facts.labels.names, facts.labels.task
+        self.thresholds, self.clip_seconds = facts.thresholds, facts.clip_seconds
+        self.n_frames, self.image_size_px = facts.n_frames, facts.image_size_px
         hop = self.clip_seconds / 2 if hop_seconds is None else hop_seconds
         if not 1 / FRAME_HZ <= hop <= self.clip_seconds:
             raise InputError(
@@ -157,8 +155,6 @@ class Tagger:
     @property
     def guesses(self) -> tuple[Guess, ...]:
         """The labels whose nearest name by ear or by eye is not near enough to be sure of it."""
-        from mmat.models.names import GUESS_BELOW
-
         found = []
         for sense in ("sound", "image"):
             similarities = self._maps.get(f"{sense}_similarities")
@@ -228,17 +224,15 @@ class Tagger:
 
     def predict(self, media: Media) -> dict[str, np.ndarray]:
         """Return the model's outputs for sound and pictures as one clip, without the batch axis."""
-        import tensorflow as tf
-
         # Pictures may last longer than the sound: the frame scores follow the longer of the two.
         n_samples = max(1, round(media.duration_seconds * SAMPLE_RATE_HZ))
         waveform = np.zeros((1, n_samples, 1), np.float32)
         if media.waveform is not None:
             heard = media.waveform[:n_samples]
             waveform[0, : len(heard), 0] = heard
-        if media.frames is None and self._audio_only is not None:
+        if media.frames is None and "waveform" in self.inputs:
             # The same outputs, and the image network need not look at a black picture.
-            outputs = self._audio_only(waveform=tf.constant(waveform))
+            outputs = self._model.audio_only(waveform)
         else:
             black = np.zeros((1, 8, 8, 3), np.uint8)
             inputs = {
@@ -247,8 +241,8 @@ class Tagger:
                 "has_audio": np.array([media.waveform is not None]),
                 "has_video": np.array([media.frames is not None]),
             }
-            outputs = self._serve(**{name: tf.constant(inputs[name]) for name in self.inputs})
-        return {name: output.numpy()[0] for name, output in outputs.items()}
+            outputs = self._model.serve(**{name: inputs[name] for name in self.inputs})
+        return {name: output[0] for name, output in outputs.items()}
 
     def _check(self, media: Media, name: str) -> None:
         if "waveform" not in self.inputs and media.frames is None:

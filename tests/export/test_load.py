@@ -58,6 +58,6 @@ def test_an_export_whose_facts_make_no_sense_is_one_line(tmp_path, changed, reas
 
 
 def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "tagger.tflite").write_bytes(b"x")
-    with pytest.raises(InputError, match="tagger.tflite: a file, not a folder; name one that"):
-        load_served(tmp_path / "tagger.tflite")
+    (tmp_path / "tagger.bin").write_bytes(b"x")
+    with pytest.raises(InputError, match="tagger.bin: a file, not a folder; name one that"):
+        load_served(tmp_path / "tagger.bin")

@@ -1,0 +1,118 @@
+"""What lies in a LiteRT (TensorFlow Lite) file beside the network, for the file is a zip archive.
+
+As TensorFlow's own metadata does, members are appended to the network: runtimes read from the
+front, `unzip` from the back. `facts.json` and `labels.csv` say what the model is, `README.md` is
+its card, `label_maps.npz` holds the names behind its labels, `images.tflite` the image network.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmat.export.served import Facts
+from mmat.files import InputError, check_zip
+from mmat.labels import MULTI_LABEL, LabelSet, Task
+
+FORMAT = 1  # of what is described here; a file without one is older
+FACTS_FILE, LABELS_FILE, CARD_FILE = "facts.json", "labels.csv", "README.md"
+MAPS_FILE, IMAGES_FILE = "label_maps.npz", "images.tflite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """The members of a file: facts, label maps by name as `ServedModel` has them, image network."""
+
+    facts: Facts
+    label_maps: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    images: bytes = b""
+
+    def append_to(self, path: str | os.PathLike, card: str) -> None:
+        """Append the members, and the model's card, to a network's file."""
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(FACTS_FILE, json.dumps(_record(self.facts), indent=1) + "\n")
+            archive.writestr(LABELS_FILE, _labels_csv(self.facts))
+            archive.writestr(CARD_FILE, card)
+            if self.label_maps:
+                maps = io.BytesIO()
+                np.savez(maps, **self.label_maps)
+                archive.writestr(MAPS_FILE, maps.getvalue())
+            if self.images:
+                archive.writestr(IMAGES_FILE, self.images, zipfile.ZIP_STORED)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, clip_seconds: float) -> "Archive":
+        """Read the members of a file; clip_seconds: what an older file does not say.
+
+        Raises InputError for a newer format, and where members are damaged or do not belong
+        together; other errors of `zipfile`, `json` and NumPy where they cannot be read.
+        """
+        with zipfile.ZipFile(path) as archive:
+            check_zip(archive, path)
+            names = set(archive.namelist())
+            if FACTS_FILE in names:
+                facts = _facts(json.loads(archive.read(FACTS_FILE)))
+            else:
+                facts = _older_facts(archive.read(LABELS_FILE), clip_seconds)
+            maps = {}
+            if MAPS_FILE in names:
+                with np.load(io.BytesIO(archive.read(MAPS_FILE)), allow_pickle=False) as arrays:
+                    maps = dict(arrays)
+            images = archive.read(IMAGES_FILE) if IMAGES_FILE in names else b""
+        if not facts.are_sound:
+            raise InputError("its labels, thresholds and lengths do not belong together")
+        return cls(facts, maps, images)
+
+
+def _record(facts: Facts) -> dict:
+    return {
+        "format": FORMAT,
+        "task": str(facts.labels.task),
+        "labels": list(facts.labels.names),
+        "thresholds": [float(each) for each in facts.thresholds],
+        "clip_seconds": facts.clip_seconds,
+        "n_frames": facts.n_frames,
+        "image_size_px": facts.image_size_px,
+    }
+
+
+def _facts(record: dict) -> Facts:
+    if record["format"] > FORMAT:
+        raise InputError(f"format {record['format']}, where this mmat knows {FORMAT}; update mmat")
+    labels = LabelSet(tuple(record["labels"]), task=Task.from_text(record["task"]))
+    numbers = (record[name] for name in ("clip_seconds", "n_frames", "image_size_px"))
+    return Facts(labels, np.float32(record["thresholds"]), *numbers)
+
+
+def _older_facts(labels_csv: bytes, clip_seconds: float) -> Facts:
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / LABELS_FILE
+        file.write_bytes(labels_csv)
+        labels = LabelSet.from_csv(file)
+    rows = csv.DictReader(io.StringIO(labels_csv.decode()))
+    # Without thresholds a task has none, so that any will do.
+    thresholds = [float(row.get("threshold", 0.5)) for row in rows]
+    return Facts(labels, np.float32(thresholds), clip_seconds)
+
+
+def _labels_csv(facts: Facts) -> str:
+    """Return the label set's file, in a multi-label task with one column more, `threshold`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / LABELS_FILE
+        facts.labels.to_csv(file)
+        plain = file.read_text(encoding="utf-8")
+    if facts.labels.task != MULTI_LABEL:
+        return plain
+    head, *rows = csv.reader(io.StringIO(plain))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*head, "threshold"])
+    writer.writerows([*row, f"{t:.7g}"] for row, t in zip(rows, facts.thresholds, strict=True))
+    return text.getvalue()

@@ -1,0 +1,107 @@
+"""The form of a model that LiteRT (TensorFlow Lite) can hold: one clip, built-in operations alone.
+
+The weights stay, layers that have no built-in operations are replaced, and all of it computes in
+float32: Kapre's transform, in float64, and frozen audio networks, which take clip after clip.
+"""
+
+import kapre
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mmat.models.features import Magnitude
+from mmat.pretrained.hub import HubAudioEncoder
+
+
+def lite_form(model: keras.Model) -> keras.Model:
+    """Rebuild a model of any precision in float32 for one clip, with the same weights.
+
+    The decibels of its log-mel are those of `mmat.models.features.log_mel`, except for what lies
+    more than 55 dB under a pure tone, where float32 has no more digits.
+
+    >>> from mmat.models.audio import audio_branch
+    >>> lite = lite_form(audio_branch(2))
+    >>> lite({"waveform": tf.zeros((1, 16000, 1))})["frame"].shape
+    TensorShape([1, 10, 2])
+    """
+    custom = {kind.__name__: kind for kind in _FORMS.values()}
+    rebuilt = keras.Model.from_config(_in_lite_form(model.get_config()), custom_objects=custom)
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
+
+
+class LiteSTFT(kapre.STFT):
+    """The magnitudes `(1, frames, frequencies, 1)` of the transform, by a transform in float32."""
+
+    def call(self, x):
+        window = self.window_fn(self.win_length, dtype=tf.float32)
+        frames = tf.signal.frame(tf.reshape(x, (-1,)), self.win_length, self.hop_length) * window
+        return tf.abs(tf.signal.rfft(frames, [self.n_fft]))[tf.newaxis, :, :, tf.newaxis]
+
+
+class LiteMagnitude(Magnitude):
+    """Nothing: `LiteSTFT` gives magnitudes."""
+
+    def call(self, spectrum):
+        return spectrum
+
+
+class LiteFilterbank(kapre.ApplyFilterbank):
+    """Each band by a sum over the frequencies that it reads.
+
+    One product with all frequencies would be a layer of weights to the converter, which it brings
+    to 8 bits, too few for decibels.
+    """
+
+    def call(self, x):
+        magnitudes = x[:, :, :, 0]
+        filters = [_own_frequencies(band) for band in np.asarray(self.filterbank, np.float32).T]
+        bands = [
+            tf.reduce_sum(magnitudes[:, :, first:last] * weights, axis=2)
+            for first, last, weights in filters
+        ]
+        return tf.stack(bands, axis=2)[..., tf.newaxis]
+
+
+class LiteEncoder(HubAudioEncoder):
+    """The frozen network on the one clip, whose length is known."""
+
+    def call(self, waveforms):
+        if waveforms.shape[1] is None:
+            return super().call(waveforms)
+        n_samples = waveforms.shape[1]
+        n_patches = self.n_patches(n_samples)
+        whole = self.window_samples + (n_patches - 1) * self.hop_samples
+        padded = tf.pad(waveforms[0, :, 0], [[0, whole - n_samples]])
+        return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded).items()}
+
+
+_FORMS = {
+    "STFT": LiteSTFT,
+    "Magnitude": LiteMagnitude,
+    "ApplyFilterbank": LiteFilterbank,
+    "HubAudioEncoder": LiteEncoder,
+}
+
+
+def _in_lite_form(config):
+    """Return a model's configuration with the layers replaced, and every policy float32."""
+    if isinstance(config, list | tuple):
+        return [_in_lite_form(each) for each in config]
+    if not isinstance(config, dict):
+        return config
+    kind = config.get("class_name")
+    if kind == "DTypePolicy":
+        return "float32"
+    config = {key: _in_lite_form(value) for key, value in config.items()}
+    if kind in _FORMS:
+        name = _FORMS[kind].__name__
+        config |= {"class_name": name, "registered_name": name, "module": __name__}
+    return config
+
+
+def _own_frequencies(band: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Return the first and behind the last frequency that a band reads, and their weights."""
+    at = np.flatnonzero(band)
+    first, last = (at[0], at[-1] + 1) if len(at) else (0, 1)
+    return first, last, band[first:last]

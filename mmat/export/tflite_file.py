@@ -1,0 +1,176 @@
+"""A tagger out of one LiteRT (TensorFlow Lite) file; running it needs no TensorFlow.
+
+`mmat.export.litert` writes the file; what else lies in it, `mmat.export.archive` says.
+"""
+
+import os
+import threading
+import warnings
+import zipfile
+
+import numpy as np
+
+from mmat.export.archive import Archive
+from mmat.files import InputError, one_line
+from mmat.labels import FRAME_HZ
+from mmat.media.sound import SAMPLE_RATE_HZ
+from mmat.pretrained.registry import count_patches
+
+FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
+SERVING, AUDIO_ONLY = "serving_default", "audio_only"
+# What a model takes of the image network's outputs, by the name that they have there.
+IMAGE_INPUTS = {"probabilities": "image_probabilities", "embedding": "image_embeddings"}
+
+
+class TFLiteTagger:
+    """Runs a file of `mmat.export.litert.export_tflite`; a `mmat.export.served.ServedModel`.
+
+    Call it with a waveform float32 `(1, samples, 1)`, 16 kHz mono in [-1, 1]; it returns NumPy
+    arrays by name. n_samples: how long the file's clips are. any_length: whether shorter clips are
+    taken too, which then get what the model gives them at their own length. threads: how many
+    processors it may use, default all. Its methods may be called from several threads.
+
+    Raises InputError for a file that is no such file, and where it is called for a waveform of
+    another length, form or type. Where `ai_edge_litert` is missing TensorFlow runs the file.
+    """
+
+    def __init__(self, path: str | os.PathLike, threads: int | None = 1):
+        self.path, self._lock = path, threading.Lock()
+        threads = threads or len(os.sched_getaffinity(0))
+        try:
+            self._set_model(threads)
+        # What interpreter and archive raise for any fault, InputError among them.
+        except (ValueError, RuntimeError, LookupError, OSError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path}: no TensorFlow Lite file of a tagger: {one_line(error, 200)}; "
+                "export it again"
+            ) from error
+
+    def _set_model(self, threads: int) -> None:
+        self.interpreter = open_interpreter(threads, model_path=str(self.path))
+        names = self.interpreter.get_signature_list()
+        self._runners = {name: self.interpreter.get_signature_runner(name) for name in names}
+        taken = self._runners[SERVING].get_input_details()
+        self._taken = {name: tuple(map(int, each["shape"])) for name, each in taken.items()}
+        _, self.n_samples, _ = self._taken["waveform"]
+        self.any_length = "n_samples" in self._taken
+        archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
+        self.facts, self.label_maps = archive.facts, archive.label_maps
+        self.inputs = frozenset(self._taken) - {"n_samples", *IMAGE_INPUTS.values()}
+        if archive.images:
+            self.inputs |= {"frames"}
+            # The runner needs its interpreter, which nobody else holds.
+            self._images = open_interpreter(threads, model_content=archive.images)
+            self._classify = self._images.get_signature_runner()
+
+    def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
+        return self.audio_only(waveform)
+
+    def audio_only(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for a waveform float32 `(1, samples, 1)`."""
+        return self._run(AUDIO_ONLY if AUDIO_ONLY in self._runners else SERVING, waveform, {})
+
+    def serve(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for one clip, by the names of `inputs`.
+
+        frames: uint8 RGB `(1, n_frames, height, width, 3)`, as many as the facts say; what is no
+        square of `image_size_px` is squeezed to one.
+        """
+        if "frames" in inputs:
+            inputs |= self._look(inputs.pop("frames")[0])
+        return self.predict(**inputs)
+
+    def predict(self, waveform: np.ndarray, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the outputs for one clip, by the names of the signature `serving_default`.
+
+        `image_probabilities` float32 `(1, n_frames, n_image_labels)` stands for the pictures.
+        """
+        outputs = self._run(SERVING, waveform, inputs)
+        seen = {name: x for name, x in inputs.items() if name == "image_probabilities"}
+        return outputs | seen
+
+    def _run(self, signature: str, waveform, inputs: dict) -> dict[str, np.ndarray]:
+        n_samples = self._checked(waveform)
+        for name, x in inputs.items():
+            if np.shape(x) != self._taken[name]:
+                raise InputError(
+                    f"{self.path}: takes {name} {self._taken[name]}, and was given {np.shape(x)}"
+                )
+        if self.any_length:
+            inputs = inputs | {"n_samples": np.int32([n_samples])}
+            behind = self.n_samples - n_samples
+            waveform = np.pad(waveform, ((0, 0), (0, behind), (0, 0))) if behind else waveform
+        with self._lock:
+            outputs = self._runners[signature](waveform=waveform, **inputs)
+        lengths = dict.fromkeys(outputs, -(-n_samples // FRAME_SAMPLES))
+        if "sound_probabilities" in outputs:
+            hop, window = (
+                round(float(self.label_maps[f"sound_{name}_seconds"]) * SAMPLE_RATE_HZ)
+                for name in ("hop", "window")
+            )
+            lengths["sound_probabilities"] = count_patches(n_samples, window, hop)
+        return {name: x[:, : lengths[name]] if x.ndim == 3 else x for name, x in outputs.items()}
+
+    def _checked(self, waveform) -> int:
+        """Return how long a waveform is; raises InputError for what the file does not take."""
+        given, longest = np.shape(waveform), self.n_samples
+        shortest = 1 if self.any_length else longest
+        if not (len(given) == 3 and given[::2] == (1, 1) and shortest <= given[1] <= longest):
+            up_to = "up to " * self.any_length
+            raise InputError(
+                f"{self.path}: takes a waveform {(1, longest, 1)}, {up_to}"
+                f"{longest / SAMPLE_RATE_HZ:g} s at {SAMPLE_RATE_HZ} Hz, and was given {given}; "
+                + (
+                    "cut it into windows, as `mmat tag` does"
+                    if self.any_length
+                    else "cut it or put zeros behind it, or export a SavedModel, which takes any "
+                    "length"
+                )
+            )
+        kind = np.asarray(waveform).dtype
+        if kind != np.float32:
+            raise InputError(f"{self.path}: takes float32 in [-1, 1], and was given {kind}")
+        return given[1]
+
+    def _look(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what the image network gives for pictures uint8 `(n, height, width, 3)`."""
+        with self._lock:
+            seen = [
+                self._classify(frames=x[None]) for x in squares(frames, self.facts.image_size_px)
+            ]
+        wanted = {name: key for key, name in IMAGE_INPUTS.items() if name in self._taken}
+        return {
+            name: np.concatenate([each[key] for each in seen])[None] for name, key in wanted.items()
+        }
+
+
+def open_interpreter(threads: int, **model):
+    """Return LiteRT's interpreter, that of `ai_edge_litert` or, where it is missing, TensorFlow's.
+
+    model: `model_path` or `model_content`, as both take them.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that TensorFlow's will move to the other package
+        return Interpreter(num_threads=threads, **model)
+
+
+def squares(frames: np.ndarray, size_px: int) -> np.ndarray:
+    """Return pictures uint8 `(n, height, width, 3)` squeezed to squares, as the networks see them.
+
+    >>> squares(np.full((1, 2, 4, 3), 7, np.uint8), 2)[0, :, :, 0].tolist()
+    [[7, 7], [7, 7]]
+    """
+    if frames.shape[1:3] == (size_px, size_px):
+        return frames
+    from PIL import Image
+
+    size = (size_px, size_px)
+    # Its bilinear filter widens where a picture shrinks, as the antialiased one in the graph does.
+    squeezed = [Image.fromarray(x).resize(size, Image.Resampling.BILINEAR) for x in frames]
+    return np.stack([np.asarray(x) for x in squeezed])
