@@ -11,6 +11,7 @@ looked at once, beside the others.
 """
 
 import argparse
+import functools
 import itertools
 import os
 import pathlib
@@ -37,8 +38,8 @@ from mmat.media.read import read_audio
 from mmat.metrics.thresholds import fire
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import Competing
-from mmat.models.kin import all_above, kin_pairs
-from mmat.models.names import THRESHOLD, zero_shot_bundle
+from mmat.models.kin import all_above, kin_pairs, speech_and_other_acts
+from mmat.models.names import THRESHOLD, competition, zero_shot_bundle
 from mmat.pretrained.registry import yamnet
 from mmat.tagging.tagger import Tagger
 
@@ -115,27 +116,28 @@ def sounds() -> list[Recording]:
 
 def show_broad() -> None:
     """Print top-1, false fires and F1 of each size of a label set, by who competes with whom."""
-    ways = {"nobody": None, "everybody (before)": False, "who is not kin": True}
+    ways = {"nobody": nobody, "who is not kin (before)": who_is_not_kin, "now": as_now}
     every = {"sounds": sounds(), "Scratch": scratch()}
     pool = sorted({one.name for found in every.values() for one in found} | {"Speech"})
     rows = []
     for title, recordings in every.items():
         heard = [heard_frames(one.waveform) for one in recordings]
         before = {}
-        for (way, kin), size in itertools.product(ways.items(), SIZES):
+        for (way, compete), size in itertools.product(ways.items(), SIZES):
             found = [
-                judged(frames, one.name, asked, kin)
+                judged(frames, one.name, asked, compete)
                 for one, frames in zip(recordings, heard, strict=True)
                 for asked in label_sets(one, size, pool)
             ]
             counts = np.array(found, float).reshape(len(recordings), -1, 3).sum(axis=1)
             # top-1, hits and false fires of each recording, over its sets
             before.setdefault(size, counts)
-            if kin is False:
+            if compete is who_is_not_kin:
                 before[size] = counts
             n_sets = len(found) // len(recordings)
             top, hits, false = counts.mean(axis=0) / n_sets
-            gain = "" if not kin else gain_interval(before[size], counts, n_sets)
+            now = compete is as_now
+            gain = gain_interval(before[size], counts, n_sets) if now else ""
             rows.append(
                 [title, size, way, 100 * top, 100 * hits, false, 100 * f1(counts, n_sets), gain]
             )
@@ -166,17 +168,38 @@ def label_sets(one: Recording, size: int, pool: list[str]) -> list[list[str]]:
     return sets
 
 
-def judged(frames: np.ndarray, name: str, asked: list[str], kin: bool | None) -> list[int]:
+def nobody(frames: np.ndarray, asked: list[str]) -> np.ndarray:
+    """Scores of the asked labels, none of which competes."""
+    return frames
+
+
+def who_is_not_kin(frames: np.ndarray, asked: list[str]) -> np.ndarray:
+    """The same where all compete that are not kin, however many they are."""
+    return np.asarray(Competing(1.0, kin_and_yields(tuple(asked))[0])(frames))
+
+
+def as_now(frames: np.ndarray, asked: list[str]) -> np.ndarray:
+    """The same as the tagger has it: many compete harder, and speech yields to other voices."""
+    return np.asarray(Competing(competition(len(asked)), *kin_and_yields(tuple(asked)))(frames))
+
+
+@functools.cache
+def kin_and_yields(asked: tuple[str, ...]) -> tuple[list, tuple]:
+    """Which of the asked labels are no rivals, and which yield to which."""
+    same = np.eye(len(asked))
+    return kin_pairs(same, asked), speech_and_other_acts(same, asked)
+
+
+def judged(
+    frames: np.ndarray, name: str, asked: list[str], compete: Callable[..., np.ndarray]
+) -> list[int]:
     """Whether a recording's own label is the best, whether it fires, and how many others do.
 
-    kin: whether kin do not compete; None: nobody does. What the own label is a kind of, or is a
-    kind of it, is right as well.
+    compete: one of the ways above. What the own label is a kind of, or is a kind of it, is right as
+    well.
     """
     names = yamnet.labels()
-    frames = frames[..., [names.index(each) for each in asked]]
-    if kin is not None:
-        pairs = kin_pairs(np.eye(len(asked)), asked) if kin else ()
-        frames = np.asarray(Competing(1.0, pairs)(frames))
+    frames = compete(frames[..., [names.index(each) for each in asked]], asked)
     scores = frames[0].mean(axis=0)
     right = np.array([each in all_above(name) or name in all_above(each) for each in asked])
     own, fired = asked.index(name), fire(scores, THRESHOLD)

@@ -14,6 +14,8 @@ import numpy as np
 
 from mmat.files import data_list
 
+VOICE, SPEECH = "Human voice", "Speech"  # as AudioSet's ontology calls them
+
 
 class Kind(NamedTuple):
     """A sound of AudioSet's ontology by its name: what is directly above it, and whether it sounds.
@@ -76,16 +78,41 @@ def kin_pairs(similarities: np.ndarray, names: Sequence[str]) -> list[tuple[int,
     >>> kin_pairs(np.eye(3), ["Animal", "Dog", "Speech"])
     [(0, 1)]
     """
-    if not names:
-        return []
-    largest = similarities.max(axis=0)
-    nearest = [
-        [names[row] for row in np.flatnonzero(column)]
-        for column in ((similarities == largest) & (largest > 0)).T
-    ]
+    nearest = _nearest_names(similarities, names)
     return [
         (i, j)
         for j in range(len(nearest))
         for i in range(j)
         if any(are_kin(one, other) for one in nearest[i] for other in nearest[j])
+    ]
+
+
+def speech_and_other_acts(
+    similarities: np.ndarray, names: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """Return the labels that are speech, and those that are other acts of the voice.
+
+    Half of AudioSet's clips hold speech, so a network hears it in whatever a voice does. Arguments
+    as of `kin_pairs`.
+
+    >>> speech_and_other_acts(np.eye(4), ["Laughter", "Conversation", "Speech", "Sneeze"])
+    ([2], [0])
+    """
+    nearest = _nearest_names(similarities, names)
+    speech = [i for i, own in enumerate(nearest) if SPEECH in own]
+    return speech, [i for i, own in enumerate(nearest) if own and all(map(_is_other_act, own))]
+
+
+def _is_other_act(name: str) -> bool:
+    return VOICE in all_above(name) and SPEECH not in all_above(name)
+
+
+def _nearest_names(similarities: np.ndarray, names: Sequence[str]) -> list[list[str]]:
+    """The names nearest to each label; without names, no labels."""
+    if not names:
+        return []
+    largest = similarities.max(axis=0)
+    return [
+        [names[row] for row in np.flatnonzero(column)]
+        for column in ((similarities == largest) & (largest > 0)).T
     ]

@@ -18,8 +18,15 @@ from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Competing, EitherRight, Fallback, TimedBySound, WherePresent
-from mmat.models.kin import kin_pairs
+from mmat.models.fusion import (
+    N_RIVALS,
+    Competing,
+    EitherRight,
+    Fallback,
+    TimedBySound,
+    WherePresent,
+)
+from mmat.models.kin import kin_pairs, speech_and_other_acts
 from mmat.models.label_map import (
     EqualPriors,
     LikeliestName,
@@ -38,7 +45,8 @@ from mmat.pretrained.text import TextEncoder, embedded_text_encoder
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
 GUESS_BELOW = 0.8  # cosine of a name that may be wrong: 6 of 7 wrong ones of ESC-50's labels are
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
-COMPETITION = 1.0
+COMPETITION = 1.0  # its power among as many labels as a rival is looked for, or fewer
+MORE_COMPETITION = 0.2  # with more labels the power grows as their number to the power of this
 THRESHOLD = 0.047
 N_FRAMES = 8
 
@@ -110,6 +118,15 @@ def _encoder(text_encoder: TextEncoder | None) -> Callable[[], TextEncoder]:
     return embedded_text_encoder if text_encoder is None else lambda: text_encoder
 
 
+def competition(n_labels: int) -> float:
+    """Return the power of the competition among so many labels: of more, more are alike.
+
+    >>> competition(2), competition(16), round(competition(521), 2)
+    (1.0, 1.0, 2.01)
+    """
+    return COMPETITION * max(1.0, n_labels / N_RIVALS) ** MORE_COMPETITION
+
+
 def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
     """Return the labels of a bundle that starts from names which no network knows anything near to.
 
@@ -136,9 +153,10 @@ def zero_shot_model(
     sound_similarities `(n_sound_labels, classes)`, image_similarities `(n_image_labels, classes)`.
     Inputs and outputs as of `mmat.models.fusion.fused_model`, and `sound_probabilities` `(batch,
     patches, n_sound_labels)`. A label's score at a moment is that at least one sense is right, were
-    they independent, and then those labels compete that are not kin; a clip's score is the mean of
-    its moments'. What `frame` says of a label that the sound knows is timed by the sound. A clip
-    without one sense gets exactly what the other predicts.
+    they independent, and then those labels compete that are not kin, and speech yields to other
+    acts of the voice; a clip's score is the mean of its moments'. What `frame` says of a label that
+    the sound knows is timed by the sound. A clip without one sense gets exactly what the other
+    predicts.
 
     ragged: clips are padded at their ends, and `n_samples` int32 `(batch,)` says how long each is.
     A clip then gets what it gets alone without padding, and frames beyond its end are 0. A length
@@ -173,14 +191,18 @@ def zero_shot_model(
     seen = hold(name="held_frames")([x, time])  # (batch, time, classes)
 
     both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
-    kin = kin_pairs(sound_similarities, sound.labels())
+    pairs = {
+        "kin": kin_pairs(sound_similarities, sound.labels()),
+        "yields": speech_and_other_acts(sound_similarities, sound.labels()),
+    }
+    power = competition(sound_similarities.shape[1])
     outputs = {"sound_probabilities": sounds}
     for clip, frame, x in (
         ("clip", "joint_frame", both),
         ("audio", "audio_frame", heard),
         ("video", "video_frame", seen),
     ):
-        x = Competing(COMPETITION, kin, name=frame)(x)
+        x = Competing(power, **pairs, name=frame)(x)
         outputs[frame] = mask_padding(x, n_samples, FRAME_SAMPLES)  # (batch, time, classes)
         # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
         outputs[clip] = mean_pooling(outputs[frame], own)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from mmat.models.kin import all_above, are_kin, audioset_kinds, kin_pairs
+from mmat.models.kin import (
+    all_above,
+    are_kin,
+    audioset_kinds,
+    kin_pairs,
+    speech_and_other_acts,
+)
 from mmat.pretrained.registry import yamnet
 
 
@@ -40,3 +46,11 @@ def test_labels_are_kin_as_their_nearest_names_are():
     similarities = np.float32([[0.7, 0.0, 0.0, 0.2], [0.0, 0.9, 0.0, 0.0], [0.0, 0.0, 0.0, 0.8]])
     assert kin_pairs(similarities, names) == [(0, 1)]  # the third label has no name at all
     assert kin_pairs(np.zeros((0, 4)), []) == []
+
+
+def test_speech_and_other_acts_are_as_their_nearest_names_are():
+    names = ["Speech", "Whispering", "Cough", "Child speech, kid speaking", "Dog"]
+    similarities = np.float32(np.eye(5))[:, [4, 1, 0, 3, 2]]
+    assert speech_and_other_acts(similarities, names) == ([2], [1])
+    assert speech_and_other_acts(np.zeros((5, 2), np.float32), names) == ([], [])
+    assert speech_and_other_acts(np.zeros((0, 4)), []) == ([], [])

@@ -21,9 +21,10 @@ from mmat.models.fusion import (
     LogitsTimedBySound,
     TimedBySound,
 )
+from mmat.models.kin import kin_pairs, speech_and_other_acts
 from mmat.models.learnt import EvidenceStatistics
-from mmat.models.names import THRESHOLD, unmapped_labels, zero_shot_bundle
-from mmat.pretrained.registry import imagenet_labels
+from mmat.models.names import THRESHOLD, competition, unmapped_labels, zero_shot_bundle
+from mmat.pretrained.registry import imagenet_labels, yamnet
 from tests.models.layer_checks import check_layer
 
 # Known by both senses, by the ear alone, by the eye alone, and by neither.
@@ -65,7 +66,7 @@ def test_layers():
     one, other = np.random.default_rng(0).random((2, 2, 4, 3)).astype(np.float32)
     check_layer(EitherRight, {}, [one, other])
     check_layer(Competing, {"power": 0.5}, one)
-    check_layer(Competing, {"kin": [(0, 2)]}, one)
+    check_layer(Competing, {"kin": [(0, 2)], "yields": ([0], [1, 2])}, one)
     clips = [one[:, 0], other[:, 0]]
     for layer in (TimedBySound, LogitsTimedBySound):
         check_layer(layer, {"heard": [True, False, True], "most": 2.0}, [one, *clips, other])
@@ -100,12 +101,43 @@ def test_a_layer_of_an_older_model_has_no_kin():
     assert EvidenceStatistics.from_config(margins).kin == []
 
 
-def test_a_strong_label_fires_whatever_competes_with_it():
-    """Above the root of the threshold a label's own evidence is enough."""
+@pytest.mark.parametrize("n_labels", [2, 34, 521])
+def test_a_strong_label_fires_whatever_competes_with_it(n_labels):
+    """Above the root of the threshold a label's own evidence is enough, however many compete."""
     scores = np.random.default_rng(0).random((1, 200, 30)).astype(np.float32)
     strong = scores >= np.sqrt(THRESHOLD)
     assert strong.any() and not strong.all()
-    np.testing.assert_array_equal(np.asarray(Competing()(scores))[strong] >= THRESHOLD, True)
+    found = np.asarray(Competing(competition(n_labels))(scores))
+    np.testing.assert_array_equal(found[strong] >= THRESHOLD, True)
+
+
+def test_the_more_labels_the_harder_a_weak_one_has_it():
+    scores = np.float32([[[0.4, 0.15]]])
+    weak = [float(Competing(competition(n))(scores)[0, 0, 1]) for n in (2, 16, 34, 521)]
+    assert weak[0] == weak[1] > weak[2] > weak[3] > 0
+
+
+def test_speech_yields_to_a_laugh_that_is_heard_and_to_nothing_else():
+    labels = ["Speech", "Laughter", "Dog"]
+    yields = speech_and_other_acts(np.eye(3), labels)
+    labelled = {"kin": [(0, 1)], "yields": yields}
+    moments = np.float32([[[0.6, 0.1, 0.0], [0.6, 0.01, 0.0], [0.6, 0.0, 0.6], [0.99, 0.1, 0.0]]])
+    before = np.asarray(Competing(kin=labelled["kin"])(moments))
+    found = np.asarray(Competing(**labelled)(moments))
+    assert found[0].argmax(axis=-1).tolist() == [labels.index("Laughter"), 0, 0, 0]
+    np.testing.assert_array_equal(found[0, 1:], before[0, 1:])
+    np.testing.assert_array_equal(found[..., 1:], before[..., 1:])
+    assert found[0, 0, 0] >= THRESHOLD  # strong evidence fires all the same
+
+
+def test_a_child_is_not_silenced_by_its_parent_among_521_names(models_cache):
+    names = yamnet.labels()
+    parent, child = names.index("Animal"), names.index("Bark")
+    scores = np.zeros((1, 1, len(names)), np.float32)
+    scores[..., parent], scores[..., child] = 0.9, 0.06
+    kin = kin_pairs(np.eye(len(names), dtype=np.float32), names)
+    found = np.asarray(Competing(competition(len(names)), kin)(scores))
+    np.testing.assert_array_equal(found, scores)
 
 
 def test_what_is_seen_shifts_the_whole_clip_of_what_is_heard():
