@@ -12,6 +12,7 @@ REQUIRES = [
     "tensorflow>=2.17.1,<2.21",  # everything that computes; Kapre admits nothing newer
     "keras>=3.5,<3.14",  # the models; Keras 3, the versions that Kapre admits
     "kapre>=0.4.1,<0.5",  # the mel front end inside the graph
+    "ai-edge-litert>=2.1,<3",  # runs exported taggers (.tflite) without TensorFlow
     "tensorflow-hub>=0.16.1,<0.17",  # frozen image networks and text encoders by handle
     "setuptools<82",  # tensorflow-hub imports pkg_resources, which 82 drops
     "numpy>=1.26",  # arrays at every border
