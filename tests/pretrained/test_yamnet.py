@@ -5,7 +5,7 @@ import tensorflow as tf
 from mmat.pretrained.embedded import EMBEDDED_NETWORKS, yamnet_wheel_folder
 from mmat.pretrained.hub import load_hub_model, network_sha256
 from mmat.pretrained.registry import yamnet
-from mmat.pretrained.yamnet import YAMNET, folded, yamnet_function, yamnet_network
+from mmat.pretrained.yamnet import YAMNET, folded, in_groups, yamnet_function, yamnet_network
 from tests.processes import program, run_process
 
 RATE_HZ = 16_000
@@ -59,6 +59,19 @@ def test_it_hears_what_googles_own_does(rebuilt, googles, sound, n_samples):
     for mine, own in zip(found[:2], expected[:2], strict=True):
         assert_same(mine, own[:n_patches])
     assert_same(found[2], expected[2][: len(found[2])])
+
+
+@pytest.mark.parametrize("n_patches", [1, 9, 10, 11, 25])
+def test_groups_are_all_of_it_in_order(n_patches):
+    def numbered(patches):
+        means = tf.reduce_mean(patches, axis=[1, 2, 3])[:, tf.newaxis]
+        return means * tf.ones(521), -means * tf.ones(1024)
+
+    numbers = tf.range(n_patches, dtype=tf.float32)
+    patches = numbers[:, tf.newaxis, tf.newaxis, tf.newaxis] * tf.ones((96, 64, 1))
+    scores, embeddings = in_groups(numbered, patches, most=10)
+    np.testing.assert_array_equal(scores, numbers[:, tf.newaxis] * np.ones(521))
+    np.testing.assert_array_equal(embeddings, -numbers[:, tf.newaxis] * np.ones(1024))
 
 
 def test_a_clip_is_heard_as_it_would_be_alone(rebuilt):
