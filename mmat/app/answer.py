@@ -43,8 +43,9 @@ def headline(tagging: Tagging) -> str:
     if tagging.task.is_multi_class:
         return f"{fired[0].label} is the best of the classes" if fired else "No class was found"
     if not fired:
-        nearest = next((tag.label for tag in tagging.tags if tag.score > 0), None)
-        return "None of the labels was found" + (f"; the nearest is {nearest}" if nearest else "")
+        label, score = tagging.tags[0].label, tagging.tags[0].score
+        nearest = f"; the nearest is {label}" if _sure(tagging, label, score) != "0" else ""
+        return "None of the labels was found" + nearest
     parts = [_when(tagging, tag.label) for tag in fired[:HEADLINE_LABELS]]
     n_more = len(fired) - HEADLINE_LABELS
     if n_more > 0:

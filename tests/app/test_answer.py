@@ -165,6 +165,8 @@ def test_what_is_not_there_is_not_claimed(tagging):
     assert page.of("button") == [] and headline(silent) == (
         "None of the labels was found; the nearest is Dog"
     )
+    far = dataclasses.replace(silent, tags=(Tag("Dog", 0.001, False),))
+    assert headline(far) == "None of the labels was found"  # the table says 0
 
 
 def test_labels_that_nothing_is_near_to_and_damage_are_shown(tagging):
