@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,6 +28,9 @@ from mmat.labels import FRAME_HZ
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import Bundle
 from mmat.models.features import with_float32_mel
+from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import yamnet
+from mmat.pretrained.yamnet import yamnet_function
 
 SUFFIX = ".onnx"
 OPSET = 18
@@ -54,12 +58,13 @@ def export_onnx(bundle: Bundle, path: str | os.PathLike) -> pathlib.Path:
 def _converted(path: pathlib.Path, bundle: Bundle):
     """Return the graph of one clip as an ONNX model."""
     try:
+        import onnx
         import tf2onnx
     except ImportError as error:
         raise InputError(
             f"{path}: ONNX needs packages that are not installed; pip install 'mmat[onnx]'"
         ) from error
-    model = with_float32_mel(bundle.model)
+    model = onnx_form(bundle.model)
 
     def predict(**inputs):
         given = inputs | whole_length(model, inputs)
@@ -86,11 +91,47 @@ def _converted(path: pathlib.Path, bundle: Bundle):
             opset=OPSET,
             custom_op_handlers={name: (handler, []) for name, handler in _HANDLERS.items()},
         )
+        # What the converter does not know it leaves in as it is.
+        onnx.checker.check_model(converted)
     except Exception as error:  # the converter raises whatever it meets
         raise InputError(
             f"{path}: ONNX cannot hold this model: {one_line(error, 200)}; export a SavedModel"
         ) from error
     return converted
+
+
+def onnx_form(model: keras.Model) -> keras.Model:
+    """Rebuild a model of operations that the converter knows, for one clip, with the same weights.
+
+    >>> from mmat.models.audio import audio_branch
+    >>> form = onnx_form(audio_branch(2))
+    >>> form({"waveform": tf.zeros((1, 16000, 1))})["frame"].shape
+    TensorShape([1, 10, 2])
+    """
+
+    def form(layer):
+        if not isinstance(layer, HubAudioEncoder):
+            return layer
+        return EncoderOfOneClip.from_config(layer.get_config())
+
+    return keras.models.clone_model(with_float32_mel(model), clone_function=form, recursive=True)
+
+
+class EncoderOfOneClip(HubAudioEncoder):
+    """The frozen network on one clip, without a loop."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._hear = yamnet_function() if self.handle == yamnet.handle else None
+
+    def call(self, waveforms):
+        if self._hear is not None:
+            return self._named(self._hear(waveforms[:, :, 0]))
+        n_samples = tf.shape(waveforms)[1]
+        hops = -(-tf.maximum(n_samples - self.window_samples, 0) // self.hop_samples)
+        whole = self.window_samples + hops * self.hop_samples
+        heard = self._run(tf.pad(waveforms[0, :, 0], [[0, whole - n_samples]]))
+        return {name: x[tf.newaxis, : 1 + hops] for name, x in heard.items()}
 
 
 def _metadata(bundle: Bundle) -> dict[str, str]:
