@@ -26,7 +26,8 @@ def run(folder: pathlib.Path) -> int:
     """Run the steps below a folder; return the first status that is not 0, else 0."""
     source, opt = folder / "source", str(folder / "opt")
     source.mkdir(parents=True)
-    environment = dict(os.environ)
+    here = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": here}
     for instruction, text in steps():
         text = text.replace("/opt/", opt + "/")
         if instruction == "COPY":
