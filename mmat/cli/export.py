@@ -21,7 +21,7 @@ def add(commands) -> None:
         "--format",
         choices=[SAVED_MODEL, TFLITE],
         default=SAVED_MODEL,
-        help="savedmodel (default): sound and pictures, any length; tflite: one clip's sound",
+        help="savedmodel (default), for TensorFlow; tflite: a LiteRT file, which needs none",
     )
     command.add_argument("--quantize", choices=["int8"], help="a tflite file's weights in 8 bits")
 

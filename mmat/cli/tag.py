@@ -32,7 +32,9 @@ def add(commands) -> None:
         nargs="+",
         help="sound or video of any length, a folder of them, or - for standard input",
     )
-    command.add_argument("--model", metavar="DIR", help="a model's folder, trained or exported")
+    command.add_argument(
+        "--model", metavar="DIR", help="a model's folder, trained or exported, or a .tflite file"
+    )
     command.add_argument(
         "--labels",
         metavar="LABELS",

@@ -65,20 +65,22 @@ clips of its batch are not touched.
 {signatures}"""
 
 TFLITE_USE = """\
-This card lies inside the TensorFlow Lite file, which is a zip archive too: `unzip NAME.tflite`
-gives `labels.csv`, with thresholds or task. It uses built-in operations alone.
+This card lies inside the LiteRT (TensorFlow Lite) file, which is a zip archive too: `unzip
+NAME.tflite` gives `labels.csv` and `facts.json`, with thresholds and task. It uses built-in
+operations alone. `mmat tag FILE --model NAME.tflite` tags with it, without TensorFlow.
 
-The signature `serving_default` takes `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in
-[-1, 1], and returns `clip`, `fired` and `frame` (10 a second). It takes that length alone: cut a
-longer clip into pieces, put zeros behind a shorter one. A clip with a sample that is NaN or
-infinite gets NaN for every number, and nothing fires."""
+The signatures take `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in [-1, 1], and return
+`clip`, `fired` and `frame` (10 a second). Put zeros behind a shorter clip, and say its length in
+`n_samples`, int32 (1), where the file has that input: it then gets what it gets alone, and `frame`
+is 0 beyond its end. Cut a longer clip into windows. A clip with a sample that is NaN or infinite
+gets NaN for every number, and nothing fires."""
 
 
-def model_card(bundle: Bundle, served=None) -> str:
+def model_card(bundle: Bundle, served=None, with_images: bool = False) -> str:
     """Return the model card of a bundle as Markdown.
 
     served: what `mmat.export.savedmodel.serve` gave of it, for a SavedModel's card; without it, the
-    card is that of a TensorFlow Lite file of its audio branch.
+    card is that of a LiteRT file. with_images: whether such a file holds the image network.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -87,7 +89,8 @@ def model_card(bundle: Bundle, served=None) -> str:
     ['| Dog | 0.250 |', '- test F1: 0.5']
     """
     inputs = bundle.model.input
-    hears, sees = "waveform" in inputs, "image_probabilities" in inputs and served is not None
+    hears, sees = "waveform" in inputs, with_images or served is not None
+    sees &= "image_probabilities" in inputs
     if served is None:
         use = TFLITE_USE.format(n_samples=round(bundle.clip_seconds * SAMPLE_RATE_HZ))
     else:

@@ -4,6 +4,8 @@ The weights stay, layers that have no built-in operations are replaced, and all 
 float32: Kapre's transform, in float64, and frozen audio networks, which take clip after clip.
 """
 
+from collections.abc import Callable
+
 import kapre
 import keras
 import numpy as np
@@ -11,6 +13,8 @@ import tensorflow as tf
 
 from mmat.models.features import Magnitude
 from mmat.pretrained.hub import HubAudioEncoder
+from mmat.pretrained.registry import yamnet
+from mmat.pretrained.yamnet import YAMNET, mel_bank, yamnet_network
 
 
 def lite_form(model: keras.Model) -> keras.Model:
@@ -47,24 +51,18 @@ class LiteMagnitude(Magnitude):
 
 
 class LiteFilterbank(kapre.ApplyFilterbank):
-    """Each band by a sum over the frequencies that it reads.
-
-    One product with all frequencies would be a layer of weights to the converter, which it brings
-    to 8 bits, too few for decibels.
-    """
+    """Each band by a sum over the frequencies that it reads."""
 
     def call(self, x):
-        magnitudes = x[:, :, :, 0]
-        filters = [_own_frequencies(band) for band in np.asarray(self.filterbank, np.float32).T]
-        bands = [
-            tf.reduce_sum(magnitudes[:, :, first:last] * weights, axis=2)
-            for first, last, weights in filters
-        ]
-        return tf.stack(bands, axis=2)[..., tf.newaxis]
+        return bands(x[:, :, :, 0], np.asarray(self.filterbank, np.float32))[..., tf.newaxis]
 
 
 class LiteEncoder(HubAudioEncoder):
     """The frozen network on the one clip, whose length is known."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._hear = _yamnet_on_one() if self.handle == yamnet.handle else None
 
     def call(self, waveforms):
         if waveforms.shape[1] is None:
@@ -73,7 +71,58 @@ class LiteEncoder(HubAudioEncoder):
         n_patches = self.n_patches(n_samples)
         whole = self.window_samples + (n_patches - 1) * self.hop_samples
         padded = tf.pad(waveforms[0, :, 0], [[0, whole - n_samples]])
-        return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded).items()}
+        if self._hear is None:
+            return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded).items()}
+        heard = self._hear(padded)
+        return {name: heard[name][tf.newaxis] for name in self._sizes()}
+
+
+def _yamnet_on_one() -> Callable:
+    """Return YAMNet as a function of one waveform `(samples,)`, of whole patches.
+
+    Its weights are constants: those of variables Keras would count among the model's.
+    """
+    network, bank = yamnet_network(), mel_bank()
+    weights = network.get_weights()
+
+    def hear(waveform):
+        constants = [tf.constant(each) for each in weights]
+        return network.stateless_call(constants, [], yamnet_patches(waveform, bank))[0]
+
+    return hear
+
+
+def yamnet_patches(waveform, bank: np.ndarray):
+    """Return the patches of log-mel `(patches, 96, 64, 1)` that YAMNet looks at.
+
+    waveform: float32 `(samples,)`, of whole patches. bank: `mmat.pretrained.yamnet.mel_bank()`.
+
+    >>> yamnet_patches(tf.zeros(15_600), np.ones((257, 64), np.float32)).shape
+    TensorShape([1, 96, 64, 1])
+    """
+    p = YAMNET
+    windows = tf.signal.frame(waveform, p.window_samples, p.hop_samples)
+    windows *= tf.signal.hann_window(p.window_samples)  # (frames, 400)
+    magnitudes = tf.abs(tf.signal.rfft(windows, [p.fft_samples]))  # (frames, 257)
+    mel = tf.math.log(bands(magnitudes, bank) + p.log_offset)  # (frames, 64)
+    return tf.signal.frame(mel, p.patch_frames, p.patch_hop_frames, axis=0)[..., tf.newaxis]
+
+
+def bands(magnitudes, filterbank: np.ndarray):
+    """Return the product with a filter bank: `(…, frequencies)` to `(…, bands)`.
+
+    Each band is a sum over the frequencies that it reads. One product with all of them would be a
+    layer of weights to the converter, which it brings to 8 bits, too few for decibels.
+
+    >>> bands(tf.constant([[1.0, 2.0, 3.0]]), np.float32([[1, 0], [1, 0], [0, 2]])).numpy().tolist()
+    [[3.0, 6.0]]
+    """
+    filters = [_own_frequencies(band) for band in filterbank.T]
+    sums = [
+        tf.reduce_sum(magnitudes[..., first:last] * weights, axis=-1)
+        for first, last, weights in filters
+    ]
+    return tf.stack(sums, axis=-1)
 
 
 _FORMS = {

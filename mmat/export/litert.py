@@ -84,7 +84,9 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
             bundle.n_frames if network else 0,
             network.input_size_px if network else 0,
         )
-        Archive(facts, _maps(bundle.model, network), images).append_to(part, model_card(bundle))
+        Archive(facts, _maps(bundle.model, network), images).append_to(
+            part, model_card(bundle, with_images=sees)
+        )
     return path
 
 

@@ -1,0 +1,106 @@
+"""A LiteRT file in the place of a SavedModel: the same tags, at any length, without TensorFlow."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from mmat.cli import main
+from mmat.export.litert import export_tflite
+from mmat.export.tflite_file import TFLiteTagger, squares
+from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.models.audio import audio_branch
+from mmat.models.bundle import Bundle, load_bundle
+from mmat.models.learnt import learnt_models
+from mmat.models.ragged import ragged_form
+from mmat.tagging.tagger import Tagger
+
+pytest_plugins = ["tests.export.tiny", "tests.models.tiny_encoder"]
+
+LABELS = LabelSet.of(["Dog", "Cat, kitten"])
+
+
+@pytest.fixture(scope="module")
+def fused_file(bundles, tmp_path_factory):
+    """The LiteRT file of a model of both senses."""
+    return export_tflite(load_bundle(bundles["fused"]), tmp_path_factory.mktemp("a") / "a.tflite")
+
+
+@pytest.mark.parametrize("name", ["both.mp4", "sound.mp4", "pictures.mp4", "sound.wav"])
+def test_it_tags_as_the_savedmodel_does(fused_file, exports, clips, name):
+    lite, graph = Tagger(fused_file), Tagger(exports["fused"])
+    assert (lite.inputs, lite.labels, lite.n_frames) == (graph.inputs, graph.labels, 2)
+    found, expected = (tagger.tag(clips / name) for tagger in (lite, graph))
+    # The sound is a pure tone: what lies far under it is rounding noise in float32.
+    np.testing.assert_allclose(found.clip_scores, expected.clip_scores, atol=1e-3)
+    np.testing.assert_allclose(found.frame_scores, expected.frame_scores, atol=1e-3)
+    assert found.fired.tolist() == expected.fired.tolist()
+    assert len(found.pictures) == len(expected.pictures)
+    assert (found.has_audio, found.has_video) == (expected.has_audio, expected.has_video)
+
+
+def test_no_tensorflow_is_imported_where_litert_runs(fused_file, clips):
+    pytest.importorskip("ai_edge_litert")
+    command = [sys.executable, "tests/programs/tagging_lite.py", fused_file, clips / "both.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    scores, heavy = done.stdout.split("\n")[:2]
+    assert scores.startswith("True True") and heavy == ""
+    expected = [f"{tag.score:.5f}" for tag in Tagger(fused_file).tag(clips / "both.mp4").tags]
+    assert scores.split()[2:] == expected
+
+
+def test_tensorflow_runs_the_file_where_litert_is_missing(fused_file, monkeypatch):
+    waveform = np.random.default_rng(0).normal(0, 0.1, (1, 30_000, 1)).astype(np.float32)
+    expected = TFLiteTagger(fused_file)(waveform)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    tagger = TFLiteTagger(fused_file)
+    assert type(tagger.interpreter).__module__.startswith("tensorflow")
+    np.testing.assert_allclose(tagger(waveform)["frame"], expected["frame"], atol=1e-6)
+
+
+def test_the_command_takes_the_file(fused_file, clips, capsys):
+    assert main(["tag", str(clips / "sound.wav"), "--model", str(fused_file)]) == 0
+    assert "Dog" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["head", "learnt"])
+def test_models_on_a_frozen_network_are_equal_at_any_length(tiny_encoder, tmp_path, kind):
+    if kind == "head":
+        model = audio_branch(LABELS, encoder=tiny_encoder)
+    else:
+        model = learnt_models(LABELS, tiny_encoder).tagger
+    bundle = Bundle(model, LABELS, np.float32([0.5, 0.5]), clip_seconds=1.0)
+    tagger = TFLiteTagger(export_tflite(bundle, tmp_path / "a.tflite"))
+    noise = np.random.default_rng(1).normal(0, 0.1, (1, 16_000, 1)).astype(np.float32)
+    for n_samples in (1, 1201, 5000, 16_000):
+        waveform = noise[:, :n_samples]
+        expected = model({"waveform": keras.ops.convert_to_tensor(waveform)})
+        found = tagger(waveform)
+        for output in ("clip", "frame"):
+            assert found[output].shape == expected[output].shape
+            np.testing.assert_allclose(found[output], expected[output], atol=1e-5)
+
+
+def test_a_model_of_another_make_has_no_ragged_form():
+    waveform = keras.Input((None, 1), name="waveform")
+    mean = keras.layers.GlobalAveragePooling1D()(waveform)
+    model = keras.Model({"waveform": waveform}, {"clip": mean, "frame": waveform}, name="audio")
+    assert ragged_form(Bundle(model, LabelSet.of(["Dog"]), [0.5])) is None
+
+
+def test_pictures_of_any_size_are_squeezed_to_squares():
+    wide = np.repeat(np.arange(8, dtype=np.uint8), 2)[None, None, :, None] * np.ones((1, 4, 1, 3))
+    found = squares(wide.astype(np.uint8), 4)
+    assert found.shape == (1, 4, 4, 3) and (np.diff(found[0, 0, :, 0].astype(int)) > 0).all()
+
+
+def test_another_number_of_pictures_is_one_line(fused_file):
+    tagger = TFLiteTagger(fused_file)
+    yes, waveform = np.array([True]), np.zeros((1, 1600, 1), np.float32)
+    frames = np.zeros((1, 3, 8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match=r"takes image_probabilities \(1, 2, 1000\)") as error:
+        tagger.serve(waveform=waveform, frames=frames, has_audio=yes, has_video=yes)
+    assert "\n" not in str(error.value)
