@@ -1,9 +1,11 @@
 """What a person sees on the page, in a real browser."""
 
+import contextlib
 import csv
 import os
 import pathlib
 import re
+import threading
 
 import pytest
 import requests
@@ -185,25 +187,42 @@ def test_labels_that_are_no_known_names_are_said(visit, fire_engine):
     assert "Guessed" not in visit.tag() and visit.page.locator(".note").count() == 0
 
 
+@contextlib.contextmanager
+def full_queue(address, path):
+    """Ask about a clip again and again, so that there is never room for another question."""
+    api, files = f"{address}gradio_api", {"files": (path.name, path.read_bytes())}
+    (place,) = requests.post(f"{api}/upload", files=files).json()
+    clip = {"path": place, "meta": {"_type": "gradio.FileData"}}
+    is_full, is_enough, joined = threading.Event(), threading.Event(), []
+
+    def fill():
+        while not is_enough.is_set():
+            question = {"data": [clip, None, ["Dog"], TYPED]}
+            answer = requests.post(f"{api}/call/tag", json=question)
+            if answer.ok:
+                joined.append(answer.json()["event_id"])
+            else:
+                is_full.set()
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    try:
+        assert is_full.wait(60)
+        yield
+    finally:
+        is_enough.set()
+        filling.join()
+        for event in joined:
+            end = {"event_id": event, "session_hash": "", "fn_index": 0}
+            requests.post(f"{api}/cancel", json=end)
+
+
 @pytest.mark.parametrize(("width", "colours"), [(375, "dark"), (1280, "light")])
 def test_a_full_queue_is_explained(browser, address, fire_engine, colours, width):
     visit = Visit(browser, address, width, color_scheme=colours)
     visit.upload(fire_engine)
-    api = f"{address}gradio_api"
-    files = {"files": (fire_engine.name, fire_engine.read_bytes())}
-    (place,) = requests.post(f"{api}/upload", files=files).json()
-    clip = {"path": place, "meta": {"_type": "gradio.FileData"}}
-    joined = []
-    while (
-        answer := requests.post(f"{api}/call/tag", json={"data": [clip, None, ["Dog"], TYPED]})
-    ).ok:
-        joined.append(answer.json()["event_id"])
-    try:
+    with full_queue(address, fire_engine):
         message = visit.tag()
-    finally:
-        for event in joined:
-            end = {"event_id": event, "session_hash": "", "fn_index": 0}
-            requests.post(f"{api}/cancel", json=end)
     assert message == f"Not tagged: {BUSY}"
     assert visit.page.get_by_role("alert").inner_text() == message
     shown = visit.page.get_by_text("Error", exact=True).filter(visible=True)
