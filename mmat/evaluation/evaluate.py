@@ -16,7 +16,7 @@ import numpy as np
 import tqdm
 
 from mmat.evaluation import figures
-from mmat.export.load import facts_of, is_export, load_export
+from mmat.export.load import TFLITE_SUFFIX, facts_of, is_export, load_export
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, MULTI_LABEL, LabelSet, Task
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -203,15 +203,20 @@ def bundle_of(
 ) -> Bundle:
     """Return a model as a bundle that can be measured on prepared clips.
 
-    model: the folder of a trained or an exported model, a bundle, or a Keras model, whose
-    thresholds are then tuned on the validation clips of the corpus as `mmat.save` does. Of exports
-    only those that hear alone can be measured, since shards hold no pictures, on clips of one
-    length. Raises InputError for others, for a folder without a model, and as `mmat.save` does.
+    model: the folder of a trained or an exported model, a LiteRT file, a bundle, or a Keras model,
+    whose thresholds are then tuned on the validation clips of the corpus as `mmat.save` does. Of
+    exports only those that hear alone can be measured, since shards hold no pictures, and both
+    exports and files on clips of one length. Raises InputError for others, for a folder without a
+    model, and as `mmat.save` does.
     """
     if isinstance(model, Bundle):
         return model
     if isinstance(model, str | os.PathLike):
         folder = pathlib.Path(model)
+        if folder.suffix == TFLITE_SUFFIX and folder.is_file():
+            from mmat.evaluation.lite import bundle_of_file
+
+            return bundle_of_file(folder, _index(shards)["clip_seconds"])
         return _bundle_of_export(folder, shards) if is_export(folder) else load_bundle(folder)
     if not isinstance(shards, Corpus):
         raise InputError(
@@ -228,8 +233,7 @@ def _bundle_of_export(folder: pathlib.Path, shards: str | os.PathLike | Corpus) 
             f"{folder}: an export that looks at pictures, which shards do not hold; name the "
             "folder of the trained model that it came from"
         )
-    index = shards.index if isinstance(shards, Corpus) else read_index(shards)
-    if index["clip_seconds"] is None:
+    if _index(shards)["clip_seconds"] is None:
         raise InputError(
             f"{folder}: an export takes clips of one length at a time; name the folder of the "
             "trained model that it came from"
@@ -244,6 +248,10 @@ def _bundle_of_export(folder: pathlib.Path, shards: str | os.PathLike | Corpus) 
         facts.thresholds,
         clip_seconds=facts.clip_seconds,
     )
+
+
+def _index(shards: str | os.PathLike | Corpus) -> dict:
+    return shards.index if isinstance(shards, Corpus) else read_index(shards)
 
 
 def predict_steps(

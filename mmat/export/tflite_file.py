@@ -26,9 +26,10 @@ class TFLiteTagger:
     """Runs a file of `mmat.export.litert.export_tflite`; a `mmat.export.served.ServedModel`.
 
     Call it with a waveform float32 `(1, samples, 1)`, 16 kHz mono in [-1, 1]; it returns NumPy
-    arrays by name. n_samples: how long the file's clips are. any_length: whether shorter clips are
-    taken too, which then get what the model gives them at their own length. threads: how many
-    processors it may use, default all. Its methods may be called from several threads.
+    arrays by name. taken: the shapes of what the file takes, by name. n_samples: how long its clips
+    are. any_length: whether shorter clips are taken too, which then get what the model gives them
+    at their own length. threads: how many processors it may use, None for all. Its methods may be
+    called from several threads.
 
     Raises InputError for a file that is no such file, and where it is called for a waveform of
     another length, form or type. Where `ai_edge_litert` is missing TensorFlow runs the file.
@@ -51,12 +52,12 @@ class TFLiteTagger:
         names = self.interpreter.get_signature_list()
         self._runners = {name: self.interpreter.get_signature_runner(name) for name in names}
         taken = self._runners[SERVING].get_input_details()
-        self._taken = {name: tuple(map(int, each["shape"])) for name, each in taken.items()}
-        _, self.n_samples, _ = self._taken["waveform"]
-        self.any_length = "n_samples" in self._taken
+        self.taken = {name: tuple(map(int, each["shape"])) for name, each in taken.items()}
+        _, self.n_samples, _ = self.taken["waveform"]
+        self.any_length = "n_samples" in self.taken
         archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
         self.facts, self.label_maps = archive.facts, archive.label_maps
-        self.inputs = frozenset(self._taken) - {"n_samples", *IMAGE_INPUTS.values()}
+        self.inputs = frozenset(self.taken) - {"n_samples", *IMAGE_INPUTS.values()}
         if archive.images:
             self.inputs |= {"frames"}
             # The runner needs its interpreter, which nobody else holds.
@@ -92,9 +93,9 @@ class TFLiteTagger:
     def _run(self, signature: str, waveform, inputs: dict) -> dict[str, np.ndarray]:
         n_samples = self._checked(waveform)
         for name, x in inputs.items():
-            if np.shape(x) != self._taken[name]:
+            if np.shape(x) != self.taken[name]:
                 raise InputError(
-                    f"{self.path}: takes {name} {self._taken[name]}, and was given {np.shape(x)}"
+                    f"{self.path}: takes {name} {self.taken[name]}, and was given {np.shape(x)}"
                 )
         if self.any_length:
             inputs = inputs | {"n_samples": np.int32([n_samples])}
@@ -138,7 +139,7 @@ class TFLiteTagger:
             seen = [
                 self._classify(frames=x[None]) for x in squares(frames, self.facts.image_size_px)
             ]
-        wanted = {name: key for key, name in IMAGE_INPUTS.items() if name in self._taken}
+        wanted = {name: key for key, name in IMAGE_INPUTS.items() if name in self.taken}
         return {
             name: np.concatenate([each[key] for each in seen])[None] for name, key in wanted.items()
         }
