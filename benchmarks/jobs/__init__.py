@@ -3,6 +3,7 @@
 from benchmarks.jobs import (
     decoding,
     evaluate,
+    frozen_network,
     full_training,
     input_pipeline,
     log_mel,
@@ -18,6 +19,7 @@ from benchmarks.jobs import (
 JOBS = {
     "log-mel": log_mel,
     "tagging": tagging,
+    "frozen-network": frozen_network,
     "training-step": training_step,
     "input-pipeline": input_pipeline,
     "full-training": full_training,

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from benchmarks.peers.yamnet_tag import loaded
 from benchmarks.waveforms import waveforms
-from mmat.pretrained import embedded
+from mmat.pretrained.embedded import YAMNET_CLASS_MAP, yamnet_wheel_folder
 
 
 def tagging(batch_size: int) -> Callable:
-    network = tf.saved_model.load(str(embedded.saved_model_folder()))
+    network = loaded(yamnet_wheel_folder())
     clips = [tf.constant(clip) for clip in waveforms(batch_size)]
 
     def run():
@@ -20,7 +21,15 @@ def tagging(batch_size: int) -> Callable:
     return run
 
 
+def in_a_graph(batch_size: int) -> Callable:
+    """All clips by one call, in which each is heard after the other."""
+    network, clips = loaded(yamnet_wheel_folder()), tf.constant(waveforms(batch_size))
+    sizes = [tf.TensorSpec((None, size), tf.float32) for size in (521, 1024, 64)]
+    graph = tf.function(lambda clips: tf.map_fn(network, clips, fn_output_signature=sizes))
+    return lambda: [output.numpy() for output in graph(clips)]
+
+
 def files() -> dict[str, str]:
     """Return where the SavedModel and the table of its classes lie."""
-    class_map = embedded.fetched_folder() / "assets" / embedded.CLASS_MAP_FILE
-    return {"saved_model": str(embedded.saved_model_folder()), "class_map": str(class_map)}
+    folder = yamnet_wheel_folder()
+    return {"saved_model": str(folder), "class_map": str(folder / "assets" / YAMNET_CLASS_MAP)}

@@ -355,8 +355,16 @@ class HubAudioEncoder(keras.layers.Layer):
         scores = {"scores": self.n_labels} if self.n_labels else {}
         return {"embedding": self.embedding_size} | scores
 
+    @property
+    def _batched(self):
+        """The network's function of many waveforms, which those of `embedded:` have."""
+        return getattr(self._network, "batched", None)
+
     def _run(self, waveform) -> dict:
-        return self._named(self._network(waveform))
+        if self._batched is None:
+            return self._named(self._network(waveform))
+        # Not a second graph of the same weights: each takes its time to start, and memory.
+        return {name: x[0] for name, x in self._named(self._batched(waveform[tf.newaxis])).items()}
 
     def _named(self, outputs) -> dict:
         places = {"embedding": self.embedding_output, "scores": self.scores_output}
@@ -371,12 +379,10 @@ class HubAudioEncoder(keras.layers.Layer):
         n_patches = 1 + -(-beyond // self.hop_samples)
         whole = self.window_samples + (n_patches - 1) * self.hop_samples
         padded = tf.pad(waveforms[:, :, 0], [[0, 0], [0, whole - n_samples]])
-
-        batched = getattr(self._network, "batched", None)
-        if batched is None:
+        if self._batched is None:
             outputs = self._one_by_one(padded, n_patches)
         else:
-            outputs = self._named(batched(padded))
+            outputs = self._named(self._batched(padded))
         # Nothing of it learns, so no gradient need be kept for the way back.
         return {name: tf.stop_gradient(x) for name, x in outputs.items()}
 
