@@ -74,7 +74,8 @@ class MaskPadding(_ByLength):
         x, n_samples = inputs
         own = self.own(x, n_samples)
         shape = (-1, ops.shape(x)[1], *[1] * (len(x.shape) - 2))
-        return ops.where(ops.reshape(own, shape), x, ops.zeros_like(x))
+        # One zero: as many as x has would lie in every LiteRT file.
+        return ops.where(ops.reshape(own, shape), x, ops.zeros((), x.dtype))
 
     def compute_output_shape(self, input_shapes):
         return input_shapes[0]
