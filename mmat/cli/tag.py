@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from mmat.files import InputError, atomic_path
 from mmat.parquet import check_parquet
 from mmat.startup import on_terminal
 from mmat.tagging import forms, result
+from mmat.tagging.ahead import Progress, work_ahead
 from mmat.tagging.result import MOST_ROWS
 
 FILES_ONLY = ("out", "plot", "explain", "frame_scores", "median_filter_seconds")
@@ -126,15 +128,15 @@ def run(arguments: argparse.Namespace) -> int:
     if is_live:
         return _listen(arguments, tagger)
 
-    taggings = TagFiles(tagger, rules, arguments, files)
-    text = _writer(arguments, len(files) > 1 or files != arguments.files)(taggings)
-    if arguments.out:
-        text = list(text)
-        if taggings.failed < len(files):  # or what is there stays
-            _write(arguments.out, text)
-    else:
-        for piece in text:
-            print(piece, end="", flush=True)
+    with TagFiles(tagger, rules, arguments, files) as taggings:
+        text = _writer(arguments, len(files) > 1 or files != arguments.files)(taggings)
+        if arguments.out:
+            text = list(text)
+            if taggings.failed < len(files):  # or what is there stays
+                _write(arguments.out, text)
+        else:
+            for piece in text:
+                print(piece, end="", flush=True)
     if not taggings.failed:
         return 0
     return BAD_INPUT if len(files) == 1 else SOME_FAILED
@@ -281,25 +283,34 @@ def expanded(names: Sequence[str]) -> list[str]:
 class TagFiles:
     """Iterates over the taggings of files that can be read, in order; `failed` counts the others.
 
-    Each file that fails is one line on standard error.
+    Each file that fails is one line on standard error. The next files are tagged ahead; leaving the
+    `with` block ends that.
     """
 
     def __init__(self, tagger, rules, arguments: argparse.Namespace, files: list[str]):
         self.failed = 0
         self._tagger, self._arguments, self._files = tagger, arguments, files
         self._rules = rules
+        works = (functools.partial(self._tag, file) for file in files)
+        self._jobs = work_ahead(works, self._is_ready)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._jobs.close()
 
     def __iter__(self) -> Iterator[result.Tagging]:
         import tqdm
 
         kept = []
-        for file in self._files:
+        for file, job in zip(self._files, self._jobs, strict=True):
             name = os.path.basename(file)
             with tqdm.tqdm(
                 desc=name, unit="s", disable=not on_terminal(), leave=False, bar_format=_BAR
             ) as bar:
                 try:
-                    tagging = self._tag(file, bar)
+                    tagging = job.result(functools.partial(_show, bar))
                 except InputError as error:
                     self.failed += 1
                     bar.clear()
@@ -315,11 +326,11 @@ class TagFiles:
         if kept:
             self._write_frame_scores(kept)
 
-    def _tag(self, file: str, bar) -> result.Tagging:
-        def progress(done: float, whole: float) -> None:
-            bar.total = max(whole, done)
-            bar.update(done - bar.n)
+    def _is_ready(self, number: int) -> bool:
+        """Whether a file can be tagged ahead: one alone has nothing to wait for, a pipe may."""
+        return len(self._files) > 1 and self._files[number] != STANDARD_INPUT
 
+    def _tag(self, file: str, progress: Progress) -> result.Tagging:
         with _spooled() if file == STANDARD_INPUT else contextlib.nullcontext(file) as path:
             try:
                 return self._tagger.tag(path, self._rules, bool(self._arguments.plot), progress)
@@ -334,6 +345,11 @@ class TagFiles:
             names = [file for file, _ in kept]
         scores = [scores for _, scores in kept]
         write_frame_scores(self._arguments.frame_scores, names, self._tagger.labels, scores)
+
+
+def _show(bar, done: float, whole: float) -> None:
+    bar.total = max(whole, done)
+    bar.update(done - bar.n)
 
 
 @contextlib.contextmanager

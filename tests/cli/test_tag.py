@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import sed_scores_eval
 
 from mmat.cli import main
 from mmat.lists.read import read_list
-from tests.processes import mmat_command
+from tests.processes import mmat_command, user_environment
 
 pytest_plugins = ["tests.export.tiny"]
 pytestmark = pytest.mark.usefixtures("loaded_once")
@@ -100,6 +101,62 @@ def test_lines_on_standard_error_do_not_stick_to_the_tables(clips, exports, tmp_
     lines = subprocess.run(command, timeout=300, **both).stdout.splitlines()
     errors = [line for line in lines if "mmat: error: " in line]
     assert errors == [f"mmat: error: {files[1]}: no such file"]
+
+
+def test_files_tagged_ahead_are_those_tagged_one_by_one(clips, exports, tmp_path, capsys):
+    """To the last digit and in their order, with a broken file in the middle."""
+    import soundfile
+
+    from mmat.tagging.tagger import load
+
+    sounds = np.random.default_rng(0).normal(0, 0.1, (6, 16000)).astype(np.float32)
+    files = [clips / "both.mp4", clips / "sound.wav", clips / "pictures.mp4"]
+    for n, sound in enumerate(sounds):
+        files.append(tmp_path / f"{n}.wav")
+        soundfile.write(files[-1], np.tile(sound, n + 7), 16000)  # some of several windows
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((clips / "both.mp4").read_bytes()[:900])
+    files.insert(4, broken)
+
+    scores = tmp_path / "scores"
+    words = ["tag", *files, "--model", exports["fused"], "--format", "json"]
+    assert main([str(word) for word in [*words, "--frame-scores", scores]]) == 3
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"mmat: error: {broken}: ") and captured.err.count("\n") == 1
+    found = json.loads(captured.out)
+    files.remove(broken)
+    assert [each["file"] for each in found] == [str(file) for file in files]
+    tagger = load(exports["fused"])
+    for each, file in zip(found, files, strict=True):
+        alone = tagger.tag(file)
+        assert each["tags"] == [
+            {name: x for name, x in vars(tag).items() if name in each["tags"][0]}
+            for tag in alone.tags
+        ]
+        assert each["events"] == [vars(event) for event in alone.events]
+        written = sed_scores_eval.io.read_sed_scores(str(scores / f"{file.stem}.tsv"))
+        np.testing.assert_array_equal(
+            written[list(tagger.labels)].to_numpy(np.float32), alone.frame_scores
+        )
+
+
+def test_ctrl_c_ends_a_batch_at_once(exports, tmp_path):
+    """Half an hour of sound lies ahead of it, some of it begun."""
+    import soundfile
+
+    silence = np.zeros(16000 * 600, np.int16)
+    files = [tmp_path / f"{n}.flac" for n in range(4)]
+    for n, file in enumerate(files):
+        soundfile.write(file, silence[: 16000 if n == 0 else None], 16000)
+    words = ["tag", *files, "--model", exports["audio"], "--format", "csv", "--hop-seconds", "0.1"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(mmat_command(*words), **pipes, env=user_environment()) as process:
+        assert process.stdout.readline().startswith("file,label,")
+        process.stdout.readline()  # of the first file, while the others are being tagged
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "" and str(files[1]) not in rest
 
 
 def test_one_bad_file_does_not_stop_the_others(clips, exports, capsys):
