@@ -122,7 +122,8 @@ format: venv  ## ruff: mend rules and format
 
 # The same versions serve Python 3.11 and 3.12.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
-	--no-header --no-annotate --upgrade setup.py --extra app --extra dev --extra beam --extra parquet
+	--no-header --no-annotate --upgrade setup.py --extra app --extra dev --extra beam --extra parquet \
+	--extra onnx
 
 define resolve
 $(COMPILE) $(2) $(1).in --output-file $(1).part

@@ -39,6 +39,12 @@ REQUIRES = [
 EXTRAS = {
     "app": ["gradio>=6.31,<7"],  # the page of `mmat app`; 7 may change its parts and its names
     "parquet": ["pyarrow"],  # events as Parquet; 45 MB that text tables do without
+    # `mmat export --format onnx`, and `web`, whose page holds such a file.
+    "onnx": [
+        "tf2onnx>=1.17",  # makes it of TensorFlow's graph
+        "onnx<1.19",  # checks it; newer ones want ml_dtypes that TensorFlow 2.17 forbids
+        "onnxruntime",  # runs it beside Keras
+    ],
     # `mmat prepare --runner`: for lists that one machine is too small for.
     "beam": ["apache-beam"],
     # Its native ops load with this TensorFlow alone, so the two are pinned together.
@@ -80,6 +86,7 @@ setup(
     package_data={
         "mmat.app": ["answer.html", "page.css", "page.js"],
         "mmat.evaluation": ["page.html"],
+        "mmat.export": ["web_page/*"],
         "mmat.data_lists": ["**/*.csv", "**/*.md", "**/*.tsv", "**/*.txt"],
     },
     install_requires=REQUIRES,

@@ -1,27 +1,32 @@
-"""`mmat export`: a trained model into a SavedModel or a TensorFlow Lite file."""
+"""`mmat export`: a trained model for TensorFlow, LiteRT, ONNX Runtime or the browser."""
 
 import argparse
+import shlex
 
 from mmat.cli.common import add_command
 from mmat.files import InputError
 
-SAVED_MODEL, TFLITE = "savedmodel", "tflite"
+SAVED_MODEL, TFLITE, ONNX, WEB = "savedmodel", "tflite", "onnx", "web"
 
 
 def add(commands) -> None:
     """Add the command to the parser's."""
     command = add_command(
-        commands, "export", "turn a trained model into a SavedModel or a TensorFlow Lite file", run
+        commands, "export", "turn a trained model into what runs without mmat", run
     )
     command.add_argument("model", metavar="MODEL", help="a trained model's folder")
     command.add_argument(
-        "--out", metavar="PATH", required=True, help="the SavedModel's folder, or NAME.tflite"
+        "--out",
+        metavar="PATH",
+        required=True,
+        help="the folder of a SavedModel or a web page, NAME.tflite or NAME.onnx",
     )
     command.add_argument(
         "--format",
-        choices=[SAVED_MODEL, TFLITE],
+        choices=[SAVED_MODEL, TFLITE, ONNX, WEB],
         default=SAVED_MODEL,
-        help="savedmodel (default), for TensorFlow; tflite: a LiteRT file, which needs none",
+        help="savedmodel (default), for TensorFlow; tflite: a LiteRT file, which needs none; onnx: "
+        "an ONNX file; web: a page that tags in the browser",
     )
     command.add_argument("--quantize", choices=["int8"], help="a tflite file's weights in 8 bits")
 
@@ -33,18 +38,48 @@ def run(arguments: argparse.Namespace) -> int:
     from mmat.models.bundle import load_bundle
 
     bundle = load_bundle(arguments.model)
-    if arguments.format == SAVED_MODEL:
-        from mmat.export.savedmodel import export_saved_model
+    export = {SAVED_MODEL: _saved_model, TFLITE: _tflite, ONNX: _onnx, WEB: _web}[arguments.format]
+    for line in export(bundle, arguments):
+        print(line)
+    return 0
 
-        print(export_saved_model(bundle, arguments.out))
-        return 0
+
+def _saved_model(bundle, arguments: argparse.Namespace) -> list:
+    from mmat.export.savedmodel import export_saved_model
+
+    return [export_saved_model(bundle, arguments.out)]
+
+
+def _tflite(bundle, arguments: argparse.Namespace) -> list:
     from mmat.export.litert import export_tflite, measure_tflite
 
     path = export_tflite(bundle, arguments.out, arguments.quantize or "")
     figures = measure_tflite(path, bundle)
-    print(path)
-    print(
+    return [
+        path,
         f"{figures.megabytes:.1f} MB, {figures.milliseconds:.0f} ms for {figures.clip_seconds:g} s "
-        f"on one thread, scores within {figures.largest_deviation:.1g} of Keras"
+        f"on one thread, scores within {figures.largest_deviation:.1g} of Keras",
+    ]
+
+
+def _onnx(bundle, arguments: argparse.Namespace) -> list:
+    from mmat.export.onnx import export_onnx, measure_onnx
+
+    path = export_onnx(bundle, arguments.out)
+    return [path, _said(measure_onnx(path, bundle))]
+
+
+def _web(bundle, arguments: argparse.Namespace) -> list:
+    from mmat.export.onnx import measure_onnx
+    from mmat.export.web import MODEL_FILE, export_web
+
+    folder = export_web(bundle, arguments.out)
+    serve = f"serve it: python -m http.server --directory {shlex.quote(str(folder))}"
+    return [folder, _said(measure_onnx(folder / MODEL_FILE, bundle)), serve]
+
+
+def _said(figures) -> str:
+    return (
+        f"{figures.megabytes:.1f} MB, opset {figures.opset}, scores within "
+        f"{figures.largest_deviation:.1g} of Keras"
     )
-    return 0

@@ -76,11 +76,14 @@ is 0 beyond its end. Cut a longer clip into windows. A clip with a sample that i
 gets NaN for every number, and nothing fires."""
 
 
-def model_card(bundle: Bundle, served=None, with_images: bool = False) -> str:
+def model_card(
+    bundle: Bundle, served=None, with_images: bool = False, use: str | None = None
+) -> str:
     """Return the model card of a bundle as Markdown.
 
     served: what `mmat.export.savedmodel.serve` gave of it, for a SavedModel's card; without it, the
-    card is that of a LiteRT file. with_images: whether such a file holds the image network.
+    card is that of a LiteRT file. with_images: whether such a file holds the image network. use:
+    what stands there instead of how such a file is used.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -91,9 +94,9 @@ def model_card(bundle: Bundle, served=None, with_images: bool = False) -> str:
     inputs = bundle.model.input
     hears, sees = "waveform" in inputs, with_images or served is not None
     sees &= "image_probabilities" in inputs
-    if served is None:
+    if use is None and served is None:
         use = TFLITE_USE.format(n_samples=round(bundle.clip_seconds * SAMPLE_RATE_HZ))
-    else:
+    elif use is None:
         use = SAVED_MODEL_USE.format(signatures="\n".join(_signature_rows(served)))
     known = {name: x for name, x in bundle.figures.items() if name != "data" and x is not None}
     figures = [f"- {name}: {_figure(x)}" for name, x in known.items()]

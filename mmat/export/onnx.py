@@ -12,6 +12,7 @@ TensorFlow's graph is converted by tf2onnx, which knows no transform but by a pr
 frequencies, and rounds integer divisions towards zero: `_HANDLERS` are ours.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -22,7 +23,7 @@ import tensorflow as tf
 
 from mmat.export.card import model_card
 from mmat.export.nonfinite import nan_in_nan_out
-from mmat.export.savedmodel import decided, whole_length
+from mmat.export.savedmodel import IMAGE_INPUTS, decided, whole_length
 from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -34,6 +35,15 @@ from mmat.pretrained.yamnet import yamnet_function
 
 SUFFIX = ".onnx"
 OPSET = 18
+ONNX_USE = """\
+This card lies inside the ONNX file, in its metadata `card`, beside `labels`, `thresholds`, `task`,
+`clip_seconds`, `sample_rate_hz` and `frame_hz`, each as JSON. ONNX Runtime runs it.
+
+It takes `waveform`, float32 (1, samples, 1), 16 kHz mono in [-1, 1], of any length, and returns
+`clip`, `fired` and `frame` (10 a second). A model that sees takes besides `image_probabilities`,
+float32 (1, n_frames, n_image_labels), and `has_audio` and `has_video`, bool (1): without pictures
+zeros of one frame, true and false. A clip with a sample that is NaN or infinite gets NaN for every
+number, and nothing fires."""
 
 
 def export_onnx(bundle: Bundle, path: str | os.PathLike) -> pathlib.Path:
@@ -55,15 +65,68 @@ def export_onnx(bundle: Bundle, path: str | os.PathLike) -> pathlib.Path:
     return path
 
 
+@dataclasses.dataclass(frozen=True)
+class OnnxFigures:
+    """A file's size, the version of ONNX's operators, and the largest difference from Keras."""
+
+    megabytes: float
+    opset: int
+    largest_deviation: float
+
+
+def measure_onnx(path: str | os.PathLike, bundle: Bundle) -> OnnxFigures:
+    """Run a file on rising noise, of a clip's length and of half of it, beside the bundle's model.
+
+    largest_deviation: of a score of the clip or a frame, for sound alone. Raises InputError without
+    ONNX Runtime.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing(path) from error
+    session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
+    noise = np.random.default_rng(0).uniform(-1, 1, n_samples)
+    rising = np.float32(np.linspace(0, 0.5, n_samples) * noise)[np.newaxis, :, np.newaxis]
+    clips = [rising, rising[:, : max(1, n_samples // 2)]]
+    return OnnxFigures(
+        megabytes=pathlib.Path(path).stat().st_size / 1e6,
+        opset=OPSET,
+        largest_deviation=max(_deviation(session, bundle.model, clip) for clip in clips),
+    )
+
+
+def _deviation(session, model: keras.Model, waveform: np.ndarray) -> float:
+    given = {"waveform": waveform} | _no_pictures(model)
+    expected = model(given | whole_length(model, given), training=False)
+    found = session.run(["clip", "frame"], given)
+    pairs = zip(found, (expected["clip"], expected["frame"]), strict=True)
+    return float(max(np.abs(x - y).max() for x, y in pairs))
+
+
+def _no_pictures(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return what a model of both senses takes besides of one clip that has sound alone."""
+    flags = {"has_audio": np.array([True]), "has_video": np.array([False])}
+    return {
+        name: flags[name] if name in flags else np.zeros((1, 1, x.shape[-1]), np.float32)
+        for name, x in model.input.items()
+        if name in flags or name in IMAGE_INPUTS.values()
+    }
+
+
+def _missing(path: str | os.PathLike) -> InputError:
+    return InputError(
+        f"{path}: ONNX needs packages that are not installed; pip install 'mmat[onnx]'"
+    )
+
+
 def _converted(path: pathlib.Path, bundle: Bundle):
     """Return the graph of one clip as an ONNX model."""
     try:
         import onnx
         import tf2onnx
     except ImportError as error:
-        raise InputError(
-            f"{path}: ONNX needs packages that are not installed; pip install 'mmat[onnx]'"
-        ) from error
+        raise _missing(path) from error
     model = onnx_form(bundle.model)
 
     def predict(**inputs):
@@ -134,9 +197,16 @@ class EncoderOfOneClip(HubAudioEncoder):
         return {name: x[tf.newaxis, : 1 + hops] for name, x in heard.items()}
 
 
-def _metadata(bundle: Bundle) -> dict[str, str]:
-    """Return what belongs to the model besides its graph, as texts by name."""
-    facts = {
+def facts_of(bundle: Bundle) -> dict:
+    """Return what belongs to the model besides its graph, by name, as JSON holds it.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> facts = facts_of(Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.25]))
+    >>> facts["labels"], facts["thresholds"], facts["task"], facts["clip_seconds"]
+    (['Dog'], [0.25], 'multi-label', 10.0)
+    """
+    return {
         "labels": list(bundle.labels.names),
         "thresholds": [float(threshold) for threshold in bundle.thresholds],
         "task": str(bundle.labels.task),
@@ -144,8 +214,13 @@ def _metadata(bundle: Bundle) -> dict[str, str]:
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "frame_hz": FRAME_HZ,
     }
+
+
+def _metadata(bundle: Bundle) -> dict[str, str]:
+    """Return the facts and the card as texts by name."""
+    facts = facts_of(bundle)
     texts = {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
-    return texts | {"card": model_card(bundle)}
+    return texts | {"card": model_card(bundle, use=ONNX_USE)}
 
 
 def _transform(ctx, node, name, args) -> None:
