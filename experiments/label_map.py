@@ -42,14 +42,8 @@ from mmat.files import data_list
 from mmat.labels import LabelSet
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
-from mmat.models.label_map import (
-    Sharpened,
-    Thresholded,
-    label_similarities,
-    nearest_labels,
-    similarity_weighted,
-    top_label,
-)
+from mmat.models.evidence import Sharpened, Thresholded, similarity_weighted, top_label
+from mmat.models.label_map import label_similarities, nearest_labels
 from mmat.models.predict import Predictor
 from mmat.models.video import video_branch
 from mmat.plots.label_map import plot_label_map

@@ -55,11 +55,10 @@ from mmat.labels import LabelSet
 from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
+from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import Competing, EitherRight
 from mmat.models.label_map import (
-    EqualPriors,
-    LikeliestName,
     asked_names,
     imagenet_hypernyms,
     label_similarities,

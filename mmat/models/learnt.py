@@ -31,6 +31,7 @@ from keras import layers, ops
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task
 from mmat.models.audio import FRAME_SAMPLES
+from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import (
     Fallback,
@@ -40,7 +41,6 @@ from mmat.models.fusion import (
     share_of_rival,
 )
 from mmat.models.kin import kin_pairs
-from mmat.models.label_map import EqualPriors, LikeliestName
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.names import IMAGE_PRIOR, THRESHOLD, image_similarities, sound_similarities
 from mmat.models.video import HoldFrames, LabelMap

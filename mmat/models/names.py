@@ -17,6 +17,7 @@ from mmat.labels import MULTI_LABEL, LabelSet
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
+from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import (
     N_RIVALS,
@@ -27,13 +28,7 @@ from mmat.models.fusion import (
     WherePresent,
 )
 from mmat.models.kin import kin_pairs, speech_and_other_acts
-from mmat.models.label_map import (
-    EqualPriors,
-    LikeliestName,
-    imagenet_hypernyms,
-    matched_similarities,
-    sound_label_names,
-)
+from mmat.models.label_map import imagenet_hypernyms, matched_similarities, sound_label_names
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.pooling import mean_pooling
 from mmat.models.video import HoldFrames, LabelMap
@@ -43,7 +38,6 @@ from mmat.pretrained.registry import image_network as known_image_network
 from mmat.pretrained.text import TextEncoder, embedded_text_encoder
 
 SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
-GUESS_BELOW = 0.8  # cosine of a name that may be wrong: 6 of 7 wrong ones of ESC-50's labels are
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
 COMPETITION = 1.0  # its power among as many labels as a rival is looked for, or fewer
 MORE_COMPETITION = 0.2  # with more labels the power grows as their number to the power of this

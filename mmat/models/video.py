@@ -8,7 +8,8 @@ from keras import layers, ops
 
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task, classes_and_task
-from mmat.models.label_map import Sharpened, label_similarities
+from mmat.models.evidence import Sharpened
+from mmat.models.label_map import label_similarities
 from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, mean_pooling
 from mmat.pretrained.registry import ImageNetwork, image_network

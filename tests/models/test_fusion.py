@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, regression
 from mmat.models.audio import adapt_normalization, audio_branch
+from mmat.models.evidence import Thresholded
 from mmat.models.fusion import (
     LATE_WEIGHTS,
     MOST_SHIFT_TRAINED,
@@ -22,7 +23,6 @@ from mmat.models.fusion import (
     log_odds,
     middle_fusion,
 )
-from mmat.models.label_map import Thresholded
 from mmat.models.pooling import attention
 from mmat.models.video import video_branch
 from tests.compiling import compile_for_clips

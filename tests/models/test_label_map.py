@@ -7,19 +7,21 @@ from hypothesis.extra import numpy as hnp
 
 from mmat.labels import LabelSet
 from mmat.lists.read import named_label_set
-from mmat.models.label_map import (
+from mmat.models.evidence import (
     EqualPriors,
     LikeliestName,
     Sharpened,
     Thresholded,
+    similarity_weighted,
+    top_label,
+)
+from mmat.models.label_map import (
     asked_names,
     imagenet_hypernyms,
     label_similarities,
     matched_similarities,
     nearest_labels,
-    similarity_weighted,
     sound_label_names,
-    top_label,
 )
 from mmat.pretrained.registry import imagenet_labels, yamnet
 from mmat.pretrained.text import embedded_text_encoder

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.models.label_map import Sharpened, Thresholded, similarity_weighted, top_label
+from mmat.models.evidence import Sharpened, Thresholded, similarity_weighted, top_label
 from mmat.models.pooling import max_pooling, mean_pooling
 from mmat.models.video import Calibration, HoldFrames, LabelMap, video_branch
 from tests.compiling import compile_for_clips
