@@ -65,7 +65,8 @@ from mmat.models.label_map import (
     matched_similarities,
     sound_label_names,
 )
-from mmat.models.names import SOUND_FLOOR, THRESHOLD, sound_similarities, zero_shot_bundle
+from mmat.models.name_maps import SOUND_FLOOR, THRESHOLD, sound_similarities
+from mmat.models.names import zero_shot_bundle
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
 from mmat.pretrained.registry import imagenet_labels, yamnet

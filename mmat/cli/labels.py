@@ -53,7 +53,7 @@ def _table(labels) -> str:
     import tabulate
 
     from mmat.models.asked import mappings
-    from mmat.models.names import IMAGE_FLOOR, SOUND_FLOOR
+    from mmat.models.name_maps import IMAGE_FLOOR, SOUND_FLOOR
 
     rows = [
         [m.label, _names(m.heard, m.nearest_heard), _names(m.seen, m.nearest_seen)]

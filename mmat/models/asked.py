@@ -140,7 +140,7 @@ def known_names(text: str = "") -> list[KnownName]:
     >>> len([known for known in known_names() if "ear" in known.by])
     521
     """
-    from mmat.models.names import image_similarities
+    from mmat.models.name_maps import image_similarities
 
     heard = heard_label_set()
     by_eye = image_similarities(heard, efficientnet_lite0).any(axis=0)
@@ -177,7 +177,7 @@ def mappings(labels: Iterable[str]) -> list[Mapping]:
     ((('Dog', 1.0),), 118, (), ())
     """
     from mmat.models.label_map import asked_names, label_similarities, nearest_labels
-    from mmat.models.names import image_similarities, sound_similarities
+    from mmat.models.name_maps import image_similarities, sound_similarities
     from mmat.pretrained.text import embedded_text_encoder
 
     asked = LabelSet.of(labels)

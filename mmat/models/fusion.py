@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from mmat.labels import Task
 from mmat.models.audio import waveform_inputs
+from mmat.models.kin import N_RIVALS, rivals_of
 from mmat.models.masking import HoldOwnFrames, OwnMeanAndMax, mask_padding
 from mmat.models.outputs import task_of, to_output, to_score
 from mmat.models.video import HoldFrames
@@ -21,7 +22,6 @@ _MARGIN = 1e-6  # probabilities are kept this far from 0 and 1 before log-odds a
 LATE_WEIGHTS = (0.7, 1.0)  # of audio and video, where learning starts; chosen on validation
 MOST_SHIFT = 4.0  # log-odds by which a clip's belief moves what is heard; chosen on validation
 MOST_SHIFT_TRAINED = 2.0  # the same of branches that were trained; chosen on validation too
-N_RIVALS = 16  # strongest labels of a moment among which a label's rivals are looked for
 YIELDED_ODDS = 0.05  # of speech beside a laugh or a scream; chosen on validation
 
 
@@ -315,8 +315,13 @@ class TimedBySound(LogitsTimedBySound):
 
     def call(self, inputs):
         frames, sound, both, frames_of_both = inputs
-        timed = shifted(frames, clip_shift(log_odds(sound), log_odds(both), self.most))
-        return ops.where(np.array(self.heard), timed, frames_of_both)
+        return timed_by_sound(frames, sound, both, frames_of_both, np.array(self.heard), self.most)
+
+
+def timed_by_sound(frames, sound, both, frames_of_both, heard, most: float = MOST_SHIFT):
+    """Return what `TimedBySound` does of these scores; heard: bool `(classes,)`."""
+    timed = shifted(frames, clip_shift(log_odds(sound), log_odds(both), most))
+    return ops.where(heard, timed, frames_of_both)
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -401,16 +406,10 @@ class Competing(ScoreLayer):
         self.yields = [list(labels) for labels in yields]
 
     def call(self, scores):
-        shares = ops.power(share_of_rival(scores, self.kin), self.power)
-        competed = scores * ops.maximum(shares, scores)
+        x = competed(scores, strongest_rival(scores, self.kin), self.power)
         if not all(self.yields):
-            return competed
-        broad, narrow = self.yields
-        narrow = ops.max(ops.take(competed, narrow, axis=-1), axis=-1, keepdims=True)
-        odds = competed * YIELDED_ODDS  # times what is left to 1
-        yielded = odds / (1.0 - competed + odds)
-        is_broad = np.isin(np.arange(scores.shape[-1]), broad)
-        return ops.where(ops.logical_and(is_broad, yielded < narrow), yielded, competed)
+            return x
+        return yielding(x, *(np.isin(np.arange(x.shape[-1]), labels) for labels in self.yields))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -423,13 +422,33 @@ class Competing(ScoreLayer):
         }
 
 
+def competed(scores, rival, power):
+    """Return what competition leaves of scores, see `Competing`; rival: the strongest's score."""
+    return scores * ops.maximum(ops.power(share_of_score(scores, rival), power), scores)
+
+
+def yielding(scores, is_broad, is_narrow):
+    """Return scores where broad labels yield to the strongest of the narrow, see `Competing`.
+
+    scores: `(…, classes)`; is_broad, is_narrow: bool `(classes,)`.
+    """
+    narrow = ops.max(ops.where(is_narrow, scores, 0.0), axis=-1, keepdims=True)
+    odds = scores * YIELDED_ODDS  # times what is left to 1
+    yielded = odds / (1.0 - scores + odds)
+    return ops.where(ops.logical_and(is_broad, yielded < narrow), yielded, scores)
+
+
 def share_of_rival(scores, kin: Sequence[Sequence[int]] = ()):
     """Return how much of its strongest rival's score each label has, 1 at most: `(…, classes)`.
 
     >>> share_of_rival(np.float32([0.5, 0.25, 0.0])).numpy().tolist()
     [1.0, 0.5, 0.0]
     """
-    rival = strongest_rival(scores, kin)
+    return share_of_score(scores, strongest_rival(scores, kin))
+
+
+def share_of_score(scores, rival):
+    """Return how much of a rival's score each label has, 1 at most, and 1 where the rival has 0."""
     shares = ops.minimum(scores / ops.where(rival > 0, rival, 1.0), 1.0)
     return ops.where(rival > 0, shares, 1.0)
 
@@ -446,11 +465,18 @@ def strongest_rival(scores, kin: Sequence[Sequence[int]] = ()):
     """
     if not len(kin):
         return ops.max(scores, axis=-1, keepdims=True)
+    return strongest_of(scores, rivals_of(kin, scores.shape[-1]))
+
+
+def strongest_of(scores, rivals):
+    """Return of each label the highest score of its rivals: `(…, classes)`.
+
+    scores: of that shape; rivals: see `mmat.models.kin.rivals_of`. Of labels that only the graph
+    can count there are N_RIVALS at least.
+    """
     n_classes = scores.shape[-1]
-    rivals = 1.0 - np.eye(n_classes, dtype=np.float32)
-    for one, other in kin:
-        rivals[one, other] = rivals[other, one] = 0.0
-    highest, labels = ops.top_k(scores, min(N_RIVALS, n_classes))  # (…, rivals)
+    n_strongest = N_RIVALS if n_classes is None else min(N_RIVALS, n_classes)
+    highest, labels = ops.top_k(scores, n_strongest)  # (…, rivals)
     return ops.max(ops.take(rivals, labels, axis=0) * ops.expand_dims(highest, -1), axis=-2)
 
 

@@ -14,6 +14,9 @@ import numpy as np
 
 from mmat.files import data_list
 
+N_RIVALS = 16  # strongest labels of a moment among which a label's rivals are looked for
+COMPETITION = 1.0  # its power among as many labels as a rival is looked for, or fewer
+MORE_COMPETITION = 0.2  # with more labels the power grows as their number to the power of this
 VOICE, SPEECH = "Human voice", "Speech"  # as AudioSet's ontology calls them
 
 
@@ -85,6 +88,27 @@ def kin_pairs(similarities: np.ndarray, names: Sequence[str]) -> list[tuple[int,
         for i in range(j)
         if any(are_kin(one, other) for one in nearest[i] for other in nearest[j])
     ]
+
+
+def rivals_of(kin: Sequence[Sequence[int]], n_classes: int) -> np.ndarray:
+    """Return which labels compete, float32 `(classes, classes)` of 0 and 1; no label with itself.
+
+    >>> rivals_of([(0, 1)], 3).tolist()
+    [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    """
+    rivals = 1.0 - np.eye(n_classes, dtype=np.float32)
+    for one, other in kin:
+        rivals[one, other] = rivals[other, one] = 0.0
+    return rivals
+
+
+def competition(n_labels: int) -> float:
+    """Return the power of the competition among so many labels: of more, more are alike.
+
+    >>> competition(2), competition(16), round(competition(521), 2)
+    (1.0, 1.0, 2.01)
+    """
+    return COMPETITION * max(1.0, n_labels / N_RIVALS) ** MORE_COMPETITION
 
 
 def speech_and_other_acts(

@@ -42,7 +42,8 @@ from mmat.models.fusion import (
 )
 from mmat.models.kin import kin_pairs
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
-from mmat.models.names import IMAGE_PRIOR, THRESHOLD, image_similarities, sound_similarities
+from mmat.models.name_maps import THRESHOLD, image_similarities, sound_similarities
+from mmat.models.names import IMAGE_PRIOR
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import AudioEncoder, ImageNetwork

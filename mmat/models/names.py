@@ -1,48 +1,41 @@
 """Zero-shot tagging of any labels: the names of two pretrained networks are mapped to them.
 
 YAMNet names what it hears by 521 names of AudioSet, the image network what it sees by ImageNet's
-1000. `mmat.models.label_map` maps both to the labels; the rest is constant and the same for every
+1000. `mmat.models.name_maps` maps both to the labels; the rest is constant and the same for every
 label, and nothing is trained. The defaults were chosen on the mini corpus's validation split by
 `experiments/zero_shot.py`. All of it is ours.
 """
 
-import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from mmat.labels import MULTI_LABEL, LabelSet
-from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.labels import LabelSet
 from mmat.models.audio import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import (
-    N_RIVALS,
     Competing,
     EitherRight,
     Fallback,
     TimedBySound,
     WherePresent,
 )
-from mmat.models.kin import kin_pairs, speech_and_other_acts
-from mmat.models.label_map import imagenet_hypernyms, matched_similarities, sound_label_names
+from mmat.models.kin import competition, kin_pairs, speech_and_other_acts
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
+from mmat.models.name_maps import N_FRAMES, THRESHOLD, name_maps
 from mmat.models.pooling import mean_pooling
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
-from mmat.pretrained.registry import AudioEncoder, ImageNetwork, yamnet
+from mmat.pretrained.registry import AudioEncoder, yamnet
 from mmat.pretrained.registry import image_network as known_image_network
-from mmat.pretrained.text import TextEncoder, embedded_text_encoder
+from mmat.pretrained.text import TextEncoder
 
-SOUND_FLOOR, IMAGE_FLOOR = 0.65, 0.75  # cosines under which a name has nothing to do with a label
 IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
-COMPETITION = 1.0  # its power among as many labels as a rival is looked for, or fewer
-MORE_COMPETITION = 0.2  # with more labels the power grows as their number to the power of this
-THRESHOLD = 0.047
-N_FRAMES = 8
 
 
 def zero_shot_bundle(
@@ -64,61 +57,15 @@ def zero_shot_bundle(
     >>> sorted(bundle.model.output)[:4], bool(bundle.thresholds[0] < 1)
     (['audio', 'audio_frame', 'clip', 'frame'], True)
     """
-    labels = dataclasses.replace(labels, task=MULTI_LABEL)
-    hears = sound_similarities(labels, sound, text_encoder)
-    sees = image_similarities(labels, known_image_network(image_network), text_encoder)
-    mapped = hears.any(axis=0) | sees.any(axis=0)
+    image = known_image_network(image_network)
+    maps = name_maps(labels, sound, image, text_encoder, threshold)
     return Bundle(
-        zero_shot_model(hears, sees, sound),
-        labels,
-        np.where(mapped, np.float32(threshold), NEVER_FIRES),
+        zero_shot_model(maps.hears, maps.sees, sound),
+        maps.labels,
+        maps.thresholds,
         image_network,
         n_frames=N_FRAMES,
     )
-
-
-def sound_similarities(
-    labels: LabelSet, encoder: AudioEncoder = yamnet, text_encoder: TextEncoder | None = None
-) -> np.ndarray:
-    """Return how much each name of an audio network's scores means each label.
-
-    Float32 `(n_sound_labels, classes)` in [0, 1], 0 where a name has nothing to do with a label;
-    without rows where the names of the scores are not known. text_encoder: default the embedded
-    one, loaded only for labels that the network does not know by name. Raises InputError where
-    weights were not fetched.
-
-    >>> sound_similarities(LabelSet.of(["Dog", "Quarterly tax return"])).max(axis=0).tolist()
-    [1.0, 0.0]
-    """
-    heard = encoder.labels()
-    if not heard:
-        return np.zeros((0, len(labels)), np.float32)
-    heard = LabelSet.of(heard)
-    names = [sound_label_names(heard, index) for index in range(len(heard))]
-    return matched_similarities(names, labels, _encoder(text_encoder), SOUND_FLOOR, heard=True)
-
-
-def image_similarities(
-    labels: LabelSet, network: ImageNetwork, text_encoder: TextEncoder | None = None
-) -> np.ndarray:
-    """Return how much each image label means each label, as `sound_similarities` does."""
-    names = network.labels()
-    return matched_similarities(
-        names, labels, _encoder(text_encoder), IMAGE_FLOOR, imagenet_hypernyms()
-    )
-
-
-def _encoder(text_encoder: TextEncoder | None) -> Callable[[], TextEncoder]:
-    return embedded_text_encoder if text_encoder is None else lambda: text_encoder
-
-
-def competition(n_labels: int) -> float:
-    """Return the power of the competition among so many labels: of more, more are alike.
-
-    >>> competition(2), competition(16), round(competition(521), 2)
-    (1.0, 1.0, 2.01)
-    """
-    return COMPETITION * max(1.0, n_labels / N_RIVALS) ** MORE_COMPETITION
 
 
 def unmapped_labels(bundle: Bundle) -> tuple[str, ...]:
@@ -162,50 +109,77 @@ def zero_shot_model(
     has_audio = keras.Input((), dtype="bool", name="has_audio")
     has_video = keras.Input((), dtype="bool", name="has_video")
     lengths = [keras.Input((), dtype="int32", name="n_samples")] if ragged else []
+    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video, *lengths)}
+    pairs = {
+        "kin": kin_pairs(sound_similarities, sound.labels()),
+        "yields": speech_and_other_acts(sound_similarities, sound.labels()),
+    }
+    power = competition(sound_similarities.shape[1])
+    steps = LabelSteps(
+        LabelMap(sound_similarities, LikeliestName(), name="sound_map"),
+        LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map"),
+        lambda x, name: Competing(power, **pairs, name=name)(x),
+        TimedBySound(sound_similarities.any(axis=0), name="timed"),
+    )
+    outputs = zero_shot_outputs(inputs, HubAudioEncoder.of(sound, name="sound_network"), steps)
+    return keras.Model(inputs, outputs, name="zero_training")
+
+
+class LabelSteps(NamedTuple):
+    """The steps of the model that know the labels.
+
+    hear, see: from a network's probabilities to evidence. compete: from scores `(batch, time,
+    classes)` and a step's name. time: what `TimedBySound` is.
+    """
+
+    hear: Callable
+    see: Callable
+    compete: Callable
+    time: Callable
+
+
+def zero_shot_outputs(inputs: dict, encoder: HubAudioEncoder, steps: LabelSteps) -> dict:
+    """Return the outputs of the model of `zero_shot_model` for its inputs, by name.
+
+    encoder: hears the waveform.
+    """
+    waveform, has_audio, has_video = (inputs[x] for x in ("waveform", "has_audio", "has_video"))
+    ragged = "n_samples" in inputs
     # A clip without sound is judged by its pictures, over the whole time.
-    n_samples = ops.where(lengths[0] > 0, lengths[0], ENDLESS) if ragged else None
+    n_samples = inputs.get("n_samples")
+    n_samples = ops.where(n_samples > 0, n_samples, ENDLESS) if ragged else None
 
     # The padding is silence, as is that which the encoder adds to a clip's end by itself.
     silenced = mask_padding(waveform, n_samples, samples_per_step=1)
-    sounds = HubAudioEncoder.of(sound, name="sound_network")(silenced)["scores"]
+    sounds = encoder(silenced)["scores"]
     sounds = WherePresent(name="sound_probabilities")([sounds, has_audio])
     # (batch, patches, n_sound_labels)
-    x = LabelMap(sound_similarities, LikeliestName(), name="sound_map")(sounds)
+    x = steps.hear(sounds)
     # (batch, patches, classes)
-    to_frames = PatchesToFrames(sound.hop_samples, sound.window_samples, FRAME_SAMPLES)
+    to_frames = PatchesToFrames(encoder.hop_samples, encoder.window_samples, FRAME_SAMPLES)
     heard = to_frames([x, waveform, *([n_samples] if ragged else [])])  # (batch, time, classes)
     own = ValidSteps(FRAME_SAMPLES)([heard, n_samples]) if ragged else None
 
-    x = LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map")(
-        probabilities
-    )
+    x = steps.see(inputs["image_probabilities"])
     # (batch, n_frames, classes)
     x = WherePresent(name="seen")([x, has_video])
     hold, time = (HoldOwnFrames, own) if ragged else (HoldFrames, heard)
     seen = hold(name="held_frames")([x, time])  # (batch, time, classes)
 
     both = EitherRight(name="either")([heard, seen])  # (batch, time, classes)
-    pairs = {
-        "kin": kin_pairs(sound_similarities, sound.labels()),
-        "yields": speech_and_other_acts(sound_similarities, sound.labels()),
-    }
-    power = competition(sound_similarities.shape[1])
     outputs = {"sound_probabilities": sounds}
     for clip, frame, x in (
         ("clip", "joint_frame", both),
         ("audio", "audio_frame", heard),
         ("video", "video_frame", seen),
     ):
-        x = Competing(power, **pairs, name=frame)(x)
+        x = steps.compete(x, frame)
         outputs[frame] = mask_padding(x, n_samples, FRAME_SAMPLES)  # (batch, time, classes)
         # (batch, classes); without the clamp of MILPooling, for a score of 0 is to stay 0
         outputs[clip] = mean_pooling(outputs[frame], own)
     joint = outputs.pop("joint_frame")
-    timed = TimedBySound(sound_similarities.any(axis=0), name="timed")(
-        [outputs["audio_frame"], outputs["audio"], outputs["clip"], joint]
-    )
+    timed = steps.time([outputs["audio_frame"], outputs["audio"], outputs["clip"], joint])
     alone = [outputs["audio_frame"], outputs["video_frame"]]
     outputs["frame"] = Fallback(name="frame")([timed, *alone, has_audio, has_video])
     # (batch, time, classes)
-    inputs = {x.name: x for x in (waveform, probabilities, has_audio, has_video, *lengths)}
-    return keras.Model(inputs, outputs, name="zero_training")
+    return outputs

@@ -37,7 +37,8 @@ from mmat.metrics.decisions import decide
 from mmat.models.asked import parse_label_set
 from mmat.models.bundle import RECORD_FILE, Bundle, save_bundle, tuned_bundle
 from mmat.models.learnt import Learnable
-from mmat.models.names import THRESHOLD, unmapped_labels
+from mmat.models.name_maps import THRESHOLD
+from mmat.models.names import unmapped_labels
 from mmat.models.predict import Predictor
 from mmat.pretrained.registry import audio_encoder as encoder_of
 from mmat.pretrained.registry import image_network as network_of

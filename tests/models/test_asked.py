@@ -15,7 +15,7 @@ from mmat.models.asked import (
     names_in_one,
     parse_label_set,
 )
-from mmat.models.names import IMAGE_FLOOR, SOUND_FLOOR
+from mmat.models.name_maps import IMAGE_FLOOR, SOUND_FLOOR
 from mmat.pretrained.registry import imagenet_labels, yamnet
 
 

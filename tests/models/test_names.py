@@ -15,15 +15,15 @@ from mmat.metrics.thresholds import NEVER_FIRES, fire
 from mmat.models.bundle import load_bundle, save_bundle
 from mmat.models.fusion import (
     MOST_SHIFT,
-    N_RIVALS,
     Competing,
     EitherRight,
     LogitsTimedBySound,
     TimedBySound,
 )
-from mmat.models.kin import kin_pairs, speech_and_other_acts
+from mmat.models.kin import N_RIVALS, competition, kin_pairs, speech_and_other_acts
 from mmat.models.learnt import EvidenceStatistics
-from mmat.models.names import THRESHOLD, competition, unmapped_labels, zero_shot_bundle
+from mmat.models.name_maps import THRESHOLD
+from mmat.models.names import unmapped_labels, zero_shot_bundle
 from mmat.pretrained.registry import imagenet_labels, yamnet
 from tests.models.layer_checks import check_layer
 

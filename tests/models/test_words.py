@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmat.labels import LabelSet
 from mmat.models.label_map import asked_names, imagenet_hypernyms, matched_similarities
-from mmat.models.names import sound_similarities
+from mmat.models.name_maps import sound_similarities
 from mmat.models.words import everyday_sound, everyday_sounds, stems
 from mmat.pretrained.registry import imagenet_labels, yamnet
 
