@@ -29,6 +29,12 @@ def add(commands) -> None:
         "an ONNX file; web: a page that tags in the browser",
     )
     command.add_argument("--quantize", choices=["int8"], help="a tflite file's weights in 8 bits")
+    command.add_argument(
+        "--float32-mel",
+        action="store_true",
+        help="a SavedModel's log-mel in float32, which is faster, where training took float64; the "
+        "other formats have it so anyway",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _saved_model(bundle, arguments: argparse.Namespace) -> list:
     from mmat.export.savedmodel import export_saved_model
 
-    return [export_saved_model(bundle, arguments.out)]
+    return [export_saved_model(bundle, arguments.out, arguments.float32_mel)]
 
 
 def _tflite(bundle, arguments: argparse.Namespace) -> list:

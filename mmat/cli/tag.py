@@ -51,6 +51,11 @@ def add(commands) -> None:
     command.add_argument(
         "--image-model", metavar="NAME", help="without a model: efficientnet_lite0 (default), …"
     )
+    command.add_argument(
+        "--float32-mel",
+        action="store_true",
+        help="a trained model's log-mel in float32, which is faster, where training took float64",
+    )
     _add_outputs(command)
     _add_rules(command)
 
@@ -118,6 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
         None if is_live else arguments.hop_seconds,
         arguments.sound_model or SOUND_MODEL,
         arguments.image_model or IMAGE_MODEL,
+        arguments.float32_mel,
     )
     check_hysteresis(tagger.task, rules.hysteresis)
     for label in tagger.unmapped:

@@ -6,12 +6,11 @@ float32: Kapre's transform, in float64, and frozen audio networks, which take cl
 
 from collections.abc import Callable
 
-import kapre
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.models.features import Magnitude
+from mmat.models.features import Float32Mel, with_float32_mel
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import yamnet
 from mmat.pretrained.yamnet import YAMNET, mel_bank, yamnet_network
@@ -20,8 +19,7 @@ from mmat.pretrained.yamnet import YAMNET, mel_bank, yamnet_network
 def lite_form(model: keras.Model) -> keras.Model:
     """Rebuild a model of any precision in float32 for one clip, with the same weights.
 
-    The decibels of its log-mel are those of `mmat.models.features.log_mel`, except for what lies
-    more than 55 dB under a pure tone, where float32 has no more digits.
+    Its log-mel is that of `mmat.models.features.with_float32_mel`.
 
     >>> from mmat.models.audio import audio_branch
     >>> lite = lite_form(audio_branch(2))
@@ -29,32 +27,18 @@ def lite_form(model: keras.Model) -> keras.Model:
     TensorShape([1, 10, 2])
     """
     custom = {kind.__name__: kind for kind in _FORMS.values()}
-    rebuilt = keras.Model.from_config(_in_lite_form(model.get_config()), custom_objects=custom)
+    config = _in_lite_form(with_float32_mel(model).get_config())
+    rebuilt = keras.Model.from_config(config, custom_objects=custom)
     rebuilt.set_weights(model.get_weights())
     return rebuilt
 
 
-class LiteSTFT(kapre.STFT):
-    """The magnitudes `(1, frames, frequencies, 1)` of the transform, by a transform in float32."""
+class LiteMel(Float32Mel):
+    """The same on the one clip, each band by a sum over the frequencies that it reads."""
 
-    def call(self, x):
-        window = self.window_fn(self.win_length, dtype=tf.float32)
-        frames = tf.signal.frame(tf.reshape(x, (-1,)), self.win_length, self.hop_length) * window
-        return tf.abs(tf.signal.rfft(frames, [self.n_fft]))[tf.newaxis, :, :, tf.newaxis]
-
-
-class LiteMagnitude(Magnitude):
-    """Nothing: `LiteSTFT` gives magnitudes."""
-
-    def call(self, spectrum):
-        return spectrum
-
-
-class LiteFilterbank(kapre.ApplyFilterbank):
-    """Each band by a sum over the frequencies that it reads."""
-
-    def call(self, x):
-        return bands(x[:, :, :, 0], np.asarray(self.filterbank, np.float32))[..., tf.newaxis]
+    def call(self, waveform):
+        magnitudes = tf.abs(self.spectrum(tf.reshape(waveform, (-1,))))
+        return bands(magnitudes, self.bank)[tf.newaxis, :, :, tf.newaxis]
 
 
 class LiteEncoder(HubAudioEncoder):
@@ -126,9 +110,7 @@ def bands(magnitudes, filterbank: np.ndarray):
 
 
 _FORMS = {
-    "STFT": LiteSTFT,
-    "Magnitude": LiteMagnitude,
-    "ApplyFilterbank": LiteFilterbank,
+    "Float32Mel": LiteMel,
     "HubAudioEncoder": LiteEncoder,
 }
 

@@ -48,12 +48,14 @@ class GraphModel:
         return {key: output.numpy() for key, output in outputs.items()}
 
 
-def load_served(path: str | os.PathLike) -> ServedModel:
+def load_served(path: str | os.PathLike, float32_mel: bool = False) -> ServedModel:
     """Return a model that answers, from its folder or its LiteRT file.
 
     path: a folder as `mmat.save` and the training scripts leave it, or `mmat export`, or a file
-    that ends in `.tflite`. Raises InputError for what is neither, or damaged. A SavedModel is a
-    program: load those of people you trust.
+    that ends in `.tflite`. float32_mel: as of `mmat.export.savedmodel.serve`; a LiteRT file's
+    log-mel is in float32 anyway. Raises InputError for what is neither, or damaged, and for a
+    SavedModel where `float32_mel` is asked. A SavedModel is a program: load those of people you
+    trust.
     """
     folder = pathlib.Path(path)
     if folder.suffix == TFLITE_SUFFIX and folder.is_file():
@@ -65,22 +67,27 @@ def load_served(path: str | os.PathLike) -> ServedModel:
             f"{TFLITE_SUFFIX} file"
         )
     if (folder / "model.keras").is_file():
-        return _trained(folder)
+        return _trained(folder, float32_mel)
     if not is_export(folder):
         raise InputError(
             f"{folder}: no exported model here, and no trained one; name a folder that a training "
             "or `mmat export` left"
         )
+    if float32_mel:
+        raise InputError(
+            f"{folder}: an export, whose log-mel stays as it is; leave float32_mel out, or export "
+            "the trained model with it"
+        )
     return GraphModel(load_export(folder))
 
 
-def _trained(folder: pathlib.Path) -> GraphModel:
+def _trained(folder: pathlib.Path, float32_mel: bool) -> GraphModel:
     from mmat.export.savedmodel import serve
     from mmat.models.bundle import load_bundle
 
     bundle = load_bundle(folder)
     try:
-        return GraphModel(serve(bundle))
+        return GraphModel(serve(bundle, float32_mel))
     except InputError:
         raise
     # Layers that do not fit each other show here, each in its own exception.

@@ -28,7 +28,7 @@ from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import Bundle
-from mmat.models.features import with_float32_mel
+from mmat.models.features import Float32Mel, with_float32_mel
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import yamnet
 from mmat.pretrained.yamnet import yamnet_function
@@ -55,14 +55,20 @@ def export_onnx(bundle: Bundle, path: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(path)
     if path.suffix != SUFFIX or path.is_dir():
         raise InputError(f"{path}: no name of an ONNX file; end it in {SUFFIX}")
+    content = onnx_content(bundle, path)
+    with atomic_path(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def onnx_content(bundle: Bundle, path: str | os.PathLike) -> bytes:
+    """Return what is to be written at `path`, which errors name; raises those of `export_onnx`."""
     if "waveform" not in bundle.model.input:
         raise InputError(f"{path}: this model hears nothing, and an ONNX file is for sound first")
     converted = _converted(path, bundle)
     for key, value in _metadata(bundle).items():
         converted.metadata_props.add(key=key, value=value)
-    with atomic_path(path) as part:
-        part.write_bytes(converted.SerializeToString())
-    return path
+    return converted.SerializeToString()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +104,8 @@ def measure_onnx(path: str | os.PathLike, bundle: Bundle) -> OnnxFigures:
 
 def _deviation(session, model: keras.Model, waveform: np.ndarray) -> float:
     given = {"waveform": waveform} | _no_pictures(model)
-    expected = model(given | whole_length(model, given), training=False)
+    tensors = {name: tf.constant(x) for name, x in given.items()}
+    expected = model(tensors | whole_length(model, tensors), training=False)
     found = session.run(["clip", "frame"], given)
     pairs = zip(found, (expected["clip"], expected["frame"]), strict=True)
     return float(max(np.abs(x - y).max() for x, y in pairs))
@@ -120,7 +127,7 @@ def _missing(path: str | os.PathLike) -> InputError:
     )
 
 
-def _converted(path: pathlib.Path, bundle: Bundle):
+def _converted(path: str | os.PathLike, bundle: Bundle):
     """Return the graph of one clip as an ONNX model."""
     try:
         import onnx
@@ -172,12 +179,21 @@ def onnx_form(model: keras.Model) -> keras.Model:
     TensorShape([1, 10, 2])
     """
 
+    forms = {HubAudioEncoder: EncoderOfOneClip, Float32Mel: PlainMel}
+
     def form(layer):
-        if not isinstance(layer, HubAudioEncoder):
-            return layer
-        return EncoderOfOneClip.from_config(layer.get_config())
+        kind = forms.get(type(layer))
+        return layer if kind is None else kind.from_config(layer.get_config())
 
     return keras.models.clone_model(with_float32_mel(model), clone_function=form, recursive=True)
+
+
+class PlainMel(Float32Mel):
+    """The same by magnitudes and one product, which an ONNX file can hold."""
+
+    def call(self, waveform):
+        magnitudes = tf.abs(self.spectrum(waveform[:, :, 0]))
+        return tf.tensordot(magnitudes, self.bank, 1)[..., tf.newaxis]
 
 
 class EncoderOfOneClip(HubAudioEncoder):

@@ -57,6 +57,7 @@ from mmat.labels import Task
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import LABELS_FILE, SAVED_MODEL_FILE, Bundle
 from mmat.models.fast_cpu import fast_cpu
+from mmat.models.features import with_float32_mel
 from mmat.models.video import LabelMap
 from mmat.pretrained.hub import HubAudioEncoder, HubImageClassifier
 from mmat.pretrained.registry import ImageNetwork, image_network, yamnet
@@ -82,11 +83,13 @@ class Served:
     module: tf.Module
 
 
-def serve(bundle: Bundle) -> Served:
+def serve(bundle: Bundle, float32_mel: bool = False) -> Served:
     """Return the signatures of a bundle, which compute what its exported SavedModel does.
 
-    Every clip of a batch lasts as long as its waveform, also for a model of ragged batches. Raises
-    InputError for an image network that cannot be loaded.
+    Every clip of a batch lasts as long as its waveform, also for a model of ragged batches.
+    float32_mel: compute the log-mel in float32, where training took float64; see
+    `mmat.models.features.with_float32_mel`. Raises InputError for an image network that cannot be
+    loaded.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -97,6 +100,8 @@ def serve(bundle: Bundle) -> Served:
     >>> {name: tuple(output.shape) for name, output in sorted(outputs.items())}
     {'clip': (1, 2), 'fired': (1, 2), 'frame': (1, 10, 2)}
     """
+    if float32_mel:
+        bundle = dataclasses.replace(bundle, model=with_float32_mel(bundle.model))
     model = bundle.model
     module, layers = tf.Module(), model._flatten_layers()
     # The variables alone, so that no Keras object is asked for when the model is loaded.
@@ -120,12 +125,15 @@ def serve(bundle: Bundle) -> Served:
     return Served(signatures, module)
 
 
-def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:
+def export_saved_model(
+    bundle: Bundle, folder: str | os.PathLike, float32_mel: bool = False
+) -> pathlib.Path:
     """Write a bundle as a SavedModel with labels, thresholds and a model card; return its folder.
 
     An audio-only model has the input `waveform` alone, a video-only model `frames` alone. The
-    folder appears whole or not at all; an earlier export there is replaced. Raises InputError for
-    a folder that holds something else, and for an image network that cannot be loaded.
+    folder appears whole or not at all; an earlier export there is replaced. float32_mel: as of
+    `serve`. Raises InputError for a folder that holds something else, and for an image network
+    that cannot be loaded.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -136,7 +144,7 @@ def export_saved_model(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Pat
     """
     folder = pathlib.Path(folder)
     _check_target(folder)
-    served = serve(bundle)
+    served = serve(bundle, float32_mel)
     with atomic_path(folder) as part, tempfile.TemporaryDirectory() as workplace:
         labels_csv = pathlib.Path(workplace) / LABELS_FILE
         bundle.labels.to_csv(labels_csv)

@@ -29,6 +29,7 @@ def load(
     hop_seconds: float | None = None,
     sound_model: str = SOUND_MODEL,
     image_model: str = IMAGE_MODEL,
+    float32_mel: bool = False,
 ) -> "Tagger":
     """Return a tagger: of the model in a folder, or, without one, of any labels untrained.
 
@@ -42,8 +43,11 @@ def load(
     named set such as `dcase2017`; see `mmat.models.names`. hop_seconds: from one window of
     a long file to the next. sound_model, image_model: with labels, the pretrained networks:
     `yamnet`, `yamnet_hub` or a handle of a network in YAMNet's form, and a name of
-    `mmat.pretrained.registry.IMAGE_NETWORKS`. Raises InputError for a folder that holds no
-    model, for labels that cannot be read, and where pretrained weights were not fetched.
+    `mmat.pretrained.registry.IMAGE_NETWORKS`. float32_mel: compute the log-mel of a trained
+    model in float32, which is faster, where training took float64; see
+    `mmat.models.features.with_float32_mel`. Raises InputError for a folder that holds no model,
+    or an export where `float32_mel` is asked, for labels that cannot be read, and where
+    pretrained weights were not fetched.
 
     >>> tagger = load(labels="Dog;Train horn")
     >>> tagger.labels
@@ -56,12 +60,8 @@ def load(
         raise InputError("load: name either a model's folder, or labels, or nothing")
     prepare_tensorflow()
     if path is not None:
-        return Tagger(path, hop_seconds)
-    from mmat.models.names import zero_shot_bundle
-    from mmat.pretrained.registry import audio_encoder
-
-    bundle = zero_shot_bundle(_label_set(labels), audio_encoder(sound_model), image_model)
-    return Tagger.of(bundle, hop_seconds)
+        return Tagger(path, hop_seconds, float32_mel)
+    return _untrained(_label_set(labels), sound_model, image_model, hop_seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Tagger:
     windows that longer files are cut into; hop_seconds: from one window to the next, half of that
     if not given; inputs: the names of what the model takes; task: what its outputs are, an
     `mmat.labels.Task`; unmapped: labels that no name of a pretrained network is near to, which
-    therefore never fire.
+    therefore never fire. float32_mel: as of `load`.
     Raises InputError for a folder or a file that holds no model, or a damaged one.
 
     >>> import tempfile
@@ -115,16 +115,26 @@ class Tagger:
     ('Dog', (10, 2))
     """
 
-    def __init__(self, folder: str | os.PathLike, hop_seconds: float | None = None):
-        self._set_model(load_served(folder), hop_seconds)
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        hop_seconds: float | None = None,
+        float32_mel: bool = False,
+    ):
+        self._set_model(load_served(folder, float32_mel), hop_seconds)
 
     @classmethod
     def of(cls, bundle, hop_seconds: float | None = None) -> "Tagger":
         """Return the tagger of a bundle in memory; nothing is written."""
         from mmat.export.savedmodel import serve
 
+        return cls.asking(GraphModel(serve(bundle)), hop_seconds)
+
+    @classmethod
+    def asking(cls, model: ServedModel, hop_seconds: float | None = None) -> "Tagger":
+        """Return the tagger that asks a model, whatever computes that."""
         tagger = cls.__new__(cls)
-        tagger._set_model(GraphModel(serve(bundle)), hop_seconds)
+        tagger._set_model(model, hop_seconds)
         return tagger
 
     def _set_model(self, model: ServedModel, hop_seconds: float | None) -> None:
@@ -316,6 +326,23 @@ def modality(heard: bool, seen: bool, timed_by_sound: bool) -> str:
     if heard == seen or (seen and timed_by_sound):
         return BOTH
     return AUDIO if heard else VIDEO
+
+
+def _untrained(labels: LabelSet, sound_model: str, image_model: str, hop_seconds) -> Tagger:
+    """Return the tagger of any labels: without TensorFlow, if the networks are the embedded ones."""
+    from mmat.export.untrained_file import IMAGE_NETWORK, SOUND_NETWORK, untrained_tagger
+    from mmat.pretrained.registry import audio_encoder, image_network
+
+    sound, image = audio_encoder(sound_model), image_network(image_model)
+    if (sound, image) == (SOUND_NETWORK, IMAGE_NETWORK):
+        from mmat.models.name_maps import name_maps
+
+        served = untrained_tagger(name_maps(labels, sound, image))
+        if served is not None:
+            return Tagger.asking(served, hop_seconds)
+    from mmat.models.names import zero_shot_bundle
+
+    return Tagger.of(zero_shot_bundle(labels, sound, image_model), hop_seconds)
 
 
 def _label_set(labels: str | Iterable[str] | LabelSet | None) -> LabelSet:

@@ -158,6 +158,8 @@ ROWS = [
         "--explain: is about files, not about --live"),
     Row("a model and another ear", TAG + " --sound-model yamnet",
         "--sound-model and --image-model: are not about a --model"),
+    Row("an export asked for another log-mel", TAG + " --float32-mel",
+        ": an export, whose log-mel stays as it is; leave float32_mel out"),
     Row("an unknown eye", "tag {clips}/both.mp4 --labels Dog --image-model owl",
         "image network 'owl': unknown"),
     Row("two files as one label track",

@@ -57,6 +57,26 @@ def test_each_bundle_has_the_signatures_of_its_senses(bundles, fused):
         assert set(signatures) == {"serving_default", "labels"} | more
 
 
+@pytest.mark.parametrize("kind", ["audio", "fused"])
+def test_the_log_mel_is_in_float32_where_one_asks(bundles, kind):
+    bundle = load_bundle(bundles[kind])
+    asked, trained = (serve(bundle, float32).signatures["audio_only"] for float32 in (True, False))
+    noise = np.float32(np.random.default_rng(0).normal(0, 0.1, (2, 8000, 1)))
+    expected, found = trained(waveform=tf.constant(noise)), asked(waveform=tf.constant(noise))
+    for name, output in expected.items():
+        np.testing.assert_allclose(found[name], output, atol=1e-5, err_msg=name)
+    assert not _is_wide(asked) and _is_wide(trained)
+
+
+def _is_wide(graph) -> bool:
+    """Return whether a graph computes complex numbers of float64."""
+    definition = graph.graph.as_graph_def()
+    functions = definition.library.function
+    nodes = [*definition.node, *(node for each in functions for node in each.node_def)]
+    kinds = {value.type for node in nodes for value in node.attr.values()}
+    return tf.complex128.as_datatype_enum in kinds
+
+
 def test_label_maps_name_the_image_networks_labels(fused):
     facts = serve(fused).signatures["label_maps"]()
     names = [name.decode() for name in facts["image_labels"].numpy()]

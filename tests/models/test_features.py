@@ -4,13 +4,22 @@ import keras
 import librosa
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmat.models.features import BandNormalization, KeepFrames, MelParameters, log_mel
+from mmat.models.features import (
+    BandNormalization,
+    Float32Mel,
+    KeepFrames,
+    MelParameters,
+    log_mel,
+    with_float32_mel,
+)
 from tests.models.layer_checks import check_layer
 
 RATE_HZ = 16000
+MEL_ARGUMENTS = ("fft_samples", "window_samples", "hop_samples", "filterbank")
 
 
 def reference(samples: np.ndarray, p: MelParameters = MelParameters()) -> np.ndarray:
@@ -115,6 +124,55 @@ def test_log_mel_is_float32_under_any_policy(policy):
         keras.config.set_dtype_policy("float32")
     assert decibels.dtype == "float32" and got.dtype == np.float32
     np.testing.assert_allclose(got[0, ..., 0], reference(samples), atol=1e-3, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def both_mels() -> tuple:
+    """The log-mel `(batch, frames, bands, 1)` in float64 and in float32, as graphs."""
+    waveform = keras.Input((None, 1))
+    model = keras.Model(waveform, log_mel(waveform))
+    spec = [tf.TensorSpec((None, None, 1), tf.float32)]
+    return tuple(
+        tf.function(each, input_signature=spec, autograph=False)
+        for each in (model, with_float32_mel(model))
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    frequency_hz=st.floats(20, 7980),
+    level=st.floats(-4, 0).map(lambda power: 10**power),
+    phase=st.floats(0, 2 * np.pi),
+)
+def test_float32_is_within_a_tenth_of_a_decibel_35_under_a_pure_tone(
+    both_mels, frequency_hz, level, phase
+):
+    tone = level * np.sin(2 * np.pi * frequency_hz * time_axis(8000) + phase)
+    expected, found = (mel(np.float32(tone)[None, :, None]).numpy() for mel in both_mels)
+    counts = expected > expected.max() - 35
+    assert counts.any()
+    np.testing.assert_allclose(found[counts], expected[counts], atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["noise", "quiet noise", "sweep", "silence", "ten seconds"])
+def test_float32_is_float64_where_every_band_sounds(both_mels, name):
+    samples = np.float32(SIGNALS[name])[None, :, None]
+    expected, found = (mel(samples).numpy() for mel in both_mels)
+    loud = expected > expected.max() - 35
+    np.testing.assert_allclose(found[loud], expected[loud], atol=1e-3, rtol=0)
+    assert found.shape == expected.shape and found.dtype == np.float32
+
+
+def test_float32_mel_layer():
+    bank = {"sample_rate": 16000, "n_freq": 65, "n_mels": 6, "f_max": 7000.0}
+    waveforms = np.random.default_rng(0).normal(size=(2, 400, 1)).astype("float32")
+    check_layer(Float32Mel, dict(zip(MEL_ARGUMENTS, (128, 100, 40, bank), strict=True)), waveforms)
+
+
+def test_a_model_without_a_log_mel_stays_as_it_is():
+    waveform = keras.Input((None, 1))
+    model = keras.Model(waveform, keras.layers.Dense(1)(waveform))
+    assert with_float32_mel(model) is model
 
 
 def test_keep_frames_layer():
