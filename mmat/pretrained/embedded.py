@@ -44,7 +44,7 @@ EMBEDDED_NETWORKS = {
         "*/models/*.pth",
         "mmat.pretrained.efficientnet_lite",
         "export_efficientnet_lite0",
-        "saved_model_with_embedding",
+        "saved_model_without_norms",
     ),
     "yamnet": EmbeddedNetwork(
         YAMNET_WHEEL,

@@ -120,6 +120,7 @@ def folded(
     moving_mean: np.ndarray,
     moving_variance: np.ndarray,
     epsilon: float = YAMNET.batch_norm_epsilon,
+    gamma: np.ndarray | float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the kernel and the bias of a convolution that does a batch norm's work too.
 
@@ -130,7 +131,7 @@ def folded(
     >>> kernel.ravel().tolist(), bias.tolist()
     ([0.5, 0.5], [-0.5, -0.5])
     """
-    scale = 1 / np.sqrt(moving_variance.astype(np.float64) + epsilon)
+    scale = gamma / np.sqrt(moving_variance.astype(np.float64) + epsilon)
     per_channel = scale[:, np.newaxis] if kernel.shape[-1] == 1 else scale
     return np.float32(kernel * per_channel), np.float32(beta - moving_mean * scale)
 

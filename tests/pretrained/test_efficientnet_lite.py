@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from mmat.corpora.weights import model_folder
 from mmat.files import InputError
-from mmat.pretrained.efficientnet_lite import efficientnet_lite0, load_weights
+from mmat.pretrained.efficientnet_lite import efficientnet_lite0, load_weights, without_norms
 from mmat.pretrained.embedded import embedded_folder
 from mmat.pretrained.torch_legacy import read_torch_legacy
 
@@ -57,6 +57,17 @@ def test_the_saved_model_is_the_keras_model(model):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     named = loaded.signatures["serving_default"](inputs=tf.constant(images))
     np.testing.assert_array_equal(next(iter(named.values())), probabilities)
+    embedding = keras.Model(model.input, model.get_layer("embedding").output)(images)
+    both = loaded.with_embedding(images)
+    np.testing.assert_allclose(both["embedding"], embedding, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(both["outputs"], probabilities)
+
+
+def test_without_batch_norms_it_gives_the_same(model):
+    images = np.random.default_rng(2).uniform(size=(2, 224, 224, 3)).astype(np.float32)
+    without = without_norms(model)
+    assert not any(isinstance(x, keras.layers.BatchNormalization) for x in without.layers)
+    np.testing.assert_allclose(without(images), model(images), atol=1e-5)
 
 
 def test_weights_that_do_not_fit_are_named(tensors):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mmat.files import InputError
-from mmat.pretrained.embedded import resolve_handle
+from mmat.pretrained.embedded import embedded_weights, resolve_handle
 from mmat.pretrained.hub import loaded_encoder
 from mmat.pretrained.registry import (
     AUDIO_ENCODERS,
@@ -19,6 +19,7 @@ from mmat.pretrained.registry import (
     vggish,
     yamnet,
 )
+from mmat.pretrained.torch_legacy import read_torch_legacy
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 
@@ -48,7 +49,7 @@ def test_addresses_and_folders_stand_for_themselves():
 def test_the_embedded_network_is_exported_once(models_cache):
     folder = pathlib.Path(resolve_handle(efficientnet_lite0.handle))
     # An export of an older version, without the embedding, lies in the folder `saved_model`.
-    assert folder == models_cache / "models" / "efficientnet_lite0" / "saved_model_with_embedding"
+    assert folder == models_cache / "models" / "efficientnet_lite0" / "saved_model_without_norms"
     written = (folder / "saved_model.pb").stat().st_mtime_ns
     resolve_handle(efficientnet_lite0.handle)
     assert (folder / "saved_model.pb").stat().st_mtime_ns == written
@@ -67,9 +68,9 @@ def test_a_look_gives_what_classify_gives_and_the_features_below_it(models_cache
     probabilities, embeddings = efficientnet_lite0.look(frames[0])
     np.testing.assert_array_equal(probabilities, efficientnet_lite0.classify(frames[0]))
     assert embeddings.shape == (3, 1280) and embeddings.dtype == np.float32
-    network = tf.saved_model.load(resolve_handle(efficientnet_lite0.handle))
-    kernel, bias = network.frozen_variables[-2:]
-    logits = embeddings @ kernel.numpy() + bias.numpy()
+    (weights,) = embedded_weights(efficientnet_lite0.handle)
+    tensors = read_torch_legacy(weights)
+    logits = embeddings @ tensors["_fc.weight"].T + tensors["_fc.bias"]
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, rtol=1e-3, atol=1e-6)
 
 
