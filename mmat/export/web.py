@@ -18,13 +18,16 @@ import subprocess
 import tempfile
 
 from mmat.export.card import model_card
-from mmat.export.onnx import ONNX_USE, export_onnx, facts_of
+from mmat.export.onnx import ONNX_USE, facts_of, onnx_content
 from mmat.files import InputError, atomic_path, cache_folder, damage_as_error, iter_tar, one_line
 from mmat.models.bundle import Bundle
 
 NPM_PACKAGE = "onnxruntime-web@1.30.0"
 # As npm names it: the tarball's sha512.
-INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+INTEGRITY = (
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
+    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
 # What the page needs of it, and its name here. `.js`, as some file servers know no `.mjs`.
 VENDORED = {
     "package/dist/ort.wasm.bundle.min.mjs": "ort.wasm.bundle.min.js",
@@ -46,15 +49,18 @@ def export_web(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:
     """
     folder = pathlib.Path(folder)
     _check_target(folder)
-    tarball = fetch_runtime()
+    runtime = _unpacked(fetch_runtime())
+    model = onnx_content(bundle, folder / MODEL_FILE)
     with atomic_path(folder) as part:
         part.mkdir()
         page = importlib.resources.files("mmat.export") / "web_page"
         for name in PAGE_FILES:
             (part / name).write_bytes((page / name).read_bytes())
-        _vendor(tarball, part / "onnxruntime")
+        (part / "onnxruntime").mkdir()
+        for name, content in runtime.items():
+            (part / "onnxruntime" / name).write_bytes(content)
         (part / "onnxruntime" / "LICENSE.txt").write_bytes((page / LICENCE).read_bytes())
-        export_onnx(bundle, part / MODEL_FILE)
+        (part / MODEL_FILE).write_bytes(model)
         facts = json.dumps(facts_of(bundle), ensure_ascii=False, indent=1)
         (part / "facts.json").write_text(facts, encoding="utf-8")
         (part / "README.md").write_text(model_card(bundle, use=ONNX_USE), encoding="utf-8")
@@ -117,15 +123,14 @@ def _check(path: pathlib.Path, name: str) -> None:
         )
 
 
-def _vendor(tarball: pathlib.Path, folder: pathlib.Path) -> None:
-    """Unpack what the page needs into a folder."""
-    folder.mkdir()
+def _unpacked(tarball: pathlib.Path) -> dict[str, bytes]:
+    """Return what the page needs of the package, by its name in the page's folder."""
     with damage_as_error(tarball, "an npm package"), gzip.open(tarball) as stream:
-        for member, content in iter_tar(stream, VENDORED):
-            (folder / VENDORED[member]).write_bytes(content)
-    missing = [name for name in VENDORED.values() if not (folder / name).is_file()]
+        found = {VENDORED[member]: content for member, content in iter_tar(stream, VENDORED)}
+    missing = sorted(set(VENDORED.values()) - set(found))
     if missing:
-        raise InputError(f"{tarball}: without {missing[0]}; remove it and run the command again")
+        raise InputError(f"{tarball}: without {missing[-1]}; remove it and run the command again")
+    return found
 
 
 def _check_target(folder: pathlib.Path) -> None:

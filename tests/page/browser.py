@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Iterator
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 RESULT_MILLISECONDS = 120_000
 SEVERE = {"serious", "critical"}
@@ -20,22 +20,26 @@ MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-str
 @contextlib.contextmanager
 def chromium(with_microphone: bool = True) -> Iterator[Browser]:
     """Start the browser that the system has; nothing is downloaded."""
-    arguments = MICROPHONE if with_microphone else []
-    if os.getuid() == 0:  # Chromium's sandbox is not for root
-        arguments = [*arguments, "--no-sandbox"]
-    path = shutil.which("chromium")
-    assert path, "no chromium here; `make test-page` installs Debian's"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        browser = launched(playwright.chromium, MICROPHONE if with_microphone else [])
         yield browser
         browser.close()
 
 
-class Visit:
-    """A visit to the page in a window of its own.
+def launched(kind: BrowserType, arguments: list[str]) -> Browser:
+    """Start the browser that the system has, with arguments of its own."""
+    if os.getuid() == 0:  # Chromium's sandbox is not for root
+        arguments = [*arguments, "--no-sandbox"]
+    path = shutil.which("chromium")
+    assert path, "no chromium here; `make test-page` installs Debian's"
+    return kind.launch(executable_path=path, args=arguments)
 
-    width: of the window, in pixels. hosts: all that the browser loaded from, data and blobs aside.
-    errors: what the page's scripts threw.
+
+class Window:
+    """A window of the browser, at an address.
+
+    width: in pixels. hosts: all that the browser loaded from, data and blobs aside. errors: what
+    the page's scripts threw.
     """
 
     def __init__(self, browser: Browser, address: str, width: int = 1000, **options):
@@ -47,12 +51,39 @@ class Visit:
         self.page.on("request", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address)
-        self.button.wait_for()
 
     def _note(self, request) -> None:
         url = urllib.parse.urlsplit(request.url)
         if url.scheme not in ("data", "blob"):
             self.hosts.add(url.netloc)
+
+    def overflow(self) -> list[str]:
+        """Return what reaches beyond the window's sides; nothing can be scrolled to there."""
+        return self.page.evaluate(
+            """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
+                .filter(each => each.scrollWidth > innerWidth
+                    || each.getBoundingClientRect().right > innerWidth + 0.5)
+                .map(each => `${each.tagName} ${each.id} ${each.className}`)"""
+        )
+
+    def faults(self) -> list[str]:
+        """Return the serious and critical accessibility faults that axe-core finds."""
+        found = Axe().run(self.page).response
+        assert len(found["passes"]) > 10
+        return [
+            f"{fault['id']} ({fault['impact']}): {node['html'][:200]}"
+            for fault in found["violations"]
+            if fault["impact"] in SEVERE
+            for node in fault["nodes"]
+        ]
+
+
+class Visit(Window):
+    """A visit to the page of `mmat app`."""
+
+    def __init__(self, browser: Browser, address: str, width: int = 1000, **options):
+        super().__init__(browser, address, width, **options)
+        self.button.wait_for()
 
     @property
     def button(self):
@@ -116,15 +147,6 @@ class Visit:
     def playing_seconds(self) -> float:
         return self.media.evaluate("media => media.currentTime")
 
-    def overflow(self) -> list[str]:
-        """Return what reaches beyond the window's sides; nothing can be scrolled to there."""
-        return self.page.evaluate(
-            """() => [document.scrollingElement, ...document.querySelectorAll("body *")]
-                .filter(each => each.scrollWidth > innerWidth
-                    || each.getBoundingClientRect().right > innerWidth + 0.5)
-                .map(each => `${each.tagName} ${each.id} ${each.className}`)"""
-        )
-
     @contextlib.contextmanager
     def next_message(self) -> Iterator[None]:
         """Wait at the end until another message than before has come."""
@@ -132,14 +154,3 @@ class Visit:
         self.page.evaluate(mark)
         yield
         self.page.locator("#message p:not([data-old])").wait_for(timeout=RESULT_MILLISECONDS)
-
-    def faults(self) -> list[str]:
-        """Return the serious and critical accessibility faults that axe-core finds."""
-        found = Axe().run(self.page).response
-        assert len(found["passes"]) > 10
-        return [
-            f"{fault['id']} ({fault['impact']}): {node['html'][:200]}"
-            for fault in found["violations"]
-            if fault["impact"] in SEVERE
-            for node in fault["nodes"]
-        ]

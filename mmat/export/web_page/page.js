@@ -67,7 +67,9 @@ function showResult(file, found) {
   const rows = found.tags.slice(0, Math.max(fired.length, LEAST_ROWS));
   $("tags").replaceChildren(...rows.map(tag => {
     const row = make("tr", "", {class: tag.fired ? "fired" : ""});
-    row.append(make("th", tag.label, {scope: "row"}), make("td", shown(facts, tag.score, tag.c)));
+    const cell = make("td");
+    cell.append(make("data", shown(facts, tag.score, tag.c), {value: tag.score}));
+    row.append(make("th", tag.label, {scope: "row"}), cell);
     if (!isRegression(facts)) row.append(make("td", tag.fired ? "yes" : "no"));
     return row;
   }));
