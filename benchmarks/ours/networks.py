@@ -15,16 +15,18 @@ from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
 from mmat.models.audio import adapt_normalization, audio_branch, talnet
 from mmat.models.bundle import Bundle, save_bundle
-from mmat.models.features import log_mel
+from mmat.models.features import log_mel, with_float32_mel
 from mmat.training.step import training_step as step_of
 
 NETS = {"crnn": (audio_branch, 17), "talnet": (talnet, 527)}
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def log_mel_graph(batch_size: int) -> Callable:
+def log_mel_graph(batch_size: int, in_float32: bool = False) -> Callable:
     waveform = keras.Input((None, 1))
     model, x = keras.Model(waveform, log_mel(waveform)), given(batch_size)
+    if in_float32:
+        model = with_float32_mel(model)
     graph = tf.function(lambda x: model(x, training=False))
     return lambda: graph(x).numpy()
 
