@@ -66,7 +66,7 @@ clips of its batch are not touched.
 
 TFLITE_USE = """\
 This card lies inside the LiteRT (TensorFlow Lite) file, which is a zip archive too: `unzip
-NAME.tflite` gives `labels.csv` and `facts.json`, with thresholds and task. It uses built-in
+NAME.tflite` gives `labels.csv` and `facts.json`, with thresholds or task. It uses built-in
 operations alone. `mmat tag FILE --model NAME.tflite` tags with it, without TensorFlow.
 
 The signatures take `waveform`, float32 (1, {n_samples}, 1), 16 kHz mono in [-1, 1], and return
