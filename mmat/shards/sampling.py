@@ -176,14 +176,13 @@ def balanced_order(members: Sequence[np.ndarray], seed: int, start: int = 0) -> 
     clips = tf.constant(np.concatenate(members), tf.int64)
     ends = tf.constant(np.cumsum([0, *map(len, members)]), tf.int64)
     first_round, in_round = divmod(start, len(members))
-    counter = tf.data.Dataset.counter
 
     def queue(label):
         own = clips[ends[label] : ends[label + 1]]
         return _passes(lambda n: shuffled(own, seed, 0, label, n), tf.size(own), first_round)
 
     rounds = tf.data.Dataset.range(len(members)).interleave(queue, cycle_length=len(members))
-    rounds = tf.data.Dataset.zip(counter(first_round), rounds.batch(len(members)))
+    rounds = tf.data.Dataset.zip(_numbers_from(first_round), rounds.batch(len(members)))
     return rounds.map(lambda n, clips: shuffled(clips, seed, 1, n)).unbatch().skip(in_round)
 
 
@@ -280,8 +279,17 @@ def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Datase
     """Return one pass of this length after the other, without the first `start` clips."""
     start, length = tf.constant(start, tf.int64), tf.cast(length, tf.int64)
     first, in_first = start // length, start % length
-    passes = tf.data.Dataset.counter(first)
-    return passes.map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :]).unbatch()
+    return _numbers_from(first).map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :]).unbatch()
+
+
+def _numbers_from(first: tf.Tensor | int) -> tf.data.Dataset:
+    """Return the numbers from there on, int64 (), without end.
+
+    Not by `Dataset.counter`: its op is not among those that TensorFlow knows to be deterministic,
+    and with `enable_op_determinism` it would take all threads and the reading ahead from a dataset.
+    """
+    first = tf.cast(first, tf.int64)
+    return tf.data.Dataset.range(1).repeat().scan(first, lambda number, _: (number + 1, number))
 
 
 def _parsed(

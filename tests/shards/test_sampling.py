@@ -13,6 +13,8 @@ import tensorflow as tf
 from hypothesis import assume, given, settings
 
 from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.shards.folder import LABELS_FILE
 from mmat.shards.read import read_arrays
 from mmat.shards.record import Record
 from mmat.shards.sampling import (
@@ -301,3 +303,11 @@ def test_a_seed_gives_the_same_bytes_here_and_in_a_new_process(tmp_path):
     done = run_process(program("batch_digest", folder, flags=("-W", "ignore")))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == one == again != other
+
+
+def test_batches_are_read_ahead_also_where_tensorflow_must_be_deterministic(tmp_path):
+    folder = write_shards(tmp_path)
+    LabelSet.of(["a", "b", "c"]).to_csv(folder / LABELS_FILE)
+    done = run_process(program("batches_read_ahead", folder))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 2
