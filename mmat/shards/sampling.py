@@ -279,7 +279,11 @@ def _passes(order_of: Callable, length: tf.Tensor, start: int) -> tf.data.Datase
     """Return one pass of this length after the other, without the first `start` clips."""
     start, length = tf.constant(start, tf.int64), tf.cast(length, tf.int64)
     first, in_first = start // length, start % length
-    return _numbers_from(first).map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :]).unbatch()
+    return (
+        _numbers_from(first)
+        .map(lambda n: order_of(n)[tf.where(n == first, in_first, 0) :])
+        .unbatch()
+    )
 
 
 def _numbers_from(first: tf.Tensor | int) -> tf.data.Dataset:
