@@ -72,7 +72,7 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
         images = b""
         if sees:
             with_embedding = "image_embeddings" in bundle.model.input
-            signatures = _image_signatures(network, with_embedding)
+            signatures = image_signatures(network, with_embedding)
             with tempfile.TemporaryDirectory() as folder:
                 file = pathlib.Path(folder) / path.name
                 _convert_apart(path, signatures, file, quantize)
@@ -205,7 +205,7 @@ def _example(model: keras.Model) -> dict:
     return {name: tf.constant(x) for name, x in inputs.items()}
 
 
-def _image_signatures(network: ImageNetwork, with_embedding: bool) -> Served:
+def image_signatures(network: ImageNetwork, with_embedding: bool) -> Served:
     """Return the graph of the image network: from one picture to what it shows."""
     classifier = loaded_classifier(network, with_embedding)
     size = network.input_size_px

@@ -7,10 +7,12 @@ import os
 import threading
 import warnings
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
 from mmat.export.archive import Archive
+from mmat.export.served import Facts
 from mmat.files import InputError, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.sound import SAMPLE_RATE_HZ
@@ -47,21 +49,33 @@ class TFLiteTagger:
                 "export it again"
             ) from error
 
+    _given: Mapping[str, np.ndarray] = {}  # with every call, by name: another kind of file's
+
     def _set_model(self, threads: int) -> None:
+        self._open(threads)
+        archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
+        self._describe(archive.facts, archive.label_maps, archive.images, threads)
+
+    def _open(self, threads: int) -> None:
         self.interpreter = open_interpreter(threads, model_path=str(self.path))
         names = self.interpreter.get_signature_list()
         self._runners = {name: self.interpreter.get_signature_runner(name) for name in names}
         taken = self._runners[SERVING].get_input_details()
-        self.taken = {name: tuple(map(int, each["shape"])) for name, each in taken.items()}
+        self.taken = {
+            name: tuple(map(int, each["shape"]))
+            for name, each in taken.items()
+            if name not in self._given
+        }
         _, self.n_samples, _ = self.taken["waveform"]
         self.any_length = "n_samples" in self.taken
-        archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
-        self.facts, self.label_maps = archive.facts, archive.label_maps
+
+    def _describe(self, facts: Facts, label_maps: Mapping, images: bytes, threads: int) -> None:
+        self.facts, self.label_maps = facts, label_maps
         self.inputs = frozenset(self.taken) - {"n_samples", *IMAGE_INPUTS.values()}
-        if archive.images:
+        if images:
             self.inputs |= {"frames"}
             # The runner needs its interpreter, which nobody else holds.
-            self._images = open_interpreter(threads, model_content=archive.images)
+            self._images = open_interpreter(threads, model_content=images)
             self._classify = self._images.get_signature_runner()
 
     def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
@@ -102,7 +116,7 @@ class TFLiteTagger:
             behind = self.n_samples - n_samples
             waveform = np.pad(waveform, ((0, 0), (0, behind), (0, 0))) if behind else waveform
         with self._lock:
-            outputs = self._runners[signature](waveform=waveform, **inputs)
+            outputs = self._runners[signature](waveform=waveform, **inputs, **self._given)
         lengths = dict.fromkeys(outputs, -(-n_samples // FRAME_SAMPLES))
         if "sound_probabilities" in outputs:
             hop, window = (

@@ -329,7 +329,7 @@ def modality(heard: bool, seen: bool, timed_by_sound: bool) -> str:
 
 
 def _untrained(labels: LabelSet, sound_model: str, image_model: str, hop_seconds) -> Tagger:
-    """Return the tagger of any labels: without TensorFlow, if the networks are the embedded ones."""
+    """Return the tagger of any labels; of the embedded networks it needs no TensorFlow."""
     from mmat.export.untrained_file import IMAGE_NETWORK, SOUND_NETWORK, untrained_tagger
     from mmat.pretrained.registry import audio_encoder, image_network
 
