@@ -135,7 +135,10 @@ def _unpacked(tarball: pathlib.Path) -> dict[str, bytes]:
 
 def _check_target(folder: pathlib.Path) -> None:
     if folder.is_dir():
-        if any(folder.iterdir()) and not (folder / "facts.json").is_file():
+        is_page = all(
+            (folder / name).is_file() for name in ("index.html", "facts.json", MODEL_FILE)
+        )
+        if any(folder.iterdir()) and not is_page:
             raise InputError(f"{folder}: holds something other than a page; name a new folder")
     elif folder.exists():
         raise InputError(f"{folder}: is a file; name a new folder for the page")

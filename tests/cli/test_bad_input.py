@@ -413,6 +413,16 @@ ROWS = [
         {"out": "precious"}),
     Row("exported: into a folder of other things", "export {trained_audio} --out .",
         ": holds something other than an export"),
+    Row("exported: 8 bits of what has none", "export {trained_audio} --out a.onnx --format onnx "
+        "--quantize int8", "--quantize int8: needs --format tflite"),
+    Row("exported: no ONNX file's name", "export {trained_audio} --out out --format onnx",
+        "out: no name of an ONNX file; end it in .onnx"),
+    Row("exported: ONNX of what hears nothing",
+        "export {trained_video} --out a.onnx --format onnx", "a.onnx: this model hears nothing"),
+    Row("exported: a page into a file", "export {trained_audio} --out out --format web",
+        "out: is a file; name a new folder for the page", {"out": "precious"}),
+    Row("exported: a page into a folder of other things",
+        "export {trained_audio} --out . --format web", ": holds something other than a page"),
     Row("exported: no word where", "export {trained_audio}", "--out|see `mmat export --help`"),
 
     # scores

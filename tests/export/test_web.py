@@ -73,7 +73,7 @@ def test_the_folder_holds_the_page_the_model_and_what_runs_it(bundles, packed, t
     bundle = load_bundle(bundles["audio"])
     earlier = tmp_path / "page"
     earlier.mkdir()
-    for name in ("facts.json", "of an earlier version.js"):
+    for name in ("index.html", "facts.json", "model.onnx", "of an earlier version.js"):
         (earlier / name).write_text("{}")
     folder = export_web(bundle, earlier)
     runtime = {f"onnxruntime/{name}" for name in (*VENDORED.values(), "LICENSE.txt")}
@@ -85,6 +85,15 @@ def test_the_folder_holds_the_page_the_model_and_what_runs_it(bundles, packed, t
     assert facts["labels"] == list(bundle.labels.names) and facts["frame_hz"] == 10
     assert "ONNX file" in (folder / "README.md").read_text()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_folder_of_other_facts_is_left_alone(bundles, packed, tmp_path):
+    packed({name: b"x" for name in VENDORED})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "facts.json").write_text("{}")
+    with pytest.raises(InputError, match="mine: holds something other than a page"):
+        export_web(load_bundle(bundles["audio"]), tmp_path / "mine")
+    assert files_of(tmp_path / "mine") == {"facts.json"}
 
 
 def page_texts() -> dict[str, str]:
