@@ -1,4 +1,4 @@
-"""`mmat export`: a trained model for TensorFlow, LiteRT, ONNX Runtime or the browser."""
+"""`mmat export`: a model, or any labels untrained, for TensorFlow, LiteRT, ONNX or the browser."""
 
 import argparse
 import shlex
@@ -12,9 +12,14 @@ SAVED_MODEL, TFLITE, ONNX, WEB = "savedmodel", "tflite", "onnx", "web"
 def add(commands) -> None:
     """Add the command to the parser's."""
     command = add_command(
-        commands, "export", "turn a trained model into what runs without mmat", run
+        commands, "export", "turn a model, or labels untrained, into what runs without mmat", run
     )
-    command.add_argument("model", metavar="MODEL", help="a trained model's folder")
+    command.add_argument("model", metavar="MODEL", nargs="?", help="a trained model's folder")
+    command.add_argument(
+        "--labels",
+        metavar="LABELS",
+        help="without a model: the untrained tagger of any labels, as of mmat tag",
+    )
     command.add_argument(
         "--out",
         metavar="PATH",
@@ -41,13 +46,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.quantize and arguments.format != TFLITE:
         raise InputError(f"--quantize {arguments.quantize}: needs --format {TFLITE}")
-    from mmat.models.bundle import load_bundle
-
-    bundle = load_bundle(arguments.model)
+    bundle = _bundle(arguments)
     export = {SAVED_MODEL: _saved_model, TFLITE: _tflite, ONNX: _onnx, WEB: _web}[arguments.format]
     for line in export(bundle, arguments):
         print(line)
     return 0
+
+
+def _bundle(arguments: argparse.Namespace):
+    if (arguments.model is None) == (arguments.labels is None):
+        raise InputError("export: name either a trained model's folder, or --labels without one")
+    if arguments.labels is None:
+        from mmat.models.bundle import load_bundle
+
+        return load_bundle(arguments.model)
+    from mmat.models.asked import parse_label_set
+    from mmat.models.names import zero_shot_bundle
+
+    return zero_shot_bundle(parse_label_set(arguments.labels))
 
 
 def _saved_model(bundle, arguments: argparse.Namespace) -> list:

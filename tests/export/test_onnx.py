@@ -30,6 +30,7 @@ pytest_plugins = ["tests.export.tiny", "tests.models.tiny_encoder"]
 
 LABELS = LabelSet.of(["Dog", "Cat, kitten"])
 KINDS = ["crnn", "fused", "head", "learnt", "names", "classes", "values"]
+UNTRAINED = ["Dog", "Siren", "Quarterly tax return"]
 N_SAMPLES = (1, 400, 5000, 16_000, 40_000)  # a patch of YAMNet's has 15,600
 
 
@@ -44,7 +45,7 @@ def bundle_of(kind: str, bundles, tiny_encoder) -> Bundle:
     if kind in ("crnn", "fused"):
         return load_bundle(bundles["audio" if kind == "crnn" else kind])
     if kind == "names":
-        return zero_shot_bundle(LabelSet.of(["Dog", "Siren", "Quarterly tax return"]))
+        return zero_shot_bundle(LabelSet.of(UNTRAINED))
     labels, how = LABELS, {}
     if kind == "classes":
         labels = LabelSet(LABELS.names, task=MULTI_CLASS)
@@ -78,7 +79,11 @@ def made(bundles, tiny_encoder, by_command, tmp_path_factory) -> dict[str, tuple
     made = {kind: bundle_of(kind, bundles, tiny_encoder) for kind in KINDS}
     files = {"crnn": by_command[0]}
     for kind in KINDS[1:]:
-        files[kind] = export_onnx(made[kind], folder / f"{kind}.onnx")
+        files[kind] = folder / f"{kind}.onnx"
+        if kind != "names":
+            export_onnx(made[kind], files[kind])
+    argv = ["export", "--labels", ";".join(UNTRAINED), "--out", str(files["names"])]
+    assert main([*argv, "--format", "onnx"]) == 0
     words = [(files[kind], folder / "waveforms.npz", folder / f"{kind}.npz") for kind in KINDS]
     command = [sys.executable, "tests/programs/tagging_onnx.py", *sum(words, ())]
     subprocess.run(command, check=True, timeout=300)
