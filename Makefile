@@ -95,10 +95,11 @@ test-long: fetch  ## the tests that take minutes, which `make test` leaves out
 	$(BIN)/python -m pytest tests/long
 
 .PHONY: test-page
-test-page: fetch  ## the page of `mmat app` in a real browser, Debian's chromium
-	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update && \
-		apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } || \
-		{ echo "mmat: the browser chromium is not there; install it (Debian: chromium)" >&2; exit 1; }
+test-page: fetch  ## the pages of `mmat app` and of an export in a real browser, Debian's chromium
+	@{ command -v chromium && command -v npm; } >/dev/null || { test "$$(id -u)" = 0 && \
+		apt-get update && \
+		apt-get install --yes --no-install-recommends chromium fonts-dejavu-core npm; } || \
+		{ echo "mmat: chromium or npm is not there; install them (Debian: chromium npm)" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/page
 
 .PHONY: test-next
