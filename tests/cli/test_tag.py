@@ -149,12 +149,17 @@ def test_ctrl_c_ends_a_batch_at_once(exports, tmp_path):
     for n, file in enumerate(files):
         soundfile.write(file, silence[: 16000 if n == 0 else None], 16000)
     words = ["tag", *files, "--model", exports["audio"], "--format", "csv", "--hop-seconds", "0.1"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(mmat_command(*words), **pipes, env=user_environment()) as process:
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A shell's background job ignores the signal, and what it starts does so too.
+    how["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(mmat_command(*words), **how, env=user_environment()) as process:
         assert process.stdout.readline().startswith("file,label,")
         process.stdout.readline()  # of the first file, while the others are being tagged
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        try:
+            rest, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert errors == "" and str(files[1]) not in rest
 
