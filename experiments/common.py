@@ -70,7 +70,7 @@ from mmat.training.checkpoints import load_best
 from mmat.training.distributed import DEVICES, is_chief, make_strategy
 from mmat.training.learn import learn
 from mmat.training.loop import train
-from mmat.training.precision import POLICIES, Cost, choose_dtype, training_rate
+from mmat.training.precision import POLICIES, Cost, choose_dtype, clips_to_measure, training_rate
 from mmat.training.recipe import LARGE_LIST, Recipe
 from mmat.training.step import clip_loss
 from mmat.training.tensorboard.callback import tensorboard_callbacks
@@ -500,7 +500,8 @@ class Training:
         """Return the audio branch's policy; what `auto` once chose holds for the whole training."""
         kept = self.out / "training" / "precision.txt"
         if self.arguments.precision != "auto" or not kept.exists():
-            few = min(recipe.batch_size, 4)
+            has_gpu = bool(tf.config.list_physical_devices("GPU"))
+            few = clips_to_measure(recipe.batch_size, has_gpu)
 
             def rate(dtype: str) -> float:
                 """How many clips a second the branch learns from in a policy, on a few of them."""
@@ -509,9 +510,10 @@ class Training:
                 clips = load_split(self.corpus.folder, TRAIN, list(model.input))
                 (batch,) = batches(clips, few).take(1)
                 adapt_normalization(model, [batch])
-                rate = few * training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
+                taken = len(batch[1])  # of a small corpus all, which may be fewer
+                rate = taken * training_rate(dtype, lambda _: model, batch, task=self.corpus.task)
                 cost = Cost(recipe.steps, recipe.batch_size, rate)
-                print(f"audio in {dtype}, by {few} clips at a time: {cost}", flush=True)
+                print(f"audio in {dtype}, by {taken} clips at a time: {cost}", flush=True)
                 return rate
 
             dtype = choose_dtype(self.arguments.precision, rate)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from benchmarks.contest import Seconds
 from benchmarks.waveforms import N_SAMPLES
 from mmat.labels import LabelSet
+from mmat.shards.corpus import open_corpus
 from mmat.shards.folder import LABELS_FILE, write_index
 from mmat.shards.read import batches, load_split
 from mmat.shards.record import Record, encode_example
@@ -53,6 +54,10 @@ def plain(folder, inputs):
     return batches(clips, BATCH_SIZE, 0, repeat=True, shuffle_buffer=64)
 
 
+def of_corpus(folder, inputs):
+    return open_corpus(folder, hold_out=False).batches("train", BATCH_SIZE, inputs).repeat()
+
+
 def balanced(folder, inputs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,6 +67,8 @@ def balanced(folder, inputs):
 PIPELINES = {
     "plain, sound": lambda folder: plain(folder, SOUND),
     "plain, sound and pictures": lambda folder: plain(folder, BOTH),
+    "a corpus, sound": lambda folder: of_corpus(folder, SOUND),
+    "a corpus, sound and pictures": lambda folder: of_corpus(folder, BOTH),
     "balanced, sound": lambda folder: balanced(folder, SOUND),
     "balanced, sound and pictures": lambda folder: balanced(folder, BOTH),
 }

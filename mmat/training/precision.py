@@ -17,6 +17,7 @@ from mmat.training.recipe import Recipe
 from mmat.training.step import training_step
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+MEASURED_CLIPS = 4  # at a time, on a CPU
 MEASURED_SECONDS = 0.5  # of each candidate; a step that is begun is ended
 # Of `measure_cost`: the first compiles, all take batches that were read meanwhile. Slow ones are
 # timed from the second on, so that the cost is soon told.
@@ -49,6 +50,17 @@ def training_rate(
     """
     step = training_step(build(dtype), keras.optimizers.Adam(), task=task)
     return steps_a_second(lambda: float(step(*batch)), seconds)
+
+
+def clips_to_measure(batch_size: int, has_gpu: bool) -> int:
+    """Return by how many clips at a time to compare policies: few on a CPU, a batch on a GPU.
+
+    A GPU's time for few clips is that of starting its kernels, and alike in all policies.
+
+    >>> clips_to_measure(100, has_gpu=False), clips_to_measure(100, has_gpu=True)
+    (4, 100)
+    """
+    return batch_size if has_gpu else min(batch_size, MEASURED_CLIPS)
 
 
 def steps_a_second(step: Callable[[], object], seconds: float) -> float:
