@@ -10,15 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmat.export.lite_layers import (
+    LiteBidirectional,
+    LiteConv2D,
+    LiteMaskPadding,
+    LiteZeroPadding1D,
+)
+from mmat.export.lite_mel import mel_magnitudes
 from mmat.models.features import Float32Mel, with_float32_mel
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import yamnet
 from mmat.pretrained.yamnet import YAMNET, mel_bank, yamnet_network
 
 
-def lite_form(model: keras.Model) -> keras.Model:
+def lite_form(model: keras.Model, fast_convolutions: bool = True) -> keras.Model:
     """Rebuild a model of any precision in float32 for one clip, with the same weights.
 
+    fast_convolutions: whether large convolutions take Winograd's way, whose kernels are larger.
     Its log-mel is that of `mmat.models.features.with_float32_mel`.
 
     >>> from mmat.models.audio import audio_branch
@@ -26,19 +34,21 @@ def lite_form(model: keras.Model) -> keras.Model:
     >>> lite({"waveform": tf.zeros((1, 16000, 1))})["frame"].shape
     TensorShape([1, 10, 2])
     """
-    custom = {kind.__name__: kind for kind in _FORMS.values()}
-    config = _in_lite_form(with_float32_mel(model).get_config())
+    forms = _FORMS | {"Conv2D": LiteConv2D} if fast_convolutions else _FORMS
+    custom = {kind.__name__: kind for kind in forms.values()}
+    config = _in_lite_form(with_float32_mel(model).get_config(), forms)
     rebuilt = keras.Model.from_config(config, custom_objects=custom)
     rebuilt.set_weights(model.get_weights())
     return rebuilt
 
 
 class LiteMel(Float32Mel):
-    """The same on the one clip, each band by a sum over the frequencies that it reads."""
+    """The same on the one clip."""
 
     def call(self, waveform):
-        magnitudes = tf.abs(self.spectrum(tf.reshape(waveform, (-1,))))
-        return bands(magnitudes, self.bank)[tf.newaxis, :, :, tf.newaxis]
+        samples = tf.reshape(waveform, (-1,))
+        sizes = self.fft_samples, self.window_samples, self.hop_samples
+        return mel_magnitudes(samples, *sizes, self.bank)[tf.newaxis, :, :, tf.newaxis]
 
 
 class LiteEncoder(HubAudioEncoder):
@@ -85,54 +95,32 @@ def yamnet_patches(waveform, bank: np.ndarray):
     TensorShape([1, 96, 64, 1])
     """
     p = YAMNET
-    windows = tf.signal.frame(waveform, p.window_samples, p.hop_samples)
-    windows *= tf.signal.hann_window(p.window_samples)  # (frames, 400)
-    magnitudes = tf.abs(tf.signal.rfft(windows, [p.fft_samples]))  # (frames, 257)
-    mel = tf.math.log(bands(magnitudes, bank) + p.log_offset)  # (frames, 64)
+    sizes = p.fft_samples, p.window_samples, p.hop_samples
+    mel = tf.math.log(mel_magnitudes(waveform, *sizes, bank) + p.log_offset)  # (frames, 64)
     return tf.signal.frame(mel, p.patch_frames, p.patch_hop_frames, axis=0)[..., tf.newaxis]
 
 
-def bands(magnitudes, filterbank: np.ndarray):
-    """Return the product with a filter bank: `(…, frequencies)` to `(…, bands)`.
-
-    Each band is a sum over the frequencies that it reads. One product with all of them would be a
-    layer of weights to the converter, which it brings to 8 bits, too few for decibels.
-
-    >>> bands(tf.constant([[1.0, 2.0, 3.0]]), np.float32([[1, 0], [1, 0], [0, 2]])).numpy().tolist()
-    [[3.0, 6.0]]
-    """
-    filters = [_own_frequencies(band) for band in filterbank.T]
-    sums = [
-        tf.reduce_sum(magnitudes[..., first:last] * weights, axis=-1)
-        for first, last, weights in filters
-    ]
-    return tf.stack(sums, axis=-1)
-
-
 _FORMS = {
+    "Bidirectional": LiteBidirectional,
     "Float32Mel": LiteMel,
     "HubAudioEncoder": LiteEncoder,
+    "MaskPadding": LiteMaskPadding,
+    "ZeroPadding1D": LiteZeroPadding1D,
 }
 
 
-def _in_lite_form(config):
+def _in_lite_form(config, forms: dict[str, type]):
     """Return a model's configuration with the layers replaced, and every policy float32."""
     if isinstance(config, list | tuple):
-        return [_in_lite_form(each) for each in config]
+        return [_in_lite_form(each, forms) for each in config]
     if not isinstance(config, dict):
         return config
     kind = config.get("class_name")
     if kind == "DTypePolicy":
         return "float32"
-    config = {key: _in_lite_form(value) for key, value in config.items()}
-    if kind in _FORMS:
-        name = _FORMS[kind].__name__
-        config |= {"class_name": name, "registered_name": name, "module": __name__}
+    config = {key: _in_lite_form(value, forms) for key, value in config.items()}
+    if kind in forms:
+        form = forms[kind]
+        name = form.__name__
+        config |= {"class_name": name, "registered_name": name, "module": form.__module__}
     return config
-
-
-def _own_frequencies(band: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """Return the first and behind the last frequency that a band reads, and their weights."""
-    at = np.flatnonzero(band)
-    first, last = (at[0], at[-1] + 1) if len(at) else (0, 1)
-    return first, last, band[first:last]

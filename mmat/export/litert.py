@@ -45,10 +45,10 @@ _N_EXAMPLE = np.int32([SAMPLE_RATE_HZ])  # samples
 def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -> pathlib.Path:
     """Write a bundle as a LiteRT file; return its path.
 
-    Only operations that LiteRT has built in are used. quantize: `int8` for weights of 8 bits, a
-    quarter of the size; empty for float32. A model in mixed precision is computed in float32
-    there. Raises InputError for a model of pictures alone, for a path that does not end in
-    `.tflite`, and where the converter fails.
+    Only operations that LiteRT has built in are used. quantize: `int8` for the large weights in
+    8 bits (`mmat.export.weights8`), about a quarter of the size; empty for float32. Either way, and
+    from a model in mixed precision, it computes in float32. Raises InputError for a model of
+    pictures alone, for a path that does not end in `.tflite`, and where the converter fails.
 
     >>> from mmat.labels import LabelSet
     >>> from mmat.models.audio import audio_branch
@@ -68,7 +68,7 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
     sees = "image_probabilities" in bundle.model.input
     network = image_network(bundle.image_network) if sees else None
     with atomic_path(path) as part:
-        _convert_apart(path, _signatures(bundle), part, quantize)
+        _convert_apart(path, _signatures(bundle, not quantize), part, quantize)
         images = b""
         if sees:
             with_embedding = "image_embeddings" in bundle.model.input
@@ -146,9 +146,9 @@ def _no_pictures(model: keras.Model, n_frames: int) -> dict:
     return inputs | {name: flag for name, flag in flags.items() if name in model.input}
 
 
-def _signatures(bundle: Bundle) -> Served:
+def _signatures(bundle: Bundle, fast_convolutions: bool) -> Served:
     """Return the graphs of one clip."""
-    model = _any_length(bundle)
+    model = _any_length(bundle, fast_convolutions)
     n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
     shapes = {"waveform": (n_samples, 1), "n_samples": ()}
     specs = {}
@@ -181,12 +181,12 @@ def _signatures(bundle: Bundle) -> Served:
     return Served(signatures, module)
 
 
-def _any_length(bundle: Bundle) -> keras.Model:
+def _any_length(bundle: Bundle, fast_convolutions: bool) -> keras.Model:
     """Return the lite form of a bundle's model, ragged where that says the same."""
-    plain, ragged = lite_form(bundle.model), ragged_form(bundle)
+    plain, ragged = lite_form(bundle.model, fast_convolutions), ragged_form(bundle)
     if ragged is None:
         return plain
-    ragged, given = lite_form(ragged), _example(plain)
+    ragged, given = lite_form(ragged, fast_convolutions), _example(plain)
     expected, found = plain(given), ragged(given | {"n_samples": tf.constant(_N_EXAMPLE)})
     # A model of an older make may have joined its senses otherwise.
     same = [np.allclose(expected[name], found[name], atol=1e-4) for name in expected]

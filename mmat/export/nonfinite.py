@@ -14,6 +14,7 @@ FLAGS = {
     "image_probabilities": "has_video",
     "image_embeddings": "has_video",
 }
+SMALL = 2.0**-40
 
 
 def nan_in_nan_out(predict: Callable[..., dict]) -> Callable[..., dict]:
@@ -44,8 +45,12 @@ def nan_in_nan_out(predict: Callable[..., dict]) -> Callable[..., dict]:
 
 def _finite(x):
     """Return which clips hold finite numbers alone, bool `(batch,)`."""
-    # TensorFlow Lite has no operation that asks a number whether it is finite.
-    return tf.reduce_all(tf.abs(x) <= x.dtype.max, axis=list(range(1, len(x.shape))))
+    # TensorFlow Lite has no operation that asks a number whether it is finite; a sum tells of all,
+    # of numbers so small that it cannot overflow by itself.
+    total = tf.reduce_sum(
+        tf.abs(x) * tf.constant(SMALL, x.dtype), axis=list(range(1, len(x.shape)))
+    )
+    return total <= x.dtype.max
 
 
 def _marked(good, output):
@@ -53,5 +58,7 @@ def _marked(good, output):
 
 
 def _where(clips, x, otherwise):
-    clips = tf.reshape(clips, (-1, *[1] * (len(x.shape) - 1)))
-    return tf.where(clips, x, tf.constant(otherwise, x.dtype))
+    # Two axes: a choice over more takes TensorFlow Lite twenty times as long.
+    flat = tf.reshape(x, (tf.shape(x)[0], -1))
+    chosen = tf.where(clips[:, tf.newaxis], flat, tf.constant(otherwise, x.dtype))
+    return tf.ensure_shape(tf.reshape(chosen, tf.shape(x)), x.shape)

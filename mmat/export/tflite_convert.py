@@ -10,16 +10,17 @@ import sys
 
 import tensorflow as tf
 
+from mmat.export.weights8 import with_8_bit_weights
+
 
 def convert(folder: str, file: str, quantize: str = "") -> None:
     """Convert a SavedModel with all its signatures.
 
-    quantize: `int8` for weights of 8 bits; empty for float32. Raises whatever the converter does.
+    quantize: `int8` for large weights of 8 bits; empty for float32. Raises whatever the converter
+    does.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-    if quantize:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    pathlib.Path(file).write_bytes(converter.convert())
+    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    pathlib.Path(file).write_bytes(with_8_bit_weights(content) if quantize else content)
 
 
 if __name__ == "__main__":

@@ -66,9 +66,14 @@ def fast_cpu(
 
 
 def suits_winograd(layer: keras.layers.Layer) -> bool:
-    """Return whether `winograd_conv2d` is for a layer: float32, and a kernel worth it."""
+    """Return whether `winograd_conv2d` is for a layer: one of Keras's own, and worth it."""
     own = getattr(type(layer), "convolution_op", None) is keras.layers.Conv2D.convolution_op
-    if not own or not layer.built or layer.compute_dtype != "float32":
+    return own and is_worth_winograd(layer)
+
+
+def is_worth_winograd(layer: keras.layers.Conv2D) -> bool:
+    """Return whether a convolution is one that `winograd_conv2d` does, in float32, and faster."""
+    if not layer.built or layer.compute_dtype != "float32":
         return False
     size, n_channels = layer.kernel_size[0], min(layer.kernel.shape[2:])
     plain = (layer.strides, layer.dilation_rate, layer.groups) == ((1, 1), (1, 1), 1)
@@ -89,7 +94,7 @@ def winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     >>> bool(tf.reduce_max(tf.abs(winograd_conv2d(x, kernel) - direct)) < 1e-4)
     True
     """
-    return _from_rows(_summed_rows(x, kernel.shape[0]), kernel, tf.shape(x)[1])
+    return _from_rows(summed_rows(x, kernel.shape[0]), kernel, tf.shape(x)[1])
 
 
 def trainable_winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -99,7 +104,7 @@ def trainable_winograd_conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     @tf.custom_gradient
     def convolved(x, kernel):
         size, n_times = kernel.shape[0], tf.shape(x)[1]
-        rows = _summed_rows(x, size)
+        rows = summed_rows(x, size)
 
         def gradients(dy):
             turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
@@ -145,8 +150,11 @@ def _values(kernel_size: int, n_coefficients: int) -> np.ndarray:
     return np.concatenate([finite, np.eye(n_coefficients)[-1:]])
 
 
-def _summed_rows(x, size: int):
-    """Return the sums of rows of each tile, `(points, batch, tiles, width, channels)`."""
+def summed_rows(x, size: int):
+    """Return the sums of rows of each tile for a kernel of a size in POINTS.
+
+    x: `(batch, time, width, channels)`. Shape: `(points, batch, tiles, width, channels)`.
+    """
     margin, n_points, n_tiles = size // 2, TILE_ROWS + size - 1, _n_tiles(x)
     beyond = TILE_ROWS * (n_tiles + 1) - tf.shape(x)[1] - margin
     x = tf.pad(x, [[0, 0], [margin, beyond], [0, 0], [0, 0]])
@@ -155,19 +163,29 @@ def _summed_rows(x, size: int):
 
 def _from_rows(rows, kernel, n_times):
     """Return the convolution, `(batch, time, width, filters)`, from sums of its input's rows."""
+    outputs = transforms(kernel.shape[0]).outputs
+    products = row_products(rows, kernel)
+    batch, n_tiles, width, _ = _shape_of(rows)[1:]
+    n_filters = kernel.shape[-1]
+    y = tf.reshape(tf.stack(products, axis=1), (-1, len(products), width * n_filters))
+    y = tf.matmul(outputs.T, y)  # a product for each tile, which lie one after the other
+    return tf.reshape(y, (batch, n_tiles * TILE_ROWS, width, n_filters))[:, :n_times]
+
+
+def row_products(rows, kernel) -> list:
+    """Return for each point the product of `summed_rows` and the kernel's: `(tiles, 1, width, …)`.
+
+    The tiles of the batch lie one after the other, the last axis is that of the kernel's filters.
+    """
     transform = transforms(kernel.shape[0])
     kernels = tf.tensordot(transform.kernel, kernel, 1)  # (points, size, channels, filters)
-    batch, n_tiles, width, n_channels = _shape_of(rows)[1:]
+    width, n_channels = _shape_of(rows)[3:]
     # Each tile an image of one row: of few images oneDNN's convolution makes a poor use of cores.
     rows = tf.reshape(rows, (len(transform.kernel), -1, 1, width, n_channels))
-    products = [
+    return [
         tf.nn.conv2d(row, k[tf.newaxis], 1, "SAME")
         for row, k in zip(tf.unstack(rows), tf.unstack(kernels), strict=True)
     ]
-    n_filters = kernel.shape[-1]
-    y = tf.reshape(tf.stack(products, axis=1), (-1, len(products), width * n_filters))
-    y = tf.matmul(transform.outputs.T, y)  # a product for each tile, which lie one after the other
-    return tf.reshape(y, (batch, n_tiles * TILE_ROWS, width, n_filters))[:, :n_times]
 
 
 def _kernel_gradient(rows, dy, size: int):
