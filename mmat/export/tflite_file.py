@@ -3,11 +3,13 @@
 `mmat.export.litert` writes the file; what else lies in it, `mmat.export.archive` says.
 """
 
+import contextlib
 import os
+import tempfile
 import threading
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from mmat.labels import FRAME_HZ
 from mmat.media.sound import SAMPLE_RATE_HZ
 from mmat.pretrained.registry import count_patches
 
+STANDARD_ERROR = 2
 FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 SERVING, AUDIO_ONLY = "serving_default", "audio_only"
 # What a model takes of the image network's outputs, by the name that they have there.
@@ -170,9 +173,32 @@ def open_interpreter(threads: int, **model):
         import tensorflow as tf
 
         Interpreter = tf.lite.Interpreter
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_information():
         warnings.simplefilter("ignore")  # that TensorFlow's will move to the other package
-        return Interpreter(num_threads=threads, **model)
+        interpreter = Interpreter(num_threads=threads, **model)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+@contextlib.contextmanager
+def _without_information() -> Iterator[None]:
+    """Keep from standard error what the runtime says for information; it has no switch for that."""
+    try:
+        kept = os.dup(STANDARD_ERROR)
+    except OSError:  # a process without one
+        yield
+        return
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), STANDARD_ERROR)
+        try:
+            yield
+        finally:
+            os.dup2(kept, STANDARD_ERROR)
+            os.close(kept)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(b"INFO: "):
+                    os.write(STANDARD_ERROR, line)
 
 
 def squares(frames: np.ndarray, size_px: int) -> np.ndarray:
