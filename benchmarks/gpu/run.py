@@ -29,7 +29,7 @@ def main() -> None:
     try:
         with open(f"{arguments.name}.hlo", "rb") as file:
             hlo = file.read()
-        with np.load(f"{arguments.name}.npz") as kept:
+        with np.load(f"{arguments.name}.npz", allow_pickle=False) as kept:
             values = [kept[f"p{i}"] for i in range(len(kept.files))]
     except OSError as error:
         parser.exit(2, f"run.py: {error.filename}: {error.strerror}; lower.py writes it\n")

@@ -21,7 +21,7 @@ def step(tmp_path_factory):
 
 def test_the_program_and_its_parameters_are_written(step):
     assert step.with_suffix(".hlo").stat().st_size > 100_000
-    with np.load(step.with_suffix(".npz")) as kept:
+    with np.load(step.with_suffix(".npz"), allow_pickle=False) as kept:
         values = [kept[f"p{i}"] for i in range(len(kept.files))]
     waveform, weak_labels, number, *rest = values
     assert waveform.shape == (1, lower.N_SAMPLES, 1) and weak_labels.shape == (1, lower.N_CLASSES)
