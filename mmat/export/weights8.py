@@ -20,7 +20,7 @@ def with_8_bit_weights(content: bytes) -> bytes:
     """Return a LiteRT file in which the large weights of convolutions and products are int8."""
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    scales = {}  # by the number of the buffer that they are of
+    rounded = {}  # by the number of a buffer of floats: the number of that of int8, and the scales
     for graph in model.subgraphs:
         floats = {}  # by the number of the tensor that is int8 now
         for operator in graph.operators:
@@ -29,10 +29,13 @@ def with_8_bit_weights(content: bytes) -> bytes:
             number = operator.inputs[WEIGHTS_AT]
             tensor = graph.tensors[number]
             if number not in floats and _is_large(model, tensor):
-                if tensor.buffer not in scales:
-                    scales[tensor.buffer] = _to_int8(model.buffers[tensor.buffer], tensor.shape)
-                floats[number] = _as_int8(graph, tensor, scales[tensor.buffer])
+                if tensor.buffer not in rounded:  # signatures share their weights
+                    rounded[tensor.buffer] = _to_int8(model, tensor)
+                floats[number] = _as_int8(graph, tensor, *rounded[tensor.buffer])
         _read_floats(graph, floats, opcode=len(codes))
+    read = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    for number in set(rounded) - read:
+        model.buffers[number].data = None
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
     code.version = PER_CHANNEL_VERSION
@@ -46,23 +49,26 @@ def _is_large(model, tensor) -> bool:
     return is_float and data is not None and len(data) >= 4 * LEAST_ELEMENTS
 
 
-def _to_int8(buffer, shape) -> np.ndarray:
-    """Turn a buffer of weights, filters first, into int8; return the scale of each filter."""
-    weights = np.frombuffer(bytes(buffer.data), np.float32).reshape(shape[0], -1)
+def _to_int8(model, tensor) -> tuple[int, np.ndarray]:
+    """Add a buffer of weights, filters first, in int8; return its number and its scales."""
+    floats = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32)
+    weights = floats.reshape(tensor.shape[0], -1)
     scales = np.abs(weights).max(axis=1) / 127
     scales = np.where(scales > 0, scales, 1).astype(np.float32)
-    rounded = np.round(weights / scales[:, np.newaxis]).astype(np.int8)
-    buffer.data = np.frombuffer(rounded.tobytes(), np.uint8)
-    return scales
+    buffer = schema.BufferT()
+    buffer.data = np.round(weights / scales[:, np.newaxis]).astype(np.int8).view(np.uint8).ravel()
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1, scales
 
 
-def _as_int8(graph, tensor, scales: np.ndarray) -> int:
+def _as_int8(graph, tensor, buffer: int, scales: np.ndarray) -> int:
     """Declare a tensor as int8; return the number of a new one, what it is in float32."""
     turned = schema.TensorT()
     turned.name, turned.shape = tensor.name + b"/float32", tensor.shape
     turned.shapeSignature, turned.hasRank = tensor.shapeSignature, tensor.hasRank
     turned.type = schema.TensorType.FLOAT32
     graph.tensors.append(turned)
+    tensor.buffer = buffer
     tensor.type, tensor.quantization = schema.TensorType.INT8, schema.QuantizationParametersT()
     tensor.quantization.scale = scales
     tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
