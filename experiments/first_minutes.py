@@ -107,7 +107,7 @@ def run_example(example: Example, folder: pathlib.Path) -> Ran:
         words = "python example.py"
     began = time.perf_counter()
     done = subprocess.run(
-        words, shell=True, cwd=folder, env=user_environment(), capture_output=True, text=True
+        ["sh", "-c", words], cwd=folder, env=user_environment(), capture_output=True, text=True
     )
     return Ran(done.returncode, done.stdout, done.stderr, time.perf_counter() - began)
 
