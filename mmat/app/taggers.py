@@ -4,6 +4,7 @@ import collections
 import functools
 import os
 import pathlib
+import zipfile
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,9 @@ def offered_names() -> tuple[str, ...]:
 def names_of(folders: Iterable[str | os.PathLike]) -> dict[str, str | os.PathLike]:
     """Return the folders of models by name: that in their card, or where they lie.
 
-    A card is the file README.md in the folder, its first heading the name. Without one it is the
-    last part of the folder's path (of an export that before it), or more where names are equal. A
-    folder that is given twice is there once.
+    A card is the file README.md in the folder, or in a LiteRT file, its first heading the name.
+    Without one it is the last part of the path (of an export's folder that before it), or more
+    where names are equal. A folder that is given twice is there once.
 
     >>> list(names_of(["runs/mini", "runs/a/export", "runs/b/export"]))
     ['mini', 'a', 'b']
@@ -107,10 +108,12 @@ def _shortest(place: pathlib.Path, taken: list[pathlib.Path]) -> str:
 
 def _name_in_card(folder: pathlib.Path) -> str:
     """Return the first heading of a model's card, empty where it has none or the common one."""
+    is_file = folder.is_file()  # of LiteRT, which holds its card as a zip archive does
+    place = zipfile.Path(folder) if is_file and zipfile.is_zipfile(folder) else folder
     try:
-        with open(folder / _CARD, encoding="utf-8", errors="replace") as card:
+        with (place / _CARD).open(encoding="utf-8", errors="replace") as card:
             heading = card.readline(1000)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         return ""
     name = clean_name(heading.removeprefix("# ")) if heading.startswith("# ") else ""
     return "" if name == _COMMON_TITLE else name[:_LONGEST_NAME]

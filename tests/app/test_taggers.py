@@ -1,5 +1,7 @@
 """Labels as they are typed, and the tagger that they choose."""
 
+import zipfile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,15 @@ def test_names_are_as_long_as_it_takes_to_tell_folders_apart(tmp_path, monkeypat
         f"{tmp_path.name}/{TYPED}": TYPED,
         "/export": "/export",
     }
+
+
+def test_the_card_in_a_litert_file_names_it(tmp_path):
+    file = tmp_path / "a.tflite"
+    file.write_bytes(b"the network")
+    assert list(names_of([file])) == ["a.tflite"]
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("README.md", "# Birds\n")
+    assert list(names_of([file])) == ["Birds"]
 
 
 def test_a_card_names_its_model(tmp_path):

@@ -183,6 +183,13 @@ ROWS = [
     Row("a file as model", "tag {clips}/both.mp4 --model model.pb",
         "model.pb: a file, not a folder",
         {"model.pb": "x"}),
+    *(Row(f"a LiteRT file {what}", "tag {clips}/both.mp4 --model a.tflite",
+          "a.tflite: no TensorFlow Lite file of a tagger", {"a.tflite": content})
+      for what, content in [
+        ("that is empty", b""),
+        ("that is damaged", b"\x1c\0\0\0TFL3" + bytes(100)),
+        ("that is another zip archive", b"PK\5\6" + bytes(18)),
+      ]),
     Row("another folder as model", "tag {clips}/both.mp4 --model .", ": no exported model here"),
     Row("a damaged model that is not exported", "tag {clips}/both.mp4 --model copy",
         "copy: not a readable model",
