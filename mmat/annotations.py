@@ -5,6 +5,7 @@
   `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
 - Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
 - BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`.
+- Audacity's label tracks: begin, end and label between tabs, without a header.
 - The events that `mmat tag --format parquet` writes.
 
 A tool names files by its own machine's paths. Absolute ones are taken from the folder that all of a
@@ -14,6 +15,7 @@ Source: what BirdNET-Analyzer 2 writes and reads for these tools (analyze/utils.
 segments/utils.py in birdnet-team/BirdNET-Analyzer).
 """
 
+import math
 import os
 import pathlib
 import re
@@ -23,6 +25,7 @@ from typing import NamedTuple
 from mmat.files import InputError
 from mmat.tables import DELIMITERS, WrongRow, number, row_cells, row_or_none
 
+FREQUENCIES = "\\"  # begins Audacity's second row for a label, of its lowest and highest frequency
 NO_CALL = "nocall"  # BirdNET-Analyzer's row for a file without an event
 # What tools put behind a sound's name to name its table: `dawn.Table.1.selections.txt`.
 _TABLE_SUFFIX = re.compile(
@@ -77,6 +80,7 @@ BIRDNET = Tool(
     ("common name", "scientific name"),
     (("file",),),
 )
+AUDACITY = Tool("Audacity", (), "begin", "end", "", ("label",), ())
 EVENTS = Tool(
     "mmat tag",
     ("file", "onset_seconds", "offset_seconds", "label"),
@@ -96,6 +100,11 @@ class AnnotationTable(NamedTuple):
     delimiter: str
     columns: tuple[str, ...]
 
+    @property
+    def header_lines(self) -> int:
+        """How many lines stand above its rows."""
+        return 0 if self.tool is AUDACITY else 1
+
     def rows(
         self,
         path: str | os.PathLike,
@@ -105,9 +114,9 @@ class AnnotationTable(NamedTuple):
     ) -> Iterator[tuple[int, list[str]]]:
         """Yield (line, [file, onset, offset, label]) of each event; of a file without one its name.
 
-        lines: those under the header. wrong: called with the line of a row that cannot be used.
-        is_known: see `from_common_folder`. A table that names no file is of the sound that it is
-        named after. Raises InputError where the times of several files cannot be told apart.
+        lines: those under the header, if any. wrong: called with the line of a row that cannot be
+        used. is_known: see `from_common_folder`. A table that names no file is of the sound that
+        it is named after. Raises InputError where the times of several files cannot be told apart.
         """
         found: dict[tuple, tuple[int, list[str]]] = {}
         for line, content in lines:
@@ -132,7 +141,7 @@ class AnnotationTable(NamedTuple):
 
     def _row(self, cells: list[str]) -> dict[str, str]:
         """Return a row by columns, empty for one without text and for the header again."""
-        if not any(cells) or _column_names(cells) == self.columns:
+        if not any(cells) or _column_names(cells) == self.columns or cells[0] == FREQUENCIES:
             return {}
         if any(cells[len(self.columns) :]):
             raise WrongRow(f"{len(cells)} cells in the row, not {len(self.columns)}")
@@ -169,6 +178,8 @@ class AnnotationTable(NamedTuple):
 def annotation_table(path: str | os.PathLike, line: int, content: bytes) -> AnnotationTable | None:
     """Return the form of the tool's table that begins with this line, None for another line.
 
+    The line is the table's header, or the first row where `header_lines` is 0.
+
     Raises InputError where a column lacks.
 
     >>> found = annotation_table("a", 1, b"INDIR,FOLDER,IN FILE,OFFSET,DURATION,MANUAL ID*")
@@ -181,7 +192,18 @@ def annotation_table(path: str | os.PathLike, line: int, content: bytes) -> Anno
             if {*tool.signs} <= {*columns}:
                 _check(f"{path}:{line}: a table of {tool.name}", tool, columns)
                 return AnnotationTable(tool, delimiter, columns)
+    if _is_of_a_track(content):
+        return AnnotationTable(AUDACITY, "\t", (AUDACITY.begin, AUDACITY.end, *AUDACITY.labels))
     return None
+
+
+def _is_of_a_track(content: bytes) -> bool:
+    """Return whether a line is one of Audacity's label tracks: two times and a text."""
+    cells = row_or_none(content, "\t")
+    if len(cells) != 3:
+        return False
+    begin, end, label = cells
+    return 0 <= number(begin) <= number(end) and label != "" and math.isnan(number(label))
 
 
 def _check(where: str, tool: Tool, columns: tuple[str, ...]) -> None:

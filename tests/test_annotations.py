@@ -10,10 +10,11 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
 
 def read(text: str, path: str = "dawn.Table.1.selections.txt"):
     """Return the rows of a table as (line, cells), and its wrong rows as {line: why}."""
-    header, *lines = text.encode().splitlines(keepends=True)
+    lines = list(enumerate(text.encode().splitlines(keepends=True), 1))
     wrong = {}
-    table = annotation_table(path, 1, header)
-    rows = list(table.rows(path, enumerate(lines, 2), lambda line, why: wrong.update({line: why})))
+    table = annotation_table(path, *lines[0])
+    lines = lines[table.header_lines :]
+    rows = list(table.rows(path, lines, lambda line, why: wrong.update({line: why})))
     return rows, {line: str(why) for line, why in wrong.items()}
 
 
@@ -154,7 +155,21 @@ def test_a_header_that_lacks_a_column_is_refused(header, why):
     assert why in str(caught.value)
 
 
-@pytest.mark.parametrize("header", ["file,labels", "filename\tonset\toffset\tevent_label", ""])
+def test_audacitys_label_track_is_of_the_sound_that_it_is_named_after():
+    text = "0.500000\t1.250000\tWren\n\\\t900.0\t8000.0\n3\t3\tOwl, barn\n4.0\t5.0\t\n"
+    rows, wrong = read(text, "night/dawn.txt")
+    assert rows == [
+        (1, ["dawn", "0.500000", "1.250000", "Wren"]),
+        (3, ["dawn", "3", "3", "Owl, barn"]),
+    ]
+    assert wrong == {4: "the row names no label"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["file,labels", "filename\tonset\toffset\tevent_label", "", "1\t2\t3", "2\t1\tDog"]
+    + ["a.wav\t0\t1\tDog", "-1\t1\tDog"],
+)
 def test_other_lists_are_no_tables_of_tools(header):
     assert annotation_table("a.txt", 1, header.encode()) is None
 

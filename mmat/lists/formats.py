@@ -215,7 +215,8 @@ def _header(source: ListFile, line: int, content: bytes) -> Form | None:
     """Return the form that a first line names; raises InputError where it lacks a column."""
     annotations = annotation_table(source.path, line, content)
     if annotations:
-        return Form(STRONG, "", EVENT_COLUMNS, header=line, annotations=annotations)
+        header = line - 1 + annotations.header_lines
+        return Form(STRONG, "", EVENT_COLUMNS, header=header, annotations=annotations)
     for delimiter in DELIMITERS:
         form = _columns(row_or_none(content, delimiter))
         if form is None:

@@ -343,7 +343,8 @@ def _four_cells(
 
     annotations = annotation_table(path, *lines[0]) if lines else None
     if annotations:
-        yield from annotations.rows(path, lines[1:], stop, lambda file: clip_name(file) in clips)
+        rows = lines[annotations.header_lines :]
+        yield from annotations.rows(path, rows, stop, lambda file: clip_name(file) in clips)
         return
     delimiter, header = _form([content for _, content in lines[:HEAD_LINES]])
     for line, content in lines:
