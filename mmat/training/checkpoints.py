@@ -26,6 +26,7 @@ FOLDER = "checkpoints"
 # names on the right are history: they do not follow when a module moves again.
 FORMER_MODULES = {
     "PatchesToFrames": "mmat.models.encoder",
+    "mmat.models.evidence": "mmat.models.semantics",
     "mmat.models.fusion": "mmat.models.joining",
     "mmat.models.label_map": "mmat.models.semantics",
     "mmat.models.masking": "mmat.models.ragged",
