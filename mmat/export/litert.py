@@ -29,8 +29,8 @@ from mmat.export.card import model_card
 from mmat.export.lite_form import lite_form
 from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.savedmodel import Served, decided, map_facts, traced, whole_length
-from mmat.export.served import Facts
-from mmat.export.tflite_file import AUDIO_ONLY, IMAGE_INPUTS, SERVING, TFLiteTagger
+from mmat.export.served import IMAGE_INPUTS, Facts
+from mmat.export.tflite_file import AUDIO_ONLY, SERVING, TFLiteTagger
 from mmat.files import InputError, atomic_path
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import Bundle

@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from mmat.export.card import model_card
 from mmat.export.nonfinite import nan_in_nan_out
-from mmat.export.savedmodel import IMAGE_INPUTS, decided, whole_length
+from mmat.export.savedmodel import decided, whole_length
+from mmat.export.served import IMAGE_INPUTS
 from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.read import SAMPLE_RATE_HZ

@@ -51,6 +51,7 @@ import tensorflow as tf
 
 from mmat.export.card import model_card
 from mmat.export.nonfinite import nan_in_nan_out
+from mmat.export.served import IMAGE_INPUTS
 from mmat.export.wav import decode_wav
 from mmat.files import InputError, atomic_path
 from mmat.labels import Task
@@ -68,8 +69,6 @@ INPUTS = {
     "has_audio": tf.TensorSpec((None,), tf.bool, "has_audio"),
     "has_video": tf.TensorSpec((None,), tf.bool, "has_video"),
 }
-# What of the image network's outputs a model takes, by the name that the outputs have.
-IMAGE_INPUTS = {"probabilities": "image_probabilities", "embedding": "image_embeddings"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,9 @@ import numpy as np
 
 from mmat.labels import LabelSet
 
+# What a model takes of the image network's outputs, by the name that they have there.
+IMAGE_INPUTS = {"probabilities": "image_probabilities", "embedding": "image_embeddings"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mmat.export.archive import Archive
-from mmat.export.served import Facts
+from mmat.export.served import IMAGE_INPUTS, Facts
 from mmat.files import InputError, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.sound import SAMPLE_RATE_HZ
@@ -23,8 +23,6 @@ from mmat.pretrained.registry import count_patches
 STANDARD_ERROR = 2
 FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 SERVING, AUDIO_ONLY = "serving_default", "audio_only"
-# What a model takes of the image network's outputs, by the name that they have there.
-IMAGE_INPUTS = {"probabilities": "image_probabilities", "embedding": "image_embeddings"}
 
 
 class TFLiteTagger:

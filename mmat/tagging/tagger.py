@@ -15,7 +15,6 @@ from mmat.media.read import SAMPLE_RATE_HZ, Media
 from mmat.media.windows import ArrayStream, HeldWindows, MediaStream, WindowSpec
 from mmat.metrics.decisions import check_hysteresis, confidence, to_events
 from mmat.metrics.thresholds import NEVER_FIRES
-from mmat.startup import prepare_tensorflow
 from mmat.tagging.merge import MelStrip, WindowMerger
 from mmat.tagging.result import AUDIO, BOTH, VIDEO, Tag, Tagging, TimedTag
 
@@ -58,7 +57,6 @@ def load(
     """
     if path is not None and labels is not None:
         raise InputError("load: name either a model's folder, or labels, or nothing")
-    prepare_tensorflow()
     if path is not None:
         return Tagger(path, hop_seconds, float32_mel)
     return _untrained(_label_set(labels), sound_model, image_model, hop_seconds)
