@@ -5,22 +5,19 @@
 
 import contextlib
 import os
-import tempfile
-import threading
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from mmat.export.archive import Archive
+from mmat.export.interpreters import Interpreters, Processors, Signature
 from mmat.export.served import IMAGE_INPUTS, Facts
 from mmat.files import InputError, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.sound import SAMPLE_RATE_HZ
 from mmat.pretrained.registry import count_patches
 
-STANDARD_ERROR = 2
 FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 SERVING, AUDIO_ONLY = "serving_default", "audio_only"
 
@@ -32,17 +29,18 @@ class TFLiteTagger:
     arrays by name. taken: the shapes of what the file takes, by name. n_samples: how long its clips
     are. any_length: whether shorter clips are taken too, which then get what the model gives them
     at their own length. threads: how many processors it may use, None for all. Its methods may be
-    called from several threads.
+    called from several threads, and then compute side by side.
 
     Raises InputError for a file that is no such file, and where it is called for a waveform of
     another length, form or type. Where `ai_edge_litert` is missing TensorFlow runs the file.
     """
 
     def __init__(self, path: str | os.PathLike, threads: int | None = 1):
-        self.path, self._lock = path, threading.Lock()
-        threads = threads or len(os.sched_getaffinity(0))
+        self.path = path
+        self._processors = Processors(threads or len(os.sched_getaffinity(0)))
+        self._network, self._images = Interpreters(model_path=str(path)), None
         try:
-            self._set_model(threads)
+            self._set_model()
         # What interpreter and archive raise for any fault, InputError among them.
         except (ValueError, RuntimeError, LookupError, OSError, zipfile.BadZipFile) as error:
             raise InputError(
@@ -52,16 +50,15 @@ class TFLiteTagger:
 
     _given: Mapping[str, np.ndarray] = {}  # with every call, by name: another kind of file's
 
-    def _set_model(self, threads: int) -> None:
-        self._open(threads)
+    def _set_model(self) -> None:
+        self._open()
         archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
-        self._describe(archive.facts, archive.label_maps, archive.images, threads)
+        self._describe(archive.facts, archive.label_maps, archive.images)
 
-    def _open(self, threads: int) -> None:
-        self.interpreter = open_interpreter(threads, model_path=str(self.path))
-        names = self.interpreter.get_signature_list()
-        self._runners = {name: self.interpreter.get_signature_runner(name) for name in names}
-        taken = self._runners[SERVING].get_input_details()
+    def _open(self) -> None:
+        with self._computing(self._network) as signatures:
+            taken = signatures[SERVING].get_input_details()
+            self._hears_alone = AUDIO_ONLY in signatures
         self.taken = {
             name: tuple(map(int, each["shape"]))
             for name, each in taken.items()
@@ -70,21 +67,26 @@ class TFLiteTagger:
         _, self.n_samples, _ = self.taken["waveform"]
         self.any_length = "n_samples" in self.taken
 
-    def _describe(self, facts: Facts, label_maps: Mapping, images: bytes, threads: int) -> None:
+    def _describe(self, facts: Facts, label_maps: Mapping, images: bytes) -> None:
         self.facts, self.label_maps = facts, label_maps
         self.inputs = frozenset(self.taken) - {"n_samples", *IMAGE_INPUTS.values()}
         if images:
             self.inputs |= {"frames"}
-            # The runner needs its interpreter, which nobody else holds.
-            self._images = open_interpreter(threads, model_content=images)
-            self._classify = self._images.get_signature_runner()
+            self._images = Interpreters(model_content=images)
+            with self._computing(self._images) as signatures:
+                signatures[SERVING]  # a damaged one shows here
+
+    @contextlib.contextmanager
+    def _computing(self, network: Interpreters) -> Iterator[Mapping[str, Signature]]:
+        with self._processors.some() as threads, network.signatures(threads) as signatures:
+            yield signatures
 
     def __call__(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
         return self.audio_only(waveform)
 
     def audio_only(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs for a waveform float32 `(1, samples, 1)`."""
-        return self._run(AUDIO_ONLY if AUDIO_ONLY in self._runners else SERVING, waveform, {})
+        return self._run(AUDIO_ONLY if self._hears_alone else SERVING, waveform, {})
 
     def serve(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Return the outputs for one clip, by the names of `inputs`.
@@ -116,8 +118,8 @@ class TFLiteTagger:
             inputs = inputs | {"n_samples": np.int32([n_samples])}
             behind = self.n_samples - n_samples
             waveform = np.pad(waveform, ((0, 0), (0, behind), (0, 0))) if behind else waveform
-        with self._lock:
-            outputs = self._runners[signature](waveform=waveform, **inputs, **self._given)
+        with self._computing(self._network) as signatures:
+            outputs = signatures[signature](waveform=waveform, **inputs, **self._given)
         lengths = dict.fromkeys(outputs, -(-n_samples // FRAME_SAMPLES))
         if "sound_probabilities" in outputs:
             hop, window = (
@@ -150,53 +152,13 @@ class TFLiteTagger:
 
     def _look(self, frames: np.ndarray) -> dict[str, np.ndarray]:
         """Return what the image network gives for pictures uint8 `(n, height, width, 3)`."""
-        with self._lock:
-            seen = [
-                self._classify(frames=x[None]) for x in squares(frames, self.facts.image_size_px)
-            ]
+        with self._computing(self._images) as signatures:
+            classify = signatures[SERVING]
+            seen = [classify(frames=x[None]) for x in squares(frames, self.facts.image_size_px)]
         wanted = {name: key for key, name in IMAGE_INPUTS.items() if name in self.taken}
         return {
             name: np.concatenate([each[key] for each in seen])[None] for name, key in wanted.items()
         }
-
-
-def open_interpreter(threads: int, **model):
-    """Return LiteRT's interpreter, that of `ai_edge_litert` or, where it is missing, TensorFlow's.
-
-    model: `model_path` or `model_content`, as both take them.
-    """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        import tensorflow as tf
-
-        Interpreter = tf.lite.Interpreter
-    with warnings.catch_warnings(), _without_information():
-        warnings.simplefilter("ignore")  # that TensorFlow's will move to the other package
-        interpreter = Interpreter(num_threads=threads, **model)
-        interpreter.allocate_tensors()
-    return interpreter
-
-
-@contextlib.contextmanager
-def _without_information() -> Iterator[None]:
-    """Keep from standard error what the runtime says for information; it has no switch for that."""
-    try:
-        kept = os.dup(STANDARD_ERROR)
-    except OSError:  # a process without one
-        yield
-        return
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), STANDARD_ERROR)
-        try:
-            yield
-        finally:
-            os.dup2(kept, STANDARD_ERROR)
-            os.close(kept)
-            said.seek(0)
-            for line in said:
-                if not line.startswith(b"INFO: "):
-                    os.write(STANDARD_ERROR, line)
 
 
 def squares(frames: np.ndarray, size_px: int) -> np.ndarray:

@@ -52,13 +52,14 @@ class UntrainedTagger(TFLiteTagger):
         self._name_maps, self._given = maps, _label_inputs(maps)
         super().__init__(path, threads)
 
-    def _set_model(self, threads: int) -> None:
-        self._open(threads)
+    def _set_model(self) -> None:
+        self._open()
         maps, given = self._name_maps, self._given
         facts = Facts(
             maps.labels, maps.thresholds, CLIP_SECONDS, N_FRAMES, IMAGE_NETWORK.input_size_px
         )
-        weights = self._runners[WEIGHTS](**{x: given[x] for x in _MAPS})
+        with self._computing(self._network) as signatures:
+            weights = signatures[WEIGHTS](**{x: given[x] for x in _MAPS})
         label_maps = {name: x[:, : len(maps.labels)] for name, x in weights.items()}
         label_maps |= {
             "sound_similarities": maps.hears,
@@ -70,7 +71,7 @@ class UntrainedTagger(TFLiteTagger):
         }
         with zipfile.ZipFile(self.path) as archive:
             images = archive.read(IMAGES_FILE)
-        self._describe(facts, label_maps, images, threads)
+        self._describe(facts, label_maps, images)
 
     def _run(self, signature: str, waveform, inputs: dict) -> dict[str, np.ndarray]:
         outputs, n_labels = super()._run(signature, waveform, inputs), len(self._name_maps.labels)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
-from mmat.export.tflite_file import open_interpreter
+from mmat.export.interpreters import open_interpreter
 from mmat.export.weights8 import LEAST_ELEMENTS, with_8_bit_weights
 
 LARGE, SMALL = (256, 160), (160, 3)
