@@ -3,6 +3,7 @@
 from benchmarks.jobs import (
     decoding,
     evaluate,
+    folder,
     frozen_network,
     full_training,
     input_pipeline,
@@ -27,6 +28,7 @@ JOBS = {
     "thresholds": thresholds,
     "start-up": start_up,
     "tag": tag,
+    "folder": folder,
     "evaluate": evaluate,
     "prepare": prepare,
 }

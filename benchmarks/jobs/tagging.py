@@ -2,12 +2,14 @@
 
 from benchmarks.contest import Contest, Pair
 from benchmarks.place import Contests, Place
+from mmat.startup import ENVIRONMENT
 
 YAMNET, CRNN, TALNET = "YAMNet", "the same net, PyTorch", "TALNet, 9.98 M, PyTorch"
 # With the environment that mmat gives TensorFlow, which its users do not have.
 TOLD = "YAMNet, with mmat's settings"
 # How many times faster we mean to be, by batch and peer.
 AIMS = {1: {YAMNET: 2.0}, 16: {YAMNET: 5.0, CRNN: 2.5, TALNET: 8.0}}
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def contests(place: Place) -> Contests:
@@ -40,6 +42,19 @@ def contests(place: Place) -> Contests:
             if not peer.startswith("CRNN, ")
         ]
         place.learn((yield Contest(job, runs, pairs, rounds=11)), size)
+    yield one_thread(place)
+
+
+def one_thread(place: Place) -> Contest:
+    """Return the two exports of the CRNN on one processor: LiteRT should be no slower."""
+    lite, graph = "CRNN, TFLite", "CRNN, SavedModel"
+    own = place.worker("one thread", ENVIRONMENT | ONE_THREAD)
+    made = "benchmarks.ours.networks"
+    runs = {
+        lite: place.ours().run(f"{made}:by_tflite", batch_size=1, threads=1),
+        graph: own.run(f"{made}:by_saved_model", batch_size=1, dtype="float32"),
+    }
+    return Contest("one thread, batch 1", runs, [Pair(lite, graph, aim=1.0)], rounds=21)
 
 
 def peers(place: Place, size: int) -> dict:

@@ -47,13 +47,10 @@ class Processors:
 
 
 class Interpreters:
-    """The interpreters of one network, opened as they are needed.
+    """The interpreters of one network, a LiteRT file's bytes, opened as they are needed."""
 
-    model: `model_path` or `model_content`, as `open_interpreter` takes them.
-    """
-
-    def __init__(self, **model):
-        self._model, self._free = model, defaultdict(list)
+    def __init__(self, network: bytes):
+        self._network, self._free = network, defaultdict(list)
 
     @contextlib.contextmanager
     def signatures(self, threads: int) -> Iterator[dict[str, Signature]]:
@@ -66,7 +63,7 @@ class Interpreters:
             interpreter, runners = free.pop()
         except IndexError:
             # The runners need their interpreter, but do not hold it.
-            interpreter = open_interpreter(threads, **self._model)
+            interpreter = open_interpreter(threads, self._network)
             names = interpreter.get_signature_list()
             runners = {name: interpreter.get_signature_runner(name) for name in names}
         try:
@@ -75,11 +72,8 @@ class Interpreters:
             free.append((interpreter, runners))
 
 
-def open_interpreter(threads: int, **model):
-    """Return LiteRT's interpreter, that of `ai_edge_litert` or, where it is missing, TensorFlow's.
-
-    model: `model_path` or `model_content`, as both take them.
-    """
+def open_interpreter(threads: int, network: bytes):
+    """Return an interpreter, of `ai_edge_litert` or, where that is missing, of TensorFlow."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -88,7 +82,7 @@ def open_interpreter(threads: int, **model):
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings(), _without_information():
         warnings.simplefilter("ignore")  # that TensorFlow's will move to the other package
-        interpreter = Interpreter(num_threads=threads, **model)
+        interpreter = Interpreter(num_threads=threads, model_content=network)
         interpreter.allocate_tensors()
     return interpreter
 

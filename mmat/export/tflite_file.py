@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import pathlib
 import zipfile
 from collections.abc import Iterator, Mapping
 
@@ -38,8 +39,9 @@ class TFLiteTagger:
     def __init__(self, path: str | os.PathLike, threads: int | None = 1):
         self.path = path
         self._processors = Processors(threads or len(os.sched_getaffinity(0)))
-        self._network, self._images = Interpreters(model_path=str(path)), None
         try:
+            # Read once: the file may go or change while the tagger lives.
+            self._network = Interpreters(pathlib.Path(path).read_bytes())
             self._set_model()
         # What interpreter and archive raise for any fault, InputError among them.
         except (ValueError, RuntimeError, LookupError, OSError, zipfile.BadZipFile) as error:
@@ -72,7 +74,7 @@ class TFLiteTagger:
         self.inputs = frozenset(self.taken) - {"n_samples", *IMAGE_INPUTS.values()}
         if images:
             self.inputs |= {"frames"}
-            self._images = Interpreters(model_content=images)
+            self._images = Interpreters(images)
             with self._computing(self._images) as signatures:
                 signatures[SERVING]  # a damaged one shows here
 

@@ -25,7 +25,7 @@ def doubling(tmp_path_factory) -> bytes:
 
 
 def test_answers_of_several_threads_do_not_mix(doubling):
-    network, start = Interpreters(model_content=doubling), threading.Barrier(N_THREADS)
+    network, start = Interpreters(doubling), threading.Barrier(N_THREADS)
 
     def ask(number: int) -> bool:
         start.wait()
@@ -41,7 +41,7 @@ def test_answers_of_several_threads_do_not_mix(doubling):
 
 
 def test_an_interpreter_is_used_again_and_never_by_two(doubling):
-    network = Interpreters(model_content=doubling)
+    network = Interpreters(doubling)
     with network.signatures(1) as first, network.signatures(1) as second:
         assert first is not second
     with network.signatures(1) as again:
@@ -51,7 +51,7 @@ def test_an_interpreter_is_used_again_and_never_by_two(doubling):
 
 
 def test_one_that_failed_is_given_back(doubling):
-    network = Interpreters(model_content=doubling)
+    network = Interpreters(doubling)
     with pytest.raises(ValueError), network.signatures(1) as failed:
         failed["serving_default"](nothing=np.zeros(7, np.float32))
     with network.signatures(1) as again:
@@ -83,6 +83,6 @@ def test_no_more_calls_compute_at_once_than_there_are_processors():
 
 
 def test_opening_says_what_others_say_meanwhile_and_nothing_of_its_own(doubling, capfd):
-    open_interpreter(1, model_content=doubling)
+    open_interpreter(1, doubling)
     os.write(2, b"a line of ours\n")
     assert capfd.readouterr().err == "a line of ours\n"

@@ -47,7 +47,7 @@ def made(tmp_path_factory) -> tuple[Bundle, pathlib.Path, str]:
 def test_it_predicts_and_uses_nothing_but_built_in_operations(made):
     bundle, file, _ = made
     tagger = TFLiteTagger(file)
-    ops = open_interpreter(1, model_path=str(file))._get_ops_details()
+    ops = open_interpreter(1, file.read_bytes())._get_ops_details()
     assert not [x for x in ops if x["op_name"].startswith("Flex")]
     waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
     found, expected = tagger(waveform), bundle.model.predict({"waveform": waveform}, verbose=0)

@@ -1,5 +1,6 @@
 """A LiteRT file in the place of a SavedModel: the same tags, at any length, without TensorFlow."""
 
+import concurrent.futures
 import subprocess
 import sys
 
@@ -57,7 +58,7 @@ def test_tensorflow_runs_the_file_where_litert_is_missing(fused_file, monkeypatc
     waveform = np.random.default_rng(0).normal(0, 0.1, (1, 30_000, 1)).astype(np.float32)
     expected = TFLiteTagger(fused_file)(waveform)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    interpreter = open_interpreter(1, model_path=str(fused_file))
+    interpreter = open_interpreter(1, fused_file.read_bytes())
     assert type(interpreter).__module__.startswith("tensorflow")
     tagger = TFLiteTagger(fused_file)
     np.testing.assert_allclose(tagger(waveform)["frame"], expected["frame"], atol=1e-6)
@@ -106,3 +107,15 @@ def test_another_number_of_pictures_is_one_line(fused_file):
     with pytest.raises(InputError, match=r"takes image_probabilities \(1, 2, 1000\)") as error:
         tagger.serve(waveform=waveform, frames=frames, has_audio=yes, has_video=yes)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_that_changes_or_goes_is_still_answered_from(fused_file, tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(fused_file.read_bytes())
+    tagger = TFLiteTagger(path, threads=2)
+    waveform = np.random.default_rng(0).normal(0, 0.1, (1, 30_000, 1)).astype(np.float32)
+    expected = tagger(waveform)["clip"]
+    path.unlink()
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: tagger(waveform)["clip"], range(16)))
+    assert all((each == expected).all() for each in found)

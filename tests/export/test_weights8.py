@@ -47,7 +47,7 @@ def test_large_weights_are_rounded_by_filter_and_small_ones_stay(tmp_path):
     rounded = np.round(large / scales) * scales
     hidden = x @ rounded
     expected = {"hidden": hidden, "output": np.tanh(hidden) @ small}
-    interpreter = open_interpreter(1, model_content=eighth)
+    interpreter = open_interpreter(1, eighth)
     for signature, given in (("first", x), ("second", x / 2)):
         found = interpreter.get_signature_runner(signature)(x=given)
         for name, value in expected.items():
