@@ -1,5 +1,6 @@
-"""Start of a program: TensorFlow's environment variables, and whether to show progress bars."""
+"""Start of a program: TensorFlow's environment, garbage collection, whether to show progress."""
 
+import gc
 import os
 import sys
 
@@ -23,6 +24,21 @@ def prepare_tensorflow() -> None:
     """
     if "tensorflow" not in sys.modules:
         os.environ.update(ENVIRONMENT | os.environ)
+
+
+def collect_less_often() -> None:
+    """Look for garbage less often, which is for programs alone: the setting is the process's.
+
+    What TensorFlow's import makes stays. Python looks through it again and again meanwhile, a
+    tenth of the time that the import takes.
+
+    >>> kept = gc.get_threshold()
+    >>> collect_less_often()
+    >>> gc.get_threshold()[0] > kept[0]
+    True
+    >>> gc.set_threshold(*kept)
+    """
+    gc.set_threshold(50_000, 20, 20)
 
 
 def on_terminal() -> bool:

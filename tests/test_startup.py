@@ -36,3 +36,20 @@ def test_what_a_user_set_stays():
 def test_after_tensorflow_nothing_is_changed():
     done = run("import tensorflow, mmat, os; print('TF_ENABLE_ONEDNN_OPTS' in os.environ)")
     assert done.stdout == "False\n"
+
+
+def test_a_program_collects_garbage_less_often_and_a_call_of_it_changes_nothing():
+    done = run(
+        """
+import gc, sys
+from mmat.cli import main
+words, kept = ["fetch", "models", "--dry-run"], gc.get_threshold()
+main(words)
+print(gc.get_threshold() == kept)
+sys.argv[1:] = words
+main()
+print(gc.get_threshold() == kept)
+"""
+    )
+    said = [line for line in done.stdout.splitlines() if line in ("True", "False")]
+    assert said == ["True", "False"]

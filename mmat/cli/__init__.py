@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from mmat import __version__
 from mmat.cli import app, evaluate, export, fetch, labels, lists, prepare, score, tag, train
 from mmat.cli.common import Parser, exit_status
+from mmat.startup import collect_less_often
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     would fetch ...
     0
     """
+    if argv is None:
+        collect_less_often()
     return exit_status(lambda: _run(argv))
 
 
