@@ -33,13 +33,25 @@ class InputError(ValueError):
     """Bad input from outside: one line with what, which file or line, why, and what to do."""
 
 
-def one_line(error: Exception, length: int | None = None) -> str:
+def one_line(error: BaseException, length: int | None = None) -> str:
     """Return an error's message in one line of at most so many characters, else its type's name.
 
     >>> one_line(ValueError("no\\nnumber"), length=6), one_line(ValueError())
     ('no num', 'ValueError')
     """
     return " ".join(str(error).split())[:length] or type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error's message as `one_line` does, without the number and path of an OSError.
+
+    For a message that names the path itself.
+
+    >>> reason_of(FileNotFoundError(2, "No such file", "a.wav")), reason_of(EOFError())
+    ('No such file', 'EOFError')
+    """
+    reason = getattr(error, "strerror", None) or ""  # FFmpeg's errors have one too
+    return " ".join(str(reason).split()) or one_line(error)
 
 
 @contextlib.contextmanager
@@ -260,8 +272,6 @@ def damage_as_error(name: str | os.PathLike, kind: str) -> Iterator[None]:
     except InputError:
         raise
     except damages as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        why = " ".join(why.split())  # on one line, whatever a library's message is
         raise InputError(
-            f"{name}: cannot be read as {kind}: {why}; remove it and fetch it again"
+            f"{name}: cannot be read as {kind}: {reason_of(error)}; remove it and fetch it again"
         ) from error

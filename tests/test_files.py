@@ -1,14 +1,24 @@
-"""Hostile archives: bombs, and members that lead out of the folder."""
+"""Hostile archives: bombs, and members that lead out of the folder; and the reasons of errors."""
 
 import io
 import tarfile
 import zipfile
 
+import av
 import pytest
 
 from mmat.corpora.package_files import iter_members, read_cat, read_rcc
 from mmat.corpora.sources import extract_sources, read_sources
-from mmat.files import ArchiveTooLarge, Budget, InputError, Metered, check_zip
+from mmat.files import (
+    ArchiveTooLarge,
+    Budget,
+    Damaged,
+    InputError,
+    Metered,
+    check_zip,
+    damage_as_error,
+    reason_of,
+)
 from tests.corpora.archives import COMPRESSORS, make_cat, make_deb, make_rcc, make_wav
 
 
@@ -143,3 +153,30 @@ def test_negative_sizes_buy_nothing():
     budget.spend(-100)
     with pytest.raises(ArchiveTooLarge):
         budget.spend(11)
+
+
+def test_the_reason_of_an_error_lacks_its_number_and_path(tmp_path):
+    with pytest.raises(FileNotFoundError) as missing:
+        (tmp_path / "no.wav").read_bytes()
+    assert reason_of(missing.value) == "No such file or directory"
+    (tmp_path / "a.wav").write_bytes(b"no sound at all")
+    with pytest.raises(av.error.FFmpegError) as refused:
+        av.open(str(tmp_path / "a.wav"))
+    assert reason_of(refused.value) == "Invalid data found when processing input"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("no\n  number"), "no number"),
+        (OSError("of one text"), "of one text"),
+        (OSError(1, ValueError("as\tdamaged")), "as damaged"),
+        (Damaged(" \n"), "Damaged"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_the_reason_of_any_error_is_a_line(error, reason):
+    assert reason_of(error) == reason
+    with pytest.raises(InputError) as told, damage_as_error("a.zip", "a zip file"):
+        raise error
+    assert f"a.zip: cannot be read as a zip file: {reason}; remove" in str(told.value)

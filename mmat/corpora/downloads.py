@@ -20,7 +20,7 @@ from typing import BinaryIO
 import requests
 from tqdm import tqdm
 
-from mmat.files import InputError
+from mmat.files import InputError, reason_of
 
 PRIVATE = 0o600  # what comes is for its owner alone until it is whole
 PIECE_BYTES = 1 << 13  # the piece that is under way is lost when a download breaks off
@@ -291,5 +291,4 @@ def _reason(error: Exception, patience: Patience) -> str:
     innermost: BaseException = error
     while deeper := innermost.__cause__ or innermost.__context__:
         innermost = deeper
-    why = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    return " ".join(why.split())
+    return reason_of(innermost)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 import h5py
 import numpy as np
 
-from mmat.files import InputError, data_list
+from mmat.files import InputError, data_list, one_line
 from mmat.labels import SENTIMENT
 from mmat.lists.clip import Clip
 from mmat.lists.formats import Dropped, inner_path, time_range
@@ -138,7 +138,7 @@ def _array(video: h5py.Group, name: str, n_columns: int) -> np.ndarray:
     try:
         return dataset[()].astype(np.float64)
     except _DAMAGED as error:
-        raise WrongRow(f"'{name}' is damaged: {' '.join(str(error).split())}") from error
+        raise WrongRow(f"'{name}' is damaged: {one_line(error)}") from error
 
 
 def _group(parent: h5py.Group, name: str) -> h5py.Group:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from mmat.files import reason_of
+
 # Formats of media alone: FFmpeg would also draw a text file as a picture, or follow a playlist
 # to other files and hosts.
 _OPTIONS = {
@@ -35,12 +37,6 @@ class NotReadable(Exception):
     """FFmpeg cannot open or decode the file."""
 
 
-def one_line(error: Exception) -> str:
-    """Return the message of a codec library's error, on one line."""
-    text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split()) or type(error).__name__
-
-
 @contextlib.contextmanager
 def open_container(path: pathlib.Path):
     """Open a file as a container of PyAV; raises NotReadable where FFmpeg cannot."""
@@ -53,7 +49,7 @@ def open_container(path: pathlib.Path):
         # "file:" so that a colon in a file's name does not make a protocol.
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except Exception as error:  # of a codec library, and not always FFmpeg's own
-        raise NotReadable(f"FFmpeg: {one_line(error)}") from error
+        raise NotReadable(f"FFmpeg: {reason_of(error)}") from error
     with container:
         yield container
 
@@ -142,7 +138,7 @@ def decoded(packets: Iterable, losses: Losses) -> Iterator:
         some = some or bool(frames)
         yield from frames
     if error is not None and not some:
-        raise NotReadable(f"FFmpeg: {one_line(error)}")
+        raise NotReadable(f"FFmpeg: {reason_of(error)}")
 
 
 def samples_of(frame) -> np.ndarray:

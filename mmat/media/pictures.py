@@ -14,14 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmat.media.containers import (
-    Losses,
-    NotReadable,
-    one_line,
-    open_container,
-    packets_of,
-    prepared,
-)
+from mmat.files import reason_of
+from mmat.media.containers import Losses, NotReadable, open_container, packets_of, prepared
 from mmat.media.survey import PREROLL_SECONDS, Survey, frames_from
 
 SAME_INSTANT_SECONDS = 0.001
@@ -439,7 +433,7 @@ class PictureStream:
         try:
             return self._read(times, end)
         except (NotReadable, av.error.FFmpegError) as error:
-            self.problem = f"the pictures end at {self._done_seconds:.1f} s: {one_line(error)}"
+            self.problem = f"the pictures end at {self._done_seconds:.1f} s: {reason_of(error)}"
             return []
 
     def _read(self, times: np.ndarray, end: float) -> list[np.ndarray]:

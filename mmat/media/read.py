@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmat.files import InputError
-from mmat.media.containers import NotReadable, one_line
+from mmat.files import InputError, reason_of
+from mmat.media.containers import NotReadable
 from mmat.media.pictures import Size, read_pictures
 from mmat.media.sound import SAMPLE_RATE_HZ, sound_from
 from mmat.media.survey import Survey, survey
@@ -142,7 +142,7 @@ def one_error(path: str | os.PathLike) -> Iterator[None]:
     except NotReadable as reason:
         raise InputError(f"{path}: not a media file that can be read ({reason})") from reason
     except Exception as error:  # whatever a codec library raises for a damaged file
-        raise InputError(f"{path}: {type(error).__name__}: {one_line(error)}") from error
+        raise InputError(f"{path}: {type(error).__name__}: {reason_of(error)}") from error
 
 
 def problem_of(look: Survey, sound_problems: list[str], end_seconds: float | None = None) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import soxr
 import tensorflow as tf
 
-from mmat.files import InputError
+from mmat.files import InputError, one_line
 from mmat.media.read import SAMPLE_RATE_HZ, check_finite, readable_path
 from mmat.media.workers import decode
 
@@ -83,8 +83,7 @@ def read_audio_file(
             math.inf if end_seconds is None else end_seconds,
         )
     except (tf.errors.OpError, UnicodeDecodeError) as error:  # the latter for bytes in a message
-        why = " ".join(str(error).split())
-        raise InputError(f"{path}: tensorflow-io cannot decode it ({why})") from None
+        raise InputError(f"{path}: tensorflow-io cannot decode it ({one_line(error)})") from None
     waveform = sound.numpy()[:, 0]
     if not len(waveform):
         raise InputError(f"{path}: no sound from {start_seconds or 0:g} s on")

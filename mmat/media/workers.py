@@ -30,7 +30,7 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 
-from mmat.files import InputError
+from mmat.files import InputError, one_line
 from mmat.media.read import Media, read_media
 from mmat.media.windows import HeldWindows, Window, WindowSpec, hold_windows
 
@@ -208,7 +208,7 @@ def _decode_one(job: dict) -> Media | HeldWindows | str:
     except InputError as error:
         return str(error)
     except Exception as error:  # whatever a codec raises for a damaged file costs that file alone
-        return f"{job['path']}: {type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{job['path']}: {type(error).__name__}: {one_line(error)}"
 
 
 class Malformed(ValueError):

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from mmat.files import InputError, atomic_path, one_line
+from mmat.files import InputError, atomic_path, one_line, reason_of
 from mmat.models.bundle import FORMER_NAMES
 from mmat.training.recipe import History
 
@@ -83,9 +83,9 @@ class Checkpoints:
                 _write(part, arrays)
         except OSError as error:
             raise InputError(
-                f"{self.folder}: step {progress.step} cannot be saved: "
-                f"{error.strerror or one_line(error)}; the checkpoints before it are whole: make "
-                "room there, or name another folder, and run the same command again"
+                f"{self.folder}: step {progress.step} cannot be saved: {reason_of(error)}; "
+                "the checkpoints before it are whole: make room there, or name another folder, and "
+                "run the same command again"
             ) from error
         self._remove_old(progress)
 
