@@ -90,19 +90,20 @@ def open_interpreter(threads: int, network: bytes):
 @contextlib.contextmanager
 def _without_information() -> Iterator[None]:
     """Keep from standard error what the runtime says for information; it has no switch for that."""
-    try:
-        kept = os.dup(STANDARD_ERROR)
-    except OSError:  # a process without one
-        yield
-        return
-    with _redirected, tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), STANDARD_ERROR)
+    with _redirected:
         try:
+            kept = os.dup(STANDARD_ERROR)  # behind the lock: before it, that may be another's file
+        except OSError:  # a process without one
             yield
-        finally:
-            os.dup2(kept, STANDARD_ERROR)
-            os.close(kept)
-            said.seek(0)
-            for line in said:
-                if not line.startswith(b"INFO: "):
-                    os.write(STANDARD_ERROR, line)
+            return
+        with tempfile.TemporaryFile() as said:
+            os.dup2(said.fileno(), STANDARD_ERROR)
+            try:
+                yield
+            finally:
+                os.dup2(kept, STANDARD_ERROR)
+                os.close(kept)
+                said.seek(0)
+                for line in said:
+                    if not line.startswith(b"INFO: "):
+                        os.write(STANDARD_ERROR, line)

@@ -86,3 +86,16 @@ def test_opening_says_what_others_say_meanwhile_and_nothing_of_its_own(doubling,
     open_interpreter(1, doubling)
     os.write(2, b"a line of ours\n")
     assert capfd.readouterr().err == "a line of ours\n"
+
+
+def test_standard_error_is_as_it_was_where_several_are_opened_at_once(doubling):
+    before, start = os.fstat(2), threading.Barrier(N_THREADS)
+
+    def open_some(_):
+        for _ in range(20):
+            start.wait(timeout=30)
+            open_interpreter(1, doubling)
+
+    with concurrent.futures.ThreadPoolExecutor(N_THREADS) as threads:
+        list(threads.map(open_some, range(N_THREADS)))
+    assert os.path.samestat(os.fstat(2), before)
