@@ -3,6 +3,7 @@
 import argparse
 import functools
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -110,6 +111,36 @@ def above_zero(what: str = "number") -> Callable[[str], float]:
         return value
 
     return number
+
+
+def add_networks(command: argparse.ArgumentParser, encoder: str, more: str = "") -> None:
+    """Add --image-model and --audio-encoder, the networks that prepared clips go through.
+
+    encoder: the default of the latter; more: what else its help says.
+    """
+    command.add_argument(
+        "--image-model",
+        metavar="NAME",
+        default="efficientnet_lite0",
+        help="what looks at pictures, or none (default efficientnet_lite0)",
+    )
+    command.add_argument(
+        "--audio-encoder",
+        metavar="NAME",
+        default=encoder,
+        help=f"what hears the sound, a name, http address or folder{more} (default {encoder})",
+    )
+
+
+def add_workers(command: argparse.ArgumentParser) -> None:
+    """Add --workers, how many processes read media."""
+    command.add_argument(
+        "--workers",
+        metavar="N",
+        type=at_least(0),
+        default=len(os.sched_getaffinity(0)),
+        help="decoding processes (default: one a core)",
+    )
 
 
 def add_max_seconds(command: argparse.ArgumentParser) -> None:

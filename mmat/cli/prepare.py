@@ -1,7 +1,6 @@
 """`mmat prepare`: lists of clips into shards."""
 
 import argparse
-import os
 import pathlib
 
 from mmat.cli.common import (
@@ -9,6 +8,8 @@ from mmat.cli.common import (
     above_zero,
     add_command,
     add_max_seconds,
+    add_networks,
+    add_workers,
     at_least,
     log,
     read_lists,
@@ -40,19 +41,8 @@ def add(commands) -> None:
     command.add_argument("--split", metavar="NAME", help="of all clips (default: the lists' own)")
     command.add_argument("--strict", action="store_true", help="a wrong row is an error")
     add_max_seconds(command)
-    command.add_argument(
-        "--image-model",
-        metavar="NAME",
-        default="efficientnet_lite0",
-        help="what looks at pictures, or none (default efficientnet_lite0)",
-    )
-    command.add_argument(
-        "--audio-encoder",
-        metavar="NAME",
-        default="none",
-        help="what hears the sound, a name, http address or folder; its outputs are kept too, and "
-        "can be added to finished shards (default none)",
-    )
+    kept = "; its outputs are kept too, and can be added to finished shards"
+    add_networks(command, encoder="none", more=kept)
     command.add_argument("--frames", type=at_least(1), default=8, help="a clip (default 8)")
     command.add_argument("--keep-frames", action="store_true", help="store pictures as JPEG")
     command.add_argument(
@@ -65,13 +55,7 @@ def add(commands) -> None:
     command.add_argument(
         "--clips-per-shard", metavar="N", type=at_least(1), default=512, help="(default 512)"
     )
-    command.add_argument(
-        "--workers",
-        metavar="N",
-        type=at_least(0),
-        default=len(os.sched_getaffinity(0)),
-        help="decoding processes (default: one a core)",
-    )
+    add_workers(command)
     command.add_argument(
         "--limit-seconds",
         metavar="S",

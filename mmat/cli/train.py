@@ -1,9 +1,8 @@
 """`mmat train`: a tagger of your own labels, from a folder or a list of clips."""
 
 import argparse
-import os
 
-from mmat.cli.common import add_command, at_least
+from mmat.cli.common import add_command, add_networks, add_workers
 
 HOW = """\
 A folder has a folder of sound and video for each label, named after it; in _noise or background
@@ -30,25 +29,8 @@ def add(commands) -> None:
     command.add_argument(
         "--labels", metavar="LABELS", help='those to learn: "Dog;Train horn", a label file, …'
     )
-    command.add_argument(
-        "--image-model",
-        metavar="NAME",
-        default="efficientnet_lite0",
-        help="what looks at pictures, or none (default efficientnet_lite0)",
-    )
-    command.add_argument(
-        "--audio-encoder",
-        metavar="NAME",
-        default="yamnet",
-        help="what hears the sound, a name, http address or folder (default yamnet)",
-    )
-    command.add_argument(
-        "--workers",
-        metavar="N",
-        type=at_least(0),
-        default=len(os.sched_getaffinity(0)),
-        help="decoding processes (default: one a core)",
-    )
+    add_networks(command, encoder="yamnet")
+    add_workers(command)
     command.add_argument(
         "--scratch",
         action="store_true",
