@@ -4,6 +4,7 @@ pyarrow is an extra, `pip install 'mmat[parquet]'`; text tables do without.
 """
 
 import csv
+import datetime
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +27,8 @@ def check_parquet(what: str) -> None:
 def parquet_lines(path: str | os.PathLike, file: BinaryIO) -> Iterator[bytes]:
     """Yield a Parquet file as the lines of a CSV in UTF-8: its columns' names, then row by row.
 
-    A cell that is null or NaN is empty, and a list is its values between `;`. A line may hold a
-    line break, in quotes. Raises InputError where the file cannot be read.
+    A cell that is null or NaN is empty, a list is its values between `;`, a duration its seconds. A
+    line may hold a line break, in quotes. Raises InputError where the file cannot be read.
 
     >>> content = parquet_bytes({"file": ["a.wav"], "score": [None]}, ["string", "float64"])
     >>> list(parquet_lines("a.parquet", io.BytesIO(content)))
@@ -63,7 +64,14 @@ def parquet_bytes(columns: Mapping[str, Sequence], types: Sequence[str]) -> byte
 def _cell(value: object) -> str:
     if value is None or value != value:
         return ""
-    return ";".join(map(str, value)) if isinstance(value, list) else str(value)
+    match value:
+        case list():
+            return ";".join(filter(None, map(_cell, value)))
+        case bytes():  # text in a column whose type does not say so
+            return value.decode("utf-8", "surrogateescape")
+        case datetime.timedelta():
+            return str(value.total_seconds())
+    return str(value)
 
 
 def _csv_line(cells: Iterator[str] | Sequence[str]) -> bytes:

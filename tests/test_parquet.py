@@ -1,9 +1,12 @@
 """Parquet as lines of text: every kind of cell, and files that are none."""
 
 import builtins
+import decimal
 import io
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from mmat.files import InputError
@@ -31,6 +34,26 @@ def test_cells_are_text_whatever_they_were(tmp_path):
         ["a,b.wav", "Dog;Cow", "0.1", "1"],
         ['the "c".wav', "", "", ""],
         ["two\nlines.wav", "", "2.0", "3"],
+    ]
+
+
+def test_cells_of_other_writers_types(tmp_path):
+    names = ["a.wav", "b.wav"]
+    table = pyarrow.table(
+        {
+            "file": pyarrow.array([name.encode() for name in names]),
+            "labels": [["Dog", None, "Cow"], [None]],
+            "onset": pyarrow.array([0.5, 3.0], "float16"),
+            "offset": pyarrow.array([1_500_000_001, 86_400_000_000], pyarrow.duration("us")),
+            "end": pyarrow.array([decimal.Decimal("1.50"), None]),
+            "tag": pyarrow.array(names, pyarrow.large_string()).dictionary_encode(),
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    _, *rows = lines_of((tmp_path / "x.parquet").read_bytes())
+    assert [row_cells(row, ",") for row in rows] == [
+        ["a.wav", "Dog;Cow", "0.5", "1500.000001", "1.50", "a.wav"],
+        ["b.wav", "", "3.0", "86400.0", "", "b.wav"],
     ]
 
 
