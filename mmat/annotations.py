@@ -4,14 +4,16 @@
   selection in each view, so that a selection of two views counts once. Of several sounds
   `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
 - Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
-- BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`.
-- Audacity's label tracks: begin, end and label between tabs, without a header.
+- BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`, and its
+  table for R of version 1: `filepath,start,end,scientific_name,common_name,confidence,…`.
+- Audacity's label tracks: begin, end and label between tabs, without a header. BirdNET-Analyzer
+  writes the confidence behind them.
 - The events that `mmat tag --format parquet` writes.
 
 A tool names files by its own machine's paths. Absolute ones are taken from the folder that all of a
 table have in common, which is then the media folder.
 
-Source: what BirdNET-Analyzer 2 writes and reads for these tools (analyze/utils.py,
+Source: what BirdNET-Analyzer 1 and 2 write and read for these tools (analyze/utils.py,
 segments/utils.py in birdnet-team/BirdNET-Analyzer).
 """
 
@@ -26,6 +28,7 @@ from mmat.files import InputError
 from mmat.tables import DELIMITERS, WrongRow, number, row_cells, row_or_none
 
 FREQUENCIES = "\\"  # begins Audacity's second row for a label, of its lowest and highest frequency
+_AUDACITY_TIME = re.compile(r"\d+[.,]\d{6}")
 NO_CALL = "nocall"  # BirdNET-Analyzer's row for a file without an event
 # What tools put behind a sound's name to name its table: `dawn.Table.1.selections.txt`.
 _TABLE_SUFFIX = re.compile(
@@ -80,6 +83,15 @@ BIRDNET = Tool(
     ("common name", "scientific name"),
     (("file",),),
 )
+BIRDNET_R = Tool(
+    "BirdNET",
+    ("filepath", "start", "end"),
+    "start",
+    "end",
+    "",
+    ("common_name", "scientific_name"),
+    (("filepath",),),
+)
 AUDACITY = Tool("Audacity", (), "begin", "end", "", ("label",), ())
 EVENTS = Tool(
     "mmat tag",
@@ -90,7 +102,7 @@ EVENTS = Tool(
     ("label",),
     (("file",),),
 )
-TOOLS = (RAVEN, KALEIDOSCOPE, BIRDNET, EVENTS)
+TOOLS = (RAVEN, KALEIDOSCOPE, BIRDNET, BIRDNET_R, EVENTS)
 
 
 class AnnotationTable(NamedTuple):
@@ -192,18 +204,24 @@ def annotation_table(path: str | os.PathLike, line: int, content: bytes) -> Anno
             if {*tool.signs} <= {*columns}:
                 _check(f"{path}:{line}: a table of {tool.name}", tool, columns)
                 return AnnotationTable(tool, delimiter, columns)
-    if _is_of_a_track(content):
-        return AnnotationTable(AUDACITY, "\t", (AUDACITY.begin, AUDACITY.end, *AUDACITY.labels))
+    columns = (AUDACITY.begin, AUDACITY.end, *AUDACITY.labels, "confidence")
+    cells = row_or_none(content, "\t")
+    if _is_of_a_track(cells):
+        return AnnotationTable(AUDACITY, "\t", columns[: len(cells)])
     return None
 
 
-def _is_of_a_track(content: bytes) -> bool:
-    """Return whether a line is one of Audacity's label tracks: two times and a text."""
-    cells = row_or_none(content, "\t")
-    if len(cells) != 3:
+def _is_of_a_track(cells: list[str]) -> bool:
+    """Return whether a row is of an Audacity label track: two times, a label, maybe a confidence.
+
+    A label may be a number where the times have six decimals, as Audacity writes them.
+    """
+    if len(cells) not in (3, 4):
         return False
-    begin, end, label = cells
-    return 0 <= number(begin) <= number(end) and label != "" and math.isnan(number(label))
+    begin, end, label, *confidence = cells
+    if not 0 <= number(begin) <= number(end) or any(map(math.isnan, map(number, confidence))):
+        return False
+    return math.isnan(number(label)) or all(map(_AUDACITY_TIME.fullmatch, (begin, end)))
 
 
 def _check(where: str, tool: Tool, columns: tuple[str, ...]) -> None:

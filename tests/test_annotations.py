@@ -119,6 +119,20 @@ def test_birdnet_analyzers_csv():
     assert rows == [(2, ["rec/1.wav", "0.0", "3.0", "Tawny Owl"])]
 
 
+def test_birdnet_analyzers_table_for_r():
+    rows, wrong = read(
+        "filepath,start,end,scientific_name,common_name,confidence,lat,lon,week,overlap,"
+        "sensitivity,min_conf,species_list,model\n"
+        "/data/a/1.wav,0.0,3.0,Strix aluco,Tawny Owl,0.8123,-1.0,-1.0,-1,0.0,1.0,0.1,,BirdNET\n"
+        "/data/b/1.wav,3.0,6.0,Noise,,0.5,-1.0,-1.0,-1,0.0,1.0,0.1,,BirdNET\n"
+    )
+    assert rows == [
+        (2, ["a/1.wav", "0.0", "3.0", "Tawny Owl"]),
+        (3, ["b/1.wav", "3.0", "6.0", "Noise"]),
+    ]
+    assert wrong == {}
+
+
 @pytest.mark.parametrize(
     ("name", "sound"),
     [
@@ -166,9 +180,34 @@ def test_audacitys_label_track_is_of_the_sound_that_it_is_named_after():
 
 
 @pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        (
+            "0.0\t3.0\tStrix aluco, Tawny Owl\t0.8123\n3\t6\tOwl\t1\n",
+            ["Strix aluco, Tawny Owl", "Owl"],
+        ),
+        ("0.500000\t1.250000\t1\n2.000000\t3.000000\t2\n", ["1", "2"]),
+        ("0.5\t1.25\t\n3\t3.5\tOwl\n", ["Owl"]),
+    ],
+    ids=["BirdNET-Analyzer's confidence", "numbers", "a first label without text"],
+)
+def test_label_tracks_as_they_are_found(text, labels):
+    rows, wrong = read(text, "dawn.BirdNET.results.txt")
+    assert [(row[0], row[-1]) for _, row in rows] == [("dawn", label) for label in labels]
+    assert len(rows) + len(wrong) == 2
+    assert set(wrong.values()) <= {"the row names no label"}
+
+
+@pytest.mark.parametrize(
     "header",
     ["file,labels", "filename\tonset\toffset\tevent_label", "", "1\t2\t3", "2\t1\tDog"]
-    + ["a.wav\t0\t1\tDog", "-1\t1\tDog"],
+    + [
+        "a.wav\t0\t1\tDog",
+        "-1\t1\tDog",
+        "0\t1\tDog\tCow",
+        "0\t1\t2\t3",
+        "1.wav\t0.500000\t1.000000",
+    ],
 )
 def test_other_lists_are_no_tables_of_tools(header):
     assert annotation_table("a.txt", 1, header.encode()) is None
