@@ -17,6 +17,7 @@ Source: what BirdNET-Analyzer 1 and 2 write and read for these tools (analyze/ut
 segments/utils.py in birdnet-team/BirdNET-Analyzer).
 """
 
+import collections
 import math
 import os
 import pathlib
@@ -242,7 +243,7 @@ def from_common_folder(
     """Map absolute paths to those from the folder that they have in common; others to themselves.
 
     is_known: whether a path is that of a known file; the longest end of an absolute path that is
-    one comes first.
+    one comes first, unless another path has the same.
 
     >>> list(from_common_folder(["/data/a/1.wav", "/data/b/1.wav", "c/2.wav"]).values())
     ['a/1.wav', 'b/1.wav', 'c/2.wav']
@@ -251,12 +252,19 @@ def from_common_folder(
     """
     absolute = {path: parts for path in paths if (parts := _absolute_parts(path))}
     common = os.path.commonprefix([parts[:-1] for parts in absolute.values()])
+    n_common = max(len(common), 1)
     names = {path: path for path in paths}
-    for path, parts in absolute.items():
-        ends = ["/".join(parts[n:]) for n in range(1, len(parts))]
-        known = filter(is_known, ends) if is_known else iter(())
-        names[path] = next(known, ends[max(len(common), 1) - 1])
+    names |= {path: "/".join(parts[n_common:]) for path, parts in absolute.items()}
+    if is_known:
+        ends = {path: _known_end(parts, is_known) for path, parts in absolute.items()}
+        n_paths = collections.Counter(ends.values())
+        names |= {path: end for path, end in ends.items() if end and n_paths[end] == 1}
     return names
+
+
+def _known_end(parts: tuple[str, ...], is_known: Callable[[str], bool]) -> str | None:
+    ends = ("/".join(parts[n:]) for n in range(1, len(parts)))
+    return next(filter(is_known, ends), None)
 
 
 def _absolute_parts(path: str) -> tuple[str, ...]:

@@ -220,6 +220,12 @@ def test_the_longest_end_of_a_path_that_is_known_is_the_file():
     assert list(names.values()) == ["a/1.wav", "1.wav", "c/2.wav", "x/1.wav"]
 
 
+def test_an_end_that_two_paths_have_is_neithers():
+    paths = ["/data/a/1.wav", "/data/b/1.wav", "/data/b/2.wav"]
+    names = from_common_folder(paths, {"1.wav", "2.wav"}.__contains__)
+    assert list(names.values()) == ["a/1.wav", "b/1.wav", "2.wav"]
+
+
 def test_paths_of_other_drives_have_no_folder_in_common():
     paths = ["C:\\a\\1.wav", "D:\\b\\1.wav", "/c/1.wav", "here.wav"]
     assert list(from_common_folder(paths).values()) == ["a/1.wav", "b/1.wav", "c/1.wav", "here.wav"]

@@ -76,12 +76,18 @@ def log_dropped(rows: Sequence) -> None:
 
 
 def read_lists(arguments: argparse.Namespace, files: Sequence[str]):
-    """Read clip lists as one, by --labels, --events, --split, --strict and --max-seconds."""
+    """Read clip lists as one, by --media and the options that say how lists are read."""
     from mmat.lists import read
 
     labels = read.named_label_set(arguments.labels) if arguments.labels else None
     found = read.read_lists(
-        files, labels, arguments.events, arguments.split, arguments.strict, arguments.max_seconds
+        files,
+        labels,
+        arguments.events,
+        arguments.split,
+        arguments.strict,
+        arguments.max_seconds,
+        arguments.media,
     )
     log_dropped(found.dropped)
     return found

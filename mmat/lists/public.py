@@ -116,16 +116,18 @@ def read_truth(
     known: Collection[str] | None,
     split: str,
     name_of: Callable[[str], str],
+    is_file: Callable[[str], bool] | None = None,
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list, in the order in which they first occur, and their lines.
 
     known: the labels allowed, None for any. name_of: gives the name of a label that may be a
-    machine id.
+    machine id. is_file: whether a path is one of a file in the media folder, by which a label
+    tool's absolute paths are told from there.
     """
     first: dict[str, tuple[int, Clip]] = {}  # by file, as the two below
     labels: dict[str, dict[str, None]] = collections.defaultdict(dict)
     events: dict[str, dict[Event, None]] = collections.defaultdict(dict)
-    for line, row in _truth_rows(source, form, known, split, name_of):
+    for line, row in _truth_rows(source, form, known, split, name_of, is_file):
         names, heard = labels[row.file], events[row.file]
         if row.file not in first:
             first[row.file] = line, row

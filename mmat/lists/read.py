@@ -89,6 +89,7 @@ def read_list(
     split: str | None = None,
     strict: bool = False,
     max_seconds: float = MAX_SECONDS,
+    media: str | os.PathLike | None = None,
 ) -> ReadList:
     """Read a clip list of any known kind.
 
@@ -96,7 +97,9 @@ def read_list(
     events: a list of strong times (TSV: filename, onset, offset, event_label). split: that of
     every clip, default that of the list or of its name. strict: the first wrong row is an error;
     else wrong rows are left out and listed in `dropped`. max_seconds: a row with a later time is
-    wrong. Warns of labels that look alike, and of machine ids that have no name here.
+    wrong. media: the folder in which the files of a label tool's absolute paths are looked for, by
+    the paths' ends (`mmat.annotations`). Warns of labels that look alike, and of machine ids that
+    have no name here.
     Raises InputError with file, line and reason; also where no row can be used.
 
     >>> import tempfile
@@ -108,7 +111,7 @@ def read_list(
     >>> found.labels.names, found.dropped[0].line
     (('Dog', 'Train horn'), 3)
     """
-    return read_lists([path], labels, events, split, strict, max_seconds)
+    return read_lists([path], labels, events, split, strict, max_seconds, media)
 
 
 def read_lists(
@@ -118,6 +121,7 @@ def read_lists(
     split: str | None = None,
     strict: bool = False,
     max_seconds: float = MAX_SECONDS,
+    media: str | os.PathLike | None = None,
 ) -> ReadList:
     """Read several lists as one, as `read_list` does; a clip that an earlier list has is dropped.
 
@@ -125,7 +129,7 @@ def read_lists(
     """
     if split is not None and not SPLIT_NAME.fullmatch(split):
         raise InputError(f"split {split!r}: it may hold letters, digits and _ only")
-    parts = [_read_part(path, labels, split, max_seconds) for path in paths]
+    parts = [_read_part(path, labels, split, max_seconds, media) for path in paths]
     labels = labels or _common_labels(parts)
     warn_of_look_alikes(paths[0], labels)
     dropped = [each for part in parts for each in part.dropped]
@@ -260,7 +264,11 @@ def _collector_paused() -> Iterator[None]:
 
 @_collector_paused()
 def _read_part(
-    path: str | os.PathLike, labels: LabelSet | None, split: str | None, max_seconds: float
+    path: str | os.PathLike,
+    labels: LabelSet | None,
+    split: str | None,
+    max_seconds: float,
+    media: str | os.PathLike | None,
 ) -> _Part:
     with open_list(path, max_seconds) as source:
         form = detect(source)
@@ -268,7 +276,7 @@ def _read_part(
         public = form.kind in (DCASE, AUDIOSET, WEAK) or of_segments
         if labels is None and public:
             labels = public_label_set(path, form.kind)
-        clips, lines = _read(source, form, labels, split)
+        clips, lines = _read(source, form, labels, split, media)
     dropped = sorted(source.dropped, key=lambda each: each.line)
     if not clips:
         if not dropped:
@@ -280,7 +288,11 @@ def _read_part(
 
 
 def _read(
-    source: ListFile, form: Form, labels: LabelSet | None, split: str | None
+    source: ListFile,
+    form: Form,
+    labels: LabelSet | None,
+    split: str | None,
+    media: str | os.PathLike | None,
 ) -> tuple[list[Clip], list[int]]:
     """Return the clips of a list of that form, and the line in which each first occurs."""
     if form.kind in SEGMENT_CELLS:
@@ -290,7 +302,8 @@ def _read(
         return read_own(source, form, labels, split)
     known = None if labels is None else frozenset(labels.names)
     ids = MachineIds(source.path, labels)
-    found = read_truth(source, form, known, split or _split_of(source), ids.name)
+    is_file = None if media is None else lambda file: os.path.isfile(os.path.join(media, file))
+    found = read_truth(source, form, known, split or _split_of(source), ids.name, is_file)
     if labels is None:
         ids.warn()
     return found

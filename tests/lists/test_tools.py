@@ -91,6 +91,32 @@ def test_the_media_of_a_table_are_found(tmp_path):
     assert found == [media / name for name in ("dusk.flac", "1.wav", "b/1.wav")]
 
 
+@pytest.mark.parametrize(
+    ("media", "files"),
+    [
+        (None, ["1.wav"]),
+        ("rec", ["a/1.wav", "b/1.wav"]),
+        (".", ["rec/a/1.wav", "rec/b/1.wav"]),
+        ("rec/a", ["1.wav"]),
+        ("elsewhere", ["1.wav"]),
+    ],
+)
+def test_tables_of_one_sound_each_are_told_apart_by_the_media_folder(tmp_path, media, files):
+    tables = []
+    for name in "ab":
+        (tmp_path / "rec" / name).mkdir(parents=True)
+        (tmp_path / "rec" / name / "1.wav").touch()
+        tables.append(tmp_path / f"{name}.BirdNET.results.csv")
+        rows = f"0,3,Strix aluco,Tawny Owl,0.8,D:\\my\\rec\\{name}\\1.wav\n"
+        tables[-1].write_text(
+            "Start (s),End (s),Scientific name,Common name,Confidence,File\n" + rows
+        )
+    found = read_lists(tables, media=media and tmp_path / media)
+    assert [clip.file for clip in found.clips] == files
+    assert len(found.dropped) == 2 - len(files)
+    assert all(clip.events == (Event("Tawny Owl", 0.0, 3.0),) for clip in found.clips)
+
+
 def test_parquet_is_read_as_any_list(tmp_path):
     path = tmp_path / "list.parquet"
     own = {
