@@ -1,8 +1,8 @@
 """Tables of the tools that people label with, as rows of file, onset, offset and label.
 
 - Raven selection tables (Raven Pro and Lite, BirdNET-Analyzer's `table`): tabs, a row for each
-  selection in each view, so that a selection of two views counts once. Of several sounds
-  `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
+  selection in each view and channel, so that rows of the same times and label count once. Of several
+  sounds `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
 - Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
 - BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`, and its
   table for R of version 1: `filepath,start,end,scientific_name,common_name,confidence,…`.
@@ -33,7 +33,7 @@ _AUDACITY_TIME = re.compile(r"\d+[.,]\d{6}")
 NO_CALL = "nocall"  # BirdNET-Analyzer's row for a file without an event
 # What tools put behind a sound's name to name its table: `dawn.Table.1.selections.txt`.
 _TABLE_SUFFIX = re.compile(
-    r"(\.(table\.\d+|selections?|table|birdnet|results))*(\.[a-z]{1,7})?$", re.IGNORECASE
+    r"((?:\.(?:table\.\d+|selections?|table|birdnet|results))*)(\.[a-z]{1,7})?$", re.IGNORECASE
 )
 
 
@@ -129,18 +129,23 @@ class AnnotationTable(NamedTuple):
 
         lines: those under the header, if any. wrong: called with the line of a row that cannot be
         used. is_known: see `from_common_folder`. A table that names no file is of the sound that
-        it is named after. Raises InputError where the times of several files cannot be told apart.
+        it is named after; without any row that sound has no event. Raises InputError where the
+        times of several files cannot be told apart.
         """
         found: dict[tuple, tuple[int, list[str]]] = {}
+        is_empty = True
         for line, content in lines:
             try:
                 row = self._row(_cells(content, self.delimiter))
                 if row:
+                    is_empty = False
                     event = self._event(row)
-                    selection = row.get("selection") or line
-                    found.setdefault((selection, *event), (line, event))
+                    found.setdefault(tuple(event), (line, event))
             except WrongRow as error:
+                is_empty = False
                 wrong(line, error)
+        if is_empty and self._is_of_one_sound(path):
+            yield self.header_lines, [_named_after(path), "", "", ""]
         paths = dict.fromkeys(event[0] for _, event in found.values())
         column = self.tool.begin_in_file
         if column and column not in self.columns and len(paths) > 1:
@@ -151,6 +156,11 @@ class AnnotationTable(NamedTuple):
         names = from_common_folder(paths, is_known)
         for line, (file, *rest) in found.values():
             yield line, [names[file] or _named_after(path), *rest]
+
+    def _is_of_one_sound(self, path: str | os.PathLike) -> bool:
+        """Return whether the table's columns name no file, or its name is a sound's for a tool."""
+        names_files = any(group[-1] in self.columns for group in self.tool.files)
+        return not names_files or bool(_TABLE_SUFFIX.search(os.path.basename(path))[1])
 
     def _row(self, cells: list[str]) -> dict[str, str]:
         """Return a row by columns, empty for one without text and for the header again."""

@@ -7,6 +7,8 @@ from mmat.files import InputError
 
 RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
 
+BIRDNET = "Start (s),End (s),Scientific name,Common name,Confidence,File"
+
 
 def read(text: str, path: str = "dawn.Table.1.selections.txt"):
     """Return the rows of a table as (line, cells), and its wrong rows as {line: why}."""
@@ -31,6 +33,38 @@ def test_a_selection_of_two_views_counts_once():
         (2, ["dawn", "0.500000000", "1.250000000", "Wren"]),
         (4, ["dawn", "3.0", "4.0", "Owl"]),
     ]
+
+
+def test_what_selections_of_other_channels_and_frequencies_say_again_counts_once():
+    times = "0.500000000\t1.250000000"
+    text = f"""{RAVEN}\tSpecies
+1\tSpectrogram 1\t1\t{times}\t0.0\t2000.0\tWren
+1\tSpectrogram 1\t2\t{times}\t0.0\t2000.0\tWren
+2\tSpectrogram 1\t1\t{times}\t4000.0\t6000.0\tWren
+3\tSpectrogram 1\t1\t{times}\t4000.0\t6000.0\tOwl
+"""
+    rows, wrong = read(text)
+    assert wrong == {}
+    assert [(line, row[-1]) for line, row in rows] == [(2, "Wren"), (5, "Owl")]
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "sound"),
+    [
+        (f"{RAVEN}\tSpecies", "dawn.txt", "dawn"),
+        (f"{RAVEN}\tBegin File\tSpecies\t", "dawn.Table.1.selections.txt", "dawn"),
+        (BIRDNET, "dawn.BirdNET.results.csv", "dawn"),
+        (BIRDNET, "BirdNET_CombinedTable.csv", None),
+        (f"{RAVEN}\tBegin File\tSpecies", "night.txt", None),
+    ],
+)
+def test_a_table_without_a_row_is_a_sound_without_an_event_where_it_names_one(header, name, sound):
+    nothing = [(1, [sound, "", "", ""])] if sound else []
+    assert read(f"{header}\n", f"tables/{name}") == (nothing, {})
+    rows, wrong = read(
+        f"{header}\n\t\n\tS\n".replace("\t", "," if header is BIRDNET else "\t"), name
+    )
+    assert (rows, list(wrong)) == ([], [3])
 
 
 @pytest.mark.parametrize("column", ["Species", "Annotation", "Label", "Common Name", "Tag"])

@@ -173,8 +173,13 @@ def detect(source: ListFile) -> Form:
         return votes.most_common(1)[0][0]
     if any(b"\0" in content for _, content in rows):
         raise InputError(f"{source.path}: not a text file; is it a list?")
+    line, first = rows[0]
+    try:
+        row_cells(first, "\t", quotes=False)
+    except WrongRow as wrong:  # not UTF-8, so that a header in it is not known
+        raise InputError(f"{source.path}:{line}: {wrong}") from None
     raise InputError(
-        f"{source.path}:{rows[0][0]}: no column 'file'; the first line of a list of your own must "
+        f"{source.path}:{line}: no column 'file'; the first line of a list of your own must "
         "name file, labels (public lists are known by their rows)"
     )
 

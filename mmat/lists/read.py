@@ -240,12 +240,15 @@ class MachineIds:
 
 
 class _Part(NamedTuple):
-    """One file's clips with their lines; of_its_own: its label set is the names in its rows."""
+    """One file's clips with their lines.
+
+    of_its_own: its label set is the names in its rows, None where no row names one.
+    """
 
     path: str | os.PathLike
     clips: list[Clip]
     lines: list[int]
-    labels: LabelSet
+    labels: LabelSet | None
     of_its_own: bool
     dropped: list[Dropped]
 
@@ -314,10 +317,10 @@ def _split_of(source: ListFile) -> str:
     return next((split for part, split in _SPLITS if part in name), "train")
 
 
-def _names_in(path: str | os.PathLike, clips: list[Clip]) -> LabelSet:
+def _names_in(path: str | os.PathLike, clips: list[Clip]) -> LabelSet | None:
     names = sorted({name for clip in clips for name in clip.labels})
     if not names:
-        raise InputError(f"{path}: no row names a label; give a label set")
+        return None
     if all(map(_NAME_AND_VALUE.fullmatch, names)):
         raise InputError(
             f"{path}: its labels are values such as {names[0]!r}; give a label set whose column "
@@ -327,6 +330,9 @@ def _names_in(path: str | os.PathLike, clips: list[Clip]) -> LabelSet:
 
 
 def _common_labels(parts: list[_Part]) -> LabelSet:
+    parts = [part for part in parts if part.labels is not None] or parts
+    if parts[0].labels is None:
+        raise InputError(f"{parts[0].path}: no row names a label; give a label set")
     if all(part.of_its_own for part in parts):
         return LabelSet.of(sorted({name for part in parts for name in part.labels.names}))
     for part in parts[1:]:

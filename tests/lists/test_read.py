@@ -271,7 +271,9 @@ def test_the_split_that_is_asked_for_is_every_clips(tmp_path):
         (b"\xff\xfef\0i\0l\0e", "damaged UTF-16"),
         (bytes(range(256)) * 40, "not a text file"),
         (b"x" * (1 << 21), "a line of a megabyte"),
-        (b"\x89PNG\r\n\x1a\n" + b"picture" * 99, "no column 'file'"),
+        (b"\x89PNG\r\n\x1a\n" + b"picture" * 99, r"list\.csv:1: not UTF-8; save the list as UTF-8"),
+        ("file,labels,dur\xe9e\na.wav,Dog,1\n".encode("latin-1"), ":1: not UTF-8; save the list"),
+        (b"a,b\n1,2\n", ":1: no column 'file'; the first line"),
     ],
 )
 def test_what_is_no_list_is_refused(tmp_path, content, reason):

@@ -56,6 +56,24 @@ def test_a_table_a_sound_are_read_as_one_list(dawn, tmp_path):
     assert found.labels.names == ("Nightjar", "Owl", "Wren")
 
 
+def test_tables_that_name_no_label_are_clips_without_one_beside_others(dawn, tmp_path):
+    quiet = tmp_path / "quiet.Table.1.selections.txt"
+    quiet.write_text(f"{RAVEN}\n")
+    none = tmp_path / "none.BirdNET.selection.table.txt"
+    none.write_text(f"{RAVEN}\tBegin Path\n1\tS\t1\t0\t3\t0\t9\tnocall\t/d/none.wav\n")
+    found = read_lists([quiet, none, dawn])
+    assert [(clip.file, clip.labels) for clip in found.clips] == [
+        ("quiet", ()),
+        ("none.wav", ()),
+        ("dawn", ("Wren", "Owl")),
+    ]
+    assert found.labels.names == ("Owl", "Wren")
+    assert [row.line for row in found.dropped] == [5]
+    with pytest.raises(InputError, match=r"quiet.*txt: no row names a label; give a label set$"):
+        read_lists([quiet, none])
+    assert read_list(quiet, LabelSet.of(["Owl"])).clips[0].events == ()
+
+
 def test_a_table_gives_the_times_of_a_lists_clips(dawn, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("file,labels,split\ndawn.wav,Wren;Owl,test\nnoon.wav,Wren,train\n")
