@@ -1,8 +1,8 @@
 """Tables of the tools that people label with, as rows of file, onset, offset and label.
 
 - Raven selection tables (Raven Pro and Lite, BirdNET-Analyzer's `table`): tabs, a row for each
-  selection in each view and channel, so that rows of the same times and label count once. Of several
-  sounds `Begin Time (s)` runs on over all of them, and `File Offset (s)` begins anew in each.
+  selection in each view and channel, so that rows of the same times and label count once. Of
+  several sounds `Begin Time (s)` runs on over all, and `File Offset (s)` begins anew in each.
 - Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
 - BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`, and its
   table for R of version 1: `filepath,start,end,scientific_name,common_name,confidence,…`.
