@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.export.tflite_file import FRAME_SAMPLES, TFLiteTagger
+from mmat.export.tflite_file import TFLiteTagger
 from mmat.files import InputError
-from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.media.sound import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from mmat.models.bundle import Bundle
 
 

@@ -15,11 +15,9 @@ from mmat.export.archive import Archive
 from mmat.export.interpreters import Interpreters, Processors, Signature
 from mmat.export.served import IMAGE_INPUTS, Facts
 from mmat.files import InputError, one_line
-from mmat.labels import FRAME_HZ
-from mmat.media.sound import SAMPLE_RATE_HZ
+from mmat.media.sound import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from mmat.pretrained.registry import count_patches
 
-FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 SERVING, AUDIO_ONLY = "serving_default", "audio_only"
 
 

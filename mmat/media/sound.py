@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from mmat.files import InputError
+from mmat.labels import FRAME_HZ
 from mmat.media.containers import Losses, samples_of, scaled
 from mmat.media.survey import Survey, frames_from
 
 SAMPLE_RATE_HZ = 16000
+FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)  # from one of a model's frame scores to the next
 LONGEST_SECONDS = 48 * 3600.0  # a damaged file may promise samples without end
 _RATES_HZ = (1000, 768_000)  # of sound that is resampled
 _SILENCE_SAMPLES = 2048  # before it, at least

@@ -22,7 +22,7 @@ from keras import layers, ops
 
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task, classes_and_task
-from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.media.sound import FRAME_SAMPLES
 from mmat.models.features import (
     BandNormalization,
     KeepFrames,
@@ -35,8 +35,6 @@ from mmat.models.outputs import to_output
 from mmat.models.pooling import MILPooling, attention, linear_softmax
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import AudioEncoder
-
-FRAME_SAMPLES = round(SAMPLE_RATE_HZ / FRAME_HZ)
 
 # The authors' three blocks: filters of a 5×5 convolution, then a pool over (time, frequency).
 BLOCKS = ((32, (1, 2)), (64, (2, 2)), (128, (2, 2)))

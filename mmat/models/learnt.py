@@ -30,7 +30,7 @@ from keras import layers, ops
 
 from mmat.files import InputError
 from mmat.labels import FRAME_HZ, LabelSet, Task
-from mmat.models.audio import FRAME_SAMPLES
+from mmat.media.sound import FRAME_SAMPLES
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
 from mmat.models.fusion import (

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from mmat.labels import LabelSet
-from mmat.models.audio import FRAME_SAMPLES
+from mmat.media.sound import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames

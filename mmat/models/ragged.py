@@ -9,13 +9,8 @@ import kapre
 import keras
 from keras import layers
 
-from mmat.models.audio import (
-    FRAME_SAMPLES,
-    crnn_trunk,
-    encoder_trunk,
-    recurrent_tagger,
-    talnet,
-)
+from mmat.media.sound import FRAME_SAMPLES
+from mmat.models.audio import crnn_trunk, encoder_trunk, recurrent_tagger, talnet
 from mmat.models.bundle import Bundle
 from mmat.models.features import MelParameters
 from mmat.models.fusion import fused_model, late_fusion, middle_fusion
