@@ -61,13 +61,10 @@ class LiteEncoder(HubAudioEncoder):
     def call(self, waveforms):
         if waveforms.shape[1] is None:
             return super().call(waveforms)
-        n_samples = waveforms.shape[1]
-        n_patches = self.n_patches(n_samples)
-        whole = self.window_samples + (n_patches - 1) * self.hop_samples
-        padded = tf.pad(waveforms[0, :, 0], [[0, whole - n_samples]])
+        padded, n_patches = self._padded(waveforms)
         if self._hear is None:
-            return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded).items()}
-        heard = self._hear(padded)
+            return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded[0]).items()}
+        heard = self._hear(padded[0])
         return {name: heard[name][tf.newaxis] for name in self._sizes()}
 
 

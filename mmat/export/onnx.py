@@ -207,11 +207,8 @@ class EncoderOfOneClip(HubAudioEncoder):
     def call(self, waveforms):
         if self._hear is not None:
             return self._named(self._hear(waveforms[:, :, 0]))
-        n_samples = tf.shape(waveforms)[1]
-        hops = -(-tf.maximum(n_samples - self.window_samples, 0) // self.hop_samples)
-        whole = self.window_samples + hops * self.hop_samples
-        heard = self._run(tf.pad(waveforms[0, :, 0], [[0, whole - n_samples]]))
-        return {name: x[tf.newaxis, : 1 + hops] for name, x in heard.items()}
+        padded, n_patches = self._padded(waveforms)
+        return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded[0]).items()}
 
 
 def facts_of(bundle: Bundle) -> dict:

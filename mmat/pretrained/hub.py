@@ -16,6 +16,7 @@ import tensorflow as tf
 from mmat.files import InputError, cache_folder, one_line
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.pretrained.embedded import EMBEDDED, embedded_weights, resolve_handle
+from mmat.pretrained.patches import whole_patches
 from mmat.pretrained.registry import AudioEncoder, count_patches
 
 _LOADING = threading.Lock()
@@ -357,7 +358,7 @@ class HubAudioEncoder(keras.layers.Layer):
 
     @property
     def _batched(self):
-        """The network's function of many waveforms, which those of `embedded:` have."""
+        """The network's function of many waveforms, which it pads; those of `embedded:` have it."""
         return getattr(self._network, "batched", None)
 
     def _run(self, waveform) -> dict:
@@ -374,17 +375,16 @@ class HubAudioEncoder(keras.layers.Layer):
         }
 
     def call(self, waveforms):
-        n_samples = tf.shape(waveforms)[1]
-        beyond = tf.maximum(n_samples - self.window_samples, 0)
-        n_patches = 1 + -(-beyond // self.hop_samples)
-        whole = self.window_samples + (n_patches - 1) * self.hop_samples
-        padded = tf.pad(waveforms[:, :, 0], [[0, 0], [0, whole - n_samples]])
         if self._batched is None:
-            outputs = self._one_by_one(padded, n_patches)
+            outputs = self._one_by_one(*self._padded(waveforms))
         else:
-            outputs = self._named(self._batched(padded))
+            outputs = self._named(self._batched(waveforms[:, :, 0]))
         # Nothing of it learns, so no gradient need be kept for the way back.
         return {name: tf.stop_gradient(x) for name, x in outputs.items()}
+
+    def _padded(self, waveforms):
+        """Return waveforms `(batch, samples)` of whole patches, and how many patches."""
+        return whole_patches(waveforms[:, :, 0], self.window_samples, self.hop_samples)
 
     def _one_by_one(self, padded, n_patches) -> dict:
         def own(waveform):

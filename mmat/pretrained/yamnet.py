@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from mmat.pretrained.embedded import YAMNET_CLASSES, yamnet_wheel_folder
+from mmat.pretrained.patches import whole_patches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,27 +171,14 @@ def log_mel(waveforms: tf.Tensor, bank: np.ndarray) -> tf.Tensor:
     return tf.math.log(tf.tensordot(magnitudes, bank, 1) + YAMNET.log_offset)
 
 
-def whole_patches(waveforms: tf.Tensor) -> tf.Tensor:
-    """Return waveforms (batch, samples) with zeros behind them until the last patch is whole.
-
-    >>> whole_patches(tf.zeros((2, 15_601))).shape
-    TensorShape([2, 23280])
-    """
-    n_samples = tf.shape(waveforms)[1]
-    beyond = tf.maximum(n_samples - YAMNET.patch_samples, 0)
-    hops = -(-beyond // YAMNET.patch_hop_samples)
-    whole = YAMNET.patch_samples + hops * YAMNET.patch_hop_samples
-    return tf.pad(waveforms, [[0, 0], [0, whole - n_samples]])
-
-
 def yamnet_function(patches_at_once: int | None = None) -> Callable:
     """Return the function of waveforms (batch, samples), 16 kHz, to what YAMNet hears in them.
 
     Its outputs are as those of TF-Hub's YAMNet with a batch axis in front: scores (batch, patches,
     521), embeddings (batch, patches, 1024) and log-mel (batch, frames, 64), all float32. Each
-    waveform is padded as by `whole_patches`. patches_at_once: the most that go through the network
-    together, whichever waveforms they are of; None for all, without a loop in the graph. Raises
-    InputError when the wheel was not fetched.
+    waveform gets zeros behind it until its last patch is whole. patches_at_once: the most that go
+    through the network together, whichever waveforms they are of; None for all, without a loop in
+    the graph. Raises InputError when the wheel was not fetched.
     """
     network, bank = yamnet_network(), mel_bank()
     # Constants in a graph: those of variables oneDNN brings into its order at each call.
@@ -201,7 +189,8 @@ def yamnet_function(patches_at_once: int | None = None) -> Callable:
         return heard["scores"], heard["embedding"]
 
     def hear(waveforms):
-        spectrograms = log_mel(whole_patches(waveforms), bank)  # (batch, frames, 64)
+        padded, _ = whole_patches(waveforms, YAMNET.patch_samples, YAMNET.patch_hop_samples)
+        spectrograms = log_mel(padded, bank)  # (batch, frames, 64)
         patches = tf.signal.frame(
             spectrograms, YAMNET.patch_frames, YAMNET.patch_hop_frames, axis=1
         )  # (batch, patches, 96, 64)
