@@ -1,12 +1,14 @@
 """`mmat export`: a model, or any labels untrained, for TensorFlow, LiteRT, ONNX or the browser."""
 
 import argparse
+import pathlib
 import shlex
 
 from mmat.cli.common import add_command
 from mmat.files import InputError
 
 SAVED_MODEL, TFLITE, ONNX, WEB = "savedmodel", "tflite", "onnx", "web"
+FILES = {".tflite": TFLITE, ".onnx": ONNX}  # the formats that are one file, by its suffix
 
 
 def add(commands) -> None:
@@ -46,6 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     if arguments.quantize and arguments.format != TFLITE:
         raise InputError(f"--quantize {arguments.quantize}: needs --format {TFLITE}")
+    suffix = pathlib.Path(arguments.out).suffix
+    if suffix in FILES and arguments.format not in FILES.values():
+        raise InputError(
+            f"--out {arguments.out}: --format {arguments.format} writes a folder; for a {suffix} "
+            f"file add --format {FILES[suffix]}"
+        )
     bundle = _bundle(arguments)
     export = {SAVED_MODEL: _saved_model, TFLITE: _tflite, ONNX: _onnx, WEB: _web}[arguments.format]
     for line in export(bundle, arguments):

@@ -425,6 +425,10 @@ ROWS = [
         ": holds something other than an export"),
     Row("exported: 8 bits of what has none", "export {trained_audio} --out a.onnx --format onnx "
         "--quantize int8", "--quantize int8: needs --format tflite"),
+    Row("exported: a file's name for a folder", "export {trained_audio} --out a.tflite",
+        "--out a.tflite: --format savedmodel writes a folder; for a .tflite file add --format tfl"),
+    Row("exported: a file's name for a page", "export --labels Dog --out a.onnx --format web",
+        "--out a.onnx: --format web writes a folder; for a .onnx file add --format onnx"),
     Row("exported: no ONNX file's name", "export {trained_audio} --out out --format onnx",
         "out: no name of an ONNX file; end it in .onnx"),
     Row("exported: ONNX of what hears nothing",
