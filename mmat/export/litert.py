@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -26,9 +27,10 @@ import tensorflow as tf
 
 from mmat.export.archive import Archive
 from mmat.export.card import model_card
+from mmat.export.deviation import largest_deviation, rising_noise
 from mmat.export.lite_form import lite_form
 from mmat.export.nonfinite import nan_in_nan_out
-from mmat.export.savedmodel import Served, decided, map_facts, traced, whole_length
+from mmat.export.savedmodel import Served, map_facts, no_pictures, predicted, traced
 from mmat.export.served import IMAGE_INPUTS, Facts
 from mmat.export.tflite_file import AUDIO_ONLY, SERVING, TFLiteTagger
 from mmat.files import InputError, atomic_path
@@ -68,15 +70,12 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
     sees = "image_probabilities" in bundle.model.input
     network = image_network(bundle.image_network) if sees else None
     with atomic_path(path) as part:
-        _convert_apart(path, _signatures(bundle, not quantize), part, quantize)
-        images = b""
+        served = [_signatures(bundle, not quantize)]
         if sees:
             with_embedding = "image_embeddings" in bundle.model.input
-            signatures = image_signatures(network, with_embedding)
-            with tempfile.TemporaryDirectory() as folder:
-                file = pathlib.Path(folder) / path.name
-                _convert_apart(path, signatures, file, quantize)
-                images = file.read_bytes()
+            served.append(image_signatures(network, with_embedding))
+        content, *images = _converted(path, served, quantize)
+        part.write_bytes(content)
         facts = Facts(
             bundle.labels,
             np.asarray(bundle.thresholds, np.float32),
@@ -84,7 +83,7 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
             bundle.n_frames if network else 0,
             network.input_size_px if network else 0,
         )
-        Archive(facts, _maps(bundle.model, network), images).append_to(
+        Archive(facts, _maps(bundle.model, network), *images).append_to(
             part, model_card(bundle, with_images=sees)
         )
     return path
@@ -110,12 +109,10 @@ def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> 
     alone; also of half of the clip where the file takes any length.
     """
     tagger = TFLiteTagger(path)
-    noise = np.random.default_rng(0).uniform(-1, 1, tagger.n_samples)
-    rising = np.linspace(0, 0.5, tagger.n_samples) * noise
-    waveform = np.float32(rising)[np.newaxis, :, np.newaxis]
+    waveform = rising_noise(tagger.n_samples)
     clips = [waveform, waveform[:, : tagger.n_samples // 2]] if tagger.any_length else [waveform]
-    deviations = [_deviation(tagger, bundle.model, clip) for clip in clips]
-    seconds = []
+    deviation = max(largest_deviation(bundle.model, clip, tagger(clip)) for clip in clips)
+    seconds = []  # of a file that is warm by then
     for _ in range(rounds):
         begun = time.perf_counter()
         tagger(waveform)
@@ -124,26 +121,8 @@ def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> 
         megabytes=pathlib.Path(path).stat().st_size / 1e6,
         clip_seconds=tagger.n_samples / SAMPLE_RATE_HZ,
         milliseconds=statistics.median(seconds) * 1000,
-        largest_deviation=float(max(deviations)),
+        largest_deviation=deviation,
     )
-
-
-def _deviation(tagger: TFLiteTagger, model: keras.Model, waveform: np.ndarray) -> float:
-    given = {"waveform": tf.constant(waveform)} | _no_pictures(model, n_frames=1)
-    expected = model(given | whole_length(model, given), training=False)
-    found = tagger(waveform)
-    return max(np.abs(found[name] - expected[name]).max() for name in ("clip", "frame"))
-
-
-def _no_pictures(model: keras.Model, n_frames: int) -> dict:
-    """Return what a model of both senses takes besides of one clip that has sound alone."""
-    inputs = {
-        name: tf.zeros((1, n_frames, x.shape[-1]))
-        for name, x in model.input.items()
-        if name in IMAGE_INPUTS.values()
-    }
-    flags = {"has_audio": tf.constant([True]), "has_video": tf.constant([False])}
-    return inputs | {name: flag for name, flag in flags.items() if name in model.input}
 
 
 def _signatures(bundle: Bundle, fast_convolutions: bool) -> Served:
@@ -157,13 +136,10 @@ def _signatures(bundle: Bundle, fast_convolutions: bool) -> Served:
         specs[name] = tf.TensorSpec((1, *own), x.dtype, name)
 
     def predict(**inputs):
-        outputs = model(inputs, training=False)
-        outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
-        fired = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
-        return outputs | {"fired": fired}
+        return predicted(bundle, model, inputs)
 
     def audio_only(**inputs):
-        return predict(**inputs, **_no_pictures(model, bundle.n_frames))
+        return predict(**inputs, **no_pictures(model, bundle.n_frames))
 
     module = tf.Module()
     # The variables alone: given the Keras model, the converter does not find their values.
@@ -233,14 +209,21 @@ def _maps(model: keras.Model, network: ImageNetwork | None) -> dict[str, np.ndar
     return arrays
 
 
-def _convert_apart(path: pathlib.Path, served: Served, part: pathlib.Path, quantize: str) -> None:
-    """Convert graphs into the file `part`; path: named where that fails."""
+def _converted(path: pathlib.Path, served: Sequence[Served], quantize: str) -> list[bytes]:
+    """Return graphs as LiteRT networks, converted by one process; path: named where that fails."""
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(served.module, folder, signatures=served.signatures)
-        command = [sys.executable, "-m", "mmat.export.tflite_convert", folder, str(part), quantize]
+        networks = [pathlib.Path(folder) / str(number) for number in range(len(served))]
+        files = [network.with_suffix(SUFFIX) for network in networks]
+        for network, each in zip(networks, served, strict=True):
+            tf.saved_model.save(each.module, str(network), signatures=each.signatures)
+        pairs = zip(networks, files, strict=True)
+        command = [sys.executable, "-m", "mmat.export.tflite_convert", quantize]
+        command += [str(file) for pair in pairs for file in pair]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise InputError(
-            f"{path}: TensorFlow Lite cannot hold this model: {reason[:200]}; export a SavedModel"
-        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+            raise InputError(
+                f"{path}: TensorFlow Lite cannot hold this model: {reason[:200]}; "
+                "export a SavedModel"
+            )
+        return [file.read_bytes() for file in files]

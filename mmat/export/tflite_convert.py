@@ -1,6 +1,7 @@
-"""Converts a SavedModel into a TensorFlow Lite file, as a program of its own:
+"""Converts SavedModels into TensorFlow Lite files, as a program of its own:
 
-    python -m mmat.export.tflite_convert SAVED_MODEL FILE [int8]
+    python -m mmat.export.tflite_convert "" SAVED_MODEL FILE [SAVED_MODEL FILE ...]
+    python -m mmat.export.tflite_convert int8 SAVED_MODEL FILE [SAVED_MODEL FILE ...]
 
 TensorFlow's converter ends the process where it meets what it cannot convert.
 """
@@ -11,6 +12,7 @@ import sys
 import tensorflow as tf
 
 from mmat.export.weights8 import with_8_bit_weights
+from mmat.startup import collect_less_often
 
 
 def convert(folder: str, file: str, quantize: str = "") -> None:
@@ -24,4 +26,7 @@ def convert(folder: str, file: str, quantize: str = "") -> None:
 
 
 if __name__ == "__main__":
-    convert(*sys.argv[1:])
+    collect_less_often()
+    quantize, *paths = sys.argv[1:]
+    for folder, file in zip(paths[::2], paths[1::2], strict=True):
+        convert(folder, file, quantize)

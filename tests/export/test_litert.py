@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mmat.cli import main
 from mmat.export.interpreters import open_interpreter
-from mmat.export.litert import INT8, _convert_apart, export_tflite, measure_tflite
+from mmat.export.litert import INT8, _converted, export_tflite, measure_tflite
 from mmat.export.savedmodel import Served
 from mmat.export.tflite_file import TFLiteTagger
 from mmat.files import InputError
@@ -163,5 +163,5 @@ def test_a_converter_that_fails_is_one_line(tmp_path):
     module.f = tf.function(tf.signal.ifft2d, input_signature=[spec])
     served = Served({"serving_default": module.f}, module)
     with pytest.raises(InputError, match="cannot hold this model") as error:
-        _convert_apart(tmp_path / "x.tflite", served, tmp_path / "part", "")
-    assert "\n" not in str(error.value) and not (tmp_path / "part").exists()
+        _converted(tmp_path / "x.tflite", [served], "")
+    assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
