@@ -1,4 +1,4 @@
-"""Long recordings as several clips: pieces of equal length, with the labels of the whole."""
+"""Long recordings as several clips, with the labels of the whole, or cut to their beginning."""
 
 import dataclasses
 
@@ -23,6 +23,24 @@ def pieces(clip: Clip, seconds: float, longest: float = 60.0, piece: float = 30.
         return [clip]
     n = round(seconds / piece)
     return [_piece(clip, i * piece, (i + 1) * piece if i < n - 1 else None) for i in range(n)]
+
+
+def beginning(clip: Clip, seconds: float) -> Clip:
+    """Return what a clip is whose sound is cut after so many seconds.
+
+    Events that begin later are not in it, nor are labels all of whose events do. Labels without the
+    times of events stay.
+
+    >>> long = Clip("a", "a.wav", ("Dog", "Cat"), events=(Event("Dog", 1, 2), Event("Cat", 12, 13)))
+    >>> beginning(long, 10.0).labels
+    ('Dog',)
+    """
+    events = tuple(event for event in clip.events if event.onset_seconds < seconds)
+    if len(events) == len(clip.events):
+        return clip
+    gone = {event.label for event in clip.events} - {event.label for event in events}
+    labels = tuple(name for name in clip.labels if name not in gone)
+    return dataclasses.replace(clip, labels=labels, events=events)
 
 
 def _piece(clip: Clip, start_seconds: float, end_seconds: float | None) -> Clip:

@@ -24,6 +24,7 @@ import tqdm
 from mmat.files import InputError, exclusive_lock
 from mmat.labels import LabelSet, task_entry
 from mmat.lists.clip import Clip
+from mmat.lists.pieces import beginning
 from mmat.lists.ways import Ways
 from mmat.media.find import MediaFolder
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -89,7 +90,8 @@ def prepare(
     image_network: what classifies the pictures, n_frames of each clip: a name or a record of
     `mmat.pretrained.registry`, or anything with the attributes of an `ImageClassifier`;
     without it the shards hold no image probabilities.
-    clip_seconds: sound is cut or padded with zeros to this length; None keeps every length.
+    clip_seconds: sound is cut or padded with zeros to this length; None keeps every length. Events
+    that begin behind it are left out, with a warning.
     workers: decoding processes; 0 decodes in this one, without limits. limit_seconds: a clip that
     takes longer to read has failed. keep_frames: store the pictures as JPEG. beam_options: run it
     as an Apache Beam pipeline, `["--runner=…", …]`; see `mmat.shards.beam`.
@@ -122,6 +124,8 @@ def prepare(
     clips, out_folder = list(clips), pathlib.Path(out_folder)
     _check_ids(clips)
     _check_labels(clips, labels)
+    if clip_seconds is not None:
+        clips = _beginnings(clips, clip_seconds)
     about = {
         "schema_version": SCHEMA_VERSION,
         "labels": list(labels.names),
@@ -183,6 +187,20 @@ def prepare(
         if adds:
             index = add_encoder(folder, config.audio_encoder, frozen.added, progress)
     return index
+
+
+def _beginnings(clips: list[Clip], seconds: float) -> list[Clip]:
+    """Return what the clips are whose sound is cut; warns of events that are cut off with it."""
+    cut = [beginning(clip, seconds) for clip in clips]
+    changed = [clip.id for clip, whole in zip(cut, clips, strict=True) if clip != whole]
+    if changed:
+        warnings.warn(
+            f"{len(changed)} clips, first {changed[0]!r}, have events that begin behind "
+            f"{seconds:g} s, where their sound is cut; these are left out, and labels that sound only "
+            "there; keep the whole sound by --clip-seconds whole",
+            stacklevel=3,
+        )
+    return cut
 
 
 @dataclasses.dataclass(frozen=True)

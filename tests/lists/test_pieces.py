@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mmat.lists.clip import Clip, Event
-from mmat.lists.pieces import pieces
+from mmat.lists.pieces import beginning, pieces
 
 
 @pytest.mark.parametrize("seconds", [0.1, 60.0, math.nan])
@@ -47,3 +47,14 @@ def test_events_fall_into_the_pieces_that_they_sound_in():
         Event("Dog", 0.0, 5.0),
         Event("Cat", 1.0, 2.0),
     ]
+
+
+def test_of_a_beginning_what_sounds_later_is_no_part():
+    events = Event("Dog", 1.0, 2.0), Event("Dog", 30.0, 31.0), Event("Cat", 10.0, 12.0)
+    clip = Clip("a", "a.wav", ("Cat", "Rain", "Dog"), events=events, split="test")
+    cut = beginning(clip, 10.0)
+    assert (cut.labels, cut.events, cut.split) == (("Rain", "Dog"), events[:1], "test")
+    assert beginning(clip, 30.5) is clip
+    assert beginning(clip, 11.0).events == (events[0], events[2])
+    weak = Clip("a", "a.wav", ("Dog",))
+    assert beginning(weak, 1.0) is weak

@@ -172,6 +172,22 @@ def test_a_range_of_a_file_and_every_length(corpus, tmp_path):
     assert not arrays["waveform"][1, 4000:].any()
 
 
+def test_events_that_are_cut_off_with_the_sound_are_left_out_with_a_warning(tmp_path):
+    soundfile.write(tmp_path / "night.wav", np.full(3 * 16000, 0.1), 16000)
+    events = Event("Dog", 0.5, 1.0), Event("Car", 2.0, 2.5)
+    clips = [Clip("night", "night.wav", ("Dog", "Car"), events=events)]
+    arguments = {"media_folder": tmp_path, "labels": LABELS, "workers": 0, "progress": False}
+    with pytest.warns(
+        UserWarning, match="1 clips, first 'night', have events that begin behind 2 s"
+    ):
+        prepare(clips, out_folder=tmp_path / "cut", clip_seconds=2.0, **arguments)
+    prepare(clips, out_folder=tmp_path / "whole", clip_seconds=None, **arguments)
+    cut, whole = (read_arrays(tmp_path / name, "train") for name in ("cut", "whole"))
+    assert cut["weak_labels"].tolist() == [[1, 0, 0]] and cut["events"] == [[(0, 0.5, 1.0)]]
+    assert whole["weak_labels"].tolist() == [[1, 0, 1]]
+    assert whole["events"] == [[(0, 0.5, 1.0), (2, 2.0, 2.5)]]
+
+
 def test_without_an_image_network_pictures_may_be_kept(corpus, tmp_path):
     folder, clips = corpus
     kept = run((folder, clips[:3]), tmp_path / "a", image_network=None, keep_frames=True)
