@@ -37,10 +37,10 @@ from mmat.labels import LabelSet
 from mmat.media.read import read_audio
 from mmat.metrics.thresholds import fire
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Competing
 from mmat.models.kin import all_above, competition, kin_pairs, speech_and_other_acts
 from mmat.models.name_maps import THRESHOLD
 from mmat.models.names import zero_shot_bundle
+from mmat.models.rivals import Competing
 from mmat.pretrained.registry import yamnet
 from mmat.tagging.tagger import Tagger
 

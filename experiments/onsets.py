@@ -41,9 +41,10 @@ from mmat.metrics.decisions import to_events
 from mmat.metrics.events import segment_f1
 from mmat.metrics.thresholds import fire
 from mmat.models.bundle import Bundle
-from mmat.models.fusion import Fallback, LogitsTimedBySound
+from mmat.models.fusion import Fallback
 from mmat.models.names import zero_shot_bundle
 from mmat.models.predict import Predictor
+from mmat.models.sound_timing import LogitsTimedBySound
 from mmat.pretrained.registry import yamnet
 from mmat.shards.read import MODEL_INPUTS, read_arrays
 from mmat.training.learn import learn

@@ -57,7 +57,7 @@ from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import Competing, EitherRight
+from mmat.models.fusion import EitherRight
 from mmat.models.label_map import (
     asked_names,
     imagenet_hypernyms,
@@ -69,6 +69,7 @@ from mmat.models.name_maps import SOUND_FLOOR, THRESHOLD, sound_similarities
 from mmat.models.names import zero_shot_bundle
 from mmat.models.pooling import MILPooling
 from mmat.models.predict import Predictor
+from mmat.models.rivals import Competing
 from mmat.pretrained.registry import imagenet_labels, yamnet
 from mmat.pretrained.text import embedded_text_encoder
 from mmat.shards.read import read_arrays

@@ -32,9 +32,10 @@ from mmat.export.untrained_file import (
 from mmat.files import atomic_path
 from mmat.media.sound import SAMPLE_RATE_HZ
 from mmat.models.evidence import EqualPriors, LikeliestName
-from mmat.models.fusion import competed, strongest_of, timed_by_sound, yielding
 from mmat.models.name_maps import N_FRAMES
 from mmat.models.names import IMAGE_PRIOR, LabelSteps, zero_shot_outputs
+from mmat.models.rivals import competed, strongest_of, yielding
+from mmat.models.sound_timing import timed_by_sound
 
 _HEAR, _SEE = LikeliestName(), EqualPriors(prior=IMAGE_PRIOR)
 

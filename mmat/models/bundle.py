@@ -247,6 +247,8 @@ def register_layers() -> None:
     import mmat.models.learnt
     import mmat.models.outputs
     import mmat.models.pooling
+    import mmat.models.rivals
+    import mmat.models.sound_timing
     import mmat.models.video  # noqa: F401 - each registers its own
 
     known = keras.saving.get_custom_objects()

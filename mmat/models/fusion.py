@@ -5,7 +5,7 @@ corrects that by a small network on the joined embeddings. The layers below work
 clips `(batch, classes)` and of frames `(batch, time, classes)` alike.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,16 +13,14 @@ from keras import layers, ops
 
 from mmat.labels import Task
 from mmat.models.audio import waveform_inputs
-from mmat.models.kin import N_RIVALS, rivals_of
 from mmat.models.masking import HoldOwnFrames, OwnMeanAndMax, mask_padding
 from mmat.models.outputs import task_of, to_output, to_score
+from mmat.models.scores import ScoreLayer, log_odds, shifted
+from mmat.models.sound_timing import clip_shift
 from mmat.models.video import HoldFrames
 
-_MARGIN = 1e-6  # probabilities are kept this far from 0 and 1 before log-odds are taken
 LATE_WEIGHTS = (0.7, 1.0)  # of audio and video, where learning starts; chosen on validation
-MOST_SHIFT = 4.0  # log-odds by which a clip's belief moves what is heard; chosen on validation
-MOST_SHIFT_TRAINED = 2.0  # the same of branches that were trained; chosen on validation too
-YIELDED_ODDS = 0.05  # of speech beside a laugh or a scream; chosen on validation
+MOST_SHIFT_TRAINED = 2.0  # log-odds by which a picture moves what is heard; chosen on validation
 
 
 def fused_model(
@@ -73,18 +71,8 @@ def fused_model(
     has_audio = keras.Input((), dtype="bool", name="has_audio")
     has_video = keras.Input((), dtype="bool", name="has_video")
 
-    # Both branches give `clip` (batch, classes) and `frame` (batch, time, classes).
-    more = {"embedding": audio.get_layer("embedding").output}  # (batch, time, 200)
-    if ragged:
-        more["own"] = audio.get_layer("own_frames").output  # bool (batch, time)
-    heard = _with_outputs(audio, **more)(sound)
-    evidence, shots = video.get_layer("label_map").output, video.get_layer("clip").input
-    seen = _with_outputs(video, evidence=evidence, shots=shots)(
-        {"image_probabilities": probabilities}
-    )  # `evidence` and `shots` (batch, n_frames, classes)
-    hold, time = (HoldOwnFrames, heard["own"]) if ragged else (HoldFrames, heard["frame"])
-    seen["frame"] = to_output(hold(name="held_frames")([seen["shots"], time]), task)
-
+    heard = _heard(audio, sound)
+    seen = _seen(video, probabilities, heard, task)
     keep = ModalityDropout(modality_dropout, name="modality_dropout")([heard["clip"], seen["clip"]])
     rates = np.full(n_classes, 0.5) if label_rates is None else np.asarray(label_rates)
     joined = (fusion or late_fusion)(_scored(heard, task), _scored(seen, task), keep, rates)
@@ -93,6 +81,39 @@ def fused_model(
         samples_per_step = audio.get_layer("own_frames").samples_per_step
         joined["frame"] = mask_padding(joined["frame"], sound["n_samples"], samples_per_step)
 
+    outputs = _with_fallback(joined, heard, seen, has_audio, has_video)
+    inputs = sound | {x.name: x for x in (probabilities, has_audio, has_video)}
+    return keras.Model(inputs, outputs, name="fused")
+
+
+def _heard(audio: keras.Model, sound: dict) -> dict:
+    """The outputs of the audio branch, `embedding` `(batch, time, 200)`, and of a ragged one `own`.
+
+    `own`, bool `(batch, time)`, tells which frames are the clip's.
+    """
+    more = {"embedding": audio.get_layer("embedding").output}
+    if "n_samples" in audio.input:
+        more["own"] = audio.get_layer("own_frames").output
+    return _with_outputs(audio, **more)(sound)
+
+
+def _seen(video: keras.Model, probabilities, heard: dict, task: Task) -> dict:
+    """The outputs of the video branch, `evidence` and `shots` `(batch, n_frames, classes)`.
+
+    `frame` is that of the time that is heard, with the shots held.
+    """
+    evidence, shots = video.get_layer("label_map").output, video.get_layer("clip").input
+    seen = _with_outputs(video, evidence=evidence, shots=shots)(
+        {"image_probabilities": probabilities}
+    )
+    ragged = "own" in heard
+    hold, time = (HoldOwnFrames, heard["own"]) if ragged else (HoldFrames, heard["frame"])
+    seen["frame"] = to_output(hold(name="held_frames")([seen["shots"], time]), task)
+    return seen
+
+
+def _with_fallback(joined: dict, heard: dict, seen: dict, has_audio, has_video) -> dict:
+    """The outputs of the fused model, of clips with one of the two, with both and with neither."""
     outputs = {
         name: Fallback(name=name)([joined[name], heard[name], seen[name], has_audio, has_video])
         for name in ("clip", "frame")
@@ -101,8 +122,7 @@ def fused_model(
         outputs[sense] = WherePresent(name=f"{sense}_clip")([branch["clip"], present])
         alone = WherePresent(name=f"{sense}_frame_alone")
         outputs[f"{sense}_frame"] = alone([branch["frame"], present])
-    inputs = sound | {x.name: x for x in (probabilities, has_audio, has_video)}
-    return keras.Model(inputs, outputs, name="fused")
+    return outputs
 
 
 def late_fusion(heard: dict, seen: dict, keep, label_rates: np.ndarray) -> dict:
@@ -150,16 +170,6 @@ def _with_outputs(branch: keras.Model, **outputs) -> keras.Model:
 
 def _mean_and_max(x):
     return ops.concatenate([ops.mean(x, axis=1), ops.max(x, axis=1)], axis=-1)
-
-
-class ScoreLayer(layers.Layer):
-    """What most layers below share: float32 under any policy, and the shape of the first input."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs | {"dtype": "float32"})
-
-    def compute_output_shape(self, input_shapes):
-        return input_shapes[0]
 
 
 @keras.saving.register_keras_serializable(package="mmat")
@@ -276,55 +286,6 @@ class Corrected(ScoreLayer):
 
 
 @keras.saving.register_keras_serializable(package="mmat")
-class LogitsTimedBySound(ScoreLayer):
-    """Frames that are when the sound says, as sure as both senses are of the clip: their log-odds.
-
-    A picture says that something is there, the sound says when. So what is heard is shifted over
-    the whole clip by what the picture adds to its belief, or takes from it, `most` at most. Inputs,
-    log-odds: of what is heard `(batch, time, classes)`, of the clip by the sound alone and by both
-    senses `(batch, classes)`, and of the frames by both senses, which stay for labels that the
-    sound does not know. heard: bool `(classes,)`, those that it knows.
-
-    >>> heard, sound, both = np.float32([[[2], [-2]]]), np.float32([[-1]]), np.float32([[0]])
-    >>> LogitsTimedBySound([True])([heard, sound, both, heard]).numpy().ravel().tolist()
-    [3.0, -1.0]
-    """
-
-    def __init__(self, heard: Sequence[bool], most: float = MOST_SHIFT, **kwargs):
-        super().__init__(**kwargs)
-        self.heard = [bool(knows) for knows in heard]
-        self.most = most
-
-    def call(self, inputs):
-        frames, sound, both, frames_of_both = inputs
-        timed = frames + clip_shift(sound, both, self.most)
-        return ops.where(np.array(self.heard), timed, frames_of_both)
-
-    def get_config(self):
-        return super().get_config() | {"heard": self.heard, "most": self.most}
-
-
-@keras.saving.register_keras_serializable(package="mmat")
-class TimedBySound(LogitsTimedBySound):
-    """The same of scores in [0, 1]; what is heard with 0 stays 0.
-
-    >>> heard, sound, both = np.float32([[[0.5], [0.0]]]), np.float32([[0.5]]), np.float32([[0.75]])
-    >>> TimedBySound([True])([heard, sound, both, heard]).numpy().round(4).ravel().tolist()
-    [0.75, 0.0]
-    """
-
-    def call(self, inputs):
-        frames, sound, both, frames_of_both = inputs
-        return timed_by_sound(frames, sound, both, frames_of_both, np.array(self.heard), self.most)
-
-
-def timed_by_sound(frames, sound, both, frames_of_both, heard, most: float = MOST_SHIFT):
-    """Return what `TimedBySound` does of these scores; heard: bool `(classes,)`."""
-    timed = shifted(frames, clip_shift(log_odds(sound), log_odds(both), most))
-    return ops.where(heard, timed, frames_of_both)
-
-
-@keras.saving.register_keras_serializable(package="mmat")
 class Fallback(ScoreLayer):
     """The fused scores where both are present, else exactly those of the one that is, else 0.
 
@@ -370,139 +331,3 @@ class EitherRight(ScoreLayer):
     def call(self, inputs):
         one, other = inputs
         return one + other * (1.0 - one)
-
-
-@keras.saving.register_keras_serializable(package="mmat")
-class Competing(ScoreLayer):
-    """Labels that are asked for together compete: `x · (x / the strongest rival) ** power`.
-
-    `(batch, time, classes)` in [0, 1] to the same shape. What no rival exceeds keeps its score, and
-    so does a label that is asked for alone; a weaker one must be the surer of itself, since
-    networks give half a thought to whatever resembles what they hear. Whatever the power, `x · x`
-    is left. kin: pairs of labels by their indices that are no rivals, such as
-    `mmat.models.kin.kin_pairs` gives. yields: labels that are heard far too easily, and labels to
-    which they yield, by their indices: where the odds of one of the first times YIELDED_ODDS are
-    less than those of the strongest of the others, they are its score.
-
-    >>> Competing()(np.float32([[[0.5, 0.25, 0.0]]])).numpy().tolist()
-    [[[0.5, 0.125, 0.0]]]
-    >>> Competing(kin=[(0, 1)])(np.float32([[[0.5, 0.25, 0.125]]])).numpy().tolist()
-    [[[0.5, 0.25, 0.03125]]]
-    >>> yields = Competing(kin=[(0, 1)], yields=([0], [1]))
-    >>> (yields(np.float32([[[0.5, 0.25]]])) < 0.05).numpy().tolist()
-    [[[True, False]]]
-    """
-
-    def __init__(
-        self,
-        power: float = 1.0,
-        kin: Sequence[tuple[int, int]] = (),
-        yields: tuple[Sequence[int], Sequence[int]] = ((), ()),
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.power = power
-        self.kin = [list(pair) for pair in kin]
-        self.yields = [list(labels) for labels in yields]
-
-    def call(self, scores):
-        x = competed(scores, strongest_rival(scores, self.kin), self.power)
-        if not all(self.yields):
-            return x
-        return yielding(x, *(np.isin(np.arange(x.shape[-1]), labels) for labels in self.yields))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return super().get_config() | {
-            "power": self.power,
-            "kin": self.kin,
-            "yields": self.yields,
-        }
-
-
-def competed(scores, rival, power):
-    """Return what competition leaves of scores, see `Competing`; rival: the strongest's score."""
-    return scores * ops.maximum(ops.power(share_of_score(scores, rival), power), scores)
-
-
-def yielding(scores, is_broad, is_narrow):
-    """Return scores where broad labels yield to the strongest of the narrow, see `Competing`.
-
-    scores: `(…, classes)`; is_broad, is_narrow: bool `(classes,)`.
-    """
-    narrow = ops.max(ops.where(is_narrow, scores, 0.0), axis=-1, keepdims=True)
-    odds = scores * YIELDED_ODDS  # times what is left to 1
-    yielded = odds / (1.0 - scores + odds)
-    return ops.where(ops.logical_and(is_broad, yielded < narrow), yielded, scores)
-
-
-def share_of_rival(scores, kin: Sequence[Sequence[int]] = ()):
-    """Return how much of its strongest rival's score each label has, 1 at most: `(…, classes)`.
-
-    >>> share_of_rival(np.float32([0.5, 0.25, 0.0])).numpy().tolist()
-    [1.0, 0.5, 0.0]
-    """
-    return share_of_score(scores, strongest_rival(scores, kin))
-
-
-def share_of_score(scores, rival):
-    """Return how much of a rival's score each label has, 1 at most, and 1 where the rival has 0."""
-    shares = ops.minimum(scores / ops.where(rival > 0, rival, 1.0), 1.0)
-    return ops.where(rival > 0, shares, 1.0)
-
-
-def strongest_rival(scores, kin: Sequence[Sequence[int]] = ()):
-    """Return of each label the highest score of all that are not its kin: `(…, classes)`.
-
-    scores: `(…, classes)`; kin: pairs of labels by their indices. Rivals are looked for among the
-    N_RIVALS strongest; where all of these are kin, there is none: 0. Without any kin the highest of
-    all is returned, `(…, 1)`.
-
-    >>> strongest_rival(np.float32([0.5, 0.25, 0.125]), kin=[(0, 1)]).numpy().tolist()
-    [0.125, 0.125, 0.5]
-    """
-    if not len(kin):
-        return ops.max(scores, axis=-1, keepdims=True)
-    return strongest_of(scores, rivals_of(kin, scores.shape[-1]))
-
-
-def strongest_of(scores, rivals):
-    """Return of each label the highest score of its rivals: `(…, classes)`.
-
-    scores: of that shape; rivals: see `mmat.models.kin.rivals_of`. Of labels that only the graph
-    can count there are N_RIVALS at least.
-    """
-    n_classes = scores.shape[-1]
-    n_strongest = N_RIVALS if n_classes is None else min(N_RIVALS, n_classes)
-    highest, labels = ops.top_k(scores, n_strongest)  # (…, rivals)
-    return ops.max(ops.take(rivals, labels, axis=0) * ops.expand_dims(highest, -1), axis=-2)
-
-
-def clip_shift(sound, both, most: float):
-    """Return what both senses add to the sound's log-odds of a clip: `(batch, 1, classes)`.
-
-    sound, both: log-odds `(batch, classes)`; most: of the shift, up or down.
-    """
-    return ops.expand_dims(ops.clip(both - sound, -most, most), 1)
-
-
-def shifted(scores, shift):
-    """Return scores in [0, 1] whose log-odds are shifted; 0 stays 0, and 1 stays 1.
-
-    >>> shifted(np.float32([0.0, 0.5]), np.log(3.0)).numpy().round(6).tolist()
-    [0.0, 0.75]
-    """
-    odds = scores * ops.exp(shift)  # times what is left to 1, of which there may be nothing
-    return odds / (1.0 - scores + odds)
-
-
-def log_odds(probabilities):
-    """Return `log(p / (1 - p))` of probabilities, finite at 0 and 1.
-
-    >>> float(log_odds(0.5))
-    0.0
-    """
-    p = ops.clip(ops.cast(probabilities, "float32"), _MARGIN, 1.0 - _MARGIN)
-    return ops.log(p) - ops.log1p(-p)

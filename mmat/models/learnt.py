@@ -33,17 +33,14 @@ from mmat.labels import FRAME_HZ, LabelSet, Task
 from mmat.media.sound import FRAME_SAMPLES
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import (
-    Fallback,
-    LogitsTimedBySound,
-    ScoreLayer,
-    WherePresent,
-    share_of_rival,
-)
+from mmat.models.fusion import Fallback, WherePresent
 from mmat.models.kin import kin_pairs
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.name_maps import THRESHOLD, image_similarities, sound_similarities
 from mmat.models.names import IMAGE_PRIOR
+from mmat.models.rivals import share_of_rival
+from mmat.models.scores import ScoreLayer
+from mmat.models.sound_timing import LogitsTimedBySound
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import AudioEncoder, ImageNetwork

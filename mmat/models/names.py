@@ -18,17 +18,13 @@ from mmat.media.sound import FRAME_SAMPLES
 from mmat.models.bundle import Bundle
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.features import PatchesToFrames
-from mmat.models.fusion import (
-    Competing,
-    EitherRight,
-    Fallback,
-    TimedBySound,
-    WherePresent,
-)
+from mmat.models.fusion import EitherRight, Fallback, WherePresent
 from mmat.models.kin import competition, kin_pairs, speech_and_other_acts
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.name_maps import N_FRAMES, THRESHOLD, name_maps
 from mmat.models.pooling import mean_pooling
+from mmat.models.rivals import Competing
+from mmat.models.sound_timing import TimedBySound
 from mmat.models.video import HoldFrames, LabelMap
 from mmat.pretrained.hub import HubAudioEncoder
 from mmat.pretrained.registry import AudioEncoder, yamnet

@@ -31,6 +31,8 @@ FORMER_MODULES = {
     "mmat.models.label_map": "mmat.models.semantics",
     "mmat.models.masking": "mmat.models.ragged",
     "mmat.models.outputs": "mmat.models.answers",
+    "mmat.models.rivals": "mmat.models.joining",
+    "mmat.models.sound_timing": "mmat.models.joining",
     "mmat.pretrained.hub": "mmat.models.pretrained.audio_hub",
 }
 _STATE = "state"

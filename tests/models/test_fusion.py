@@ -13,6 +13,7 @@ from mmat.models.fusion import (
     LATE_WEIGHTS,
     MOST_SHIFT_TRAINED,
     Corrected,
+    EitherRight,
     Fallback,
     L2Toward,
     LateFusion,
@@ -20,10 +21,10 @@ from mmat.models.fusion import (
     WherePresent,
     fused_model,
     late_fusion,
-    log_odds,
     middle_fusion,
 )
 from mmat.models.pooling import attention
+from mmat.models.scores import log_odds
 from mmat.models.video import video_branch
 from tests.compiling import compile_for_clips
 from tests.models.layer_checks import check_layer
@@ -294,6 +295,7 @@ def test_layers(scores):
     check_layer(Corrected, {}, [scores[0], CLIPS[0]])
     check_layer(Fallback, {}, [*scores, HAS_AUDIO, HAS_VIDEO])
     check_layer(ModalityDropout, {"rate": 0.3, "seed": 1}, scores[:2])
+    check_layer(EitherRight, {}, scores[:2])
 
 
 def test_late_fusion_of_frames_that_are_heard():
@@ -302,13 +304,6 @@ def test_late_fusion_of_frames_that_are_heard():
 
 def test_where_present_layer():
     check_layer(WherePresent, {}, [CLIPS[0], HAS_AUDIO])
-
-
-def test_log_odds_are_those_of_the_probability_and_finite_at_the_ends():
-    p = np.float32([0.001, 0.25, 0.5, 0.9])
-    np.testing.assert_allclose(log_odds(p), np.log(p / (1 - p)), rtol=1e-4)
-    ends = np.asarray(log_odds(np.float32([0.0, 1.0])))
-    assert np.isfinite(ends).all() and ends[0] < -13 and ends[1] > 13
 
 
 def fuse(layer, audio, video, keep=(1, 1)):

@@ -23,6 +23,7 @@ from mmat.models.learnt import (
     learnt_models,
     untrained_score,
 )
+from mmat.models.name_maps import THRESHOLD
 from mmat.models.names import zero_shot_bundle
 from mmat.pretrained.registry import efficientnet_lite0, yamnet
 from mmat.shards.corpus import TRAIN, open_corpus
@@ -107,6 +108,11 @@ def test_statistics_are_what_their_definition_says():
         for c in range(4):
             lead = pooled[:, c] - np.delete(pooled, c, axis=1).max(axis=1)
             np.testing.assert_allclose(found[..., c, place + 2], lead, atol=1e-5)
+
+
+def test_a_layer_of_an_older_model_has_no_kin():
+    older = {"name": "sound_statistics", "margin": 0.01, "threshold": THRESHOLD}
+    assert EvidenceStatistics.from_config(older).kin == []
 
 
 def test_new_it_decides_as_the_untrained_tagger(models_cache, barks):

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 
 from mmat.files import InputError
 from mmat.models.audio import audio_branch
-from mmat.models.fusion import fused_model, late_fusion, middle_fusion
+from mmat.models.fusion import EitherRight, fused_model, late_fusion, middle_fusion
+from mmat.models.rivals import Competing
+from mmat.models.sound_timing import LogitsTimedBySound, TimedBySound
 from mmat.models.video import video_branch
 from mmat.training.checkpoints import FOLDER, Checkpoints, Progress, forget, load_best, settings_of
 from mmat.training.recipe import History
@@ -292,6 +294,20 @@ def test_a_fusion_of_before_the_sound_timed_its_frames_is_the_same_training(fusi
     )
     fused = fused_model(*branches, fusion, np.ones(3) / 3)
     assert settings_of(fused, keras.optimizers.Adam())["model"].startswith(digest)
+
+
+def test_a_model_within_a_model_is_the_same_training_wherever_its_layers_stand():
+    """The digest is that of commit ce5a1ce, where these layers stood in the fusion's module."""
+    frames, clip = keras.Input((5, 2)), keras.Input((2,))
+    competing = Competing(kin=[(0, 1)])(frames)
+    timed = [
+        layer([True, False])([competing, clip, clip, frames])
+        for layer in (TimedBySound, LogitsTimedBySound)
+    ]
+    inner = keras.Model([frames, clip], EitherRight()(timed))
+    outer = [keras.Input((5, 2)), keras.Input((2,))]
+    model = keras.Model(outer, inner(outer))
+    assert settings_of(model, keras.optimizers.Adam())["model"].startswith("6b02fed2b492613e")
 
 
 # --- disks

@@ -1,6 +1,5 @@
 """From folders and lists of real, synthesized sounds to a model folder."""
 
-import csv
 import json
 import os
 import pathlib
@@ -14,71 +13,36 @@ import pytest
 
 import mmat
 from mmat.cli import main
-from mmat.evaluation.evaluate import choose_clips
 from mmat.files import InputError, exclusive_lock
 from mmat.lists.clip import Clip
 from mmat.lists.own import write_clip_list
 from mmat.shards.read import read_arrays
-from mmat.training.own import Trained, train
-from mmat.training.review import NOT_HEARD, UNSURE
+from mmat.training.own import train
+from mmat.training.review import UNSURE
 from tests.processes import environment, mmat_command
 from tests.training.made_sounds import (
     NOISE,
     NOTHING,
     TONE,
     noise,
-    silence,
     tone,
     write_sound,
     write_sounds,
 )
+from tests.training.trained_own import trained_on
 
-WRONG = f"{NOISE}/wrong.wav"  # a tone from 1 s on
-
-pytestmark = pytest.mark.usefixtures("models_cache")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_pictures():
-    """Pictures of clips take their time: one of the best and one of the worst in each report."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choose_clips, "__defaults__", (1,))
-        yield
+pytestmark = pytest.mark.usefixtures("models_cache", "few_pictures")
 
 
-def trained_on(source, out, cache, **options) -> Trained:
-    options = {"image_network": None, "workers": 0, "progress": False} | options
-    return train(source, out, cache=cache, **options)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> pathlib.Path:
-    """A folder with `sounds`, in which one label is wrong, and `others` to measure on."""
-    place = tmp_path_factory.mktemp("own")
-    write_sounds(place / "sounds", range(6))
-    write_sounds(place / "others", range(10, 13))
-    write_sound(place / "sounds" / WRONG, np.concatenate([silence(1.0), tone(3.0, 7)]))
-    (place / "sounds" / TONE / "notes.txt").write_text("recorded on Monday\n")
-    return place
-
-
-@pytest.fixture(scope="module")
-def trained(models_cache, place) -> Trained:
-    with pytest.warns(
-        UserWarning, match=r"1 files are no .* \(1 \.txt\), .* left out: Sine wave/not"
-    ):
-        return trained_on(place / "sounds", place / "model", place / "cache", test=place / "others")
-
-
-def test_labels_are_the_folders_and_each_has_its_figures(trained):
-    assert [each[:3] for each in trained.labels] == [(TONE, 6, 6), (NOISE, 7, 7)]
-    for each in trained.labels:
+def test_labels_are_the_folders_and_each_has_its_figures(own_trained):
+    assert [each[:3] for each in own_trained.labels] == [(TONE, 6, 6), (NOISE, 7, 7)]
+    for each in own_trained.labels:
         assert each.untrained >= 0.8 and each.learnt >= 0.8 and each.trust in ("", UNSURE)
-    assert trained.unmapped == ()
+    assert own_trained.unmapped == ()
 
 
-def test_the_model_folder_holds_all_and_nothing_else_is_left_beside_it(trained, place):
-    assert {path.name for path in trained.folder.iterdir()} == {
+def test_the_model_folder_holds_all_and_nothing_else_is_left_beside_it(own_trained, own_sounds):
+    assert {path.name for path in own_trained.folder.iterdir()} == {
         "model.keras",
         "labels.csv",
         "tagger.json",
@@ -87,54 +51,19 @@ def test_the_model_folder_holds_all_and_nothing_else_is_left_beside_it(trained, 
         "review.csv",
         "review",
     }
-    assert json.loads((trained.folder / "report.json").read_text()) == json.loads(
-        json.dumps(trained.report)
+    assert json.loads((own_trained.folder / "report.json").read_text()) == json.loads(
+        json.dumps(own_trained.report)
     )
-    assert (trained.folder / "report" / "report.html").is_file()
-    assert {path.name for path in place.iterdir()} == {"sounds", "others", "model", "cache"}
+    assert (own_trained.folder / "report" / "report.html").is_file()
+    assert {path.name for path in own_sounds.iterdir()} == {"sounds", "others", "model", "cache"}
 
 
-def test_the_test_clips_are_told_apart_and_compared_with_names_alone(trained):
-    found = trained.evaluation
-    assert sorted(found.ids) == sorted(
-        f"{label}/{i}.wav" for label in (TONE, NOISE, NOTHING) for i in (10, 11, 12)
-    )
-    assert found.report["f1"] >= 0.8
-    assert found.report["against"]["name"] == "untrained"
-    assert "f1" in found.report["against"]["model_above_it"]["source_groups"]
-
-
-def test_the_wrong_label_is_doubted_at_its_moment(trained):
-    with open(trained.folder / "review.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["file"] == WRONG]
-    assert (NOISE, NOT_HEARD) in [(row["label"], row["doubt"]) for row in rows]
-    for row in rows:
-        assert 0 <= float(row["start_seconds"]) < float(row["end_seconds"]) <= 4.0
-        assert row["source_group"] == WRONG
-    track = (trained.folder / "review" / f"{WRONG}.txt").read_text().splitlines()
-    assert len(track) == len(rows)
-
-
-def test_it_is_printed_as_tables(trained):
-    text = str(trained)
-    for words in (
-        f"{TONE} ",
-        "untrained",
-        "difference",
-        f"doubted labels: {len(trained.doubts)}",
-        str(trained.folder / "review.csv"),
-        str(trained.shards),
-    ):
-        assert words in text
-    assert text.endswith(f"mmat tag FILE --model {trained.folder}")
-
-
-def test_the_commands_take_the_model(trained, place, capsys):
-    file = write_sound(place / "others" / ".." / "cache" / "new.wav", tone(3.0, 4))
-    assert main(["tag", str(file), "--model", str(trained.folder), "--format", "json"]) == 0
+def test_the_commands_take_the_model(own_trained, own_sounds, capsys):
+    file = write_sound(own_sounds / "others" / ".." / "cache" / "new.wav", tone(3.0, 4))
+    assert main(["tag", str(file), "--model", str(own_trained.folder), "--format", "json"]) == 0
     tags = json.loads(capsys.readouterr().out)["tags"]
     assert [tag["label"] for tag in tags if tag["fired"]] == [TONE]
-    assert mmat.load(trained.folder).labels == (TONE, NOISE)
+    assert mmat.load(own_trained.folder).labels == (TONE, NOISE)
 
 
 def test_a_label_that_every_clip_has_is_said(tmp_path):
@@ -153,31 +82,31 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_again_it_takes_the_prepared_clips_and_learns_the_same(trained, place, tmp_path):
-    before = {path: path.stat().st_mtime_ns for path in trained.shards.iterdir()}
+def test_again_it_takes_the_prepared_clips_and_learns_the_same(own_trained, own_sounds, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in own_trained.shards.iterdir()}
     with pytest.warns(UserWarning, match="left out"):
-        again = trained_on(place / "sounds", tmp_path / "model", place / "cache")
-    assert again.shards == trained.shards
-    after = {path: path.stat().st_mtime_ns for path in trained.shards.iterdir()}
+        again = trained_on(own_sounds / "sounds", tmp_path / "model", own_sounds / "cache")
+    assert again.shards == own_trained.shards
+    after = {path: path.stat().st_mtime_ns for path in own_trained.shards.iterdir()}
     assert after == before
-    assert (again.labels, again.doubts) == (trained.labels, trained.doubts)
+    assert (again.labels, again.doubts) == (own_trained.labels, own_trained.doubts)
     assert again.evaluation is None and not (again.folder / "report").exists()
 
 
-def test_while_another_prepares_these_clips(trained, place, tmp_path):
+def test_while_another_prepares_these_clips(own_trained, own_sounds, tmp_path):
     with (
-        exclusive_lock(trained.shards),
+        exclusive_lock(own_trained.shards),
         pytest.warns(UserWarning, match="left out"),
         pytest.raises(InputError, match="another mmat prepare"),
     ):
-        trained_on(place / "sounds", tmp_path / "model", place / "cache")
+        trained_on(own_sounds / "sounds", tmp_path / "model", own_sounds / "cache")
     assert not (tmp_path / "model").exists()
 
 
 # --- lists
 
 
-def made_list(place: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+def made_list(folder: pathlib.Path) -> pathlib.Path:
     """Write a list of the sounds, of which two seeds are the split test."""
     clips = [
         Clip(
@@ -194,9 +123,9 @@ def made_list(place: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     return folder / "list.csv"
 
 
-def test_a_list_with_its_own_test_clips_and_evaluate_agrees(place, tmp_path, capsys):
-    path = made_list(place, tmp_path)
-    options = {"media": place / "sounds", "labels": f"{NOISE};{TONE};Quarterly tax return"}
+def test_a_list_with_its_own_test_clips_and_evaluate_agrees(own_sounds, tmp_path, capsys):
+    path = made_list(tmp_path)
+    options = {"media": own_sounds / "sounds", "labels": f"{NOISE};{TONE};Quarterly tax return"}
     found = trained_on(path, tmp_path / "model", tmp_path / "cache", **options)
     assert [each[:3] for each in found.labels] == [
         (NOISE, 4, 4),
@@ -216,7 +145,7 @@ def test_a_list_with_its_own_test_clips_and_evaluate_agrees(place, tmp_path, cap
     assert report["f1"] == found.evaluation.report["f1"]
 
 
-def test_media_lie_beside_the_list(place, tmp_path):
+def test_media_lie_beside_the_list(tmp_path):
     write_sounds(tmp_path, range(3), 1.0)
     (tmp_path / "list.csv").write_text(
         "file,labels\n"
@@ -232,7 +161,7 @@ def test_media_lie_beside_the_list(place, tmp_path):
     assert [each[:3] for each in found.labels] == [(TONE, 3, 3), (NOISE, 3, 3)]
 
 
-def test_several_labels_and_long_files(place, tmp_path):
+def test_several_labels_and_long_files(tmp_path):
     both = tone(2.0) + noise(2.0)
     for label in (TONE, NOISE):
         write_sound(tmp_path / "sounds" / label / "both.wav", both)
@@ -254,21 +183,21 @@ def test_several_labels_and_long_files(place, tmp_path):
     assert [each[:3] for each in found.labels] == [(TONE, 3, 2), (NOISE, 2, 2)]
 
 
-def test_where_no_clip_has_pictures_the_image_network_is_left_out(place, tmp_path):
+def test_where_no_clip_has_pictures_the_image_network_is_left_out(own_sounds, tmp_path):
     write_sounds(tmp_path / "sounds", range(2), 1.0)
-    options = {"image_network": "efficientnet_lite0", "test": place / "others"}
+    options = {"image_network": "efficientnet_lite0", "test": own_sounds / "others"}
     found = trained_on(tmp_path / "sounds", tmp_path / "model", tmp_path / "cache", **options)
     assert mmat.load(found.folder).inputs == {"waveform"}
     assert found.evaluation.report["f1"] >= 0.8
 
 
-def test_labels_that_exclude_each_other(place, tmp_path):
+def test_labels_that_exclude_each_other(own_sounds, tmp_path):
     (tmp_path / "labels.csv").write_text(
         f"display_name,task\n{TONE},multi-class\n{NOISE},multi-class\n"
     )
     for label in (TONE, NOISE):
         os.makedirs(tmp_path / "sounds", exist_ok=True)
-        (tmp_path / "sounds" / label).symlink_to(place / "others" / label)
+        (tmp_path / "sounds" / label).symlink_to(own_sounds / "others" / label)
     options = {"labels": str(tmp_path / "labels.csv")}
     found = trained_on(tmp_path / "sounds", tmp_path / "model", tmp_path / "cache", **options)
     tagger = mmat.load(found.folder)
@@ -292,7 +221,7 @@ def test_labels_that_exclude_each_other(place, tmp_path):
         ({"scratch": True}, "none can be cut from 'train'|it takes 16 at least"),
     ],
 )
-def test_what_is_refused(options, message, place, tmp_path):
+def test_what_is_refused(options, message, tmp_path):
     write_sounds(tmp_path / "sounds", range(2), 1.0)
     write_sounds(tmp_path / "others", range(2, 3), 1.0)
     out = tmp_path / options.pop("out", "model")
@@ -305,7 +234,7 @@ def test_what_is_refused(options, message, place, tmp_path):
     assert not (out / "tagger.json").exists()
 
 
-def test_a_model_is_replaced_and_kept_where_the_next_one_fails(place, tmp_path):
+def test_a_model_is_replaced_and_kept_where_the_next_one_fails(tmp_path):
     write_sounds(tmp_path / "sounds", range(2), 1.0)
     first = trained_on(tmp_path / "sounds", tmp_path / "model", tmp_path / "cache")
     before = contents(first.folder)
@@ -320,7 +249,7 @@ def test_a_model_is_replaced_and_kept_where_the_next_one_fails(place, tmp_path):
     assert json.loads((first.folder / "report.json").read_text())["labels"][TONE]["clips"] == 3
 
 
-def test_killed_while_it_prepares_it_goes_on_and_ends_the_same(place, tmp_path):
+def test_killed_while_it_prepares_it_goes_on_and_ends_the_same(tmp_path):
     source = write_sounds(tmp_path / "sounds", range(20), 2.0)
     words = ["train", source, "--out", tmp_path / "model", "--image-model", "none"]
     words += ["--workers", "0", "--cache"]
