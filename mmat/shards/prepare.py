@@ -196,8 +196,8 @@ def _beginnings(clips: list[Clip], seconds: float) -> list[Clip]:
     if changed:
         warnings.warn(
             f"{len(changed)} clips, first {changed[0]!r}, have events that begin behind "
-            f"{seconds:g} s, where their sound is cut; these are left out, and labels that sound only "
-            "there; keep the whole sound by --clip-seconds whole",
+            f"{seconds:g} s, where their sound is cut; these are left out, and labels that sound "
+            "only there; keep the whole sound by --clip-seconds whole",
             stacklevel=3,
         )
     return cut
