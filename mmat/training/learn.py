@@ -9,6 +9,7 @@ clips of sources that the weights which scored them had not learnt from.
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import scipy.optimize
 import scipy.special
@@ -118,7 +119,9 @@ class Learnt:
     bundle: what `mmat.models.bundle.save_bundle` writes. ids, truth `(clips, classes)` bool,
     groups: of the training clips. scores: float32 `(clips, classes)`, out of fold, NaN where a clip
     or a label could not be held out. untrained: what the tagger by names alone gives. chosen: by
-    sense the ridges and the losses out of fold that led to them.
+    sense the ridges and the losses out of fold that led to them. frozen: of the bundle's weights,
+    from the frozen outputs that shards hold to `clip`, `audio` and `video`; None where nothing was
+    learnt.
     """
 
     bundle: Bundle
@@ -128,6 +131,7 @@ class Learnt:
     untrained: np.ndarray
     groups: list[tuple[str, ...]]
     chosen: dict
+    frozen: keras.Model | None = None
 
 
 def learn(corpus: Corpus, progress: bool = False) -> Learnt:
@@ -159,7 +163,7 @@ def learn(corpus: Corpus, progress: bool = False) -> Learnt:
         sense: dataclasses.asdict(branch.choice.ridges) | {"losses": branch.choice.losses}
         for sense, branch in learnt.branches.items()
     }
-    return _report(bundle, clips, found, chosen)
+    return dataclasses.replace(_report(bundle, clips, found, chosen), frozen=models.frozen)
 
 
 def models_of(corpus: Corpus, ridges: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Learnable:

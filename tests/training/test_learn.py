@@ -114,15 +114,16 @@ def test_without_a_training_clip_it_is_the_untrained_tagger_to_the_last_digit(
     found, expected = (predict(each.model, data) for each in (learnt.bundle, untrained))
     for name, output in expected.items():
         np.testing.assert_array_equal(found[name], output)
-    assert learnt.ids == [] and learnt.chosen == {}
+    assert learnt.ids == [] and learnt.chosen == {} and learnt.frozen is None
 
 
 def test_tones_and_noises_are_told_apart_in_sources_that_were_not_learnt(tones):
     learnt = learn(tones)
     assert len(learnt.ids) == 18 and learnt.truth.shape == learnt.scores.shape == (18, 2)
     assert np.isfinite(learnt.scores).all()  # every file is a source of its own
-    arrays = tones.arrays("test", ["waveform", "n_samples", "has_audio"])
+    arrays = tones.arrays("test", ["waveform", "n_samples", *learnt.frozen.input])
     found = predict(learnt.bundle.model, arrays)["clip"]
+    np.testing.assert_allclose(predict(learnt.frozen, arrays)["clip"], found, atol=0.01)
     np.testing.assert_array_equal(found >= learnt.bundle.thresholds, arrays["weak_labels"] > 0)
 
 
