@@ -33,7 +33,21 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 
 import mmat
-from experiments import common
+from experiments.clips import open_or_prepare
+from experiments.figures import figures_table
+from experiments.options import (
+    FUSIONS,
+    MELS,
+    POOLINGS,
+    encoder_of,
+    queues_of,
+    recipe_of,
+    text_encoder,
+    training_parser,
+)
+from experiments.report import evaluate_on, write_report
+from experiments.training import Training, begin
+from mmat.cli.common import exit_status
 from mmat.files import InputError
 from mmat.lists.read import ReadList, named_label_set, read_lists
 from mmat.models.audio import talnet
@@ -56,20 +70,20 @@ FIGURES = ("mean_average_precision", "mean_roc_auc", "f1")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = common.parser(__doc__, "runs/audioset", AUDIO, net="talnet", systems="audio")
+    parser = training_parser(__doc__, "runs/audioset", AUDIO, net="talnet", systems="audio")
     parser.add_argument("--lists", metavar="DIR", help="the corpus's lists, to prepare")
     parser.add_argument("--unbalanced", action="store_true", help="its two million clips too")
     arguments = parser.parse_args(argv)
-    strategy = common.begin(arguments)
-    corpus = common.open_or_prepare(
+    strategy = begin(arguments)
+    corpus = open_or_prepare(
         arguments, lambda: read_audioset(arguments.lists, arguments.unbalanced), "--lists DIR"
     )
 
     # Training. The fusion learns from validation clips: the audio branch knows those of training
     # by heart, and would be trusted too far.
-    recipe = common.recipe_of(arguments)
+    recipe = recipe_of(arguments)
     small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
-    training = common.Training(arguments, corpus, strategy, monitor="val_map")
+    training = Training(arguments, corpus, strategy, monitor="val_map")
     if "audio" in training.needed:
         training.fit("audio", lambda dtype: audio(arguments, corpus, dtype), "train", recipe)
     if "video" in training.needed:
@@ -87,26 +101,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Figures.
     measured = {}
     if corpus.has("test"):
-        found = common.evaluate_on(corpus, training.saved, "test", training.out)
+        found = evaluate_on(corpus, training.saved, "test", training.out)
         measured["test"] = {name: evaluation.report for name, evaluation in found.items()}
-        print(f"\n{common.figures_table(measured['test'], FIGURES)}")
+        print(f"\n{figures_table(measured['test'], FIGURES)}")
         for name, of in measured["test"].items():
             print(f"{name}: d' {of['d_prime']}")
-    common.write_report(training.out, arguments, training.saved, measured)
+    write_report(training.out, arguments, training.saved, measured)
 
 
 def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:
     """The authors' TALNet, their CRNN, or a recurrent layer on a frozen encoder."""
-    options = {"pooling": common.POOLINGS[arguments.pooling], "ragged": corpus.ragged}
+    options = {"pooling": POOLINGS[arguments.pooling], "ragged": corpus.ragged}
     if arguments.net == "talnet":
         return talnet(corpus.labels, dtype=dtype, **options)
-    encoder, mel = common.encoder_of(arguments), common.MELS[arguments.mel]
+    encoder, mel = encoder_of(arguments), MELS[arguments.mel]
     return mmat.audio_branch(corpus.labels, encoder=encoder, dtype=dtype, **mel, **options)
 
 
 def video(arguments: argparse.Namespace, corpus: Corpus) -> keras.Model:
     """What the image network saw, by the names of its labels, with a slope and offset a class."""
-    encoder = common.text_encoder(arguments.text_encoder, corpus.network.name)
+    encoder = text_encoder(arguments.text_encoder, corpus.network.name)
     similarities = label_similarities(corpus.network.labels(), corpus.labels, encoder)
     return mmat.video_branch(
         corpus.labels, similarities=similarities, clip_seconds=corpus.clip_seconds
@@ -123,8 +137,8 @@ def fused(
     branches = audio(arguments, corpus), video(arguments, corpus)
     for branch, trained in zip(branches, (trained_audio, trained_video), strict=True):
         branch.set_weights(trained.get_weights())
-    fusion = common.FUSIONS[arguments.fusion]
-    rates = corpus.label_rates(balanced=True, queues=common.queues_of(arguments))
+    fusion = FUSIONS[arguments.fusion]
+    rates = corpus.label_rates(balanced=True, queues=queues_of(arguments))
     return mmat.fused_model(*branches, fusion, rates)
 
 
@@ -141,4 +155,4 @@ def read_audioset(folder: str | None, unbalanced: bool) -> ReadList | None:
 
 
 if __name__ == "__main__":
-    common.script(main)
+    sys.exit(exit_status(main))

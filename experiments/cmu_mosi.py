@@ -23,8 +23,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments` is found
 
 from experiments import train
-from experiments.common import script
-from mmat.cli.common import Parser, log_dropped
+from mmat.cli.common import Parser, exit_status, log_dropped
 from mmat.files import InputError
 from mmat.lists.cmu_mosi import read_csd
 from mmat.lists.own import write_clip_list
@@ -120,4 +119,4 @@ def write_lists(csd: str | os.PathLike, out: str | os.PathLike) -> ReadList:
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

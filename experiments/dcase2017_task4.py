@@ -44,7 +44,23 @@ import keras
 import tensorflow as tf
 
 import mmat
-from experiments import common
+from experiments.clips import open_or_prepare
+from experiments.figures import figures_table, gain_line
+from experiments.from_names import learn_from_names
+from experiments.options import (
+    FUSIONS,
+    MELS,
+    NAMES,
+    POOLINGS,
+    encoder_of,
+    queues_of,
+    recipe_of,
+    text_encoder,
+    training_parser,
+)
+from experiments.report import evaluate_on, gain_of, write_report
+from experiments.training import Training, begin
+from mmat.cli.common import exit_status
 from mmat.files import InputError
 from mmat.lists.clip import Clip
 from mmat.lists.read import ReadList, named_label_set, read_lists
@@ -77,14 +93,14 @@ FILES = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = common.parser(__doc__, "runs/dcase2017_task4", AUDIO, systems="audio,video,fused")
+    parser = training_parser(__doc__, "runs/dcase2017_task4", AUDIO, systems="audio,video,fused")
     parser.add_argument("--lists", metavar="DIR", help="the task's lists: to prepare, to score by")
     arguments = parser.parse_args(argv)
-    strategy = common.begin(arguments)
-    corpus = common.open_or_prepare(arguments, lambda: read_task(arguments.lists), "--lists DIR")
+    strategy = begin(arguments)
+    corpus = open_or_prepare(arguments, lambda: read_task(arguments.lists), "--lists DIR")
 
-    if arguments.audio == common.NAMES:
-        saved = common.learn_from_names(arguments, corpus)
+    if arguments.audio == NAMES:
+        saved = learn_from_names(arguments, corpus)
     else:
         saved = train(arguments, corpus, strategy)
     if saved is None:
@@ -93,16 +109,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Figures, the task's own beside ours.
     measured, out = {}, pathlib.Path(arguments.out)
     for split in (split for split in FILES if corpus.has(split)):
-        found = common.evaluate_on(corpus, saved, split, out)
+        found = evaluate_on(corpus, saved, split, out)
         scores = {
             name: evaluation.report
             | official(out / "report" / f"{name}-{split}", split, arguments.lists)
             for name, evaluation in found.items()
         }
-        gain = common.gain_of(found, "fused", "audio")
+        gain = gain_of(found, "fused", "audio")
         measured[split] = {"systems": scores, "fused_over_audio": gain}
         show(split, scores, gain)
-    common.write_report(out, arguments, saved, measured)
+    write_report(out, arguments, saved, measured)
 
 
 def train(
@@ -113,9 +129,9 @@ def train(
     The fusion learns from validation clips: the audio branch knows those of training by heart, and
     would be trusted too far.
     """
-    recipe = common.recipe_of(arguments)
+    recipe = recipe_of(arguments)
     small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
-    training = common.Training(arguments, corpus, strategy)
+    training = Training(arguments, corpus, strategy)
     if "audio" in training.needed:
         training.fit("audio", lambda dtype: audio(arguments, corpus, dtype), "train", recipe)
     if "video" in training.needed:
@@ -132,16 +148,16 @@ def train(
 
 def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:
     """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
-    options = {"pooling": common.POOLINGS[arguments.pooling], "ragged": corpus.ragged}
+    options = {"pooling": POOLINGS[arguments.pooling], "ragged": corpus.ragged}
     if arguments.net == "talnet":
         return talnet(corpus.labels, dtype=dtype, **options)
-    encoder, mel = common.encoder_of(arguments), common.MELS[arguments.mel]
+    encoder, mel = encoder_of(arguments), MELS[arguments.mel]
     return mmat.audio_branch(corpus.labels, encoder=encoder, dtype=dtype, **mel, **options)
 
 
 def video(arguments: argparse.Namespace, corpus: Corpus) -> keras.Model:
     """What the image network saw, by the names of its labels, with a slope and offset a class."""
-    encoder = common.text_encoder(arguments.text_encoder, corpus.network.name)
+    encoder = text_encoder(arguments.text_encoder, corpus.network.name)
     similarities = label_similarities(corpus.network.labels(), corpus.labels, encoder)
     return mmat.video_branch(
         corpus.labels, similarities=similarities, clip_seconds=corpus.clip_seconds
@@ -158,8 +174,8 @@ def fused(
     branches = audio(arguments, corpus), video(arguments, corpus)
     for branch, trained in zip(branches, (trained_audio, trained_video), strict=True):
         branch.set_weights(trained.get_weights())
-    fusion = common.FUSIONS[arguments.fusion]
-    rates = corpus.label_rates(balanced=True, queues=common.queues_of(arguments))
+    fusion = FUSIONS[arguments.fusion]
+    rates = corpus.label_rates(balanced=True, queues=queues_of(arguments))
     return mmat.fused_model(*branches, fusion, rates)
 
 
@@ -214,9 +230,9 @@ def show(split: str, scores: dict[str, dict], gain: dict | None) -> None:
             "segment F1": when["f1"] / 100 if when else None,
         }
     columns = ("official F1", "strict F1", "f1", "mean_average_precision")
-    print(f"\n{split}\n{common.figures_table(rows, (*columns, 'segment ER', 'segment F1'))}")
+    print(f"\n{split}\n{figures_table(rows, (*columns, 'segment ER', 'segment F1'))}")
     if gain:
-        print(common.gain_line(gain))
+        print(gain_line(gain))
 
 
 def _if_there(path: pathlib.Path) -> pathlib.Path | None:
@@ -224,4 +240,4 @@ def _if_there(path: pathlib.Path) -> pathlib.Path | None:
 
 
 if __name__ == "__main__":
-    common.script(main)
+    sys.exit(exit_status(main))

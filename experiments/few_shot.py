@@ -46,19 +46,11 @@ import threadpoolctl
 import tqdm
 
 import mmat
-from experiments.common import (
-    SHARED_THRESHOLD,
-    Scores,
-    between,
-    draws,
-    mean_and_spread,
-    mean_cell,
-    mean_gains,
-    script,
-)
+from experiments.figures import between, draws, mean_and_spread, mean_cell, mean_gains
 from experiments.linear_probe import fit_probe
 from experiments.mini import AUDIO_ENCODER, prepare_shards
-from mmat.cli.common import at_least
+from experiments.scores import SHARED_THRESHOLD, Scores
+from mmat.cli.common import at_least, exit_status
 from mmat.corpora.drums import drums_labels, fetch_drums, read_drums
 from mmat.corpora.mini import mini_labels, mini_sounds
 from mmat.corpora.sounds import fetch_sounds, read_sounds, sounds_labels
@@ -419,4 +411,4 @@ def gain_cell(gains: dict | None, figure: str, by: str) -> str:
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

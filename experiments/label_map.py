@@ -34,8 +34,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments
 import numpy as np
 import tabulate
 
-from experiments.common import script
 from experiments.mini import IMAGE_NETWORK, prepare_shards
+from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_labels
 from mmat.corpora.weights import model_folder
 from mmat.files import data_list
@@ -228,4 +228,4 @@ def ancestors(wnid: str, synsets) -> set[str]:
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

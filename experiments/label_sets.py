@@ -28,7 +28,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments
 import numpy as np
 import tabulate
 
-from experiments.common import between, script
+from experiments.figures import between
+from mmat.cli.common import exit_status
 from mmat.corpora.debian import download_packages
 from mmat.corpora.package_files import iter_members
 from mmat.corpora.sounds import fetch_sounds, read_sounds
@@ -265,4 +266,4 @@ def show_short() -> None:
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

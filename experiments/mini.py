@@ -34,9 +34,16 @@ import numpy as np
 import tabulate
 
 import mmat
-from experiments import common
-from experiments.common import Scores
+from experiments.figures import (
+    between,
+    draws,
+    gain_line,
+    mean_and_spread,
+    mean_cell,
+    mean_gains,
+)
 from experiments.heads import HEAD_RECIPE, HeadTrainer, embedded
+from experiments.scores import SHARED_THRESHOLD, Scores
 from mmat.corpora.mini import fetch_and_compose, mini_labels, mini_source_groups, read_mini
 from mmat.evaluation.files import write_tags_tsv, write_truth_tsv
 from mmat.export.savedmodel import export_saved_model
@@ -52,6 +59,7 @@ from mmat.models.pooling import linear_softmax
 from mmat.models.predict import Predictor, predict, shuffle_pictures
 from mmat.plots.studies import plot_systems
 from mmat.pretrained.registry import yamnet
+from mmat.shards.frozen import FROZEN_INPUTS
 from mmat.shards.read import MODEL_INPUTS, read_arrays
 from mmat.training.learn import learn
 from mmat.training.precision import fastest_dtype
@@ -98,7 +106,7 @@ def main() -> None:
         shards = prepare_shards(labels)
         data = read_data()
     with stage("learn from names", seconds):
-        named, bundle = learn_from_names(shards, data, folder, labels)
+        named, bundle = learn_from_names(shards, data, labels)
     with stage("embed", seconds):
         trainer = HeadTrainer(data, embedded(data, yamnet), yamnet)
     dtype = fastest_dtype()
@@ -164,24 +172,28 @@ def prepare_shards(labels: LabelSet) -> pathlib.Path:
 
 
 def read_data() -> dict[str, dict]:
-    """The three splits of the prepared corpus as arrays, with the networks' embeddings."""
+    """The three splits of the prepared corpus as arrays, with what the frozen networks gave."""
     shards = cache_folder() / "mini" / "shards"
-    inputs = [*MODEL_INPUTS, "sound_embeddings", "image_embeddings"]
+    inputs = [*MODEL_INPUTS, *FROZEN_INPUTS]
     return {split: read_arrays(shards, split, inputs=inputs) for split in SPLITS}
 
 
 # What starts from names. It has no seed: the same clips always give the same weights.
 
 
-def learn_from_names(shards, data, folder, labels) -> tuple[dict[str, Scores], Bundle]:
-    """Scores by names alone, and learnt from the training clips; the latter's model folder."""
+def learn_from_names(shards, data, labels) -> tuple[dict[str, Scores], Bundle]:
+    """Scores by names alone, and learnt from the training clips; the latter's bundle.
+
+    What was learnt is measured on what the frozen networks gave when the clips were prepared, so
+    that they need not run again.
+    """
     learnt = learn(mmat.open_corpus(shards), progress=True)
     print(f"ridges: {learnt.chosen['audio']}\n        {learnt.chosen['video']}")
-    found, bundles = {}, {NAMES: zero_shot_bundle(labels), LEARNT: learnt.bundle}
-    for name, bundle in bundles.items():
-        own = evaluate(bundle.model, data, SENSES)
+    found, models = {}, {NAMES: zero_shot_bundle(labels).model, LEARNT: learnt.frozen}
+    for name, model in models.items():
+        own = evaluate(model, data, SENSES)
         found |= {f"{name}: {system}": scores for system, scores in own.items()}
-    moved = predict(learnt.bundle.model, shuffle_pictures(data["test"]))["clip"]
+    moved = predict(learnt.frozen, shuffle_pictures(data["test"]))["clip"]
     found[f"{LEARNT}: {EXCHANGED}"] = found[f"{LEARNT}: fused"].on_test(moved)
     return found, learnt.bundle
 
@@ -291,9 +303,7 @@ def head_scores(trainer, data, video, seed, dtype) -> dict[str, Scores]:
     truth = data["validation"]["weak_labels"] > 0
     systems = {"audio": heard, "fused": late_scores(data, heard, seen)}
     return {
-        f"{HEAD}: {name}": Scores.tuned(
-            truth, own["validation"], own["test"], common.SHARED_THRESHOLD
-        )
+        f"{HEAD}: {name}": Scores.tuned(truth, own["validation"], own["test"], SHARED_THRESHOLD)
         for name, own in systems.items()
     }
 
@@ -340,7 +350,7 @@ def evaluate(model: keras.Model, data: dict, outputs: Mapping[str, str]) -> dict
     validation, test = (predictor(data[split]) for split in ("validation", "test"))
     truth = data["validation"]["weak_labels"] > 0
     return {
-        system: Scores.tuned(truth, validation[name], test[name], common.SHARED_THRESHOLD)
+        system: Scores.tuned(truth, validation[name], test[name], SHARED_THRESHOLD)
         for system, name in outputs.items()
     }
 
@@ -414,21 +424,20 @@ def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, kera
     systems = {}
     for name in runs:
         figures = [figures_of(truth, own[name]) for own in seeds]
-        found = {key: common.mean_and_spread(own[key] for own in figures) for key in figures[0]}
+        found = {key: mean_and_spread(own[key] for own in figures) for key in figures[0]}
         intervals = {
-            by: mean_intervals(truth, runs[name], drawn)
-            for by, drawn in common.draws(groups).items()
+            by: mean_intervals(truth, runs[name], drawn) for by, drawn in draws(groups).items()
         }
         for key in ("f1", "mean_average_precision"):
             found[key]["interval"] = {by: [x[key].low, x[key].high] for by, x in intervals.items()}
         systems[name] = found | {"parameters": weights.get(name)}
     constant = best_constant(data["validation"]["weak_labels"] > 0, truth).test._asdict()
-    constant = {key: common.mean_and_spread([value]) for key, value in constant.items()}
+    constant = {key: mean_and_spread([value]) for key, value in constant.items()}
     systems["best_constant"] = constant | {"parameters": 0}
     gains = {
         name: {
             by: found["f1"]._asdict()
-            for by, found in common.mean_gains(truth, runs[below], runs[above], groups).items()
+            for by, found in mean_gains(truth, runs[below], runs[above], groups).items()
         }
         for name, (above, below) in GAINS.items()
     }
@@ -448,15 +457,15 @@ def show(folder: pathlib.Path, report: dict) -> None:
     """Print the table and where everything lies."""
     rows = []
     for name, own in report["systems"].items():
-        between = common.between(own["f1"]["interval"]["clip"]) if "interval" in own["f1"] else ""
-        by_group = common.between(own["f1"]["interval"]["group"]) if between else ""
+        by_clip = between(own["f1"]["interval"]["clip"]) if "interval" in own["f1"] else ""
+        by_group = between(own["f1"]["interval"]["group"]) if by_clip else ""
         rest = [percent(own.get(x)) for x in ("precision", "recall", "mean_average_precision")]
-        rows.append([name, percent(own["f1"]), between, by_group, *rest])
+        rows.append([name, percent(own["f1"]), by_clip, by_group, *rest])
     head = ["test, %", "F1", "95 % by clip", "by source group", "precision", "recall", "mAP"]
     print("\n" + tabulate.tabulate(rows, head, disable_numparse=True))
     for name, gain in report["gains"].items():
         for by, own in gain.items():
-            print(common.gain_line({"f1": own}, name=name, by=by))
+            print(gain_line({"f1": own}, name=name, by=by))
     print("seconds:", ", ".join(f"{k} {v:.0f}" for k, v in report["seconds"].items()))
     print(f"\n{folder}/report.json     the figures; truth.tsv and predictions/ lie beside it")
     print(f"{folder}/export/         the SavedModel: mmat tag FILE --model {folder}/export")
@@ -469,7 +478,7 @@ def percent(figure: dict | None) -> str:
     if figure is None:
         return ""
     of_several = len(figure["seeds"]) > 1
-    return common.mean_cell(figure, 100) if of_several else f"{100 * figure['mean']:.1f}"
+    return mean_cell(figure, 100) if of_several else f"{100 * figure['mean']:.1f}"
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ import sed_eval
 import tabulate
 
 import mmat
-from experiments import common
-from experiments.common import Scores, between, script
+from experiments.figures import between
 from experiments.heads import HEAD_RECIPE, HeadTrainer, embedded
 from experiments.mini import IMAGE_NETWORK, prepare_shards, train_fusion, train_video
+from experiments.scores import SHARED_THRESHOLD, Scores
+from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.labels import MULTI_LABEL, LabelSet
 from mmat.metrics.bootstrap import mean_difference
@@ -106,7 +107,7 @@ def trained_head(data: dict, labels: LabelSet) -> Bundle:
     fused = train_fusion(data, audio, train_video(data, labels))
     scores = Predictor(fused)(data["validation"])["clip"]
     truth = data["validation"]["weak_labels"] > 0
-    thresholds = Scores.tuned(truth, scores, scores, common.SHARED_THRESHOLD).thresholds
+    thresholds = Scores.tuned(truth, scores, scores, SHARED_THRESHOLD).thresholds
     return Bundle(fused, labels, thresholds, IMAGE_NETWORK)
 
 
@@ -210,4 +211,4 @@ def _as_list(events, clip: str, names: list[str]):
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

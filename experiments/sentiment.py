@@ -39,9 +39,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from experiments import cmu_mosi
-from experiments.common import between, mean_and_spread, mean_cell, script
+from experiments.figures import between, mean_and_spread, mean_cell
 from mmat import __version__
-from mmat.cli.common import Parser, at_least
+from mmat.cli.common import Parser, at_least, exit_status
 from mmat.corpora.speech_emotion import (
     fetch_speech_emotion,
     read_speech_emotion,
@@ -543,4 +543,4 @@ def gain_lines(report: dict) -> list[str]:
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

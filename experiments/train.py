@@ -40,7 +40,24 @@ import numpy as np
 import tensorflow as tf
 
 import mmat
-from experiments import common
+from experiments.clips import open_or_prepare
+from experiments.figures import figures_table, gain_line
+from experiments.from_names import untrained_tagger
+from experiments.options import (
+    FUSIONS,
+    MELS,
+    NAMES,
+    POOLINGS,
+    encoder_of,
+    queues_of,
+    recipe_of,
+    settle_recipe,
+    text_encoder,
+    training_parser,
+)
+from experiments.report import evaluate_on, gain_of, keep_better, say_if_lost, write_report
+from experiments.training import Training, begin
+from mmat.cli.common import exit_status
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.lists.read import ReadList, named_label_set, read_list
@@ -58,12 +75,12 @@ FIT_EPOCHS = 30  # from names on
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = common.parser(__doc__, "runs/train", recipe=None)
+    parser = training_parser(__doc__, "runs/train", recipe=None)
     parser.add_argument("--list", metavar="CSV", help="your clips, to prepare (default: none)")
     parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name[,task]: of the "
                         "list, or what the shards must have (default: the list's own)")  # fmt: skip
     arguments = parser.parse_args(argv)
-    strategy = common.begin(arguments)
+    strategy = begin(arguments)
 
     # Clips.
     if arguments.data and arguments.list:
@@ -73,38 +90,38 @@ def main(argv: Sequence[str] | None = None) -> None:
     def read() -> ReadList | None:
         return arguments.list and read_list(arguments.list, labels)
 
-    corpus = common.open_or_prepare(arguments, read, "--list CSV")
+    corpus = open_or_prepare(arguments, read, "--list CSV")
     check_labels(arguments.labels, labels, corpus)
 
     out = pathlib.Path(arguments.out)
-    if arguments.audio == common.NAMES:
+    if arguments.audio == NAMES:
         saved = {"names": fit_from_names(corpus, out / "names")}
     else:
-        common.settle_recipe(arguments, corpus.splits["train"])
+        settle_recipe(arguments, corpus.splits["train"])
         saved = train(arguments, corpus, strategy)
     if saved is None:
         return  # of several machines the first goes on alone
 
     # Figures.
     measured = {}
-    if kept := common.keep_better(corpus, saved, out):
+    if kept := keep_better(corpus, saved, out):
         measured["validation_choice"] = kept
     if corpus.has("test"):
-        untrained = common.untrained(corpus, with_pictures=set(saved) != {"audio"})
+        untrained = untrained_tagger(corpus, with_pictures=set(saved) != {"audio"})
         systems = ({"untrained": untrained} if untrained else {}) | saved
-        found = common.evaluate_on(corpus, systems, "test", out)
+        found = evaluate_on(corpus, systems, "test", out)
         scores = {name: evaluation.report for name, evaluation in found.items()}
-        gain = common.gain_of(found, "fused", "audio")
+        gain = gain_of(found, "fused", "audio")
         measured["test"] = {"systems": scores, "fused_over_audio": gain}
         names = figure_names(corpus.task)
-        print(f"\n{common.figures_table(scores, names)}")
+        print(f"\n{figures_table(scores, names)}")
         if gain:
-            print(common.gain_line(gain, names[0]))
+            print(gain_line(gain, names[0]))
         if untrained:
-            common.say_if_lost(found, corpus)
+            say_if_lost(found, corpus)
     else:
         print("no split 'test': the models are saved, and were measured on validation alone")
-    common.write_report(out, arguments, saved, measured)
+    write_report(out, arguments, saved, measured)
 
 
 def fit_from_names(corpus: Corpus, folder: pathlib.Path) -> Bundle:
@@ -136,9 +153,9 @@ def train(
     The fusion learns from validation clips: the audio branch knows those of training by heart, and
     would be trusted too far.
     """
-    recipe = common.recipe_of(arguments)
+    recipe = recipe_of(arguments)
     small = dataclasses.replace(recipe, checkpoints=min(recipe.checkpoints, SMALL_CHECKPOINTS))
-    training = common.Training(arguments, corpus, strategy)
+    training = Training(arguments, corpus, strategy)
     if "audio" in training.needed:
         training.fit("audio", lambda dtype: audio(arguments, corpus, dtype), "train", recipe)
     if "video" in training.needed:
@@ -155,16 +172,16 @@ def train(
 
 def audio(arguments: argparse.Namespace, corpus: Corpus, dtype: str = "float32") -> keras.Model:
     """The authors' CRNN, their TALNet, or a recurrent layer on a frozen encoder."""
-    options = {"pooling": common.POOLINGS[arguments.pooling], "ragged": corpus.ragged}
+    options = {"pooling": POOLINGS[arguments.pooling], "ragged": corpus.ragged}
     if arguments.net == "talnet":
         return talnet(corpus.labels, dtype=dtype, **options)
-    encoder, mel = common.encoder_of(arguments), common.MELS[arguments.mel]
+    encoder, mel = encoder_of(arguments), MELS[arguments.mel]
     return mmat.audio_branch(corpus.labels, encoder=encoder, dtype=dtype, **mel, **options)
 
 
 def video(arguments: argparse.Namespace, corpus: Corpus) -> keras.Model:
     """What the image network saw, by the names of its labels, with a slope and offset a class."""
-    encoder = common.text_encoder(arguments.text_encoder, corpus.network.name)
+    encoder = text_encoder(arguments.text_encoder, corpus.network.name)
     similarities = label_similarities(corpus.network.labels(), corpus.labels, encoder)
     return mmat.video_branch(
         corpus.labels, similarities=similarities, clip_seconds=corpus.clip_seconds
@@ -181,8 +198,8 @@ def fused(
     branches = audio(arguments, corpus), video(arguments, corpus)
     for branch, trained in zip(branches, (trained_audio, trained_video), strict=True):
         branch.set_weights(trained.get_weights())
-    fusion = common.FUSIONS[arguments.fusion]
-    rates = corpus.label_rates(balanced=True, queues=common.queues_of(arguments))
+    fusion = FUSIONS[arguments.fusion]
+    rates = corpus.label_rates(balanced=True, queues=queues_of(arguments))
     return mmat.fused_model(*branches, fusion, rates)
 
 
@@ -204,4 +221,4 @@ def check_labels(path: str | None, labels: LabelSet | None, corpus: Corpus) -> N
 
 
 if __name__ == "__main__":
-    common.script(main)
+    sys.exit(exit_status(main))

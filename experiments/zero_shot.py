@@ -38,17 +38,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # where `experiments
 import numpy as np
 import tabulate
 
-from experiments.common import (
-    CLASS_THRESHOLDS,
-    SHARED_THRESHOLD,
-    Scores,
-    between,
-    draws,
-    gain_line,
-    mean_gains,
-    script,
-)
+from experiments.figures import between, draws, gain_line, mean_gains
 from experiments.mini import prepare_shards
+from experiments.scores import CLASS_THRESHOLDS, SHARED_THRESHOLD, Scores
+from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import atomic_path
 from mmat.labels import LabelSet
@@ -338,4 +331,4 @@ def verdict(similarities: np.ndarray, names: Sequence[Sequence[str]], fact: dict
 
 
 if __name__ == "__main__":
-    script(main)
+    sys.exit(exit_status(main))

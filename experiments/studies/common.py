@@ -23,9 +23,10 @@ import keras
 import numpy as np
 import tabulate
 
-from experiments.common import POOLINGS, mean_and_spread, mean_cell, mean_gains
+from experiments.figures import mean_and_spread, mean_cell, mean_gains
 from experiments.heads import HEAD_RECIPE, HeadTrainer, embedded
 from experiments.mini import read_data, train_audio
+from experiments.options import POOLINGS
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import atomic_path
 from mmat.metrics.bootstrap import Difference

@@ -10,6 +10,7 @@ are ours, and both are learnt on validation clips.
 """
 
 import os
+import sys
 
 from mmat.startup import ENVIRONMENT
 
@@ -18,10 +19,10 @@ os.environ.update(ENVIRONMENT | os.environ)
 import keras
 import numpy as np
 
-from experiments.common import script
 from experiments.mini import train_fusion, train_video
 from experiments.studies import common
 from experiments.studies.common import gain_rows, markdown_table, means_table
+from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_labels
 from mmat.files import atomic_path
 from mmat.models.fusion import fused_model, middle_fusion
@@ -103,4 +104,4 @@ def train_middle(data: dict, audio: keras.Model, video: keras.Model) -> keras.Mo
 
 
 if __name__ == "__main__":
-    script(lambda _: main())
+    sys.exit(exit_status(main))

@@ -7,12 +7,19 @@ python -m experiments.studies.head_grid     about 10 minutes on 2 cores, then se
 
 import itertools
 import json
+import os
+import sys
 
-from experiments.common import mean_cell, script
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
+
+from experiments.figures import mean_cell
 from experiments.heads import HEAD_RECIPE, HeadTrainer, Recipe, embedded
 from experiments.mini import read_data
 from experiments.studies import common
 from experiments.studies.common import markdown_table
+from mmat.cli.common import exit_status
 from mmat.metrics.tagging import mean_average_precision
 from mmat.pretrained.registry import yamnet
 
@@ -52,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    script(lambda _: main())
+    sys.exit(exit_status(main))

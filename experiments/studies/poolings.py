@@ -12,10 +12,18 @@ Commands and results:
 The trainings are kept; runs/studies/poolings.json and a figure, with the encoder's name in theirs.
 """
 
-from experiments.common import POOLINGS, script
+import os
+import sys
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
+
 from experiments.heads import HEAD_RECIPE
+from experiments.options import POOLINGS
 from experiments.studies import common
 from experiments.studies.common import means_table
+from mmat.cli.common import exit_status
 from mmat.plots.studies import plot_groups
 
 TAGGING, LOCALISATION = ("F1", "mAP"), ("segment ER", "segment F1", "segment mAP", "PSDS")
@@ -50,4 +58,4 @@ def runs(dtype: str, seeds: int = 3, encoder: str = "crnn") -> list[common.Run]:
 
 
 if __name__ == "__main__":
-    script(lambda _: main())
+    sys.exit(exit_status(main))

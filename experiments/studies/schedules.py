@@ -8,9 +8,17 @@ The short schedule is ours and counts where its mean validation F1 is at most 1 
 not shown on DCASE 2017. No score to expect yet (docs/studies.md).
 """
 
-from experiments.common import mean_cell, script
+import os
+import sys
+
+from mmat.startup import ENVIRONMENT
+
+os.environ.update(ENVIRONMENT | os.environ)
+
+from experiments.figures import mean_cell
 from experiments.studies import common
 from experiments.studies.common import markdown_table
+from mmat.cli.common import exit_status
 
 
 def main() -> None:
@@ -45,4 +53,4 @@ def precisions(seeds: int = 3) -> list[common.Run]:
 
 
 if __name__ == "__main__":
-    script(lambda _: main())
+    sys.exit(exit_status(main))

@@ -11,6 +11,7 @@ validation mAP: the CRNN's schedule, the head's rate and dropout (`head_grid.py`
 
 import os
 import statistics
+import sys
 
 from mmat.startup import ENVIRONMENT
 
@@ -18,11 +19,11 @@ os.environ.update(ENVIRONMENT | os.environ)
 
 import keras
 
-from experiments.common import script
 from experiments.heads import HEAD_RECIPE
 from experiments.mini import late_scores, train_video
 from experiments.studies import common
 from experiments.studies.common import gain_rows, markdown_table, means_table
+from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_labels
 from mmat.files import InputError
 from mmat.metrics.bootstrap import Difference
@@ -140,4 +141,4 @@ def verdict(gains: dict) -> str:
 
 
 if __name__ == "__main__":
-    script(lambda _: main())
+    sys.exit(exit_status(main))

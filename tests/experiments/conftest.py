@@ -2,11 +2,13 @@
 
 import csv
 import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 import soundfile
 
+from mmat.cli.common import exit_status
 from mmat.lists.read import named_label_set
 from tests.media.made_media import make_sine, write_media_file
 from tests.reference import task4  # noqa: F401 - a fixture
@@ -15,6 +17,11 @@ STRONG, WEAK = (f"groundtruth_{kind}_label_testing_set.csv" for kind in ("strong
 RATE_HZ = 16_000
 TINY = ["--clip-seconds", "1", "--frames", "2", "--workers", "0", "--precision", "float32"]
 TINY += ["--batch-size", "4", "--steps", "2", "--no-deterministic"]
+
+
+def run(main: Callable[[Sequence[str] | None], None], argv: Sequence[str]) -> int:
+    """Run a script's main function as its process does, and return its exit status."""
+    return exit_status(lambda: main(argv))
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from experiments import audioset, common
+from experiments import audioset
+from experiments.options import training_parser
 from mmat.metrics.ranking import d_prime
 from mmat.models.bundle import load_bundle
-from tests.experiments.conftest import RATE_HZ, TINY
+from tests.experiments.conftest import RATE_HZ, TINY, run
 
 N_CLASSES, HEAD = 527, "# a\n# b\n# c\n"
 
@@ -37,7 +38,7 @@ def corpus(tmp_path_factory):
 def test_talnet_learns_527_classes_and_is_ranked(corpus, tmp_path, capsys):
     words = ["--lists", corpus, "--media", corpus / "media", "--out", tmp_path / "out", *TINY]
     words += ["--clip-seconds", "0.5", "--checkpoints", "1", "--no-boards", "--steps", "1"]
-    assert common.run(audioset.main, [*map(str, words)]) == 0
+    assert run(audioset.main, [*map(str, words)]) == 0
     said = capsys.readouterr().out
     assert "audio: 9,980,527 weights to train" in said
     figures = json.loads((tmp_path / "out" / "report.json").read_text())["test"]["audio"]
@@ -57,7 +58,7 @@ def test_talnet_learns_527_classes_and_is_ranked(corpus, tmp_path, capsys):
 
 
 def test_the_small_net_is_chosen_by_name():
-    made = common.parser(audioset.__doc__, "out", audioset.AUDIO, net="talnet", systems="audio")
+    made = training_parser(audioset.__doc__, "out", audioset.AUDIO, net="talnet", systems="audio")
     assert made.parse_args([]).net == "talnet"
     assert made.parse_args(["--net", "crnn"]).net == "crnn"
 
@@ -68,6 +69,6 @@ def test_a_missing_list_is_told_in_a_line(corpus, tmp_path, capsys, missing):
         if path.name != missing:
             (tmp_path / path.name).write_bytes(path.read_bytes())
     words = ["--lists", str(tmp_path), "--media", str(corpus / "media"), *TINY]
-    assert common.run(audioset.main, words) == 2
+    assert run(audioset.main, words) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and f"{missing}: not there; `mmat fetch audioset`" in line

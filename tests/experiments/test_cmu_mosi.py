@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from experiments import cmu_mosi
-from experiments.common import run
 from mmat.cli import main as mmat
 from mmat.cli.common import BAD_INPUT
 from mmat.labels import SENTIMENT, LabelSet
 from mmat.lists.read import read_list
 from mmat.shards.read import read_arrays
+from tests.experiments.conftest import run
 from tests.lists.made_mosi import SPLITS, VIDEOS, make_videos, write_csd
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments import common, dcase2017_task4
-from experiments.common import FUSIONS, POOLINGS, ValidationSet
+from experiments import dcase2017_task4, options, validation
+from experiments.options import FUSIONS, POOLINGS, training_parser
+from experiments.validation import ValidationSet
 from mmat.cli import main as mmat
 from mmat.evaluation.evaluate import choose_clips
 from mmat.lists.read import read_list
@@ -26,7 +27,7 @@ from mmat.pretrained.text import UNIVERSAL_SENTENCE_ENCODER
 from mmat.shards.corpus import open_corpus
 from mmat.shards.read import load_split, read_arrays
 from mmat.training.step import clip_loss, training_step
-from tests.experiments.conftest import STRONG, TINY, WEAK
+from tests.experiments.conftest import STRONG, TINY, WEAK, run
 from tests.pretrained.conftest import hub_cache, serve, text_folder  # noqa: F401
 
 SYSTEMS = ("audio", "video", "fused")
@@ -41,7 +42,7 @@ def ran(task, models_cache, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Pictures of clips take their time.
         patch.setattr(choose_clips, "__defaults__", (1,))
-        assert common.run(dcase2017_task4.main, [*map(str, words)]) == 0
+        assert run(dcase2017_task4.main, [*map(str, words)]) == 0
     return out
 
 
@@ -85,7 +86,7 @@ def test_learnt_from_names_the_three_systems_have_their_figures(
     """One tagger on frozen networks, and its two branches."""
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     words = ["--lists", task / "lists", "--media", task / "media", "--out", tmp_path, *TINY]
-    assert common.run(dcase2017_task4.main, [*map(str, words), "--audio", "names"]) == 0
+    assert run(dcase2017_task4.main, [*map(str, words), "--audio", "names"]) == 0
     systems = json.loads((tmp_path / "report.json").read_text())["test"]["systems"]
     assert tuple(systems) == SYSTEMS
     tagger = load_bundle(tmp_path / "fused")
@@ -154,7 +155,7 @@ def test_balanced_rates_are_how_often_balanced_batches_have_a_class(ran):
 
 def chosen(ran, *words):
     """The command line of words, and the corpus."""
-    made = common.parser(dcase2017_task4.__doc__, "unused", dcase2017_task4.AUDIO)
+    made = training_parser(dcase2017_task4.__doc__, "unused", dcase2017_task4.AUDIO)
     arguments = made.parse_args(["--data", str(ran / "shards"), *words])
     return arguments, open_corpus(arguments.data)
 
@@ -209,15 +210,15 @@ def test_inception_and_sentence_encoder_by_their_handles(
     served = dataclasses.replace(network, handle=serve(tmp_path / "image", path))
     monkeypatch.setitem(registry.IMAGE_NETWORKS, "inception_v3", served)
     encoder = serve(text_folder, "/google/universal-sentence-encoder/4")
-    monkeypatch.setattr(common, "UNIVERSAL_SENTENCE_ENCODER", encoder)
+    monkeypatch.setattr(options, "UNIVERSAL_SENTENCE_ENCODER", encoder)
     monkeypatch.setattr(label_map, "cache_folder", lambda: tmp_path)
     assert UNIVERSAL_SENTENCE_ENCODER.endswith("/google/universal-sentence-encoder/4")
 
     lists, media, out = task / "lists", task / "media", tmp_path / "out"
     words = ["--lists", lists, "--media", media, "--out", out, "--systems", "video", *TINY]
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
-    monkeypatch.setattr(common, "N_SHOWN", 1)
-    assert common.run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
+    monkeypatch.setattr(validation, "N_SHOWN", 1)
+    assert run(dcase2017_task4.main, [*map(str, words), "--checkpoints", "1"]) == 0
     index = json.loads((out / "shards" / "index.json").read_text())
     assert index["image_network"] == load_bundle(out / "video").image_network == "inception_v3"
     board = out / "tensorboard" / "video"
@@ -251,7 +252,7 @@ def test_bad_input_is_one_line_and_status_2(ran, tmp_path, monkeypatch, capsys, 
     words = [places.get(word, word) for word in words]
     tiny = ["--no-deterministic", "--no-boards", "--precision", "float32", "--steps", "2"]
     tiny += ["--batch-size", "4"] * ("--batch-size" not in words)
-    assert common.run(dcase2017_task4.main, [*words, *tiny]) == 2
+    assert run(dcase2017_task4.main, [*words, *tiny]) == 2
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("mmat: error: ") and said in line
     assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").rglob("*.npz"))

@@ -10,11 +10,11 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from experiments import sentiment
-from experiments.common import run
 from mmat.cli.common import BAD_INPUT
 from mmat.metrics.decisions import decide
 from mmat.pretrained.registry import yamnet
 from mmat.tagging.tagger import load
+from tests.experiments.conftest import run
 from tests.lists.made_mosi import VIDEOS, make_videos, write_csd
 
 EMOTIONS = {"a": "anger", "s": "fear", "n": "neutral"}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.common import POOLINGS
+from experiments.options import POOLINGS
 from experiments.studies import common, fusions, poolings, schedules, strong_audio
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import InputError

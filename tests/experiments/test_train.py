@@ -11,13 +11,13 @@ import pytest
 import soundfile
 from tensorflow.python.framework.config import disable_op_determinism
 
-from experiments import common, train
+from experiments import train
 from mmat.cli import main as mmat
 from mmat.evaluation.evaluate import choose_clips
 from mmat.models.bundle import load_bundle
 from mmat.shards.read import read_arrays
 from mmat.training import precision
-from tests.experiments.conftest import RATE_HZ, TINY
+from tests.experiments.conftest import RATE_HZ, TINY, run
 
 NAMES = ("Dog", "Cat", "Train")
 
@@ -68,7 +68,7 @@ def test_a_list_becomes_a_model_with_figures(mine, monkeypatch, models_cache, ca
     # Pictures of clips take their time.
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     words = ["--list", "list.csv", "--media", "media", *SHORT, "--checkpoints", "1"]
-    assert common.run(train.main, words) == 0
+    assert run(train.main, words) == 0
     out = mine / "runs" / "train"
     report = json.loads((out / "report.json").read_text())
     assert set(report["test"]["systems"]) == {"untrained", "audio"}
@@ -90,7 +90,7 @@ def test_fit_from_names_leaves_a_model_that_tags(mine, monkeypatch, models_cache
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     monkeypatch.setattr(train, "FIT_EPOCHS", 3)
     words = ["--list", "list.csv", "--media", "media", "--audio", "names", *SHORT]
-    assert common.run(train.main, words) == 0
+    assert run(train.main, words) == 0
     losses = [float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()
               if " - loss: " in line]  # fmt: skip
     assert len(losses) == 3 and losses[-1] < losses[0]
@@ -109,7 +109,7 @@ def test_on_shards_alone_a_run_goes_on_where_another_ended_bit_for_bit(mine, cap
         for out, checkpoints in (("whole", "2"), ("parts", "1"), ("parts", "2")):
             capsys.readouterr()
             more = ["--out", out, "--checkpoints", checkpoints]
-            assert common.run(train.main, [*words, *more]) == 0
+            assert run(train.main, [*words, *more]) == 0
     said = capsys.readouterr().out
     assert "no split 'validation'; 3 of 18 training clips are held out" in said
     assert "goes on from step 2 of 4" in said and "cost: 8 clips in 2 steps of 4" in said
@@ -119,23 +119,13 @@ def test_on_shards_alone_a_run_goes_on_where_another_ended_bit_for_bit(mine, cap
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_is_done_by_default_is_said_in_the_help_and_first_of_all(mine, capsys):
+def test_what_is_done_by_default_is_said_in_the_help(capsys):
     with pytest.raises(SystemExit):
         train.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     for option in re.findall(r" (--[a-z-]+) ", text.split("options:")[1]):
         described = text.split("options:")[1].split(f" {option} ", 1)[1]
         assert "default" in re.split(r" --[a-z-]+ ", described)[0] or option == "--help", option
-    words = ["--data", shards(mine), "--systems", "audio", "--no-boards", "--batch-size", "2"]
-    words += ["--steps", "1", "--precision", "float32", "--net", "crnn", "--no-deterministic"]
-    arguments = common.parser("Train.", "out", recipe=None).parse_args(words)
-    common.settle_recipe(arguments, 124)
-    (line,) = capsys.readouterr().out.splitlines()[-1:]
-    assert line.startswith(
-        "recipe for 124 training clips (fewer than 10,000): 25 checkpoints of 1 b"
-    )
-    assert "batches of 2, learning rate 0.001, 0 passes" in line
-    assert (arguments.steps, arguments.checkpoints, arguments.learning_rate) == (1, 25, 1e-3)
 
 
 def test_the_cost_is_said_before_the_clips_are_looked_through(mine, monkeypatch, capsys):
@@ -154,7 +144,7 @@ def test_the_cost_is_said_before_the_clips_are_looked_through(mine, monkeypatch,
     shard.write_bytes(content)
     words = ["--data", data, "--labels", "shards/labels.csv", *SHORT, "--precision", "auto"]
     with determinism_undone():
-        assert common.run(train.main, words) == 2
+        assert run(train.main, words) == 2
     said, errors = capsys.readouterr()
     assert "\naudio in float32, by 4 clips at a time: cost: " in said
     assert f"{shard.name}: the shard is damaged" in errors
@@ -195,7 +185,7 @@ def test_bad_input_is_one_line_and_status_2(mine, capsys):
     }
     for said, words in cases.items():
         capsys.readouterr()
-        assert common.run(train.main, [*SHORT, *words]) == 2, said
+        assert run(train.main, [*SHORT, *words]) == 2, said
         *_, line = capsys.readouterr().err.splitlines()
         assert line.startswith("mmat: error: ") and said in line, line
     assert not list((mine / "runs").rglob("*.npz")) and not (mine / "runs/train/audio").exists()

@@ -1,25 +1,22 @@
 """Training where a clip has one of several classes, or values, and a length of its own."""
 
 import csv
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from experiments import common, train
-from experiments.common import gain_line, possible_systems
+from experiments import train
 from mmat.cli import main as mmat
 from mmat.evaluation.evaluate import choose_clips
 from mmat.evaluation.files import read_tags_tsv, read_truth_tsv
-from mmat.files import InputError
 from mmat.labels import MULTI_CLASS, LabelSet, regression
 from mmat.metrics import regression as of_values
 from mmat.models.bundle import load_bundle
-from mmat.shards.corpus import Corpus, open_corpus
+from mmat.shards.corpus import open_corpus
 from mmat.shards.read import read_arrays
-from tests.experiments.conftest import RATE_HZ
+from tests.experiments.conftest import RATE_HZ, run
 from tests.media.made_media import make_sine, write_media_file
 from tests.training.tensorboard.board_runs import read
 
@@ -71,7 +68,7 @@ def test_classes_that_exclude_each_other_are_trained_for_their_average_recall(
     monkeypatch.setattr(choose_clips, "__defaults__", (1,))
     prepared(tmp_path, media, MOODS, "none")
     words = ["--data", "shards", "--labels", "labels.csv", "--mel", "speech", "--no-boards", *SHORT]
-    assert common.run(train.main, words) == 0
+    assert run(train.main, words) == 0
     said = capsys.readouterr().out
     assert "best at step 2, val_uar" in said and "val_macro_f1" in said
     out = tmp_path / "runs" / "train"
@@ -96,7 +93,7 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
 ):
     monkeypatch.chdir(tmp_path)
     prepared(tmp_path, media, VALENCE, "efficientnet_lite0")
-    assert common.run(train.main, ["--data", "shards", *SHORT]) == 0
+    assert run(train.main, ["--data", "shards", *SHORT]) == 0
     said = capsys.readouterr().out
     assert "val_mae" in said and "fused over audio: " in said and " MAE, 95 % interval" in said
     out = tmp_path / "runs" / "train"
@@ -125,29 +122,3 @@ def test_values_are_trained_with_both_senses_and_their_own_lengths(
     drawn = [clip for inputs, _ in batches.as_numpy_iterator() for clip in inputs["ids"].tolist()]
     every = sorted(str(i).encode() for i in range(9))
     assert sorted(drawn[:9]) == sorted(drawn[9:]) == every and drawn[:9] != drawn[9:]
-
-
-@pytest.mark.parametrize(("name", "said"), [("mae", "below 0 in 97.5 %"), ("pearson", "above 0")])
-def test_of_an_error_a_gain_is_below_0(name, said):
-    gain = {"estimate": -0.1, "low": -0.2, "high": -0.01, "share_above_zero": 0.025}
-    assert said in gain_line({name: gain}, name)
-
-
-def test_video_alone_of_clips_with_lengths_of_their_own_is_refused(tmp_path):
-    index = {"clip_seconds": None, "image_network": "efficientnet_lite0"}
-    corpus = Corpus(tmp_path, index, MOODS, None)
-    arguments = common.parser("Train.", "out", recipe=None).parse_args([])
-    assert possible_systems(arguments, corpus) == ("audio", "fused")
-    arguments.systems = ("audio", "video")
-    with pytest.raises(InputError, match="lengths of their own, which only sound tells"):
-        possible_systems(arguments, corpus)
-    fixed = dataclasses.replace(corpus, index=index | {"clip_seconds": 1.0})
-    assert possible_systems(arguments, fixed) == ("audio", "video")
-
-
-@pytest.mark.parametrize("words", [["--net", "talnet"], ["--audio-encoder", "yamnet"]])
-def test_the_front_end_for_speech_is_the_crnns_alone(words, tmp_path):
-    corpus = Corpus(tmp_path, {"clip_seconds": 1.0}, MOODS, None)
-    arguments = common.parser("Train.", "out", recipe=None).parse_args(["--mel", "speech", *words])
-    with pytest.raises(InputError, match="--mel speech: it is for --net crnn"):
-        possible_systems(arguments, corpus)
