@@ -139,8 +139,11 @@ def facts_of(signatures) -> Facts:
     names = tuple(name.decode() for name in said["labels"])
     # Exports made before there were tasks are multi-label.
     labels = LabelSet(names, task=Task.from_text(said.get("task", b"").decode()))
-    numbers = (said[name].item() for name in ("clip_seconds", "n_frames", "image_size_px"))
-    return Facts(labels, said["thresholds"], *numbers)
+    # The shortest decimal of the float32: 3.1 s is no 3.0999999, or windows would follow each other
+    # otherwise than where it is in double precision, such as in a LiteRT file.
+    clip_seconds = float(str(np.float32(said["clip_seconds"].item())))
+    numbers = (said[name].item() for name in ("n_frames", "image_size_px"))
+    return Facts(labels, said["thresholds"], clip_seconds, *numbers)
 
 
 def constants_of(signatures, name: str) -> dict:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mmat.export.load import load_served
 from mmat.files import InputError
+from mmat.tagging.tagger import Tagger
 
 FACTS = {
     "labels": np.array(["Dog", "Cat"]),
@@ -33,6 +34,13 @@ def write_export(folder, facts) -> None:
 def test_an_export_with_facts_in_order_is_loaded(tmp_path):
     write_export(tmp_path / "a", FACTS)
     assert set(load_served(tmp_path / "a").signatures) == {"serving_default", "labels"}
+
+
+@pytest.mark.parametrize(("seconds", "hop_seconds"), [(3.1, 1.6), (1.7, 0.8), (48002 / 16000, 1.5)])
+def test_a_clips_length_is_the_number_that_it_was(tmp_path, seconds, hop_seconds):
+    write_export(tmp_path / "a", FACTS | {"clip_seconds": np.float32(seconds)})
+    assert load_served(tmp_path / "a").facts.clip_seconds == seconds
+    assert Tagger(tmp_path / "a").hop_seconds == hop_seconds  # half of it, on the grid of frames
 
 
 @pytest.mark.parametrize(
