@@ -14,6 +14,7 @@ import pytest
 import requests
 import soundfile
 
+from mmat.labels import LabelSet
 from tests.docker_steps import ROOT, steps
 from tests.media.made_media import make_sine
 from tests.processes import environment
@@ -43,6 +44,18 @@ def test_the_call_of_tensorflow_serving_is_one_that_the_signature_takes(exports,
     samples, _ = soundfile.read(wav, dtype="float32")
     same = model.signatures["audio_only"](waveform=tf.constant(samples[None, :, None]))
     np.testing.assert_allclose(found["clip"], same["clip"], atol=1e-6)
+
+
+def test_every_signature_that_is_called_has_inputs_as_tensorflow_servings_rest_asks(exports):
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(exports["fused"]))
+    called = set(re.findall(r'"signature_name": "(\w+)"', PAGE))
+    called |= set(re.findall(r"`(\w+)`", PAGE)) & {"audio_only", "serving_default"}
+    assert called == {"tag_wav", "audio_only", "serving_default"}
+    assert all(model.signatures[name].structured_input_signature[1] for name in called)
+    names = [name.decode() for name in model.signatures["labels"]()["labels"].numpy()]
+    assert list(LabelSet.from_csv(exports["fused"] / "assets" / "labels.csv").names) == names
 
 
 @pytest.fixture(scope="module")
