@@ -22,9 +22,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmat.export.card import model_card
+from mmat.export.deviation import COMPARED, largest_deviation, rising_noise
 from mmat.export.nonfinite import nan_in_nan_out
-from mmat.export.savedmodel import decided, whole_length
-from mmat.export.served import IMAGE_INPUTS
+from mmat.export.savedmodel import no_pictures, predicted
 from mmat.files import InputError, atomic_path, one_line
 from mmat.labels import FRAME_HZ
 from mmat.media.read import SAMPLE_RATE_HZ
@@ -93,33 +93,21 @@ def measure_onnx(path: str | os.PathLike, bundle: Bundle) -> OnnxFigures:
         raise _missing(path) from error
     session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
     n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
-    noise = np.random.default_rng(0).uniform(-1, 1, n_samples)
-    rising = np.float32(np.linspace(0, 0.5, n_samples) * noise)[np.newaxis, :, np.newaxis]
+    rising, model = rising_noise(n_samples), bundle.model
     clips = [rising, rising[:, : max(1, n_samples // 2)]]
     return OnnxFigures(
         megabytes=pathlib.Path(path).stat().st_size / 1e6,
         opset=OPSET,
-        largest_deviation=max(_deviation(session, bundle.model, clip) for clip in clips),
+        largest_deviation=max(
+            largest_deviation(model, clip, _found(session, model, clip)) for clip in clips
+        ),
     )
 
 
-def _deviation(session, model: keras.Model, waveform: np.ndarray) -> float:
-    given = {"waveform": waveform} | _no_pictures(model)
-    tensors = {name: tf.constant(x) for name, x in given.items()}
-    expected = model(tensors | whole_length(model, tensors), training=False)
-    found = session.run(["clip", "frame"], given)
-    pairs = zip(found, (expected["clip"], expected["frame"]), strict=True)
-    return float(max(np.abs(x - y).max() for x, y in pairs))
-
-
-def _no_pictures(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return what a model of both senses takes besides of one clip that has sound alone."""
-    flags = {"has_audio": np.array([True]), "has_video": np.array([False])}
-    return {
-        name: flags[name] if name in flags else np.zeros((1, 1, x.shape[-1]), np.float32)
-        for name, x in model.input.items()
-        if name in flags or name in IMAGE_INPUTS.values()
-    }
+def _found(session, model: keras.Model, waveform: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what a file says of a clip without pictures, by name."""
+    given = {"waveform": waveform} | {name: x.numpy() for name, x in no_pictures(model).items()}
+    return dict(zip(COMPARED, session.run(COMPARED, given), strict=True))
 
 
 def _missing(path: str | os.PathLike) -> InputError:
@@ -138,10 +126,7 @@ def _converted(path: str | os.PathLike, bundle: Bundle):
     model = onnx_form(bundle.model)
 
     def predict(**inputs):
-        given = inputs | whole_length(model, inputs)
-        outputs = model(given, training=False)
-        outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
-        return outputs | {"fired": decided(bundle.labels.task, outputs["clip"], bundle.thresholds)}
+        return predicted(bundle, model, inputs)
 
     specs = {
         name: tf.TensorSpec((1, *x.shape[1:]), x.dtype, name)

@@ -170,15 +170,22 @@ def decided(task: Task, clip, thresholds: np.ndarray):
     return (tf.range(clip.shape[-1]) == best) & (clip > 0)
 
 
+def predicted(bundle: Bundle, model: keras.Model, inputs: dict) -> dict:
+    """Return what a bundle's model, or a form of it, says of its inputs, by name, in a graph.
+
+    That is its scores in float32, and `fired`, what is decided of a clip's.
+    """
+    outputs = model(inputs | whole_length(model, inputs), training=False)
+    outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
+    return outputs | {"fired": decided(bundle.labels.task, outputs["clip"], bundle.thresholds)}
+
+
 def _prediction(bundle: Bundle):
     """Return the graph that the signatures share: the model, decisions, image probabilities."""
     model = bundle.model
 
     def predict(**inputs):
-        given = inputs | whole_length(model, inputs)
-        outputs = model(given, training=False)
-        outputs = {name: tf.cast(scores, tf.float32) for name, scores in outputs.items()}
-        outputs["fired"] = decided(bundle.labels.task, outputs["clip"], bundle.thresholds)
+        outputs = predicted(bundle, model, inputs)
         if "image_probabilities" in inputs:
             outputs["image_probabilities"] = tf.identity(inputs["image_probabilities"])
         return outputs
@@ -203,11 +210,22 @@ def traced(
 
 
 def whole_length(model, inputs: dict) -> dict:
-    """Return what a model of ragged batches takes besides: that no waveform is padded."""
-    if "n_samples" not in model.input:
+    """Return what a model of ragged batches takes besides, if not given: no waveform is padded."""
+    if "n_samples" in inputs or "n_samples" not in model.input:
         return {}
     shape = tf.shape(inputs["waveform"])
     return {"n_samples": tf.fill(shape[:1], shape[1])}
+
+
+def no_pictures(model: keras.Model, n_frames: int = 1) -> dict:
+    """Return what a model of both senses takes besides of one clip that has sound alone."""
+    inputs = {
+        name: tf.zeros((1, n_frames, x.shape[-1]))
+        for name, x in model.input.items()
+        if name in IMAGE_INPUTS.values()
+    }
+    flags = {"has_audio": tf.constant([True]), "has_video": tf.constant([False])}
+    return inputs | {name: flag for name, flag in flags.items() if name in model.input}
 
 
 def _images(network: ImageNetwork, with_embedding: bool) -> HubImageClassifier:
