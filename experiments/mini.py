@@ -184,18 +184,29 @@ def read_data() -> dict[str, dict]:
 def learn_from_names(shards, data, labels) -> tuple[dict[str, Scores], Bundle]:
     """Scores by names alone, and learnt from the training clips; the latter's bundle.
 
-    What was learnt is measured on what the frozen networks gave when the clips were prepared, so
-    that they need not run again.
+    Both are measured on what the frozen networks gave when the clips were prepared, so that they
+    need not run again.
     """
     learnt = learn(mmat.open_corpus(shards), progress=True)
     print(f"ridges: {learnt.chosen['audio']}\n        {learnt.chosen['video']}")
-    found, models = {}, {NAMES: zero_shot_bundle(labels).model, LEARNT: learnt.frozen}
+    found, models = {}, {NAMES: names_alone(labels), LEARNT: learnt.frozen}
     for name, model in models.items():
         own = evaluate(model, data, SENSES)
         found |= {f"{name}: {system}": scores for system, scores in own.items()}
     moved = predict(learnt.frozen, shuffle_pictures(data["test"]))["clip"]
     found[f"{LEARNT}: {EXCHANGED}"] = found[f"{LEARNT}: fused"].on_test(moved)
     return found, learnt.bundle
+
+
+def names_alone(labels: LabelSet) -> keras.Model:
+    """The untrained tagger without its sound network: it takes `sound_scores`, as shards hold them.
+
+    The waveform tells how long the clip is.
+    """
+    model = zero_shot_bundle(labels).model
+    heard, _ = model.get_layer("sound_probabilities").input
+    heard.name = "sound_scores"
+    return keras.Model(model.input | {heard.name: heard}, model.output)
 
 
 # Training.
