@@ -16,11 +16,15 @@ from playwright.sync_api import expect
 from mmat.export.web import export_web
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
 from mmat.media.read import SAMPLE_RATE_HZ, Media
-from mmat.media.windows import Sound, WindowSpec, windows
+from mmat.media.windows import Sound, windows
 from mmat.media.windows import Window as MediaWindow
 from mmat.metrics.decisions import confidence, decide, percent_sure, to_events
 from mmat.metrics.thresholds import NEVER_FIRES
+from mmat.models.audio import audio_branch
+from mmat.models.bundle import Bundle
+from mmat.models.learnt import learnt_models
 from mmat.models.names import zero_shot_bundle
+from mmat.pretrained.registry import efficientnet_lite0, yamnet
 from mmat.tagging.merge import WindowMerger
 from mmat.tagging.tagger import Tagger
 from tests.media.made_media import write_media_file
@@ -248,14 +252,37 @@ def idle(browser, site):
     listener.page.context.close()
 
 
-def test_windows_lie_where_the_tagger_has_them(idle):
+def test_a_model_that_sees_is_given_all_that_it_takes_besides_the_sound(idle, models_cache):
+    taken = learnt_models(LabelSet.of(LABELS), yamnet, efficientnet_lite0).tagger.input
+    shapes = {
+        name: [1, *("any" if n is None else n for n in x.shape[1:])] for name, x in taken.items()
+    }
+    given = idle.evaluate(
+        """async inputMetadata => {
+            const {given} = new (await import("./model.js")).Model({}, {inputMetadata});
+            return Object.entries(given).map(([name, {dims, data}]) => [name, dims, data[0]]);
+        }""",
+        [{"name": name, "shape": shape} for name, shape in shapes.items()],
+    )
+    assert sorted(given) == [
+        ["has_audio", [1], 1],
+        ["has_video", [1], 0],
+        ["image_embeddings", [1, 1, 1280], 0],
+        ["image_probabilities", [1, 1, 1000], 0],
+    ]
+
+
+@pytest.mark.parametrize("clip_seconds", [10, 2.5, 3.1])  # 12.5 frames a hop, 15.5
+def test_windows_lie_where_the_tagger_has_them(idle, clip_seconds):
+    bundle = Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.5], clip_seconds=clip_seconds)
+    spec = Tagger.of(bundle).window_spec
     for seconds in (0.03, 9.95, 10, 10.04, 15, 17.3, 20.12, 61.7):
         n_samples = round(seconds * SAMPLE_RATE_HZ)
-        cut = windows(Sound([np.zeros(n_samples, np.float32)]), None, WindowSpec())
+        cut = windows(Sound([np.zeros(n_samples, np.float32)]), None, spec)
         expected = [(w.start_seconds, w.start_seconds + w.media.duration_seconds) for w in cut]
         found = idle.evaluate(
-            "async seconds => (await import('./tagging.js')).windows(seconds, 10, 10)",
-            n_samples / SAMPLE_RATE_HZ,
+            "async given => (await import('./tagging.js')).windows(...given, 10)",
+            [n_samples / SAMPLE_RATE_HZ, clip_seconds],
         )
         np.testing.assert_allclose(found, expected, atol=1e-9)
 

@@ -21,7 +21,7 @@ export class Model {
     this.session = session;
     this.given = {};
     for (const {name, shape} of session.inputMetadata) {
-      if (name === "image_probabilities") this.given[name] = new ort.Tensor("float32", new Float32Array(shape[2]), [1, 1, shape[2]]);
+      if (name.startsWith("image_")) this.given[name] = new ort.Tensor("float32", new Float32Array(shape[2]), [1, 1, shape[2]]);
       if (name.startsWith("has_")) this.given[name] = new ort.Tensor("bool", [name === "has_audio"], [1]);
     }
   }

@@ -3,9 +3,12 @@
 
 const SHORTEST_REST_SECONDS = 0.1;  // what codecs add at a file's end gets no window of its own
 
+/* The nearest whole number; of a half the even one, as the tagger rounds. */
+const toEven = x => x % 2 === 0.5 ? Math.floor(x) : Math.round(x);
+
 /* Where windows begin and end, in seconds: they overlap by half, and the last ends at the end. */
 export function windows(seconds, clipSeconds, frameHz) {
-  const hop = Math.round(clipSeconds / 2 * frameHz) / frameHz, found = [];
+  const hop = toEven(clipSeconds / 2 * frameHz) / frameHz, found = [];
   for (let n = 0; n * hop + clipSeconds <= seconds; n++) found.push([n * hop, n * hop + clipSeconds]);
   if (!found.length) return [[0, seconds]];
   const end = found.at(-1)[1];
