@@ -10,8 +10,9 @@
   writes the confidence behind them.
 - The events that `mmat tag --format parquet` writes.
 
-A tool names files by its own machine's paths. Absolute ones are taken from the folder that all of a
-table have in common, which is then the media folder.
+A tool names files by its own machine's paths, from the root or from where it was run. Their longest
+ends that are files here are those files. Else absolute paths are taken from the folder that all of
+a table have in common, which is then the media folder.
 
 Source: what BirdNET-Analyzer 1 and 2 write and read for these tools (analyze/utils.py,
 segments/utils.py in birdnet-team/BirdNET-Analyzer).
@@ -252,8 +253,8 @@ def from_common_folder(
 ) -> dict[str, str]:
     """Map absolute paths to those from the folder that they have in common; others to themselves.
 
-    is_known: whether a path is that of a known file; the longest end of an absolute path that is
-    one comes first, unless another path has the same.
+    is_known: whether a path is that of a known file; the longest end of a path that is one comes
+    first, unless another path has the same.
 
     >>> list(from_common_folder(["/data/a/1.wav", "/data/b/1.wav", "c/2.wav"]).values())
     ['a/1.wav', 'b/1.wav', 'c/2.wav']
@@ -266,14 +267,18 @@ def from_common_folder(
     names = {path: path for path in paths}
     names |= {path: "/".join(parts[n_common:]) for path, parts in absolute.items()}
     if is_known:
-        ends = {path: _known_end(parts, is_known) for path, parts in absolute.items()}
+        ends = {path: _known_end(path, is_known) for path in paths}
         n_paths = collections.Counter(ends.values())
         names |= {path: end for path, end in ends.items() if end and n_paths[end] == 1}
     return names
 
 
-def _known_end(parts: tuple[str, ...], is_known: Callable[[str], bool]) -> str | None:
-    ends = ("/".join(parts[n:]) for n in range(1, len(parts)))
+def _known_end(path: str, is_known: Callable[[str], bool]) -> str | None:
+    absolute = _absolute_parts(path)
+    parts = absolute[1:] or pathlib.PureWindowsPath(path).parts
+    ends = ["/".join(parts[n:]) for n in range(len(parts)) if ".." not in parts[n:]]
+    if not absolute and ".." not in parts:
+        ends.insert(0, path)  # where a backslash is a letter of a name
     return next(filter(is_known, ends), None)
 
 

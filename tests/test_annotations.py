@@ -249,9 +249,16 @@ def test_other_lists_are_no_tables_of_tools(header):
 
 def test_the_longest_end_of_a_path_that_is_known_is_the_file():
     known = {"1.wav", "a/1.wav", "data"}
-    paths = ["/data/a/1.wav", "/data/b/1.wav", "/data/c/2.wav", "x/1.wav"]
+    paths = ["/data/a/1.wav", "/data/b/1.wav", "/data/c/2.wav", "x/2.wav"]
     names = from_common_folder(paths, known.__contains__)
-    assert list(names.values()) == ["a/1.wav", "1.wav", "c/2.wav", "x/1.wav"]
+    assert list(names.values()) == ["a/1.wav", "1.wav", "c/2.wav", "x/2.wav"]
+
+
+def test_paths_from_the_folder_that_a_tool_was_run_in_are_told_by_their_ends_too():
+    known = {"b/1.wav", "2.wav", "a\\3.wav", "../4.wav", "4.wav"}
+    paths = ["rec/b/1.wav", "rec\\c\\2.wav", "a\\3.wav", "../4.wav", "b/5.wav", ""]
+    names = from_common_folder(paths, known.__contains__)
+    assert list(names.values()) == ["b/1.wav", "2.wav", "a\\3.wav", "4.wav", "b/5.wav", ""]
 
 
 def test_an_end_that_two_paths_have_is_neithers():
