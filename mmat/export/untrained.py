@@ -36,6 +36,7 @@ from mmat.models.name_maps import N_FRAMES
 from mmat.models.names import IMAGE_PRIOR, LabelSteps, zero_shot_outputs
 from mmat.models.rivals import competed, strongest_of, yielding
 from mmat.models.sound_timing import timed_by_sound
+from mmat.startup import collect_less_often
 
 _HEAR, _SEE = LikeliestName(), EqualPriors(prior=IMAGE_PRIOR)
 
@@ -125,4 +126,5 @@ def _weights(sound_similarities, image_similarities) -> dict:
 
 
 if __name__ == "__main__":
+    collect_less_often()
     write_untrained(pathlib.Path(sys.argv[1]))
