@@ -33,12 +33,12 @@ from mmat.files import atomic_path
 from mmat.media.sound import SAMPLE_RATE_HZ
 from mmat.models.evidence import EqualPriors, LikeliestName
 from mmat.models.name_maps import N_FRAMES
-from mmat.models.names import IMAGE_PRIOR, LabelSteps, zero_shot_outputs
+from mmat.models.names import LabelSteps, zero_shot_outputs
 from mmat.models.rivals import competed, strongest_of, yielding
 from mmat.models.sound_timing import timed_by_sound
 from mmat.startup import collect_less_often
 
-_HEAR, _SEE = LikeliestName(), EqualPriors(prior=IMAGE_PRIOR)
+_HEAR, _SEE = LikeliestName(), EqualPriors()
 
 
 def write_untrained(path: pathlib.Path) -> None:

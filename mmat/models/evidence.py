@@ -136,7 +136,7 @@ class EqualPriors(_Saved):
     """
 
     power: float = 16.0
-    prior: float = 0.001
+    prior: float = 0.001  # any label is as common in pictures as one of ImageNet's thousand
 
     def __call__(self, probabilities, similarities):
         weights = _relative(similarities, self.power)

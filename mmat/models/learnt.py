@@ -37,7 +37,6 @@ from mmat.models.fusion import Fallback, WherePresent
 from mmat.models.kin import kin_pairs
 from mmat.models.masking import ENDLESS, HoldOwnFrames, ValidSteps, mask_padding
 from mmat.models.name_maps import THRESHOLD, image_similarities, sound_similarities
-from mmat.models.names import IMAGE_PRIOR
 from mmat.models.rivals import share_of_rival
 from mmat.models.scores import ScoreLayer
 from mmat.models.sound_timing import LogitsTimedBySound
@@ -312,7 +311,7 @@ def _hearing(labels: LabelSet, encoder: AudioEncoder, kin, ridges) -> _Sense:
 def _seeing(labels: LabelSet, network: ImageNetwork, kin, ridges) -> _Sense:
     similarities = image_similarities(labels, network)
     return _Sense(
-        LabelMap(similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map"),
+        LabelMap(similarities, EqualPriors(), name="label_map"),
         EvidenceStatistics(IMAGE_MARGIN, kin=kin, name="image_statistics"),
         NamesLogits(ridges, name="video_logits"),
         len(labels),

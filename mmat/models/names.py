@@ -31,8 +31,6 @@ from mmat.pretrained.registry import AudioEncoder, yamnet
 from mmat.pretrained.registry import image_network as known_image_network
 from mmat.pretrained.text import TextEncoder
 
-IMAGE_PRIOR = 0.001  # any label is as common in pictures as one of ImageNet's thousand
-
 
 def zero_shot_bundle(
     labels: LabelSet,
@@ -113,7 +111,7 @@ def zero_shot_model(
     power = competition(sound_similarities.shape[1])
     steps = LabelSteps(
         LabelMap(sound_similarities, LikeliestName(), name="sound_map"),
-        LabelMap(image_similarities, EqualPriors(prior=IMAGE_PRIOR), name="label_map"),
+        LabelMap(image_similarities, EqualPriors(), name="label_map"),
         lambda x, name: Competing(power, **pairs, name=name)(x),
         TimedBySound(sound_similarities.any(axis=0), name="timed"),
     )
