@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from mmat.labels import MULTI_LABEL
-from mmat.models.audio import FRAME_SAMPLES, audio_branch
+from mmat.media.sound import FRAME_SAMPLES
+from mmat.models.audio import audio_branch
 from mmat.models.augment import MixupMels, SpecAugment
 from mmat.models.features import PatchesToFrames
 from mmat.models.pooling import linear_softmax

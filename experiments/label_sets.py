@@ -36,6 +36,7 @@ from mmat.corpora.sounds import fetch_sounds, read_sounds
 from mmat.files import cache_folder
 from mmat.labels import LabelSet
 from mmat.media.read import read_audio
+from mmat.media.sound import FRAME_SAMPLES
 from mmat.metrics.thresholds import fire
 from mmat.models.features import PatchesToFrames
 from mmat.models.kin import all_above, competition, kin_pairs, speech_and_other_acts
@@ -151,7 +152,7 @@ def show_broad() -> None:
 
 def heard_frames(waveform: np.ndarray) -> np.ndarray:
     """What YAMNet hears at 10 Hz: `(1, time, 521)`, as the tagger's sound branch has it."""
-    to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, hop_samples=1600)
+    to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, FRAME_SAMPLES)
     patches = yamnet.encode(waveform)[0][None]
     return np.asarray(to_frames([patches, waveform[None, :, None]]))
 

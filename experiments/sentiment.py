@@ -51,8 +51,8 @@ from mmat.corpora.speech_emotion import (
 from mmat.corpora.weights import fetch_models
 from mmat.export.savedmodel import export_saved_model
 from mmat.files import InputError, atomic_path, cache_folder
-from mmat.labels import FRAME_HZ, LabelSet
-from mmat.media.read import SAMPLE_RATE_HZ
+from mmat.labels import LabelSet
+from mmat.media.sound import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from mmat.metrics.bootstrap import figure_differences, figure_intervals
 from mmat.metrics.decisions import decide
 from mmat.metrics.multi_class import unweighted_average_recall
@@ -316,8 +316,7 @@ def head(speech: Speech) -> Network:
         augmentation = (SpecAugment(0.15, 0.0, seed=seed),)
         return _branch(speech, augmentation, dropout, encoder=yamnet)
 
-    hop_samples = round(SAMPLE_RATE_HZ / FRAME_HZ)
-    return Network("CRNN head on YAMNet", speech, build, hop_samples, HEAD_RECIPE)
+    return Network("CRNN head on YAMNet", speech, build, FRAME_SAMPLES, HEAD_RECIPE)
 
 
 def _branch(speech: Speech, augmentation, dropout: float, **front_end) -> keras.Model:
@@ -359,7 +358,7 @@ def compare_on_emotions(arguments) -> None:
     print("== recordings", flush=True)
     fetch_models()  # YAMNet
     speech = fetched_speech()
-    seconds = speech.n_samples.sum() / 16000
+    seconds = speech.n_samples.sum() / SAMPLE_RATE_HZ
     print(f"{len(speech.ids)} recordings, {seconds:.0f} s, {len(set(speech.speakers))} speakers")
     outputs, infos = {}, {}
     for make in SYSTEMS:

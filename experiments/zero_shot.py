@@ -45,6 +45,7 @@ from mmat.cli.common import exit_status
 from mmat.corpora.mini import mini_groups, mini_labels
 from mmat.files import atomic_path
 from mmat.labels import LabelSet
+from mmat.media.sound import FRAME_SAMPLES
 from mmat.metrics.bootstrap import mean_intervals
 from mmat.metrics.tagging import mean_average_precision, precision_recall_f1
 from mmat.metrics.thresholds import best_single_threshold, fire
@@ -204,8 +205,8 @@ def either(outputs: dict, weight: float, prior: float) -> np.ndarray:
     patches = LikeliestName()(
         outputs["validation sound_probabilities"], outputs["sound_similarities"]
     )
-    to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, hop_samples=1600)
-    n_samples = 1600 * outputs["validation frame"].shape[1]
+    to_frames = PatchesToFrames(yamnet.hop_samples, yamnet.window_samples, FRAME_SAMPLES)
+    n_samples = FRAME_SAMPLES * outputs["validation frame"].shape[1]
     heard = np.asarray(to_frames([patches, np.zeros((1, n_samples, 1), np.float32)]))
     images = outputs["validation image_probabilities"], outputs["image_similarities"]
     seen = weight * np.asarray(EqualPriors(prior=prior)(*images))
