@@ -399,6 +399,12 @@ def _check_fit(bundle: Bundle, shards_folder: str | os.PathLike, index: dict) ->
             f"{shards_folder}: its pictures went through {index['image_network'] or 'no network'}, "
             f"the model looks through {bundle.image_network}; prepare the clips with that"
         )
+    n_frames = bundle.model.input["image_probabilities"].shape[1]
+    if n_frames not in (None, index["n_frames"]):
+        raise InputError(
+            f"{shards_folder}: holds {index['n_frames']} pictures a clip, the model takes "
+            f"{n_frames}; prepare the clips with --frames {n_frames}"
+        )
 
 
 def _truth(task: Task, weak_labels: np.ndarray) -> np.ndarray:

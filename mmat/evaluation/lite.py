@@ -16,7 +16,8 @@ def bundle_of_file(path: pathlib.Path, clip_seconds: float | None) -> Bundle:
     """Return a file of `mmat.export.litert.export_tflite` as a bundle.
 
     clip_seconds: how long the clips are that it will be asked of, None for lengths of their own.
-    Raises InputError for a damaged file, and for clips that it does not take.
+    Raises InputError for a damaged file, for clips that it does not take, and for one of before
+    that sees, and does not say through which network.
     """
     tagger = TFLiteTagger(path, threads=None)
     longest = tagger.n_samples / SAMPLE_RATE_HZ
@@ -39,8 +40,20 @@ def bundle_of_file(path: pathlib.Path, clip_seconds: float | None) -> Bundle:
         if name != "n_samples"
     }
     facts = tagger.facts
+    if "image_probabilities" in inputs and not facts.image_network:
+        raise InputError(
+            f"{path}: does not say which image network it looks through, as files of before did "
+            "not; export it again, or name the folder of the trained model that it came from"
+        )
     model = keras.Model(inputs, AskedClipByClip(tagger)(inputs))
-    return Bundle(model, facts.labels, facts.thresholds, clip_seconds=facts.clip_seconds)
+    return Bundle(
+        model,
+        facts.labels,
+        facts.thresholds,
+        facts.image_network,
+        facts.n_frames,
+        facts.clip_seconds,
+    )
 
 
 class AskedClipByClip(keras.layers.Layer):

@@ -80,6 +80,7 @@ def _record(facts: Facts) -> dict:
         "clip_seconds": facts.clip_seconds,
         "n_frames": facts.n_frames,
         "image_size_px": facts.image_size_px,
+        "image_network": facts.image_network,
     }
 
 
@@ -88,7 +89,8 @@ def _facts(record: dict) -> Facts:
         raise InputError(f"format {record['format']}, where this mmat knows {FORMAT}; update mmat")
     labels = LabelSet(tuple(record["labels"]), task=Task.from_text(record["task"]))
     numbers = (record[name] for name in ("clip_seconds", "n_frames", "image_size_px"))
-    return Facts(labels, np.float32(record["thresholds"]), *numbers)
+    network = record.get("image_network", "")  # earlier files do not say it
+    return Facts(labels, np.float32(record["thresholds"]), *numbers, network)
 
 
 def _older_facts(labels_csv: bytes, clip_seconds: float) -> Facts:

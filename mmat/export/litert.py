@@ -82,6 +82,7 @@ def export_tflite(bundle: Bundle, path: str | os.PathLike, quantize: str = "") -
             bundle.clip_seconds,
             bundle.n_frames if network else 0,
             network.input_size_px if network else 0,
+            network.name if network else "",
         )
         Archive(facts, _maps(bundle.model, network), *images).append_to(
             part, model_card(bundle, with_images=sees)

@@ -18,7 +18,8 @@ class Facts:
 
     labels: with their task. thresholds: float32 `(classes,)`. clip_seconds: the length of clips
     that it was trained with. n_frames, image_size_px: how many pictures of which size it sees of a
-    clip, 0 without pictures.
+    clip, 0 without pictures. image_network: the one whose probabilities the model takes, where that
+    is said; empty without one.
 
     >>> Facts(LabelSet.of(["Dog"]), np.float32([0.5]), 10.0).are_sound
     True
@@ -29,6 +30,7 @@ class Facts:
     clip_seconds: float
     n_frames: int = 0
     image_size_px: int = 0
+    image_network: str = ""
 
     @property
     def are_sound(self) -> bool:

@@ -1,10 +1,14 @@
 """A LiteRT file is measured as the model that it was made of."""
 
+import dataclasses
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 
 from mmat.evaluation.lite import bundle_of_file
+from mmat.export.archive import Archive
 from mmat.export.litert import export_tflite
 from mmat.files import InputError
 from mmat.labels import LabelSet
@@ -48,6 +52,7 @@ def test_a_file_predicts_as_its_model(made, clip_seconds):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
     assert again.labels == LABELS and again.thresholds.tolist() == [0.25, 0.5]
     assert again.clip_seconds == 1.0
+    assert (again.image_network, again.n_frames) == ("efficientnet_lite0", 2)
 
 
 @pytest.mark.parametrize(("clip_seconds", "told"), [(2.0, "2 s"), (None, "lengths of their own")])
@@ -55,3 +60,15 @@ def test_clips_that_it_does_not_take_are_one_line(made, clip_seconds, told):
     with pytest.raises(InputError, match=f"takes clips of 1 s, and these have {told}") as error:
         bundle_of_file(made[1], clip_seconds)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_before_that_sees_says_through_no_network(made, tmp_path):
+    with zipfile.ZipFile(made[1]) as archive:
+        n_bytes = min(member.header_offset for member in archive.infolist())
+    older = tmp_path / "older.tflite"
+    older.write_bytes(made[1].read_bytes()[:n_bytes])
+    parts = Archive.read(made[1], clip_seconds=1.0)
+    facts = dataclasses.replace(parts.facts, image_network="")
+    dataclasses.replace(parts, facts=facts).append_to(older, card="")
+    with pytest.raises(InputError, match="does not say which image network it looks through"):
+        bundle_of_file(older, 1.0)
