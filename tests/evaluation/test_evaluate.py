@@ -1,14 +1,18 @@
 """`mmat evaluate`, from shards to the report's folder, with tiny models of each kind."""
 
+import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from mmat.cli import main
 from mmat.evaluation.evaluate import evaluate
 from mmat.evaluation.files import read_tags_tsv
+from mmat.files import InputError
 from mmat.metrics.calibration import brier_score, expected_calibration_error
+from mmat.models.bundle import load_bundle
 from mmat.shards.folder import read_index
 
 pytest_plugins = ["tests.export.tiny"]
@@ -132,7 +136,7 @@ def test_the_steps_and_the_frames_that_are_kept_change_no_score(bundles, made, m
 @pytest.fixture(scope="module")
 def learnt(bundles):
     """A model of both senses that has learnt from the names of its labels."""
-    from mmat.models.bundle import Bundle, load_bundle
+    from mmat.models.bundle import Bundle
     from mmat.models.learnt import learnt_models
     from mmat.pretrained.registry import efficientnet_lite0, yamnet
     from tests.models.made_learnt import moved
@@ -177,6 +181,14 @@ def test_what_was_learnt_from_names_reads_image_embeddings(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "hold no image_embeddings" in error and "--audio-encoder" in error
+
+
+def test_shards_of_another_number_of_pictures_are_one_line(bundles, made):
+    bundle = load_bundle(bundles["video"])
+    seen = {"image_probabilities": keras.Input((4, 1000), name="image_probabilities")}
+    model = keras.Model(seen, bundle.model(seen))
+    with pytest.raises(InputError, match="holds 2 pictures a clip, the model takes 4; .*frames 4"):
+        evaluate(dataclasses.replace(bundle, model=model), made / "shards", progress=False)
 
 
 def test_the_source_groups_in_the_shards_are_those_of_the_list(bundles, frozen_shards, made):
