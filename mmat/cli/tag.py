@@ -227,7 +227,8 @@ def _writer(arguments: argparse.Namespace, several: bool) -> Callable[[Iterable]
 def _listen(arguments: argparse.Namespace, tagger) -> int:
     from mmat.tagging.live import listen
 
-    hop_seconds = 1.0 if arguments.hop_seconds is None else arguments.hop_seconds
+    given = arguments.hop_seconds
+    hop_seconds = min(1.0, tagger.clip_seconds) if given is None else given
     behind = False
     for moment in listen(tagger, sys.stdin.buffer, arguments.live, hop_seconds):
         tags = [_tag_of(tagger, *tag) for tag in moment.tags[: arguments.top]]

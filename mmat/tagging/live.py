@@ -60,7 +60,9 @@ def listen(tagger: Tagger, stream: BinaryIO, rate_hz: int, hop_seconds: float) -
         raise InputError(f"a hop of {hop_seconds:g} s is not within 0.1 and {longest:g} s")
     n_bytes = 2 * round(_BLOCK_SECONDS * rate_hz)
     # A model's first prediction takes seconds: not to be waited for when the stream has begun.
-    tagger.predict(Media(np.zeros(SAMPLE_RATE_HZ, np.float32), None, 1.0))
+    seconds = min(1.0, tagger.clip_seconds)  # a LiteRT file takes no longer ones
+    silence = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
+    tagger.predict(Media(silence, None, seconds))
     sound = Sound(resampled_blocks(_pcm(stream, n_bytes), rate_hz, chunk_samples=1))
     end, heard = hop_seconds, 0.0
     while not sound.ended:

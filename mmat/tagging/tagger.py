@@ -141,7 +141,8 @@ class Tagger:
         self.labels, self.task = facts.labels.names, facts.labels.task
         self.thresholds, self.clip_seconds = facts.thresholds, facts.clip_seconds
         self.n_frames, self.image_size_px = facts.n_frames, facts.image_size_px
-        hop = self.clip_seconds / 2 if hop_seconds is None else hop_seconds
+        half = max(self.clip_seconds / 2, 1 / FRAME_HZ)
+        hop = half if hop_seconds is None else hop_seconds
         if not 1 / FRAME_HZ <= hop <= self.clip_seconds:
             raise InputError(
                 f"hop of {hop:g} s: windows of {self.clip_seconds:g} s follow each other by "

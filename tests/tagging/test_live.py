@@ -5,7 +5,11 @@ import io
 import numpy as np
 import pytest
 
+from mmat.export.litert import export_tflite
 from mmat.files import InputError
+from mmat.labels import LabelSet
+from mmat.models.audio import audio_branch
+from mmat.models.bundle import Bundle
 from mmat.tagging.live import listen
 from mmat.tagging.tagger import Tagger
 from tests.tagging.levels import shares, sound
@@ -102,3 +106,11 @@ def test_a_stream_has_its_best_class_or_its_value(level_taggers):
     assert scores == pytest.approx(expected, abs=1e-3)
     assert [[label for label, _ in tags] for tags in found["values"]] == [["mood"]] * 4
     assert [tags[0][1] for tags in found["values"]] == pytest.approx([1.5, 1.5, -0.75, 0], abs=1e-3)
+
+
+def test_a_file_of_clips_shorter_than_a_second_listens(tmp_path):
+    labels, samples = LabelSet.of(["Dog"]), io.BytesIO(noise(1.3).tobytes())
+    bundle = Bundle(audio_branch(1), labels, [0.0], clip_seconds=0.5)
+    tagger = Tagger(export_tflite(bundle, tmp_path / "a.tflite"))
+    moments = list(listen(tagger, samples, 16000, hop_seconds=0.5))
+    assert [moment.seconds for moment in moments] == [0.5, 1.0, 1.3]

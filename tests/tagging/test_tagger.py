@@ -11,6 +11,7 @@ from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.media.read import read_audio, read_media
 from mmat.metrics.events import frames_to_events
+from mmat.models.audio import audio_branch
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.learnt import learnt_models
 from mmat.pretrained.registry import efficientnet_lite0, yamnet
@@ -168,6 +169,11 @@ def test_rules_for_events(taggers):
 def test_a_hop_that_leaves_gaps_is_refused(hop, exports):
     with pytest.raises(InputError, match="windows of 10 s follow each other"):
         Tagger(exports["audio"], hop_seconds=hop)
+
+
+def test_windows_of_a_fraction_of_a_second_follow_each_other_by_a_frame():
+    bundle = Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.5], clip_seconds=0.15)
+    assert Tagger.of(bundle).hop_seconds == 0.1
 
 
 def test_a_long_film_is_tagged_to_its_end(taggers, tmp_path):
