@@ -4,6 +4,7 @@ import argparse
 import functools
 import math
 import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from mmat.files import InputError
 from mmat.tables import MAX_SECONDS
 
 BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
+STANDARD_OUTPUT = 1
+NOBODY_READS = 141  # a shell's status for a command that a closed pipe ended
 SHOWN_ROWS = 20  # of those dropped
 
 
@@ -44,7 +47,8 @@ class Parser(argparse.ArgumentParser):
 def exit_status(command: Callable[[], int | None]) -> int:
     """Run a command and return its exit status; bad input and a full disk are one line and 2.
 
-    Warnings are one line each, said once. A KeyboardInterrupt may carry a status of its own.
+    Warnings are one line each, said once. A KeyboardInterrupt may carry a status of its own. Where
+    what reads the output has gone, as `head` does, it ends without a word.
 
     >>> exit_status(lambda: None)
     0
@@ -60,6 +64,8 @@ def exit_status(command: Callable[[], int | None]) -> int:
         except InputError as error:
             log("error", error)
         except OSError as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                return NOBODY_READS
             where = f"{error.filename}: " if error.filename else ""
             log("error", f"{where}{error.strerror or error}")
         except KeyboardInterrupt as interrupt:
@@ -67,6 +73,17 @@ def exit_status(command: Callable[[], int | None]) -> int:
                 log("stopped", interrupt)
             return getattr(interrupt, "exit_status", INTERRUPTED)
     return BAD_INPUT
+
+
+def _nobody_reads() -> bool:
+    """Return whether standard output is a closed pipe; what it holds back is dropped then."""
+    poll = select.poll()
+    poll.register(STANDARD_OUTPUT, 0)  # that the other end was closed is told anyway
+    if not poll.poll(0):
+        return False
+    # Or Python would try once more at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
+    return True
 
 
 def log_dropped(rows: Sequence) -> None:

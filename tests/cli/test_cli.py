@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import warnings
 
 import pytest
@@ -148,3 +149,24 @@ def test_a_warning_is_said_once(capsys):
     assert exit_status(command) == 0  # each command says its own
     said = ["mmat: warning: one", "mmat: warning: another"]
     assert capsys.readouterr().err.splitlines() == 2 * said
+
+
+def test_a_command_whose_reader_has_gone_ends_without_a_word():
+    code = """
+import sys
+from mmat.cli.common import exit_status
+sys.exit(exit_status(lambda: [print("x" * 1000) for _ in range(1000)] and 0))
+"""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        assert process.stdout.readline() == b"x" * 1000 + b"\n"
+        process.stdout.close()  # as `head -1` does
+        assert process.stderr.read() == b"" and process.wait(timeout=60) == 141
+
+
+def test_another_broken_pipe_is_an_error(capsys):
+    def command():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert exit_status(command) == 2
+    assert capsys.readouterr().err == "mmat: error: Broken pipe\n"
