@@ -16,6 +16,7 @@ from mmat.lists.clip import Clip
 from mmat.lists.folders import read_folder
 from mmat.lists.read import read_list
 from mmat.lists.splits import VALIDATION
+from mmat.media.find import MediaFolder
 from mmat.media.folder import MEDIA_SUFFIXES, kinds_line, suffix_kind
 from mmat.shards.corpus import TRAIN
 
@@ -48,8 +49,8 @@ def read_source(
     """Read a folder or a list of clips; what is left out of it is a warning.
 
     media: where the files of a list lie, default beside it; a folder is its own. labels: default
-    the source's. split: that of every clip. Raises InputError for what cannot be read, and for
-    labels that are values.
+    the source's. split: that of every clip. Raises InputError for what cannot be read, for a media
+    folder that is none, and for labels that are values.
     """
     source = pathlib.Path(source)
     if not source.exists():
@@ -62,7 +63,7 @@ def read_source(
         _warn(source, "files hold what another of their label holds; one counts", found.copies)
         media = source
     else:
-        media = source.parent if media is None else pathlib.Path(media)
+        media = MediaFolder(source.parent if media is None else media).folder
         found = read_list(source, labels, split=split, media=media)
         _warn(source, "rows cannot be used", found.dropped)
         others = [clip.id for clip in found.clips if clip.split not in SPLITS]

@@ -351,7 +351,7 @@ ROWS = [
         "raven.txt: it is of several files|'File Offset (s)'",
         {"raven.txt": "Begin Time (s)\tEnd Time (s)\tBegin File\tTag\n"
                       "0\t1\ta.wav\tDog\n9\t10\tb.wav\tDog\n"}),
-    Row("a selection table of nothing", "lists raven.txt", "raven.txt: the list is empty",
+    Row("a selection table of nothing", "lists raven.txt", "raven.txt: no row names a label",
         {"raven.txt": "Begin Time (s)\tEnd Time (s)\tTag\n"}),
     Row("an event of no length from Kaleidoscope", "lists id.csv",
         "id.csv:2: the row has no end",

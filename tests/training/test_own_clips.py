@@ -38,7 +38,12 @@ def test_of_a_list_other_splits_are_left_out(tmp_path):
     learnt_from, tested = parted(own, None, path, None)
     assert [clip.file for clip in learnt_from.clips] == ["a.wav", "b.wav"]
     assert [clip.file for clip in tested.clips] == ["c.wav"]
-    assert own.media == tmp_path and read_source(path, "elsewhere", own.labels, TEST).of([TEST])
+    (tmp_path / "elsewhere").mkdir()
+    others = read_source(path, tmp_path / "elsewhere", own.labels, TEST)
+    assert own.media == tmp_path and others.of([TEST]).media == tmp_path / "elsewhere"
+    assert len(others.of([TEST]).clips) == len(others.clips) > 0
+    with pytest.raises(InputError, match="nowhere: no such media folder"):
+        read_source(path, tmp_path / "nowhere", own.labels)
 
 
 def test_a_label_tools_paths_are_those_of_the_media_folder(tmp_path):
