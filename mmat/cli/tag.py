@@ -311,11 +311,10 @@ class TagFiles:
         import tqdm
 
         kept = []
-        for file, job in zip(self._files, self._jobs, strict=True):
-            name = os.path.basename(file)
-            with tqdm.tqdm(
-                desc=name, unit="s", disable=not on_terminal(), leave=False, bar_format=_BAR
-            ) as bar:
+        how = {"unit": "s", "disable": not on_terminal(), "leave": False, "bar_format": _BAR}
+        with tqdm.tqdm(**how) as bar:  # one for all, since Ctrl-C in a bar's `__del__` is lost
+            for file, job in zip(self._files, self._jobs, strict=True):
+                _begin(bar, os.path.basename(file))
                 try:
                     tagging = job.result(functools.partial(_show, bar))
                 except InputError as error:
@@ -323,13 +322,14 @@ class TagFiles:
                     bar.clear()
                     log("error", error)
                     continue
-            if tagging.problem:
-                log("warning", f"{file}: {tagging.problem}")
-            if self._arguments.plot:
-                result.plot(tagging, self._arguments.plot, self._arguments.top)
-            if self._arguments.frame_scores:
-                kept.append((file, tagging.frame_scores))
-            yield dataclasses.replace(tagging, file=file)
+                bar.clear()
+                if tagging.problem:
+                    log("warning", f"{file}: {tagging.problem}")
+                if self._arguments.plot:
+                    result.plot(tagging, self._arguments.plot, self._arguments.top)
+                if self._arguments.frame_scores:
+                    kept.append((file, tagging.frame_scores))
+                yield dataclasses.replace(tagging, file=file)
         if kept:
             self._write_frame_scores(kept)
 
@@ -352,6 +352,12 @@ class TagFiles:
             names = [file for file, _ in kept]
         scores = [scores for _, scores in kept]
         write_frame_scores(self._arguments.frame_scores, names, self._tagger.labels, scores)
+
+
+def _begin(bar, name: str) -> None:
+    bar.total = None
+    bar.set_description(name, refresh=False)
+    bar.reset()
 
 
 def _show(bar, done: float, whole: float) -> None:

@@ -33,6 +33,7 @@ import numpy as np
 from mmat.files import InputError, one_line
 from mmat.media.read import Media, read_media
 from mmat.media.windows import HeldWindows, Window, WindowSpec, hold_windows
+from mmat.signals import interrupt_held, result_of
 
 _LENGTH = struct.Struct(">I")
 _MAX_HEADER_BYTES = 1 << 20  # the longest is a job with its path, or a reason
@@ -79,18 +80,20 @@ def decode(
     waiting: collections.deque = collections.deque()
     try:
         for job in jobs:
-            waiting.append(threads.submit(run, job))
+            with interrupt_held():
+                waiting.append(threads.submit(run, job))
             if len(waiting) == workers * _AHEAD_A_WORKER:
-                yield waiting.popleft().result()
+                yield result_of(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield result_of(waiting.popleft())
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()  # what a thread waits for ends at once
-        threads.shutdown()
-        for process in processes:
-            process.close()
+        with interrupt_held():
+            threads.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.kill()  # what a thread waits for ends at once
+            threads.shutdown()
+            for process in processes:
+                process.close()
 
 
 class DecodingProcess:

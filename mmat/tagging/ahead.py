@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from mmat.signals import interrupt_held, result_of
+
 N_THREADS = 3  # one file is decoded, and two fill each other's gaps in the network
 MOST_BEGUN = 2 * N_THREADS  # files, so that a short one need not wait for a long one before it
 AHEAD_SECONDS = 600.0  # of a file, before its turn: what is known of it is kept until then
@@ -31,15 +33,17 @@ class Job(Generic[Result]):
 
     def begin(self, threads: concurrent.futures.Executor) -> None:
         """Do the work in a thread, and from `AHEAD_SECONDS` on only when it is its turn."""
-        self._future = threads.submit(self._work, self._progress)
+        with interrupt_held():
+            self._future = threads.submit(self._work, self._progress)
 
     def result(self, show: Progress) -> Result:
         """Return what the work returns, or raise what it raises: it is its turn now."""
         if self._future is None:
             return self._work(show)
         self._show = show
-        self._turn.set()
-        return self._future.result()
+        with interrupt_held():
+            self._turn.set()
+        return result_of(self._future)
 
     def stop(self) -> None:
         """Wake what waits for its turn."""
@@ -73,15 +77,18 @@ def work_ahead(
     try:
         for number, work in enumerate(works):
             job = Job(work, stopped)
+            waiting.append(job)  # first, so that it is stopped with the others
             if is_ready(number):
                 job.begin(threads)
-            waiting.append(job)
             if len(waiting) == MOST_BEGUN:
-                yield waiting.popleft()
+                yield waiting[0]
+                waiting.popleft()
         while waiting:
-            yield waiting.popleft()
+            yield waiting[0]
+            waiting.popleft()
     finally:
-        stopped.set()
-        for job in waiting:
-            job.stop()
-        threads.shutdown(cancel_futures=True)
+        with interrupt_held():  # once more, by a user who will not wait
+            stopped.set()
+            for job in waiting:
+                job.stop()
+            threads.shutdown(cancel_futures=True)

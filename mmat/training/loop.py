@@ -11,7 +11,6 @@ import json
 import math
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
@@ -21,6 +20,7 @@ import tqdm
 
 from mmat.files import InputError
 from mmat.labels import MULTI_LABEL, Task
+from mmat.signals import SIGNALS, StopRequest
 from mmat.startup import on_terminal
 from mmat.training.checkpoints import Checkpoints, Progress, settings_of
 from mmat.training.distributed import Workers
@@ -28,7 +28,6 @@ from mmat.training.precision import TIMED_SECONDS, Cost, measure_cost
 from mmat.training.recipe import History, Recipe
 from mmat.training.step import all_finite, describe_batch, training_step
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BatchesFrom = Callable[[int], tf.data.Dataset]
 Validate = Callable[[keras.Model], dict[str, float]]
 
@@ -105,37 +104,6 @@ def train(
         log(str(run.cost()))
         run.all(callbacks if workers.is_chief else ())
     return history
-
-
-class StopRequest:
-    """Within `with`, the first SIGINT or SIGTERM only sets `signal_number`.
-
-    The second of them does what it always did. A signal that the process was told to ignore stays
-    ignored, and outside of the main thread nothing is changed.
-    """
-
-    def __init__(self):
-        self.signal_number: int | None = None
-        self._before: dict = {}
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._asked)
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._restore()
-
-    def _asked(self, number, frame) -> None:
-        self.signal_number = number
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
 
 
 @dataclasses.dataclass

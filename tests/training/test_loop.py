@@ -2,9 +2,6 @@
 
 import functools
 import json
-import os
-import signal
-import threading
 
 import keras
 import numpy as np
@@ -13,7 +10,7 @@ import tensorflow as tf
 
 from mmat.files import InputError
 from mmat.training.checkpoints import FOLDER, load_best
-from mmat.training.loop import SIGNALS, Stopped, StopRequest, train
+from mmat.training.loop import Stopped, train
 from mmat.training.recipe import Recipe
 from tests.processes import program, run_process
 from tests.shards.tiny_shards import write_shards
@@ -256,67 +253,6 @@ def test_a_figure_that_validation_does_not_give_is_named(tmp_path):
         "validation gives no val_f1; it gives loss, learning_rate, val_loss"
     )
     assert list(saved(tmp_path)) == ["step-00000000.npz"]
-
-
-@pytest.fixture
-def caught():
-    """Handlers of this test's own, and which of the signals reached them."""
-    numbers = []
-    before = {
-        number: signal.signal(number, lambda n, frame: numbers.append(n)) for number in SIGNALS
-    }
-    yield numbers
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def handlers():
-    return [signal.getsignal(number) for number in SIGNALS]
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_asks_and_the_second_does_what_it_always_did(caught, number):
-    before = handlers()
-    with StopRequest() as request:
-        assert request.signal_number is None
-        os.kill(os.getpid(), number)
-        assert (request.signal_number, caught) == (number, [])
-        assert handlers() == before
-        os.kill(os.getpid(), number)
-        assert caught == [number]
-    assert handlers() == before
-
-
-def test_unasked_it_leaves_the_handlers_as_they_were_even_after_an_error(caught):
-    before = handlers()
-    with pytest.raises(ZeroDivisionError), StopRequest() as request:
-        assert handlers() != before
-        raise ZeroDivisionError
-    assert request.signal_number is None
-    assert handlers() == before
-
-
-def test_an_ignored_signal_stays_ignored(caught):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with StopRequest() as request:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert request.signal_number is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert request.signal_number == signal.SIGTERM
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-
-
-def test_beside_the_main_thread_nothing_is_changed(caught):
-    before, seen = handlers(), []
-
-    def within():
-        with StopRequest():
-            seen.append(handlers())
-
-    thread = threading.Thread(target=within)
-    thread.start()
-    thread.join()
-    assert seen == [before] and handlers() == before
 
 
 def test_stopped_is_no_error_that_except_exception_would_hide():
