@@ -311,7 +311,7 @@ class TagFiles:
         import tqdm
 
         kept = []
-        how = {"unit": "s", "disable": not on_terminal(), "leave": False, "bar_format": _BAR}
+        how = {"disable": not on_terminal(), "leave": False, "bar_format": _BAR, "delay": 0.1}
         with tqdm.tqdm(**how) as bar:  # one for all, since Ctrl-C in a bar's `__del__` is lost
             for file, job in zip(self._files, self._jobs, strict=True):
                 _begin(bar, os.path.basename(file))
@@ -356,7 +356,7 @@ class TagFiles:
 
 def _begin(bar, name: str) -> None:
     bar.total = None
-    bar.set_description(name, refresh=False)
+    bar.set_description_str(name, refresh=False)
     bar.reset()
 
 
