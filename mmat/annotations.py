@@ -4,18 +4,25 @@
   selection in each view and channel, so that rows of the same times and label count once. Of
   several sounds `Begin Time (s)` runs on over all, and `File Offset (s)` begins anew in each.
 - Kaleidoscope CSV (Wildlife Acoustics' cluster.csv and id.csv, BirdNET-Analyzer's `kaleidoscope`).
+  Without the columns `OFFSET` and `DURATION` a row is of its whole file.
+- Selection tables of R: warbleR's (`sound.files,selec,start,end`), and what Rraven's `imp_raven`
+  makes of Raven's, whose times begin anew in each file; `selec.file` tells them from Raven's own.
 - BirdNET-Analyzer's CSV: `Start (s),End (s),Scientific name,Common name,Confidence,File`, and its
   table for R of version 1: `filepath,start,end,scientific_name,common_name,confidence,…`.
 - Audacity's label tracks: begin, end and label between tabs, without a header. BirdNET-Analyzer
   writes the confidence behind them.
 - The events that `mmat tag --format parquet` writes.
 
+A selection that ends where it begins marks a point in time. It is a label of its clip, and as an
+event too short to count.
+
 A tool names files by its own machine's paths, from the root or from where it was run. Their longest
 ends that are files here are those files. Else absolute paths are taken from the folder that all of
 a table have in common, which is then the media folder.
 
 Source: what BirdNET-Analyzer 1 and 2 write and read for these tools (analyze/utils.py,
-segments/utils.py in birdnet-team/BirdNET-Analyzer).
+segments/utils.py in birdnet-team/BirdNET-Analyzer); "Importing and Exporting Labels" in Audacity's
+manual; imp_raven.R and relabel_colms.R in maRce10/Rraven.
 """
 
 import collections
@@ -23,6 +30,7 @@ import math
 import os
 import pathlib
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -32,6 +40,7 @@ from mmat.tables import DELIMITERS, WrongRow, number, row_cells, row_or_none
 FREQUENCIES = "\\"  # begins Audacity's second row for a label, of its lowest and highest frequency
 _AUDACITY_TIME = re.compile(r"\d+[.,]\d{6}")
 NO_CALL = "nocall"  # BirdNET-Analyzer's row for a file without an event
+NO_TIMES = ("", "")  # of a label that is in its clip somewhere, or all over it
 # What tools put behind a sound's name to name its table: `dawn.Table.1.selections.txt`.
 _TABLE_SUFFIX = re.compile(
     r"((?:\.(?:table\.\d+|selections?|table|birdnet|results))*)(\.[a-z]{1,7})?$", re.IGNORECASE
@@ -42,8 +51,9 @@ class Tool(NamedTuple):
     """The columns of a tool's tables, in lower case.
 
     signs: those by which a header is known. begin, end, duration: seconds; a row has an end or a
-    duration. begin_in_file: the begin, where `begin` runs on over several files. labels: the first
-    that a row fills names its label. files: the first group that a row fills is its path.
+    duration, unless the table has neither column nor a begin. begin_in_file: the begin, where
+    `begin` runs on over several files. labels: the first that a row fills names its label. files:
+    the first group that a row fills is its path. missing: what stands in a cell without a value.
     """
 
     name: str
@@ -54,6 +64,13 @@ class Tool(NamedTuple):
     labels: tuple[str, ...]
     files: tuple[tuple[str, ...], ...]
     begin_in_file: str = ""
+    missing: str = ""
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that are read."""
+        times = self.begin, self.end, self.duration, self.begin_in_file
+        paths = (name for group in self.files for name in group)
+        return tuple(filter(None, dict.fromkeys((*times, *self.labels, *paths))))
 
 
 RAVEN = Tool(
@@ -69,7 +86,7 @@ RAVEN = Tool(
 )
 KALEIDOSCOPE = Tool(
     "Kaleidoscope",
-    ("in file", "offset"),
+    ("in file",),
     "offset",
     "",
     "duration",
@@ -94,6 +111,26 @@ BIRDNET_R = Tool(
     ("common_name", "scientific_name"),
     (("filepath",),),
 )
+WARBLER = Tool(
+    "warbleR",
+    ("sound.files", "start", "end"),
+    "start",
+    "end",
+    "",
+    (*RAVEN.labels, "sel.comment"),
+    (("sound.files",),),
+    missing="NA",
+)
+RRAVEN = Tool(
+    "Rraven",
+    ("begin time (s)", "selec.file"),
+    RAVEN.begin,
+    RAVEN.end,
+    RAVEN.duration,
+    RAVEN.labels,
+    (("sound.files",), *RAVEN.files),
+    missing="NA",
+)
 AUDACITY = Tool("Audacity", (), "begin", "end", "", ("label",), ())
 EVENTS = Tool(
     "mmat tag",
@@ -104,7 +141,15 @@ EVENTS = Tool(
     ("label",),
     (("file",),),
 )
-TOOLS = (RAVEN, KALEIDOSCOPE, BIRDNET, BIRDNET_R, EVENTS)
+TOOLS = (RRAVEN, RAVEN, KALEIDOSCOPE, WARBLER, BIRDNET, BIRDNET_R, EVENTS)
+
+
+def _in_r(name: str) -> str:
+    """Return a column's name in lower case as R has it, where `Begin Time (s)` cannot be one."""
+    return re.sub(r"[^a-z0-9_]", ".", name).rstrip(".")
+
+
+_NAMES = {_in_r(name): name for tool in TOOLS for name in tool.columns()}
 
 
 class AnnotationTable(NamedTuple):
@@ -130,8 +175,9 @@ class AnnotationTable(NamedTuple):
 
         lines: those under the header, if any. wrong: called with the line of a row that cannot be
         used. is_known: see `from_common_folder`. A table that names no file is of the sound that
-        it is named after; without any row that sound has no event. Raises InputError where the
-        times of several files cannot be told apart.
+        it is named after; without any row that sound has no event. The label of a whole file or of
+        a point in time has `NO_TIMES`; warns of points. Raises InputError where the times of
+        several files cannot be told apart.
         """
         found: dict[tuple, tuple[int, list[str]]] = {}
         is_empty = True
@@ -155,7 +201,7 @@ class AnnotationTable(NamedTuple):
                 "its file an event begins is not known; add this measurement in Raven"
             )
         names = from_common_folder(paths, is_known)
-        for line, (file, *rest) in found.values():
+        for line, (file, *rest) in _points_as_labels(path, found.values()):
             yield line, [names[file] or _named_after(path), *rest]
 
     def _is_of_one_sound(self, path: str | os.PathLike) -> bool:
@@ -170,6 +216,7 @@ class AnnotationTable(NamedTuple):
         if any(cells[len(self.columns) :]):
             raise WrongRow(f"{len(cells)} cells in the row, not {len(self.columns)}")
         cells += [""] * (len(self.columns) - len(cells))
+        cells = ["" if cell == self.tool.missing else cell for cell in cells]
         row = dict(zip(self.columns, cells, strict=False))
         row.pop("", None)
         return row
@@ -187,7 +234,10 @@ class AnnotationTable(NamedTuple):
     def _times(self, row: dict[str, str]) -> tuple[str, str]:
         """Return onset and offset as texts: those of the table where it has both."""
         tool = self.tool
-        begin, end, duration = (row.get(name, "") for name in (tool.begin, tool.end, tool.duration))
+        if not {tool.begin, tool.end, tool.duration} & {*self.columns}:
+            return NO_TIMES
+        begin = row.get(tool.begin, "0")
+        end, duration = row.get(tool.end, ""), row.get(tool.duration, "")
         if not (end or duration):
             raise WrongRow("the row has no end")
         onset = row.get(tool.begin_in_file, begin)
@@ -237,13 +287,12 @@ def _is_of_a_track(cells: list[str]) -> bool:
 
 
 def _check(where: str, tool: Tool, columns: tuple[str, ...]) -> None:
-    used = [tool.begin, tool.end, tool.duration, *tool.labels, tool.begin_in_file]
-    for name in (*used, *(name for group in tool.files for name in group)):
+    for name in tool.columns():
         if columns.count(name) > 1:
             raise InputError(f"{where} with two columns {name!r}; leave one")
-    ends = [name for name in (tool.end, tool.duration) if name]
+    ends = [name for name in (tool.end, tool.duration) if name and tool.begin in columns]
     for names, what in ((ends, "ends"), (tool.labels, "labels")):
-        if not {*names} & {*columns}:
+        if names and not {*names} & {*columns}:
             wanted = " or ".join(map(repr, names))
             raise InputError(f"{where} without a column of {what}; name one {wanted}")
 
@@ -289,13 +338,46 @@ def _absolute_parts(path: str) -> tuple[str, ...]:
     return windows.parts if windows.anchor else ()
 
 
+def _points_as_labels(
+    path: str | os.PathLike, rows: Collection[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows, those of points in time without them, where the file has no range of the label.
+
+    Warns of the points.
+    """
+    ranges = {
+        (file, label) for _, (file, *times, label) in rows if number(times[0]) < number(times[1])
+    }
+    points = [line for line, (_, *times, _) in rows if _same(*times)]
+    if points:
+        warnings.warn(
+            f"{path}: labels of a point in time: {len(points)}, first in line {points[0]}; they "
+            "count for the whole clip, and not as events",
+            stacklevel=2,
+        )
+    for line, (file, *times, label) in rows:
+        if not _same(*times):
+            yield line, [file, *times, label]
+        elif (file, label) not in ranges:
+            ranges.add((file, label))
+            yield line, [file, *NO_TIMES, label]
+
+
+def _same(onset: str, offset: str) -> bool:
+    return number(onset) == number(offset)
+
+
 def _named_after(path: str | os.PathLike) -> str:
     return _TABLE_SUFFIX.sub("", os.path.basename(path))
 
 
 def _column_names(cells: list[str]) -> tuple[str, ...]:
-    """Return a header's names; Kaleidoscope marks those that it takes for settled by `*`."""
-    return tuple(" ".join(cell.lower().rstrip("*").split()) for cell in cells)
+    """Return a header's names, also as R changed them.
+
+    Kaleidoscope marks those that it takes for settled by `*`.
+    """
+    names = (" ".join(cell.lower().rstrip("*").split()) for cell in cells)
+    return tuple(_NAMES.get(_in_r(name), name) for name in names)
 
 
 def _cells(content: bytes, delimiter: str) -> list[str]:

@@ -145,6 +145,59 @@ def test_kaleidoscope_of_the_maker_and_of_birdnet_analyzer():
     assert rows == [(2, ["1.wav", "3.0", "6.000000", "Tawny Owl"])]
 
 
+BATS = (
+    "INDIR,OUTDIR,FOLDER,IN FILE,{}DATE,TIME,HOUR,DATE-12,TIME-12,HOUR-12,AUTO ID*,PULSES,"
+    "MATCHING,MATCH RATIO,MARGIN,ALTERNATE 1,ALTERNATE 2,N,Fc,Sc,FILES,MANUAL ID*\r\n"
+    "D:\\bats,D:\\out,night,1.wav,{}2026-06-01,22:10:03,22,2026-06-01,10:10:03,10,PIPPIP,9,8,0.88,"
+    "0.5,PIPPYG,,9,46.1,-20,1,\r\n"
+    "D:\\bats,D:\\out,night,2.wav,{}2026-06-01,22:11:03,22,2026-06-01,10:11:03,10,PIPPIP,9,8,0.88,"
+    "0.5,PIPPYG,,9,46.1,-20,1,NYCNOC\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "times"),
+    [("", "", ["", ""]), ("DURATION,", "4.5,", ["0", "4.500000"])],
+    ids=["nothing", "how long it is"],
+)
+def test_kaleidoscope_of_files_that_were_not_split_is_of_whole_files(columns, cells, times):
+    rows, wrong = read(BATS.format(columns, cells, cells), "id.csv")
+    assert wrong == {}
+    assert rows == [(2, ["1.wav", *times, "PIPPIP"]), (3, ["2.wav", *times, "NYCNOC"])]
+
+
+def test_warblers_selection_tables():
+    # The first rows of its own example `lbh_selec_table`, by write.csv(), which names the rows.
+    rows, wrong = read(
+        '"","sound.files","channel","selec","start","end","bottom.freq","top.freq","Call.Type"\n'
+        '"1","Phae.long1.wav",1,1,1.1693549,1.3423884,2.220105,8.604378,"song"\n'
+        '"2","Phae.long1.wav",1,2,2.1584085,2.3214565,2.169437,8.807053,NA\n'
+        '"3","Phae.long2.wav",1,1,0.1596148,0.2917550,2.2,8.6,"NA, no label"\n',
+        "selections.csv",
+    )
+    assert rows == [
+        (2, ["Phae.long1.wav", "1.1693549", "1.3423884", "song"]),
+        (4, ["Phae.long2.wav", "0.1596148", "0.2917550", "NA, no label"]),
+    ]
+    assert wrong == {3: "the row names no label"}
+
+
+@pytest.mark.parametrize("dotted", [False, True], ids=["Raven's names", "R's names"])
+@pytest.mark.parametrize("column", ["Begin File", "sound.files"])
+def test_what_rraven_makes_of_ravens_tables_counts_from_each_files_beginning(dotted, column):
+    names = ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Species", column]
+    if dotted:
+        names = [name.replace(" ", ".").replace("(", ".").replace(")", ".") for name in names]
+    header = ",".join([*names, "selec.file"])
+    rows, wrong = read(
+        f"{header}\n1,Spectrogram 1,1,12,13.5,Owl,1.wav,1.Table.1.selections.txt\n"
+        "1,Spectrogram 1,1,2,3.5,Owl,2.wav,2.Table.1.selections.txt\n",
+        "all.csv",
+    )
+    assert wrong == {}
+    assert rows == [(2, ["1.wav", "12", "13.5", "Owl"]), (3, ["2.wav", "2", "3.5", "Owl"])]
+
+
 def test_birdnet_analyzers_csv():
     rows, _ = read(
         "Start (s),End (s),Scientific name,Common name,Confidence,File\n"
@@ -195,6 +248,8 @@ def test_quotes_part_nothing_where_they_are_no_quoting():
         ("Begin Time (s)\tSpecies", "without a column of ends; name one 'end time"),
         (f"{RAVEN}\tTag\tTAG", "with two columns 'tag'"),
         ("INDIR,FOLDER,IN FILE,OFFSET,MANUAL ID", "without a column of ends; name one 'duration'"),
+        ("INDIR,FOLDER,IN FILE,DATE", "of Kaleidoscope without a column of labels; name one 'manu"),
+        ("sound.files,selec,start,end", "of warbleR without a column of labels; name one 'common"),
     ],
 )
 def test_a_header_that_lacks_a_column_is_refused(header, why):
@@ -204,13 +259,34 @@ def test_a_header_that_lacks_a_column_is_refused(header, why):
 
 
 def test_audacitys_label_track_is_of_the_sound_that_it_is_named_after():
-    text = "0.500000\t1.250000\tWren\n\\\t900.0\t8000.0\n3\t3\tOwl, barn\n4.0\t5.0\t\n"
+    text = "0.500000\t1.250000\tWren\n\\\t900.0\t8000.0\n3\t3.5\tOwl, barn\n4.0\t5.0\t\n"
     rows, wrong = read(text, "night/dawn.txt")
     assert rows == [
         (1, ["dawn", "0.500000", "1.250000", "Wren"]),
-        (3, ["dawn", "3", "3", "Owl, barn"]),
+        (3, ["dawn", "3", "3.5", "Owl, barn"]),
     ]
     assert wrong == {4: "the row names no label"}
+
+
+def test_a_label_of_a_point_in_time_is_the_clips_without_times():
+    # As in Audacity's manual; a label that has a range as well says nothing new by its point.
+    text = (
+        "1.000000\t1.000000\tOwl\n\\\t6928.456055\t6928.456055\n"
+        "2.150000\t2.150000\tWren\n3.400000\t6.100000\tOwl\n\\\t-1.000000\t6334.588867\n"
+        "0.000000\t0.000000\tCrow\n7.000000\t7.000000\tWren\n"
+    )
+    with pytest.warns(UserWarning) as said:
+        rows, wrong = read(text, "night/dawn.txt")
+    assert wrong == {}
+    assert rows == [
+        (3, ["dawn", "", "", "Wren"]),
+        (4, ["dawn", "3.400000", "6.100000", "Owl"]),
+        (6, ["dawn", "", "", "Crow"]),
+    ]
+    assert [str(each.message) for each in said] == [
+        "night/dawn.txt: labels of a point in time: 4, first in line 1; they count for the whole "
+        "clip, and not as events"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ def add(commands) -> None:
         metavar="FILE",
         nargs="+",
         help="a list of DCASE 2017 task 4 or AudioSet, weak or strong truth, your own CSV, or a "
-        "table of Raven, Kaleidoscope or BirdNET-Analyzer; "
-        "several are read as one",
+        "table of Raven, Kaleidoscope, BirdNET-Analyzer, Audacity or warbleR; several are read as "
+        "one",
     )
     command.add_argument(
         "--labels",

@@ -9,7 +9,7 @@ def pieces(clip: Clip, seconds: float, longest: float = 60.0, piece: float = 30.
     """Return the clips that a whole file becomes: itself, or pieces if it is longer than `longest`.
 
     seconds: how long the file is. A piece has the labels of the whole, whether or not each sounds
-    in it; where the times of events are known, those that sound in it. The last one is half a piece
+    in it; where the times of a label are known, if it sounds in it. The last one is half a piece
     longer or shorter at most. All have the source groups of the file. A clip that is a range of its
     file stays one.
 
@@ -54,8 +54,8 @@ def _piece(clip: Clip, start_seconds: float, end_seconds: float | None) -> Clip:
         for event in clip.events
         if event.onset_seconds < end and event.offset_seconds > start_seconds
     )
-    sounding = {event.label for event in events}
-    labels = tuple(name for name in clip.labels if not clip.events or name in sounding)
+    elsewhere = {event.label for event in clip.events} - {event.label for event in events}
+    labels = tuple(name for name in clip.labels if name not in elsewhere)
     return dataclasses.replace(
         clip,
         id=f"{clip.id}_{start_seconds:g}",

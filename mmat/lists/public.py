@@ -16,6 +16,7 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator
 
+from mmat.annotations import NO_TIMES
 from mmat.files import InputError
 from mmat.labels import LabelSet, clean_name, shown
 from mmat.lists.clip import SEGMENT_TIME, VIDEO_ID, Clip, Event, Segment, segment_id
@@ -215,7 +216,7 @@ def _truth_rows(
             event = None
             if form.kind == WEAK:
                 _check_whole(name, segment, onset, offset)
-            elif label:
+            elif label and not (form.annotations and (onset, offset) == NO_TIMES):
                 event = _event(source, label, onset, offset)
         except WrongRow as wrong:
             source.drop(line, wrong)

@@ -12,7 +12,7 @@ The kind of a file is detected from its content:
 - a user's own CSV: `file,labels[,id,start_seconds,end_seconds,split,source_group,video_id]`,
   several labels by `;` or in several rows; with a label set of a regression `name=value`;
 - DCASE's weak lists since 2018: `filename event_labels`, several labels by commas;
-- tables of Raven, Kaleidoscope and BirdNET-Analyzer, and `mmat tag`'s Parquet: `mmat.annotations`.
+- tables of Raven, Kaleidoscope, BirdNET-Analyzer, Audacity and R: `mmat.annotations`.
 
 Cells are parted by tabs, commas or semicolons. A row is one line, so no cell holds a line break; it
 becomes a `Clip` at once and stays one up to the shards.

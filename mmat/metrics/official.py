@@ -31,6 +31,7 @@ and its truth lists.
 """
 
 import csv
+import math
 import os
 import re
 import warnings
@@ -75,7 +76,10 @@ AUDIOSET_SECONDS = 10.0
 
 
 class Row(NamedTuple):
-    """One line: its number, the clip without its suffix, its times and its label ("" for none)."""
+    """One line: its number, the clip without its suffix, its times and its label ("" for none).
+
+    The times are NaN where a label tool's table has none for a label.
+    """
 
     line: int
     clip: str
@@ -351,7 +355,10 @@ def _four_cells(
         try:
             cells = row_cells(content, delimiter)
             if any(cells) and not (header and event_columns(cells) == header):
-                yield line, _cells(cells, delimiter, header)
+                four = _cells(cells, delimiter, header)
+                if four[-1] and not any(four[1:3]):
+                    raise WrongRow("the row has a label and no times")
+                yield line, four
         except WrongRow as wrong:
             stop(line, wrong)
 
@@ -396,8 +403,9 @@ def _row(line: int, cells: list[str], max_seconds: float, name_of: Callable[[str
     if not name:
         raise WrongRow(f"no file, where a row is {COLUMNS}")
     clip, label = _clip(name, is_audioset=label.startswith("/")), clean_name(name_of(label))
-    if not (start or end or label):
-        return Row(line, clip, 0.0, 0.0, "")
+    if not (start or end):
+        times = [math.nan if label else 0.0] * 2
+        return Row(line, clip, *times, label)
     times = [seconds(text, what, max_seconds) for text, what in ((start, "start"), (end, "end"))]
     if times[1] < times[0]:
         raise WrongRow(f"it ends at {end} s, before it starts at {start} s")

@@ -49,6 +49,11 @@ def test_events_fall_into_the_pieces_that_they_sound_in():
     ]
 
 
+def test_a_label_without_times_is_in_every_piece_beside_those_that_have_some():
+    clip = Clip("a", "a.wav", ("Dog", "Owl"), events=(Event("Dog", 10.0, 20.0),))
+    assert [each.labels for each in pieces(clip, 70.0)] == [("Dog", "Owl"), ("Owl",)]
+
+
 def test_of_a_beginning_what_sounds_later_is_no_part():
     events = Event("Dog", 1.0, 2.0), Event("Dog", 30.0, 31.0), Event("Cat", 10.0, 12.0)
     clip = Clip("a", "a.wav", ("Cat", "Rain", "Dog"), events=events, split="test")

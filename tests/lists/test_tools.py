@@ -42,6 +42,28 @@ def test_a_selection_table_is_a_clip_with_its_events(dawn):
         read_list(dawn, strict=True)
 
 
+def test_points_in_time_and_whole_files_are_labels_of_the_clip(tmp_path):
+    track, ids = tmp_path / "dawn.txt", tmp_path / "id.csv"
+    track.write_text("0.500000\t1.250000\tWren\n2.000000\t2.000000\tOwl\n")
+    ids.write_text("INDIR,FOLDER,IN FILE,AUTO ID*,MANUAL ID*\n/d,,a.wav,Owl,\n/d,,a.wav,Crow,\n")
+    with pytest.warns(
+        UserWarning, match=r"dawn\.txt: labels of a point in time: 1, first in line 2"
+    ):
+        (clip,) = read_list(track, strict=True).clips
+    assert clip.labels == ("Wren", "Owl") and clip.events == (Event("Wren", 0.5, 1.25),)
+    (clip,) = read_list(ids, strict=True).clips
+    assert (clip.file, clip.labels, clip.events) == ("a.wav", ("Owl", "Crow"), ())
+
+
+def test_a_point_in_time_is_no_event_of_a_list(tmp_path):
+    path, track = tmp_path / "list.csv", tmp_path / "dawn.txt"
+    path.write_text("file,labels\ndawn.wav,Wren;Owl\n")
+    track.write_text("2.000000\t2.000000\tOwl\n0.500000\t1.250000\tWren\n")
+    with pytest.warns(UserWarning, match="labels of a point in time: 1, first in line 1"):
+        (clip,) = read_list(path, events=track, strict=True).clips
+    assert clip.labels == ("Wren", "Owl") and clip.events == (Event("Wren", 0.5, 1.25),)
+
+
 def test_labels_outside_a_label_set_are_wrong_rows(dawn):
     found = read_list(dawn, LabelSet.of(["Wren"]))
     assert found.clips[0].labels == ("Wren",)

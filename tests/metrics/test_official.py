@@ -345,3 +345,24 @@ def test_tables_of_label_tools_are_scored_as_the_events_in_them(tmp_path):
     raven.write_text(head + "1\tSpectrogram 1\t0\t\tDog\n")
     with pytest.raises(InputError, match=r"selections\.txt:2: the row has no end"):
         read_rows(raven)
+
+
+def test_labels_of_points_and_whole_files_count_for_the_clip_and_not_as_events(tmp_path):
+    truth, track, ids = tmp_path / "truth.tsv", tmp_path / "dawn.txt", tmp_path / "id.csv"
+    truth.write_text("dawn.wav\t0\t2\tDog\ndawn.wav\t3\t4\tCow\n")
+    track.write_text("0.000000\t2.000000\tDog\n3.500000\t3.500000\tCow\n")
+    with pytest.warns(
+        UserWarning, match=r"dawn\.txt: labels of a point in time: 1, first in line 2"
+    ):
+        assert official.score_tagging(truth, track)["micro"]["f1"] == 100
+    with pytest.warns(UserWarning, match="labels of a point in time"):
+        micro = official.score_events(truth, track)["micro"]
+    assert (micro["precision"], micro["recall"]) == (100, pytest.approx(200 / 3))
+    ids.write_text("INDIR,FOLDER,IN FILE,MANUAL ID\n/d,,dawn.wav,Dog\n/d,,dawn.wav,Cow\n")
+    assert official.score_tagging(truth, ids)["micro"]["f1"] == 100
+    assert official.score_events(truth, ids)["micro"]["recall"] == 0
+    with pytest.raises(InputError, match="no row has an event"):
+        official.score_events(ids, truth)
+    truth.write_text("dawn.wav\t\t\tDog\n")
+    with pytest.raises(InputError, match=r"truth\.tsv:1: the row has a label and no times"):
+        read_rows(truth)
