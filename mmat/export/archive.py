@@ -48,14 +48,13 @@ class Archive:
                 archive.writestr(IMAGES_FILE, self.images, zipfile.ZIP_STORED)
 
     @classmethod
-    def read(cls, path: str | os.PathLike, clip_seconds: float) -> "Archive":
-        """Read the members of a file; clip_seconds: what an older file does not say.
+    def read(cls, content: bytes, clip_seconds: float) -> "Archive":
+        """Read the members of a file's bytes; clip_seconds: what an older file does not say.
 
         Raises InputError for a newer format, and where members are damaged or do not belong
         together; other errors of `zipfile`, `json` and NumPy where they cannot be read.
         """
-        with zipfile.ZipFile(path) as archive:
-            check_zip(archive, path)
+        with members_of(content) as archive:
             names = set(archive.namelist())
             if FACTS_FILE in names:
                 facts = _facts(json.loads(archive.read(FACTS_FILE)))
@@ -69,6 +68,16 @@ class Archive:
         if not facts.are_sound:
             raise InputError("its labels, thresholds and lengths do not belong together")
         return cls(facts, maps, images)
+
+
+def members_of(content: bytes) -> zipfile.ZipFile:
+    """Return the members of a file's bytes, which are not copied; raises InputError as `check_zip`.
+
+    Bytes and no path: the file that the network was read from may be another by now.
+    """
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    check_zip(archive, "its archive")
+    return archive
 
 
 def _record(facts: Facts) -> dict:

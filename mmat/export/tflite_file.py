@@ -38,9 +38,10 @@ class TFLiteTagger:
         self.path = path
         self._processors = Processors(threads or len(os.sched_getaffinity(0)))
         try:
-            # Read once: the file may go or change while the tagger lives.
-            self._network = Interpreters(pathlib.Path(path).read_bytes())
-            self._set_model()
+            # Read once: the file may go or change while the tagger is made and lives.
+            content = pathlib.Path(path).read_bytes()
+            self._network = Interpreters(content)
+            self._set_model(content)
         # What interpreter and archive raise for any fault, InputError among them.
         except (ValueError, RuntimeError, LookupError, OSError, zipfile.BadZipFile) as error:
             raise InputError(
@@ -50,9 +51,9 @@ class TFLiteTagger:
 
     _given: Mapping[str, np.ndarray] = {}  # with every call, by name: another kind of file's
 
-    def _set_model(self) -> None:
+    def _set_model(self, content: bytes) -> None:
         self._open()
-        archive = Archive.read(self.path, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
+        archive = Archive.read(content, clip_seconds=self.n_samples / SAMPLE_RATE_HZ)
         self._describe(archive.facts, archive.label_maps, archive.images)
 
     def _open(self) -> None:

@@ -12,12 +12,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 
 from mmat import __version__
-from mmat.export.archive import IMAGES_FILE
+from mmat.export.archive import IMAGES_FILE, members_of
 from mmat.export.served import Facts
 from mmat.export.tflite_file import TFLiteTagger
 from mmat.files import InputError, cache_folder, data_list
@@ -52,7 +51,7 @@ class UntrainedTagger(TFLiteTagger):
         self._name_maps, self._given = maps, _label_inputs(maps)
         super().__init__(path, threads)
 
-    def _set_model(self) -> None:
+    def _set_model(self, content: bytes) -> None:
         self._open()
         maps, given = self._name_maps, self._given
         facts = Facts(
@@ -69,7 +68,7 @@ class UntrainedTagger(TFLiteTagger):
             "image_similarities": maps.sees,
             "image_labels": _encoded(names[0] for names in IMAGE_NETWORK.labels()),
         }
-        with zipfile.ZipFile(self.path) as archive:
+        with members_of(content) as archive:
             images = archive.read(IMAGES_FILE)
         self._describe(facts, label_maps, images)
 

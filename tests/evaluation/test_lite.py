@@ -1,14 +1,13 @@
 """A LiteRT file is measured as the model that it was made of."""
 
 import dataclasses
-import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 from mmat.evaluation.lite import bundle_of_file
-from mmat.export.archive import Archive
+from mmat.export.archive import Archive, members_of
 from mmat.export.litert import export_tflite
 from mmat.files import InputError
 from mmat.labels import LabelSet
@@ -63,11 +62,11 @@ def test_clips_that_it_does_not_take_are_one_line(made, clip_seconds, told):
 
 
 def test_a_file_of_before_that_sees_says_through_no_network(made, tmp_path):
-    with zipfile.ZipFile(made[1]) as archive:
+    content, older = made[1].read_bytes(), tmp_path / "older.tflite"
+    with members_of(content) as archive:
         n_bytes = min(member.header_offset for member in archive.infolist())
-    older = tmp_path / "older.tflite"
-    older.write_bytes(made[1].read_bytes()[:n_bytes])
-    parts = Archive.read(made[1], clip_seconds=1.0)
+    older.write_bytes(content[:n_bytes])
+    parts = Archive.read(content, clip_seconds=1.0)
     facts = dataclasses.replace(parts.facts, image_network="")
     dataclasses.replace(parts, facts=facts).append_to(older, card="")
     with pytest.raises(InputError, match="does not say which image network it looks through"):

@@ -1,6 +1,7 @@
 """A LiteRT file in the place of a SavedModel: the same tags, at any length, without TensorFlow."""
 
 import concurrent.futures
+import os
 import subprocess
 import sys
 
@@ -107,6 +108,21 @@ def test_another_number_of_pictures_is_one_line(fused_file):
     with pytest.raises(InputError, match=r"takes image_probabilities \(1, 2, 1000\)") as error:
         tagger.serve(waveform=waveform, frames=frames, has_audio=yes, has_video=yes)
     assert "\n" not in str(error.value)
+
+
+def test_every_part_of_a_file_is_of_one_reading(fused_file, clips):
+    reading, writing = os.pipe()  # which gives what is in it but once
+    with concurrent.futures.ThreadPoolExecutor(1) as threads, open(reading, "rb"):
+        threads.submit(write_and_close, writing, fused_file.read_bytes())
+        taggers = Tagger(fused_file), Tagger.asking(TFLiteTagger(f"/dev/fd/{reading}"))
+    expected, found = (tagger.tag(clips / "both.mp4") for tagger in taggers)
+    np.testing.assert_allclose(found.frame_scores, expected.frame_scores, atol=1e-5)
+    assert found.labels == expected.labels and len(found.pictures) == len(expected.pictures) > 0
+
+
+def write_and_close(file: int, content: bytes) -> None:
+    with open(file, "wb") as pipe:
+        pipe.write(content)
 
 
 def test_a_file_that_changes_or_goes_is_still_answered_from(fused_file, tmp_path):
