@@ -57,10 +57,10 @@ from experiments.options import (
 )
 from experiments.report import evaluate_on, gain_of, keep_better, say_if_lost, write_report
 from experiments.training import Training, begin
-from mmat.cli.common import exit_status
+from mmat.cli.common import add_labels, exit_status, label_set
 from mmat.files import InputError
 from mmat.labels import LabelSet
-from mmat.lists.read import ReadList, named_label_set, read_list
+from mmat.lists.read import ReadList, read_list
 from mmat.metrics.tagging import figure_names
 from mmat.models.audio import talnet
 from mmat.models.bundle import Bundle
@@ -77,15 +77,14 @@ FIT_EPOCHS = 30  # from names on
 def main(argv: Sequence[str] | None = None) -> None:
     parser = training_parser(__doc__, "runs/train", recipe=None)
     parser.add_argument("--list", metavar="CSV", help="your clips, to prepare (default: none)")
-    parser.add_argument("--labels", metavar="CSV", help="index,mid,display_name[,task]: of the "
-                        "list, or what the shards must have (default: the list's own)")  # fmt: skip
+    add_labels(parser, "of the list, or what the shards must have (default: the list's own)")
     arguments = parser.parse_args(argv)
     strategy = begin(arguments)
 
     # Clips.
     if arguments.data and arguments.list:
         raise InputError("--data and --list: clips are prepared already, or they are not")
-    labels = named_label_set(arguments.labels) if arguments.labels else None
+    labels = label_set(arguments)
 
     def read() -> ReadList | None:
         return arguments.list and read_list(arguments.list, labels)

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from mmat.files import InputError
-from mmat.tables import numbered_lines, open_table, read_table
+from mmat.tables import DELIMITERS, numbered_lines, open_table, read_table, row_or_none
 
 FRAME_HZ = 10.0  # of the frame scores that models return
 # Zero width: spaces, joiners, marks of direction, soft hyphens. Between letters beyond Latin the
@@ -234,6 +234,19 @@ class LabelSet:
             names = [clean_name(line.decode()) for _, line in numbered_lines(path, file)]
         with _naming(path):
             return cls.of(name for name in names if name)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike) -> "LabelSet":
+        """Read a file of either form: a CSV where its first line names `display_name`, else lines.
+
+        What ends in `.csv` or `.tsv` must be a CSV. Raises InputError as `from_csv`, `from_lines`.
+        """
+        if os.fspath(path).lower().endswith((".csv", ".tsv")):
+            return cls.from_csv(path)
+        with open_table(path, "label set") as file:
+            _, first = next(numbered_lines(path, file), (1, b""))
+        is_csv = any("display_name" in row_or_none(first, mark) for mark in DELIMITERS)
+        return cls.from_csv(path) if is_csv else cls.from_lines(path)
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "LabelSet":

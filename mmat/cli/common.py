@@ -16,6 +16,10 @@ BAD_INPUT, SOME_FAILED, INTERRUPTED = 2, 3, 130
 STANDARD_OUTPUT = 1
 NOBODY_READS = 141  # a shell's status for a command that a closed pipe ended
 SHOWN_ROWS = 20  # of those dropped
+LABEL_FORMS = (
+    '"Dog;Train horn", a file (a name a line, or a CSV of display_name[,mid][,synonyms][,task]), '
+    "dcase2017 or audioset"
+)
 
 
 def add_command(
@@ -92,14 +96,26 @@ def log_dropped(rows: Sequence) -> None:
         log("dropped", row)
 
 
+def add_labels(command: argparse.ArgumentParser, which: str) -> None:
+    """Add the option --labels, in the forms that `label_set` reads; which: labels they are."""
+    command.add_argument("--labels", metavar="LABELS", help=f"{which}: {LABEL_FORMS}")
+
+
+def label_set(arguments: argparse.Namespace):
+    """Return the labels that --labels means, None without; `audioset` is all of AudioSet's."""
+    from mmat.models.asked import parse_label_set
+
+    text = arguments.labels
+    return None if text is None else parse_label_set(text, all_of_audioset=True)
+
+
 def read_lists(arguments: argparse.Namespace, files: Sequence[str]):
     """Read clip lists as one, by --media and the options that say how lists are read."""
     from mmat.lists import read
 
-    labels = read.named_label_set(arguments.labels) if arguments.labels else None
     found = read.read_lists(
         files,
-        labels,
+        label_set(arguments),
         arguments.events,
         arguments.split,
         arguments.strict,

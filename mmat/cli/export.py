@@ -4,7 +4,7 @@ import argparse
 import pathlib
 import shlex
 
-from mmat.cli.common import add_command
+from mmat.cli.common import add_command, add_labels
 from mmat.files import InputError
 
 SAVED_MODEL, TFLITE, ONNX, WEB = "savedmodel", "tflite", "onnx", "web"
@@ -17,11 +17,7 @@ def add(commands) -> None:
         commands, "export", "turn a model, or labels untrained, into what runs without mmat", run
     )
     command.add_argument("model", metavar="MODEL", nargs="?", help="a trained model's folder")
-    command.add_argument(
-        "--labels",
-        metavar="LABELS",
-        help="without a model: the untrained tagger of any labels, as of mmat tag",
-    )
+    add_labels(command, "without a model, those of an untrained tagger")
     command.add_argument(
         "--out",
         metavar="PATH",

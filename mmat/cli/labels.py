@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmat.cli.common import add_command
+from mmat.cli.common import LABEL_FORMS, add_command
 
 MOST_NAMED = 3  # of the names that one label is taken for
 
@@ -20,7 +20,7 @@ def add(commands) -> None:
         "labels",
         metavar="WORD",
         nargs="*",
-        help='a word to search for, or labels, "Dog;Woof" (default: list every known name)',
+        help=f"a word to search for, or labels: {LABEL_FORMS} (default: list every known name)",
     )
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 
-from mmat.cli.common import SHOWN_ROWS, add_command, add_max_seconds, log, read_lists
+from mmat.cli.common import SHOWN_ROWS, add_command, add_labels, add_max_seconds, log, read_lists
 from mmat.files import InputError
 
 
@@ -20,11 +20,7 @@ def add(commands) -> None:
         "table of Raven, Kaleidoscope, BirdNET-Analyzer, Audacity or warbleR; several are read as "
         "one",
     )
-    command.add_argument(
-        "--labels",
-        metavar="SET",
-        help="dcase2017, audioset, or a CSV (index,mid,display_name[,synonyms][,task])",
-    )
+    add_labels(command, "those that count (default: the lists' own)")
     command.add_argument("--events", metavar="TSV", help="strong times of the clips' events")
     command.add_argument("--split", metavar="NAME", help="the split of every clip")
     command.add_argument("--media", metavar="DIR", help="count what is found here and what is not")

@@ -7,6 +7,7 @@ from mmat.cli.common import (
     SOME_FAILED,
     above_zero,
     add_command,
+    add_labels,
     add_max_seconds,
     add_networks,
     add_workers,
@@ -30,12 +31,7 @@ def add(commands) -> None:
     )
     command.add_argument("lists", metavar="LIST", nargs="*", help="of any form in docs/data.md")
     command.add_argument("--media", metavar="DIR", help="where the media lie")
-    command.add_argument(
-        "--labels",
-        metavar="SET",
-        help="index,mid,display_name[,synonyms][,task] (CSV), or dcase2017 or audioset (default: "
-        "the lists' own; values need a task)",
-    )
+    add_labels(command, "those to keep (default: the lists' own; values need a task)")
     command.add_argument("--out", metavar="DIR", help="the folder of shards")
     command.add_argument("--events", metavar="TSV", help="strong times of the events")
     command.add_argument("--split", metavar="NAME", help="of all clips (default: the lists' own)")

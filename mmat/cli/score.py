@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from mmat.cli.common import add_command, add_max_seconds
+from mmat.cli.common import add_command, add_labels, add_max_seconds, label_set
 from mmat.files import InputError
 
 
@@ -20,17 +20,17 @@ def add(commands) -> None:
     command.add_argument(
         "--strict", action="store_true", help="count clips that the prediction leaves out (tagging)"
     )
-    command.add_argument("--labels", metavar="CSV", help="refuse labels outside index,mid,…")
+    add_labels(command, "others are refused")
     add_max_seconds(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
-    from mmat.labels import MULTI_LABEL, LabelSet
+    from mmat.labels import MULTI_LABEL
     from mmat.lists.read import MachineIds
     from mmat.metrics.official import score_events, score_tagging
 
-    labels = LabelSet.from_csv(arguments.labels) if arguments.labels else None
+    labels = label_set(arguments)
     if labels is not None and labels.task != MULTI_LABEL:
         raise InputError(
             f"--labels {arguments.labels}: they are {labels.task}, and the challenge's figures are "

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, at_least, log
+from mmat.cli.common import BAD_INPUT, SOME_FAILED, add_command, add_labels, at_least, log
 from mmat.files import InputError, atomic_path
 from mmat.parquet import check_parquet
 from mmat.startup import on_terminal
@@ -37,11 +37,9 @@ def add(commands) -> None:
     command.add_argument(
         "--model", metavar="DIR", help="a model's folder, trained or exported, or a .tflite file"
     )
-    command.add_argument(
-        "--labels",
-        metavar="LABELS",
-        help='without a model: any labels, "Dog;Train horn", a label file, dcase2017 or audioset '
-        "(default: the 521 names that YAMNet knows; see `mmat labels`)",
+    add_labels(
+        command,
+        "without a model, any labels (default: the 521 names that YAMNet knows; see `mmat labels`)",
     )
     command.add_argument(
         "--sound-model",

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmat.cli.common import add_command, add_networks, add_workers
+from mmat.cli.common import add_command, add_labels, add_networks, add_workers
 
 HOW = """\
 A folder has a folder of sound and video for each label, named after it; in _noise or background
@@ -26,9 +26,7 @@ def add(commands) -> None:
     command.add_argument(
         "--media", metavar="DIR", help="where the files of lists lie (default: beside the list)"
     )
-    command.add_argument(
-        "--labels", metavar="LABELS", help='those to learn: "Dog;Train horn", a label file, …'
-    )
+    add_labels(command, "those to learn (default: the folders', or the list's own)")
     add_networks(command, encoder="yamnet")
     add_workers(command)
     command.add_argument(

@@ -4,9 +4,9 @@ YAMNet knows 521 names of AudioSet by ear, the image network ImageNet's 1000 thi
 lists lie beside the fetched weights, so nothing here needs a network.
 """
 
+import difflib
 import functools
 import os
-import pathlib
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -19,17 +19,19 @@ from mmat.pretrained.embedded import YAMNET_CLASS_MAP, yamnet_labels, yamnet_whe
 from mmat.pretrained.names import EAR, EYE, KnownName, network_names
 from mmat.pretrained.registry import efficientnet_lite0, imagenet_labels, yamnet
 
+_SUFFIXES = (".csv", ".tsv", ".txt")  # of label files
 _IN_BRACKETS = re.compile(r"\s*\([^)]*\)\s*$")
 
 
-def parse_label_set(text: str) -> LabelSet:
+def parse_label_set(text: str, all_of_audioset: bool = False) -> LabelSet:
     """Return the labels that a user's text means: a set's name, a file, or the names themselves.
 
     text: `dcase2017` or `audioset`; the path of a CSV file (as `LabelSet.from_csv` reads) or of a
-    text file with a name a line; or names separated by `;`. What ends in `.csv` or `.txt` or holds
-    a slash and no `;` is a path. `audioset` without a fetched list is the names that YAMNet knows,
-    with a warning. Raises InputError for a path that cannot be read, where there is no name or one
-    twice, and for names that are separated by commas alone.
+    text file with a name a line; or names separated by `;`. What holds no `;` is a path where it
+    ends in `.csv`, `.tsv` or `.txt`, holds a slash, or is a file. `audioset` without a fetched list
+    is the names that YAMNet knows, with a warning; all_of_audioset: it is an error. Raises
+    InputError for a path that cannot be read, where there is no name or one twice, for names that
+    are separated by commas alone, and for the name of another set.
 
     >>> parse_label_set("Dog;Train horn").names, len(parse_label_set("dcase2017"))
     (('Dog', 'Train horn'), 17)
@@ -38,7 +40,7 @@ def parse_label_set(text: str) -> LabelSet:
     mmat.files.InputError: labels 'Dog, Cow': 2 names; separate them by ';': --labels "Dog;Cow"
     """
     text = text.strip()
-    if text == "audioset" and not audioset_is_fetched():
+    if text == "audioset" and not (all_of_audioset or audioset_is_fetched()):
         labels = heard_label_set()
         warnings.warn(
             f"labels audioset: the {len(labels)} names of AudioSet that YAMNet knows; "
@@ -48,15 +50,19 @@ def parse_label_set(text: str) -> LabelSet:
         return labels
     if text in NAMED_LABEL_SETS:
         return named_label_set(text)
-    suffix = pathlib.PurePath(text).suffix.lower()
-    if ";" in text or not (suffix in (".csv", ".txt") or "/" in text or os.sep in text):
-        labels = LabelSet.from_text(text)
-        if ";" not in text:
-            check_commas(labels.names)
-        return labels
-    if not os.path.exists(text):
-        raise InputError(f"labels {text}: no such file; separate names by ';', as in 'Dog;Train'")
-    return LabelSet.from_csv(text) if suffix == ".csv" else LabelSet.from_lines(text)
+    if ";" in text:
+        return LabelSet.from_text(text)
+    if text.lower().endswith(_SUFFIXES) or "/" in text or os.sep in text or os.path.isfile(text):
+        if not os.path.exists(text):
+            why = "no such file; separate names by ';', as in 'Dog;Train'"
+            raise InputError(f"labels {text}: {why}")
+        return LabelSet.from_file(text)
+    if difflib.get_close_matches(text.lower(), NAMED_LABEL_SETS, cutoff=0.8):
+        sets = " and ".join(NAMED_LABEL_SETS)
+        raise InputError(f"labels {text}: no such set; there are {sets}")
+    labels = LabelSet.from_text(text)
+    check_commas(labels.names)
+    return labels
 
 
 def heard_label_set() -> LabelSet:

@@ -227,7 +227,7 @@ ROWS = [
     Row("a list that leaves its folder", PREPARE, "list.csv|'../both.mp4' leaves the media folder",
         {"list.csv": "file,labels\n../both.mp4,Dog\n"}),
     Row("no media folder", PREPARE + " --media none", "none: no such media folder"),
-    Row("no labels", PREPARE + " --labels none.csv", "none.csv: |No such file"),
+    Row("no labels", PREPARE + " --labels none.csv", "none.csv: no such file"),
     Row("labels without names", PREPARE + " --labels labels.csv",
         "labels.csv: no column 'display_name'", {"labels.csv": "index,name\n0,Dog\n"}),
     Row("events of no clip", PREPARE + " --events events.tsv --strict", "events.tsv|other.mp4",
@@ -336,8 +336,21 @@ ROWS = [
         "eval_segments.csv: |the label set has no column 'mid'",
         {"eval_segments.csv": '--4gqARaEJE, 0.000, 10.000, "/m/068hy"\n',
          "labels.csv": "index,display_name\n0,Dog\n"}),
-    Row("an unknown label set", "lists list.csv --labels dcase2016",
-        "dcase2016: cannot read the label set"),
+    *(Row(f"{command}: {what}", f"{command} {words} --labels {labels}", said)
+      for command, words in (
+          ("tag", "{clips}/both.mp4"),
+          ("lists", "list.csv"),
+          ("prepare", "list.csv --media {clips} --out out"),
+          ("train", "list.csv --out out"),
+          ("export", "--out out"),
+          ("score", "--task tagging --truth list.csv --prediction list.csv"))
+      for what, labels, said in (
+          ("an unknown label set", "dcase2016",
+           "labels dcase2016: no such set|dcase2017 and audioset"),
+          ("no file of labels", "none.tsv", "labels none.tsv: no such file; separate names by ';'"),
+          ("names between commas", "'Dog, Cow'",
+           "labels 'Dog, Cow': 2 names; separate them by ';'"),
+          ("no name", "' ; '", "labels ';': no name in it"))),
     Row("weak truth for events", "lists weak.tsv --events weak.tsv",
         "weak.tsv: its times are whole clips, not events",
         {"weak.tsv": "-5QrBL6MzLg_60.000_70.000.wav\t60.000\t70.000\tTrain\n"}),

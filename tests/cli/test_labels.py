@@ -3,6 +3,7 @@
 import pytest
 
 from mmat.cli import main
+from mmat.cli.common import LABEL_FORMS
 from mmat.pretrained.registry import imagenet_labels, yamnet
 
 pytest_plugins = ["tests.export.tiny"]
@@ -53,6 +54,15 @@ def test_what_is_wrong_is_one_line(words, capsys):
     assert main(["labels", *words]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["export", "labels", "lists", "prepare", "score", "tag", "train"]
+)
+def test_every_command_says_the_same_of_the_forms_of_labels(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert LABEL_FORMS in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", [["labels"], ["labels", "Dog"], ["tag", "{clips}/sound.wav"]])

@@ -133,6 +133,17 @@ def test_a_users_own_list_with_a_label_set_and_events(tmp_path, capsys):
     assert report["clips_without_length"] == 2
 
 
+def test_labels_are_typed_as_for_tagging(tmp_path, capsys):
+    path, names = tmp_path / "list.csv", tmp_path / "names.txt"
+    path.write_text("file,labels\na.wav,Dog;Train horn\nb.wav,Dog\n")
+    names.write_text("Train horn\nDog\nCat\n")
+    for typed in ("Train horn;Dog; Cat", names):
+        out, _ = run(capsys, path, "--json", "--labels", typed)
+        assert json.loads(out)["labels"] == {"Train horn": 1, "Dog": 2, "Cat": 0}
+    _, err = run(capsys, path, "--labels", "Dog")
+    assert err.splitlines() == [f"mmat: dropped: {path}:2: unknown label 'Train horn'"]
+
+
 def test_only_the_first_wrong_rows_are_said(tmp_path, capsys):
     path = tmp_path / "list.csv"
     path.write_text("file,labels\n" + "a.wav,Dog\n" * 51)

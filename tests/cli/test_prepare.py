@@ -51,6 +51,12 @@ def test_settings_are_those_of_the_command_line(bench, capsys):
     assert len(os.listdir("shards")) == 7
 
 
+def test_labels_are_typed_as_for_tagging(bench):
+    assert prepare("--labels", "Dog;Cat") == 0
+    with open("shards/labels.csv") as file:
+        assert [row["display_name"] for row in csv.DictReader(file)] == ["Dog", "Cat"]
+
+
 def test_several_lists_are_one(bench, capsys):
     write("more.csv", "file,labels,split", "4.wav,Dog,train", "extra/4.wav,Dog,test")
     os.mkdir("media/extra")

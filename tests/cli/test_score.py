@@ -64,6 +64,12 @@ def test_a_later_time_than_a_day_is_taken_where_it_is_asked_for(files, capsys):
     assert json.loads(capsys.readouterr().out)["micro"]["precision"] == 100
 
 
+def test_labels_are_typed_as_for_tagging(files, capsys):
+    assert score(files, "events", "--labels", "Dog;Cat;Train") == 0
+    assert score(files, "events", "--labels", "Cow") == 2
+    assert "truth.csv:1: unknown label 'Dog'" in capsys.readouterr().err
+
+
 def test_machine_ids_are_scored_by_name(files, capsys):
     (files / "truth.csv").write_text("a.wav\t0\t10\t/m/0bt9lr\na.wav\t0\t1\t/m/none\n")
     assert score(files, "events") == 0

@@ -175,7 +175,7 @@ def test_bad_input_is_one_line_and_status_2(mine, capsys):
         "no clips of a split 'train'": ["--data", tested],
         "not as long as index.json says": ["--data", str(damaged)],
         "no image network looked at its pictures": ["--data", data, "--systems", "fused"],
-        "cannot read the label set": ["--data", data, "--labels", "nowhere.csv"],
+        "labels nowhere.csv: no such file": ["--data", data, "--labels", "nowhere.csv"],
         "the lists name no clip of the split 'train'": ["--list", "test.csv", *media],
         "none of the 1 videos can be spared": ["--list", "one.csv", *media],
         "no such media folder": ["--list", "list.csv", "--media", "nowhere"],

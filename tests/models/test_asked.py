@@ -36,6 +36,14 @@ def test_label_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert parse_label_set("names.txt").names == ("Dog", "Cat, kitten")
     assert parse_label_set("./names.txt") == LabelSet.from_lines("names.txt")
+    for name in ("labels", "labels.txt"):  # a CSV by another name
+        (tmp_path / name).write_bytes((tmp_path / "labels.csv").read_bytes())
+    (tmp_path / "labels.tsv").write_text("display_name\tsynonyms\nDog\thound\nCat, kitten\t\n")
+    for name in ("labels", "labels.tsv", "labels.txt"):
+        assert parse_label_set(name) == labels
+    (tmp_path / "names").write_text("Dog\nCow\n")
+    assert parse_label_set("names").names == ("Dog", "Cow")
+    assert parse_label_set("names;").names == ("names",)
 
 
 @pytest.mark.parametrize("text", ["missing.csv", "labels.TXT", "no/such/file", "./x"])
@@ -125,6 +133,19 @@ def test_audioset_without_its_list_is_what_yamnet_knows(monkeypatch):
         labels = parse_label_set("audioset")
     assert labels == heard_label_set() and labels.names == yamnet.labels()
     assert labels.mids[labels.index("Dog")] == "/m/0bt9lr"
+
+
+def test_lists_want_all_of_audioset(monkeypatch, tmp_path):
+    monkeypatch.setenv("MMAT_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="run `mmat fetch audioset`"):
+        parse_label_set("audioset", all_of_audioset=True)
+
+
+@pytest.mark.parametrize("text", ["dcase2016", "DCASE2017", "AudioSet", "audioset2"])
+def test_a_set_that_is_not_there_is_no_name(text):
+    with pytest.raises(InputError, match=f"labels {text}: no such set; there are dcase2017 and "):
+        parse_label_set(text)
+    assert parse_label_set(f"{text};").names == (text,)
 
 
 def test_known_names_are_searched_by_ear_and_by_eye():
