@@ -39,7 +39,7 @@ REQUIRES = [
 EXTRAS = {
     "app": ["gradio>=6.31,<7"],  # the page of `mmat app`; 7 may change its parts and its names
     "parquet": ["pyarrow"],  # events as Parquet; 45 MB that text tables do without
-    # `mmat export --format onnx`, and `web`, whose page holds such a file.
+    # `mmat export --format onnx`.
     "onnx": [
         "tf2onnx>=1.17",  # makes it of TensorFlow's graph
         "onnx<1.19",  # checks it; newer ones want ml_dtypes that TensorFlow 2.17 forbids

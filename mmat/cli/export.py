@@ -92,20 +92,21 @@ def _onnx(bundle, arguments: argparse.Namespace) -> list:
     from mmat.export.onnx import export_onnx, measure_onnx
 
     path = export_onnx(bundle, arguments.out)
-    return [path, _said(measure_onnx(path, bundle))]
+    figures = measure_onnx(path, bundle)
+    return [
+        path,
+        f"{figures.megabytes:.1f} MB, opset {figures.opset}, scores within "
+        f"{figures.largest_deviation:.1g} of Keras",
+    ]
 
 
 def _web(bundle, arguments: argparse.Namespace) -> list:
-    from mmat.export.onnx import measure_onnx
-    from mmat.export.web import MODEL_FILE, export_web
+    from mmat.export.web import export_web, measure_web
 
     folder = export_web(bundle, arguments.out)
-    serve = f"serve it: python -m http.server --directory {shlex.quote(str(folder))}"
-    return [folder, _said(measure_onnx(folder / MODEL_FILE, bundle)), serve]
-
-
-def _said(figures) -> str:
-    return (
-        f"{figures.megabytes:.1f} MB, opset {figures.opset}, scores within "
-        f"{figures.largest_deviation:.1g} of Keras"
-    )
+    figures = measure_web(folder, bundle)
+    return [
+        folder,
+        f"{figures.megabytes:.1f} MB, scores within {figures.largest_deviation:.1g} of Keras",
+        f"serve it: python -m http.server --directory {shlex.quote(str(folder))}",
+    ]

@@ -1,6 +1,6 @@
 """The model card inside an export: what the model is, its figures, its licences, its use."""
 
-from mmat.labels import MULTI_LABEL
+from mmat.labels import FRAME_HZ, MULTI_LABEL
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.metrics.thresholds import NEVER_FIRES
 from mmat.models.bundle import Bundle
@@ -172,3 +172,22 @@ def _parts(bundle: Bundle, sees: bool) -> list[tuple[str, str, str]]:
             text += ", kinds of things by WordNet 3.0 (its own licence, which asks to be named)"
         parts.append(("label map", f"{names} and the labels above", text))
     return parts
+
+
+def facts_of(bundle: Bundle) -> dict:
+    """Return what belongs to the model besides its graph, by name, as JSON holds it.
+
+    >>> from mmat.labels import LabelSet
+    >>> from mmat.models.audio import audio_branch
+    >>> facts = facts_of(Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.25]))
+    >>> facts["labels"], facts["thresholds"], facts["task"], facts["clip_seconds"]
+    (['Dog'], [0.25], 'multi-label', 10.0)
+    """
+    return {
+        "labels": list(bundle.labels.names),
+        "thresholds": [float(threshold) for threshold in bundle.thresholds],
+        "task": str(bundle.labels.task),
+        "clip_seconds": float(bundle.clip_seconds),
+        "sample_rate_hz": SAMPLE_RATE_HZ,
+        "frame_hz": FRAME_HZ,
+    }

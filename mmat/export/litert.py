@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from mmat.export.archive import Archive
 from mmat.export.card import model_card
-from mmat.export.deviation import largest_deviation, rising_noise
+from mmat.export.deviation import COMPARED, largest_deviation, rising_noise
 from mmat.export.lite_form import lite_form
 from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.savedmodel import Served, map_facts, no_pictures, predicted, traced
@@ -126,15 +126,30 @@ def measure_tflite(path: str | os.PathLike, bundle: Bundle, rounds: int = 5) -> 
     )
 
 
+def listening_network(bundle: Bundle, path: str | os.PathLike) -> bytes:
+    """Return the LiteRT network of a model's sound alone, with nothing behind it.
+
+    Signature `serving_default`: `waveform`, and `n_samples` where the model has a ragged form, to
+    `clip` and `frame`. None of them is bool, which LiteRT for web does not know. path: named in
+    errors. Raises InputError for a model that hears nothing, and where the converter fails.
+    """
+    if "waveform" not in bundle.model.input:
+        raise InputError(f"{path}: this model hears nothing, and it is for sound")
+    model = _any_length(bundle, fast_convolutions=True)
+
+    def listen(**inputs):
+        outputs = predicted(bundle, model, inputs | no_pictures(model))
+        return {name: outputs[name] for name in COMPARED}
+
+    heard = _heard(_specs(bundle, model))
+    (content,) = _converted(pathlib.Path(path), [_served(model, {SERVING: (listen, heard)})], "")
+    return content
+
+
 def _signatures(bundle: Bundle, fast_convolutions: bool) -> Served:
     """Return the graphs of one clip."""
     model = _any_length(bundle, fast_convolutions)
-    n_samples = round(bundle.clip_seconds * SAMPLE_RATE_HZ)
-    shapes = {"waveform": (n_samples, 1), "n_samples": ()}
-    specs = {}
-    for name, x in model.input.items():
-        own = shapes.get(name, (bundle.n_frames, *x.shape[2:]) if len(x.shape) == 3 else ())
-        specs[name] = tf.TensorSpec((1, *own), x.dtype, name)
+    specs = _specs(bundle, model)
 
     def predict(**inputs):
         return predicted(bundle, model, inputs)
@@ -142,18 +157,37 @@ def _signatures(bundle: Bundle, fast_convolutions: bool) -> Served:
     def audio_only(**inputs):
         return predict(**inputs, **no_pictures(model, bundle.n_frames))
 
+    functions = {SERVING: (predict, specs)}
+    heard = _heard(specs)
+    if len(heard) < len(specs):
+        functions[AUDIO_ONLY] = audio_only, heard
+    return _served(model, functions)
+
+
+def _specs(bundle: Bundle, model: keras.Model) -> dict[str, tf.TensorSpec]:
+    """Return what a model takes for one clip, by name."""
+    shapes = {"waveform": (round(bundle.clip_seconds * SAMPLE_RATE_HZ), 1), "n_samples": ()}
+    specs = {}
+    for name, x in model.input.items():
+        own = shapes.get(name, (bundle.n_frames, *x.shape[2:]) if len(x.shape) == 3 else ())
+        specs[name] = tf.TensorSpec((1, *own), x.dtype, name)
+    return specs
+
+
+def _heard(specs: Mapping[str, tf.TensorSpec]) -> dict[str, tf.TensorSpec]:
+    return {name: specs[name] for name in ("waveform", "n_samples") if name in specs}
+
+
+def _served(model: keras.Model, functions: Mapping[str, tuple[Callable, dict]]) -> Served:
+    """Return a model's graphs by signature; functions: each with what it takes."""
     module = tf.Module()
     # The variables alone: given the Keras model, the converter does not find their values.
     module.tracked = [variable.value for variable in model.variables]
     layers = model._flatten_layers()
     module.encoders = [layer._network for layer in layers if isinstance(layer, HubAudioEncoder)]
-    functions = {SERVING: (predict, specs)}
-    heard = {name: spec for name, spec in specs.items() if name in shapes}
-    if len(heard) < len(specs):
-        functions[AUDIO_ONLY] = audio_only, heard
     signatures = {
-        name: traced(model, nan_in_nan_out(function), own, convolutions=False)
-        for name, (function, own) in functions.items()
+        name: traced(model, nan_in_nan_out(function), specs, convolutions=False)
+        for name, (function, specs) in functions.items()
     }
     return Served(signatures, module)
 

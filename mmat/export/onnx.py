@@ -8,25 +8,27 @@ of one are enough. Outputs: those of `mmat.export.savedmodel`'s signature `audio
 The log-mel is in float32 (`mmat.models.features.with_float32_mel`). The file's metadata have what
 the signature `labels` of a SavedModel has, and the model card.
 
-TensorFlow's graph is converted by tf2onnx, which knows no transform but by a product with all its
-frequencies, and rounds integer divisions towards zero: `_HANDLERS` are ours.
+The graph is converted by a process of its own, `mmat.export.onnx_convert`.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
+import subprocess
+import sys
+import tempfile
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mmat.export.card import model_card
+from mmat.export.card import facts_of, model_card
 from mmat.export.deviation import COMPARED, largest_deviation, rising_noise
 from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.savedmodel import no_pictures, predicted
-from mmat.files import InputError, atomic_path, one_line
-from mmat.labels import FRAME_HZ
+from mmat.files import InputError, atomic_path
 from mmat.media.read import SAMPLE_RATE_HZ
 from mmat.models.bundle import Bundle
 from mmat.models.features import Float32Mel, with_float32_mel
@@ -117,43 +119,45 @@ def _missing(path: str | os.PathLike) -> InputError:
 
 
 def _converted(path: str | os.PathLike, bundle: Bundle):
-    """Return the graph of one clip as an ONNX model."""
+    """Return the graph of one clip as an ONNX model, converted by a process of its own."""
     try:
         import onnx
-        import tf2onnx
     except ImportError as error:
         raise _missing(path) from error
+    if importlib.util.find_spec("tf2onnx") is None:
+        raise _missing(path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/model{SUFFIX}"
+        tf.saved_model.save(_of_one_clip(bundle), folder)
+        command = [sys.executable, "-m", "mmat.export.onnx_convert", str(OPSET), folder, file]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+            raise InputError(
+                f"{path}: ONNX cannot hold this model: {reason[:200]}; export a SavedModel"
+            )
+        return onnx.load_model(file)
+
+
+def _of_one_clip(bundle: Bundle) -> tf.Module:
+    """Return a module whose `predict` answers for one clip, the inputs by position."""
     model = onnx_form(bundle.model)
-
-    def predict(**inputs):
-        return predicted(bundle, model, inputs)
-
     specs = {
         name: tf.TensorSpec((1, *x.shape[1:]), x.dtype, name)
         for name, x in model.input.items()
         if name != "n_samples"
     }
-    guarded = nan_in_nan_out(predict)
-    # By position, as the converter calls it, and by name, as the model takes it.
-    function = tf.function(
+    guarded = nan_in_nan_out(lambda **inputs: predicted(bundle, model, inputs))
+    module = tf.Module()
+    module.predict = tf.function(
         lambda *tensors: guarded(**dict(zip(specs, tensors, strict=True))),
         input_signature=list(specs.values()),
         autograph=False,
     )
-    try:
-        converted, _ = tf2onnx.convert.from_function(
-            function,
-            input_signature=list(specs.values()),
-            opset=OPSET,
-            custom_op_handlers={name: (handler, []) for name, handler in _HANDLERS.items()},
-        )
-        # What the converter does not know it leaves in as it is.
-        onnx.checker.check_model(converted)
-    except Exception as error:  # the converter raises whatever it meets
-        raise InputError(
-            f"{path}: ONNX cannot hold this model: {one_line(error, 200)}; export a SavedModel"
-        ) from error
-    return converted
+    module.tracked = [variable.value for variable in model.variables]
+    layers = model._flatten_layers()
+    module.encoders = [layer._network for layer in layers if isinstance(layer, HubAudioEncoder)]
+    return module
 
 
 def onnx_form(model: keras.Model) -> keras.Model:
@@ -196,105 +200,8 @@ class EncoderOfOneClip(HubAudioEncoder):
         return {name: x[tf.newaxis, :n_patches] for name, x in self._run(padded[0]).items()}
 
 
-def facts_of(bundle: Bundle) -> dict:
-    """Return what belongs to the model besides its graph, by name, as JSON holds it.
-
-    >>> from mmat.labels import LabelSet
-    >>> from mmat.models.audio import audio_branch
-    >>> facts = facts_of(Bundle(audio_branch(1), LabelSet.of(["Dog"]), [0.25]))
-    >>> facts["labels"], facts["thresholds"], facts["task"], facts["clip_seconds"]
-    (['Dog'], [0.25], 'multi-label', 10.0)
-    """
-    return {
-        "labels": list(bundle.labels.names),
-        "thresholds": [float(threshold) for threshold in bundle.thresholds],
-        "task": str(bundle.labels.task),
-        "clip_seconds": float(bundle.clip_seconds),
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "frame_hz": FRAME_HZ,
-    }
-
-
 def _metadata(bundle: Bundle) -> dict[str, str]:
     """Return the facts and the card as texts by name."""
     facts = facts_of(bundle)
     texts = {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
     return texts | {"card": model_card(bundle, use=ONNX_USE)}
-
-
-def _transform(ctx, node, name, args) -> None:
-    """TensorFlow's `RFFT` as ONNX's `DFT`, which holds complex numbers as a last axis of two."""
-    frames, out, kind = node.input[0], node.output[0], ctx.get_dtype(node.input[0])
-    *lead, _ = ctx.get_shape(frames)
-    n_fft = int(node.inputs[1].get_tensor_value(as_list=False).item())
-    ctx.remove_node(node.name)
-    last = _constant(ctx, [-1])
-    real = ctx.make_node("Unsqueeze", [frames, last]).output[0]
-    ctx.make_node(
-        "DFT",
-        [real, _constant(ctx, n_fft)],
-        attr={"onesided": 1, "axis": len(lead)},
-        outputs=[out],
-        name=name,
-        shapes=[[*lead, n_fft // 2 + 1, 2]],
-        dtypes=[kind],
-    )
-
-
-def _magnitude(ctx, node, name, args) -> None:
-    """TensorFlow's `ComplexAbs` behind `_transform`."""
-    spectrum, out = node.input[0], node.output[0]
-    shape, kind = ctx.get_shape(spectrum), ctx.get_dtype(spectrum)
-    ctx.remove_node(node.name)
-    ctx.make_node(
-        "ReduceL2",
-        [spectrum, _constant(ctx, [-1])],
-        attr={"keepdims": 0},
-        outputs=[out],
-        name=name,
-        shapes=[shape[:-1]],
-        dtypes=[kind],
-    )
-
-
-def _floor_division(ctx, node, name, args) -> None:
-    """TensorFlow's `FloorDiv`; ONNX's `Div` of integers rounds towards zero."""
-    over, under = node.input
-    out, kind, shape = node.output[0], ctx.get_dtype(over), ctx.get_shape(node.output[0])
-    ctx.remove_node(node.name)
-    kinds = {"dtypes": [kind], "shapes": [shape]}
-    if kind in _REAL:
-        ratio = ctx.make_node("Div", [over, under], **kinds).output[0]
-        ctx.make_node("Floor", [ratio], outputs=[out], name=name, **kinds)
-        return
-    rest = ctx.make_node("Mod", [over, under], **kinds).output[0]  # with the divisor's sign
-    whole = ctx.make_node("Sub", [over, rest], **kinds).output[0]
-    ctx.make_node("Div", [whole, under], outputs=[out], name=name, **kinds)
-
-
-def _constant(ctx, value):
-    return ctx.make_const(_name(), np.array(value, np.int64)).output[0]
-
-
-def _name() -> str:
-    import tf2onnx
-
-    return tf2onnx.utils.make_name("constant")
-
-
-def _log_beyond_one(ctx, node, name, args) -> None:
-    """TensorFlow's `Log1p`, which ONNX lacks."""
-    x, out, kind = node.input[0], node.output[0], ctx.get_dtype(node.input[0])
-    kinds = {"dtypes": [kind], "shapes": [ctx.get_shape(x)]}
-    ctx.remove_node(node.name)
-    one = ctx.make_const(_name(), np.array(1, np.float32)).output[0]
-    ctx.make_node("Log", ctx.make_node("Add", [x, one], **kinds).output, outputs=[out], **kinds)
-
-
-_REAL = {1, 10, 11}  # ONNX's numbers of float, float16 and double
-_HANDLERS = {
-    "RFFT": _transform,
-    "ComplexAbs": _magnitude,
-    "FloorDiv": _floor_division,
-    "Log1p": _log_beyond_one,
-}

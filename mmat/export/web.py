@@ -1,142 +1,112 @@
 """A bundle becomes a folder of a web page that tags sounds in the browser.
 
 Any file server will do, and nothing is sent anywhere: `python -m http.server` in the folder. It has
-the page, `model.onnx` (`mmat.export.onnx`), what belongs to the model as `facts.json`, its card,
-and in `onnxruntime` what runs it: ONNX Runtime Web of Microsoft (MIT), from its npm package, of
-which version and checksum are pinned here.
+the page, `model.tflite` (`mmat.export.litert.listening_network`), what belongs to the model as
+`facts.json`, its card, and in `litert` what runs it: LiteRT for web of Google (Apache 2.0), from
+its npm packages, of which version and checksum are pinned here.
 """
 
-import base64
-import gzip
-import hashlib
 import importlib.resources
 import json
 import os
 import pathlib
-import shutil
-import subprocess
-import tempfile
 
-from mmat.export.card import model_card
-from mmat.export.onnx import ONNX_USE, facts_of, onnx_content
-from mmat.files import InputError, atomic_path, cache_folder, damage_as_error, iter_tar, one_line
+import numpy as np
+
+from mmat.export.archive import Archive
+from mmat.export.card import facts_of, model_card
+from mmat.export.litert import TFLiteFigures, listening_network, measure_tflite
+from mmat.export.npm import NpmPackage, unpacked
+from mmat.export.served import Facts
+from mmat.files import InputError, atomic_path
 from mmat.models.bundle import Bundle
 
-NPM_PACKAGE = "onnxruntime-web@1.30.0"
-# As npm names it: the tarball's sha512.
-INTEGRITY = (
-    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZ"
-    "ClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+# Of each form of the runtime the browser takes one: `compat` where it has no relaxed SIMD.
+_FORMS = ("litert_wasm_internal", "litert_wasm_compat_internal")
+LITERT = NpmPackage(
+    "@litertjs/core@2.5.3",
+    "sha512-PlGmbMOq9WitX7FO0jhbdJw9GthatsyuCQXjTt/wJZo0"
+    "FLaw48q4tz8IwqgqCIkviYGr9OFDL1kCnN4nzWoyJQ==",
+    {"package/dist/index.js": "litert.js"}
+    | {f"package/wasm/{form}.{end}": f"{form}.{end}" for form in _FORMS for end in ("js", "wasm")},
 )
-# What the page needs of it, and its name here. `.js`, as some file servers know no `.mjs`.
-VENDORED = {
-    "package/dist/ort.wasm.bundle.min.mjs": "ort.wasm.bundle.min.js",
-    "package/dist/ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
+WASM_UTILS = NpmPackage(
+    "@litertjs/wasm-utils@2.5.3",
+    "sha512-4fJiw6tBQnIs+0jH/OQ16nYOiSl8/+zZnn5h2ul8aTKH"
+    "i05sVqZW580Tmk78pC2kT39A9OYBVdFawteZ/sI1kQ==",
+    {"package/dist/index.js": "wasm-utils.js"},
+)
+# In `litert.js`: a browser finds no package by its bare name, and is not asked for a graphics card,
+# which the page does not use, and whose lack it would report.
+CHANGES = {
+    b'from "@litertjs/wasm-utils"': b'from "./wasm-utils.js"',
+    b"await Environment.create()": b"await Environment.create({webGpuDevice: null})",
 }
-MODEL_FILE = "model.onnx"
+_NOTICE = b"/* Changed by mmat: where wasm-utils.js lies, and no graphics card is looked for. */\n"
+MODEL_FILE = "model.tflite"
 PAGE_FILES = ("index.html", "page.css", "icon.svg")
 PAGE_FILES += ("page.js", "model.js", "tagging.js", "sound.js", "microphone.js")
-LICENCE = "onnxruntime.LICENSE.txt"  # the package holds none
-NPM_SECONDS = 600
+LICENCE = "litert.LICENSE.txt"  # the packages hold none
+_EARLIER_MODEL = "model.onnx"  # of the page, until it took LiteRT
+WEB_USE = """\
+This card is about `model.tflite` beside it, which the page gives to LiteRT for web. Its signature
+`serving_default` takes `waveform`, float32 (1, samples, 1), 16 kHz mono in [-1, 1], with zeros
+behind a shorter clip, and `n_samples`, int32 (1), how long that is; it returns `clip` and `frame`
+(10 a second). Labels and thresholds are in `facts.json`. A clip with a sample that is NaN or
+infinite gets NaN for every number."""
 
 
 def export_web(bundle: Bundle, folder: str | os.PathLike) -> pathlib.Path:
     """Write a bundle as a page that tags in the browser; return its folder.
 
     The folder appears whole or not at all; an earlier page there is replaced. Raises InputError for
-    a folder that holds something else, for what `mmat.export.onnx.export_onnx` refuses, and where
-    ONNX Runtime Web cannot be fetched.
+    a folder that holds something else, for a model that hears nothing, where LiteRT for web cannot
+    be fetched, and where the converter fails.
     """
     folder = pathlib.Path(folder)
     _check_target(folder)
-    runtime = _unpacked(fetch_runtime())
-    model = onnx_content(bundle, folder / MODEL_FILE)
+    runtime = _runtime()
+    network = listening_network(bundle, folder)
     with atomic_path(folder) as part:
         part.mkdir()
         page = importlib.resources.files("mmat.export") / "web_page"
         for name in PAGE_FILES:
             (part / name).write_bytes((page / name).read_bytes())
-        (part / "onnxruntime").mkdir()
+        (part / "litert").mkdir()
         for name, content in runtime.items():
-            (part / "onnxruntime" / name).write_bytes(content)
-        (part / "onnxruntime" / "LICENSE.txt").write_bytes((page / LICENCE).read_bytes())
-        (part / MODEL_FILE).write_bytes(model)
+            (part / "litert" / name).write_bytes(content)
+        (part / "litert" / "LICENSE.txt").write_bytes((page / LICENCE).read_bytes())
         facts = json.dumps(facts_of(bundle), ensure_ascii=False, indent=1)
         (part / "facts.json").write_text(facts, encoding="utf-8")
-        (part / "README.md").write_text(model_card(bundle, use=ONNX_USE), encoding="utf-8")
+        card = model_card(bundle, use=WEB_USE)
+        (part / "README.md").write_text(card, encoding="utf-8")
+        (part / MODEL_FILE).write_bytes(network)
+        thresholds = np.asarray(bundle.thresholds, np.float32)
+        archive = Archive(Facts(bundle.labels, thresholds, bundle.clip_seconds))
+        archive.append_to(part / MODEL_FILE, card)  # so that mmat reads it too
     return folder
 
 
-def fetch_runtime(folder: str | os.PathLike | None = None) -> pathlib.Path:
-    """Return the npm package of ONNX Runtime Web, checked, in the cache; npm fetches it once.
-
-    folder: the cache, by default mmat's. Raises InputError without npm, where it fails, and for
-    another file than the pinned one.
-    """
-    name = NPM_PACKAGE.replace("@", "-") + ".tgz"
-    path = cache_folder(folder) / "npm" / name
-    if not path.exists():
-        with atomic_path(path) as part, tempfile.TemporaryDirectory() as workplace:
-            _npm_pack(workplace, path)
-            fetched = pathlib.Path(workplace, name)
-            _check(fetched, f"{NPM_PACKAGE} as npm fetched it")
-            shutil.copyfile(fetched, part)
-    _check(path, str(path))
-    return path
+def measure_web(folder: str | os.PathLike, bundle: Bundle) -> TFLiteFigures:
+    """Measure a page's network on this machine, as `mmat.export.litert.measure_tflite` does."""
+    return measure_tflite(pathlib.Path(folder, MODEL_FILE), bundle)
 
 
-def _npm_pack(workplace: str, path: pathlib.Path) -> None:
-    """Let npm leave the package in a folder; path: where it goes from there."""
-    otherwise = f"or put the package's tarball at {path}"
-    npm = shutil.which("npm")
-    if npm is None:
-        raise InputError(
-            f"{NPM_PACKAGE}: npm, which fetches it, is not here; install npm (Debian: npm), "
-            f"{otherwise}"
-        )
-    command = [npm, "pack", NPM_PACKAGE, "--silent"]
-    try:
-        done = subprocess.run(
-            command, cwd=workplace, capture_output=True, text=True, timeout=NPM_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"{NPM_PACKAGE}: npm: {one_line(error, 200)}; {otherwise}") from error
-    if done.returncode:
-        why = one_line(ValueError(done.stderr or done.stdout), 200)
-        raise InputError(
-            f"{NPM_PACKAGE}: npm cannot fetch it: {why}; try again with a network, {otherwise}"
-        )
-
-
-def _check(path: pathlib.Path, name: str) -> None:
-    """Raise InputError for another file than the pinned one."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha512").digest()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}; remove it") from error
-    found = "sha512-" + base64.b64encode(digest).decode()
-    if found != INTEGRITY:
-        raise InputError(
-            f"{name}: another file than expected: its integrity is {found}, not {INTEGRITY}; "
-            "remove it and run the command again"
-        )
-
-
-def _unpacked(tarball: pathlib.Path) -> dict[str, bytes]:
-    """Return what the page needs of the package, by its name in the page's folder."""
-    with damage_as_error(tarball, "an npm package"), gzip.open(tarball) as stream:
-        found = {VENDORED[member]: content for member, content in iter_tar(stream, VENDORED)}
-    missing = sorted(set(VENDORED.values()) - set(found))
-    if missing:
-        raise InputError(f"{tarball}: without {missing[-1]}; remove it and run the command again")
-    return found
+def _runtime() -> dict[str, bytes]:
+    """Return the files of LiteRT for web by name."""
+    files = unpacked(LITERT) | unpacked(WASM_UTILS)
+    script = files["litert.js"]
+    for found, better in CHANGES.items():
+        if found not in script:
+            raise InputError(f"{LITERT.name}: litert.js: without {found.decode()!r}; report it")
+        script = script.replace(found, better)
+    return files | {"litert.js": _NOTICE + script}
 
 
 def _check_target(folder: pathlib.Path) -> None:
     if folder.is_dir():
-        is_page = all(
-            (folder / name).is_file() for name in ("index.html", "facts.json", MODEL_FILE)
+        is_page = all((folder / name).is_file() for name in ("index.html", "facts.json")) and any(
+            (folder / name).is_file() for name in (MODEL_FILE, _EARLIER_MODEL)
         )
         if any(folder.iterdir()) and not is_page:
             raise InputError(f"{folder}: holds something other than a page; name a new folder")
