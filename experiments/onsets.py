@@ -147,7 +147,8 @@ def logit(scores: np.ndarray) -> np.ndarray:
 
 def test_rows(bundle: Bundle, data: dict, outputs: dict) -> Iterator[list]:
     """A row a way to time events, the sound alone first."""
-    thresholds, groups = bundle.thresholds, [mini_groups()[clip] for clip in data["ids"]]
+    thresholds, group_of = bundle.thresholds, mini_groups()
+    groups = [group_of[clip] for clip in data["ids"]]
     both, heard = (fire(outputs[name], thresholds) for name in ("clip", "audio"))
     ways = {
         ALONE: Timed(heard, outputs["audio_frame"], thresholds),

@@ -120,7 +120,8 @@ def compare(folder: pathlib.Path) -> None:
         FUSED: of_splits(names_alone, "clip"),
         WITH_SYNONYMS: of_splits(with_synonyms, "clip"),
     }
-    groups = [mini_groups()[clip] for clip in names_alone["test ids"]]
+    group_of = mini_groups()
+    groups = [group_of[clip] for clip in names_alone["test ids"]]
     report = {"systems": {}, "gains": {}, "grid on validation": grid}
     for how in (SHARED_THRESHOLD, CLASS_THRESHOLDS):
         tuned = {

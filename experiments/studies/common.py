@@ -207,7 +207,8 @@ def gains(
         [(decided(data, scores)[0], scores["test_clip"]) for scores in trainings]
         for trainings in (firsts, seconds)
     ]
-    groups = [mini_groups()[clip] for clip in data["test"]["ids"]]
+    group_of = mini_groups()
+    groups = [group_of[clip] for clip in data["test"]["ids"]]
     return {by: of[figure] for by, of in mean_gains(truth, *systems, groups).items()}
 
 
