@@ -6,12 +6,11 @@
 import contextlib
 import os
 import pathlib
-import zipfile
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from mmat.export.archive import Archive
+from mmat.export.archive import DAMAGES, Archive, check_network
 from mmat.export.interpreters import Interpreters, Processors, Signature
 from mmat.export.served import IMAGE_INPUTS, Facts
 from mmat.files import InputError, one_line
@@ -40,13 +39,13 @@ class TFLiteTagger:
         try:
             # Read once: the file may go or change while the tagger is made and lives.
             content = pathlib.Path(path).read_bytes()
+            check_network(content)  # before a damaged one is run
             self._network = Interpreters(content)
             self._set_model(content)
-        # What interpreter and archive raise for any fault, InputError among them.
-        except (ValueError, RuntimeError, LookupError, OSError, zipfile.BadZipFile) as error:
+        except DAMAGES as error:  # of the archive, the interpreter's and InputError among them
             raise InputError(
                 f"{path}: no TensorFlow Lite file of a tagger: {one_line(error, 200)}; "
-                "export it again"
+                "copy or export it again"
             ) from error
 
     _given: Mapping[str, np.ndarray] = {}  # with every call, by name: another kind of file's

@@ -12,11 +12,10 @@ import functools
 import pathlib
 import sys
 import tempfile
-import zipfile
 
 import tensorflow as tf
 
-from mmat.export.archive import IMAGES_FILE
+from mmat.export.archive import IMAGES_FILE, append_members
 from mmat.export.lite_form import LiteEncoder
 from mmat.export.litert import image_signatures
 from mmat.export.nonfinite import nan_in_nan_out
@@ -85,8 +84,7 @@ def write_untrained(path: pathlib.Path) -> None:
             tf.saved_model.save(images.module, folder, signatures=images.signatures)
             file = pathlib.Path(folder) / IMAGES_FILE
             convert(folder, str(file))
-            with zipfile.ZipFile(part, "a") as archive:
-                archive.write(file, IMAGES_FILE)
+            append_members(part, {}, {IMAGES_FILE: file.read_bytes()})
 
 
 def _convert(module: tf.Module, signatures: dict, part: pathlib.Path) -> None:

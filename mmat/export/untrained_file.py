@@ -3,7 +3,8 @@
 The file knows no labels: what the model knows of them is given with every call. So it is made once,
 by `mmat.export.untrained` in a process of its own, and then serves every label set. It holds three
 signatures, `serving_default` and `audio_only` as in `mmat.export.litert`, and `weights`, which says
-how much a name counts for each label; the image network lies in it as a zip member.
+how much a name counts for each label; the image network lies in it as a zip member, and beside that
+a checksum of the rest. One that is damaged is made again.
 """
 
 import contextlib
@@ -36,7 +37,9 @@ LABEL_INPUTS = {
     "is_broad": 1,
     "is_narrow": 1,
 }
-FORM = 1  # raise it with every change of what `mmat.models.names.zero_shot_outputs` computes
+# Raise it with every change of what `mmat.models.names.zero_shot_outputs` computes, and of what
+# lies in the file.
+FORM = 2
 N_KEPT = 3  # files, of versions of mmat that share a cache
 
 

@@ -4,12 +4,14 @@ import concurrent.futures
 import os
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 from mmat.cli import main
+from mmat.export.archive import FACTS_FILE, members_of
 from mmat.export.interpreters import open_interpreter
 from mmat.export.litert import export_tflite
 from mmat.export.tflite_file import TFLiteTagger, squares
@@ -108,6 +110,43 @@ def test_another_number_of_pictures_is_one_line(fused_file):
     with pytest.raises(InputError, match=r"takes image_probabilities \(1, 2, 1000\)") as error:
         tagger.serve(waveform=waveform, frames=frames, has_audio=yes, has_video=yes)
     assert "\n" not in str(error.value)
+
+
+def test_damage_of_any_part_that_is_read_is_one_line(fused_file, clips, tmp_path, capsys):
+    content, path = fused_file.read_bytes(), tmp_path / "a.tflite"
+    with members_of(content) as archive:
+        members = archive.infolist()
+    n_network = min(member.header_offset for member in members)
+    in_network = range(0, n_network, n_network // 8)
+    in_members = [
+        each.header_offset + 30 + len(each.filename) + each.compress_size // 2
+        for each in members
+        if each.filename not in ("README.md", "labels.csv")  # which are for people
+    ]
+    for at in [*in_network, *in_members]:
+        damaged = bytearray(content)
+        damaged[at : at + 64] = (byte ^ 255 for byte in damaged[at : at + 64])
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="copy or export it again") as error:
+            TFLiteTagger(path)
+        assert "\n" not in str(error.value)
+        assert ("its network is damaged" in str(error.value)) == (at in in_network)
+    path.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    assert main(["tag", str(clips / "sound.wav"), "--model", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "a.tflite: " in said and "its network is damaged" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("facts", ["5", "[]", '{"format": []}', '{"format": 1, "labels": 5}'])
+def test_facts_of_another_kind_are_one_line(fused_file, tmp_path, facts):
+    content, path = fused_file.read_bytes(), tmp_path / "a.tflite"
+    with members_of(content) as archive:
+        n_network = min(member.header_offset for member in archive.infolist())
+    path.write_bytes(content[:n_network])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(FACTS_FILE, facts)
+    with pytest.raises(InputError, match="no TensorFlow Lite file of a tagger: "):
+        TFLiteTagger(path)
 
 
 def test_every_part_of_a_file_is_of_one_reading(fused_file, clips):

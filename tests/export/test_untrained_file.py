@@ -118,6 +118,10 @@ def test_a_damaged_file_is_refused_and_made_again(models_cache, tmp_path):
     assert untrained_tagger(maps, damaged).facts.labels.names == ("Dog",)
     assert damaged.stat().st_size > 30e6
     assert list(tmp_path.iterdir()) == [damaged]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:9_000_000] + bytes(1000) + content[9_001_000:])  # weights of sound
+    with pytest.raises(InputError, match="its network is damaged"):
+        UntrainedTagger(damaged, maps)
 
 
 def test_where_no_file_can_be_made_there_is_none(models_cache, tmp_path):
