@@ -428,7 +428,8 @@ def report_of(data: dict, seeds: list[dict[str, Scores]], models: dict[str, kera
     seeds: of each training the scores of every system.
     """
     truth = data["test"]["weak_labels"] > 0
-    groups = [mini_source_groups()[clip] for clip in data["test"]["ids"]]
+    groups_of = mini_source_groups()
+    groups = [groups_of[clip] for clip in data["test"]["ids"]]
     # The fusion with exchanged pictures is the fused model.
     weights = {name: model.count_params() for name, model in models.items()}
     runs = {name: [(own[name].fired, own[name].test) for own in seeds] for name in seeds[0]}
