@@ -1,13 +1,13 @@
 """ONNX files: the SavedModel's answers without TensorFlow, what lies in them, what is refused."""
 
-import contextlib
-import io
+import dataclasses
 import json
 import pathlib
 import re
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,6 +25,7 @@ from mmat.models.features import SPEECH_MEL
 from mmat.models.learnt import learnt_models
 from mmat.models.names import zero_shot_bundle
 from mmat.pretrained.registry import yamnet
+from tests.processes import mmat_command, run_process, user_environment
 
 pytest_plugins = ["tests.export.tiny", "tests.models.tiny_encoder"]
 
@@ -62,13 +63,13 @@ def bundle_of(kind: str, bundles, tiny_encoder) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def by_command(bundles, tmp_path_factory) -> tuple[pathlib.Path, str]:
-    """The command's file of a model of sound, and what was printed."""
+def by_command(bundles, tmp_path_factory) -> tuple[pathlib.Path, str, str]:
+    """The command's file of a model of sound, what was printed, and what on standard error."""
     file = tmp_path_factory.mktemp("command") / "a.onnx"
-    argv = ["export", bundles["audio"], "--out", file, "--format", "onnx"]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main([str(each) for each in argv]) == 0
-    return file, printed.getvalue()
+    command = mmat_command("export", bundles["audio"], "--out", file, "--format", "onnx")
+    done = run_process(command, user_environment())
+    assert done.returncode == 0, done.stderr
+    return file, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +152,14 @@ def test_what_belongs_to_a_model_lies_in_its_metadata(made):
 
 
 def test_the_command_prints_path_size_opset_and_parity(by_command):
-    file, printed = by_command
+    file, printed, said = by_command
     path, figures = printed.splitlines()
     megabytes, opset, of_keras = re.fullmatch(
         r"(\S+) MB, opset (\d+), scores within (\S+) of Keras", figures
     ).groups()
     assert (path, int(opset)) == (str(file), OPSET) and 0 < float(of_keras) < 1e-4
     assert abs(float(megabytes) - file.stat().st_size / 1e6) < 0.06
+    assert said == ""  # of TensorFlow's own lines as well
 
 
 def test_another_model_is_far_from_it(made, tmp_path):
@@ -175,6 +177,21 @@ def test_what_cannot_be_made_is_one_line(bundles, tmp_path):
             export_onnx(load_bundle(bundles[kind]), tmp_path / name)
         assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_onnx_cannot_hold_is_one_line(bundles, tmp_path):
+    bundle = load_bundle(bundles["audio"])
+    waveform = bundle.model.input["waveform"]
+    words = keras.layers.Lambda(lambda x: tf.strings.length(tf.strings.as_string(x[:, :2, 0])))
+    clip = keras.ops.cast(words(waveform), "float32")
+    model = keras.Model(
+        {"waveform": waveform}, bundle.model({"waveform": waveform}) | {"clip": clip}
+    )
+    with pytest.raises(
+        InputError, match=r"a\.onnx: ONNX cannot hold this model: .+; export a "
+    ) as e:
+        export_onnx(dataclasses.replace(bundle, model=model), tmp_path / "a.onnx")
+    assert "\n" not in str(e.value) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("package", ["tf2onnx", "onnx"])
