@@ -1,11 +1,13 @@
 import dataclasses
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from mmat.files import InputError
+from mmat.pretrained.efficientnet_lite import save_in_hub_form
 from mmat.pretrained.embedded import embedded_weights, resolve_handle
 from mmat.pretrained.hub import loaded_encoder
 from mmat.pretrained.registry import (
@@ -74,13 +76,25 @@ def test_a_look_gives_what_classify_gives_and_the_features_below_it(models_cache
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, rtol=1e-3, atol=1e-6)
 
 
-def test_embeddings_of_a_network_of_their_own(inception_folder, feature_folder, frames):
-    network = dataclasses.replace(
-        inception_v3, handle=str(inception_folder), embedding_handle=str(feature_folder)
-    )
+@pytest.fixture(scope="module")
+def of_two_networks(tmp_path_factory):
+    """A small network of Inception V3's sizes, and in a folder of its own what is below it."""
+    folder = tmp_path_factory.mktemp("two")
+    keras.utils.set_random_seed(3)
+    image = keras.Input((299, 299, 3))
+    coarse = keras.layers.Flatten()(keras.layers.AveragePooling2D(50)(image))
+    features = keras.layers.Dense(2048, "relu")(coarse)
+    save_in_hub_form(keras.Model(image, keras.layers.Dense(1001)(features)), folder / "all")
+    save_in_hub_form(keras.Model(image, features), folder / "features")
+    handles = {"handle": str(folder / "all"), "embedding_handle": str(folder / "features")}
+    return dataclasses.replace(inception_v3, **handles)
+
+
+def test_embeddings_of_a_network_of_their_own(of_two_networks, frames):
+    network = of_two_networks
     probabilities, embeddings = network.look(frames[0])
     np.testing.assert_array_equal(probabilities, network.classify(frames[0]))
-    loaded = tf.saved_model.load(str(feature_folder))
+    loaded = tf.saved_model.load(network.embedding_handle)
     expected = loaded(frames[0].astype(np.float32) / 255)
     assert embeddings.shape == (3, 2048)
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
@@ -95,13 +109,10 @@ def test_embeddings_of_a_network_of_their_own(inception_folder, feature_folder, 
     ids=str,
 )
 def test_a_network_without_the_embedding_as_described_is_named(
-    inception_folder, feature_folder, frames, change, message
+    of_two_networks, frames, change, message
 ):
-    network = dataclasses.replace(
-        inception_v3, handle=str(inception_folder), embedding_handle=str(feature_folder)
-    )
     with pytest.raises(InputError, match=message):
-        dataclasses.replace(network, **change).look(frames[0])
+        dataclasses.replace(of_two_networks, **change).look(frames[0])
 
 
 def test_encoders_are_known_by_their_handles_too():
