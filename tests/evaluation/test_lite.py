@@ -8,7 +8,6 @@ import pytest
 
 from mmat.evaluation.lite import bundle_of_file
 from mmat.export.archive import Archive, members_of
-from mmat.export.litert import export_tflite
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.models.audio import audio_branch
@@ -16,6 +15,7 @@ from mmat.models.bundle import Bundle
 from mmat.models.fusion import fused_model
 from mmat.models.predict import predict
 from mmat.models.video import video_branch
+from tests.export.converting import export_tflite_here
 
 pytest_plugins = ["tests.models.tiny_encoder"]
 
@@ -32,7 +32,7 @@ def made(models_cache, tiny_encoder, tmp_path_factory):
     bundle = Bundle(
         model, LABELS, np.float32([0.25, 0.5]), "efficientnet_lite0", n_frames=2, clip_seconds=1.0
     )
-    return bundle, export_tflite(bundle, tmp_path_factory.mktemp("a") / "a.tflite")
+    return bundle, export_tflite_here(bundle, tmp_path_factory.mktemp("a") / "a.tflite")
 
 
 @pytest.mark.parametrize("clip_seconds", [1.0, 0.5])

@@ -8,13 +8,14 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from mmat.export.litert import TFLiteTagger, export_tflite
+from mmat.export.litert import TFLiteTagger
 from mmat.export.savedmodel import export_saved_model
 from mmat.labels import LabelSet
 from mmat.media.read import SAMPLE_RATE_HZ, read_audio
 from mmat.models.audio import adapt_normalization, audio_branch
 from mmat.models.bundle import Bundle
 from mmat.models.names import zero_shot_bundle
+from tests.export.converting import export_tflite_here
 
 LABELS = LabelSet.of(["Siren", "Engine", "Dog"])
 RECORDINGS = {"engine": "car-gc-lrstartandstopcarengine1lacut", "bark": "dog-gc-lrbark-1-la-cut"}
@@ -84,7 +85,7 @@ def saved(taught, zero_shot, tmp_path_factory) -> dict[str, dict]:
 @pytest.fixture(scope="module", params=["", "int8"], ids=["float32", "int8"])
 def tflite(taught, tmp_path_factory, request) -> tuple[str, TFLiteTagger]:
     path = tmp_path_factory.mktemp("tflite") / "tagger.tflite"
-    return request.param, TFLiteTagger(export_tflite(taught, path, request.param))
+    return request.param, TFLiteTagger(export_tflite_here(taught, path, request.param))
 
 
 def heard(bundle: Bundle, waveform: np.ndarray) -> dict[str, np.ndarray]:

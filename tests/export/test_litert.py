@@ -22,6 +22,7 @@ from mmat.metrics.decisions import decide
 from mmat.models.audio import SPEECH_BLOCKS, audio_branch
 from mmat.models.bundle import Bundle, load_bundle, save_bundle
 from mmat.models.features import SPEECH_MEL
+from tests.export.converting import export_tflite_here
 from tests.models.test_features import SIGNALS
 from tests.tagging.levels import CLASSES, VALUES
 
@@ -90,7 +91,7 @@ def test_labels_thresholds_and_card_lie_inside(made):
 def test_other_tasks_are_predicted_as_keras_does(labels, how, tmp_path):
     model = audio_branch(len(labels), task=labels.task, **how)
     bundle = Bundle(model, labels, np.ones(len(labels), np.float32), clip_seconds=1.0)
-    file = export_tflite(bundle, tmp_path / "a.tflite")
+    file = export_tflite_here(bundle, tmp_path / "a.tflite")
     assert measure_tflite(file, bundle, rounds=1).largest_deviation < 1e-5
     waveform = SIGNALS["noise"][:16000].astype(np.float32)[None, :, None]
     found = TFLiteTagger(file)(waveform)
@@ -145,7 +146,7 @@ def test_what_is_no_such_file_is_one_line(tmp_path, content):
 def test_a_model_of_one_class_becomes_a_file_too(task, quantize, largest, tmp_path):
     labels = LabelSet(("Dog",), task=task)
     bundle = Bundle(audio_branch(labels), labels, np.float32([0.5]), clip_seconds=1.0)
-    file = export_tflite(bundle, tmp_path / "a.tflite", quantize)
+    file = export_tflite_here(bundle, tmp_path / "a.tflite", quantize)
     assert measure_tflite(file, bundle, rounds=1).largest_deviation < largest
     found = TFLiteTagger(file)(np.zeros((1, 16000, 1), np.float32))
     assert found["clip"].shape == found["fired"].shape == (1, 1)

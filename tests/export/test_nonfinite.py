@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmat.export.litert import TFLiteTagger, export_tflite
+from mmat.export.litert import TFLiteTagger
 from mmat.export.nonfinite import nan_in_nan_out
 from mmat.export.savedmodel import export_saved_model, serve
 from mmat.labels import MULTI_CLASS, MULTI_LABEL, LabelSet, regression
 from mmat.models.audio import audio_branch
 from mmat.models.bundle import Bundle, load_bundle
+from tests.export.converting import export_tflite_here
 
 pytest_plugins = ["tests.export.tiny"]
 
@@ -88,7 +89,8 @@ def test_probabilities_of_pictures_are_watched_too():
 
 
 def test_a_tensorflow_lite_file_does_so_too(tmp_path):
-    tagger = TFLiteTagger(export_tflite(bundle_of(regression(-3, 3)), tmp_path / "a.tflite"))
+    file = export_tflite_here(bundle_of(regression(-3, 3)), tmp_path / "a.tflite")
+    tagger = TFLiteTagger(file)
     good = tagger(noise(1))
     assert np.isfinite(good["clip"]).all() and good["fired"].all()
     for bad in BAD:

@@ -5,13 +5,13 @@ import io
 import numpy as np
 import pytest
 
-from mmat.export.litert import export_tflite
 from mmat.files import InputError
 from mmat.labels import LabelSet
 from mmat.models.audio import audio_branch
 from mmat.models.bundle import Bundle
 from mmat.tagging.live import listen
 from mmat.tagging.tagger import Tagger
+from tests.export.converting import export_tflite_here
 from tests.tagging.levels import shares, sound
 
 pytest_plugins = ["tests.export.tiny", "tests.export.tiny_tasks"]
@@ -111,6 +111,6 @@ def test_a_stream_has_its_best_class_or_its_value(level_taggers):
 def test_a_file_of_clips_shorter_than_a_second_listens(tmp_path):
     labels, samples = LabelSet.of(["Dog"]), io.BytesIO(noise(1.3).tobytes())
     bundle = Bundle(audio_branch(1), labels, [0.0], clip_seconds=0.5)
-    tagger = Tagger(export_tflite(bundle, tmp_path / "a.tflite"))
+    tagger = Tagger(export_tflite_here(bundle, tmp_path / "a.tflite"))
     moments = list(listen(tagger, samples, 16000, hop_seconds=0.5))
     assert [moment.seconds for moment in moments] == [0.5, 1.0, 1.3]
