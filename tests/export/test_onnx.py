@@ -25,6 +25,7 @@ from mmat.models.features import SPEECH_MEL
 from mmat.models.learnt import learnt_models
 from mmat.models.names import zero_shot_bundle
 from mmat.pretrained.registry import yamnet
+from tests.export.converting import export_onnx_here
 from tests.processes import mmat_command, run_process, user_environment
 
 pytest_plugins = ["tests.export.tiny", "tests.models.tiny_encoder"]
@@ -82,7 +83,7 @@ def made(bundles, tiny_encoder, by_command, tmp_path_factory) -> dict[str, tuple
     for kind in KINDS[1:]:
         files[kind] = folder / f"{kind}.onnx"
         if kind != "names":
-            export_onnx(made[kind], files[kind])
+            export_onnx_here(made[kind], files[kind])
     argv = ["export", "--labels", ";".join(UNTRAINED), "--out", str(files["names"])]
     assert main([*argv, "--format", "onnx"]) == 0
     words = [(files[kind], folder / "waveforms.npz", folder / f"{kind}.npz") for kind in KINDS]
