@@ -136,7 +136,7 @@ def _converted(path: str | os.PathLike, bundle: Bundle):
             raise InputError(
                 f"{path}: ONNX cannot hold this model: {reason[:200]}; export a SavedModel"
             )
-        return onnx.load_model(file)
+        return onnx.load(file)
 
 
 def _of_one_clip(bundle: Bundle) -> tf.Module:
