@@ -27,7 +27,9 @@ class StopRequest:
     def __init__(self, signals: Sequence[int] = SIGNALS):
         self.signal_number: int | None = None
         handlers = {number: signal.getsignal(number) for number in signals}
-        self._before = {n: old for n, old in handlers.items() if old is not signal.SIG_IGN}
+        # None: one that was not set by Python, and cannot be set again.
+        left = signal.SIG_IGN, None
+        self._before = {n: old for n, old in handlers.items() if old not in left}
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is not threading.main_thread():

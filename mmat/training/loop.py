@@ -98,11 +98,13 @@ def train(
         history = run.progress.history
         if len(history.checkpoints) >= recipe.checkpoints:
             log(f"{folder}: trained already, best at step {history.best['step']}")
+            workers.part()
             return history
         if run.saved_step:
             log(f"{folder}: goes on from step {run.saved_step} of {recipe.steps}")
         log(str(run.cost()))
         run.all(callbacks if workers.is_chief else ())
+        workers.part()
     return history
 
 
@@ -263,6 +265,7 @@ class _Run:
             return
         number = SIGNALS[came.index(True)]
         self.save()
+        self.workers.part()
         raise Stopped(
             f"stopped by {signal.Signals(number).name} and saved at step {self.progress.step} of "
             f"{self.recipe.steps}; the same command goes on from there",
